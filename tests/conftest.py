@@ -1,0 +1,20 @@
+import os
+
+# Before JAX is imported: tests need neither an accelerator nor many compiler threads.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import jax
+import jax.random as jr
+import matplotlib
+import pytest
+
+matplotlib.use("Agg")
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture
+def getkey():
+    """A function that gives a new random key at each call, the same sequence in every run."""
+    keys = iter(jr.split(jr.key(5678), 1000))
+    return lambda: next(keys)
