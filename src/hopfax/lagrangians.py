@@ -3,9 +3,9 @@
 A layer of state `s` is described by one convex function `L(s)`. Its gradient `g = dL/ds` is the activation,
 and its Legendre transform `L*(g) = s . g - L(s)` is the energy the layer adds to the network.
 
-Parameters may be given as Python floats, which stay fixed (`equinox.filter_jit` treats them as static), or as
-scalar JAX arrays, which are trained: `Softmax(beta=jnp.asarray(2.0))`. A batch of Lagrangians, for instance to
-sweep a temperature, is `equinox.filter_vmap(Softmax)(betas)`.
+Parameters may be given as Python floats, which stay fixed (`equinox.filter_jit` treats them as static), or
+as scalar JAX arrays, which are trained: `Softmax(beta=jnp.asarray(2.0))`. A batch of Lagrangians, for
+instance to sweep a temperature, is `equinox.filter_vmap(Softmax)(betas)`.
 
 Sources: Krotov (2021), "Hierarchical associative memory", arXiv:2107.06446; Krotov and Hopfield (2021),
 "Large associative memory problem in neurobiology and machine learning", arXiv:2008.06996.
@@ -18,7 +18,11 @@ from typing import ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Inexact
+
+State = Inexact[Array, "*neurons"]
+Scalar = Inexact[Array, ""]
 
 
 class AbstractLagrangian(eqx.Module):
@@ -32,15 +36,15 @@ class AbstractLagrangian(eqx.Module):
     """Whether `activation` takes complex states and is holomorphic around the real axis."""
 
     @abstractmethod
-    def __call__(self, state: Inexact[Array, "*neurons"]) -> Inexact[Array, ""]:
+    def __call__(self, state: State) -> Scalar:
         """`L(s)`, summed over the layer."""
 
     @abstractmethod
-    def activation(self, state: Inexact[Array, "*neurons"]) -> Inexact[Array, "*neurons"]:
+    def activation(self, state: State) -> State:
         """`g(s) = dL/ds`."""
 
     @abstractmethod
-    def conjugate(self, state: Inexact[Array, "*neurons"]) -> Inexact[Array, ""]:
+    def conjugate(self, state: State) -> Scalar:
         """`L*(g(s)) = s . g(s) - L(s)`: the energy of the layer, as a function of its state."""
 
 
@@ -48,10 +52,10 @@ class AbstractElementwise(AbstractLagrangian):
     """A Lagrangian of independent neurons: `L(s) = sum_i l(s_i)`, so that `g_i` depends on `s_i` alone."""
 
     @abstractmethod
-    def elements(self, state: Inexact[Array, "*neurons"]) -> Inexact[Array, "*neurons"]:
+    def elements(self, state: State) -> State:
         """`l(s_i)` of each neuron."""
 
-    def __call__(self, state: Inexact[Array, "*neurons"]) -> Inexact[Array, ""]:
+    def __call__(self, state: State) -> Scalar:
         """`L(s) = sum_i l(s_i)`."""
         return jnp.sum(self.elements(state))
 
@@ -61,13 +65,13 @@ class Identity(AbstractElementwise):
 
     analytic: ClassVar[bool] = True
 
-    def elements(self, state: Inexact[Array, "*neurons"]) -> Inexact[Array, "*neurons"]:
+    def elements(self, state: State) -> State:
         return 0.5 * jnp.square(state)
 
-    def activation(self, state: Inexact[Array, "*neurons"]) -> Inexact[Array, "*neurons"]:
+    def activation(self, state: State) -> State:
         return state
 
-    def conjugate(self, state: Inexact[Array, "*neurons"]) -> Inexact[Array, ""]:
+    def conjugate(self, state: State) -> Scalar:
         return jnp.sum(0.5 * jnp.square(state))
 
 
@@ -98,14 +102,14 @@ class Sigmoid(AbstractElementwise):
         _require_positive("Sigmoid", "slope", self.slope)
         _require_finite("Sigmoid", "centre", self.centre)
 
-    def elements(self, state: Inexact[Array, "*neurons"]) -> Inexact[Array, "*neurons"]:
+    def elements(self, state: State) -> State:
         offset = state - _like(self.centre, state)
         return _soft_maximum(offset, jnp.zeros_like(offset), _like(self.slope, state))
 
-    def activation(self, state: Inexact[Array, "*neurons"]) -> Inexact[Array, "*neurons"]:
+    def activation(self, state: State) -> State:
         return jax.nn.sigmoid(_like(self.slope, state) * (state - _like(self.centre, state)))
 
-    def conjugate(self, state: Inexact[Array, "*neurons"]) -> Inexact[Array, ""]:
+    def conjugate(self, state: State) -> Scalar:
         slope, centre = _like(self.slope, state), _like(self.centre, state)
         entropy = _binary_entropy(slope * (state - centre))
         return jnp.sum(centre * self.activation(state) - entropy / slope)
@@ -130,14 +134,14 @@ class Tanh(AbstractElementwise):
     def __check_init__(self):
         _require_positive("Tanh", "slope", self.slope)
 
-    def elements(self, state: Inexact[Array, "*neurons"]) -> Inexact[Array, "*neurons"]:
+    def elements(self, state: State) -> State:
         slope = _like(self.slope, state)
         return _soft_maximum(state, -state, slope) - math.log(2.0) / slope
 
-    def activation(self, state: Inexact[Array, "*neurons"]) -> Inexact[Array, "*neurons"]:
+    def activation(self, state: State) -> State:
         return jnp.tanh(_like(self.slope, state) * state)
 
-    def conjugate(self, state: Inexact[Array, "*neurons"]) -> Inexact[Array, ""]:
+    def conjugate(self, state: State) -> Scalar:
         slope = _like(self.slope, state)
         return jnp.sum((math.log(2.0) - _binary_entropy(2.0 * slope * state)) / slope)
 
@@ -147,13 +151,13 @@ class ReLU(AbstractElementwise):
 
     analytic: ClassVar[bool] = False
 
-    def elements(self, state: Inexact[Array, "*neurons"]) -> Inexact[Array, "*neurons"]:
+    def elements(self, state: State) -> State:
         return 0.5 * jnp.square(jax.nn.relu(state))
 
-    def activation(self, state: Inexact[Array, "*neurons"]) -> Inexact[Array, "*neurons"]:
+    def activation(self, state: State) -> State:
         return jax.nn.relu(state)
 
-    def conjugate(self, state: Inexact[Array, "*neurons"]) -> Inexact[Array, ""]:
+    def conjugate(self, state: State) -> Scalar:
         return jnp.sum(0.5 * jnp.square(jax.nn.relu(state)))
 
 
@@ -162,21 +166,22 @@ class HardSigmoid(AbstractElementwise):
 
     analytic: ClassVar[bool] = False
 
-    def elements(self, state: Inexact[Array, "*neurons"]) -> Inexact[Array, "*neurons"]:
+    def elements(self, state: State) -> State:
         activation = jnp.clip(state, 0.0, 1.0)
         return activation * (state - 0.5 * activation)
 
-    def activation(self, state: Inexact[Array, "*neurons"]) -> Inexact[Array, "*neurons"]:
+    def activation(self, state: State) -> State:
         return jnp.clip(state, 0.0, 1.0)
 
-    def conjugate(self, state: Inexact[Array, "*neurons"]) -> Inexact[Array, ""]:
+    def conjugate(self, state: State) -> Scalar:
         return jnp.sum(0.5 * jnp.square(jnp.clip(state, 0.0, 1.0)))
 
 
 class Softmax(AbstractLagrangian):
     """Competing neurons: `L(s) = logsumexp(beta s) / beta`, `g = softmax(beta s)`.
 
-    The sum runs over the whole layer, whatever its shape. `L* = sum_i g_i log g_i / beta`. `g` is positive and sums to 1.
+    `L* = sum_i g_i log g_i / beta`. All neurons of the layer compete, whatever its shape: `g` is positive and
+    sums to 1 over the layer.
 
     Args:
         beta: positive scalar, the inverse temperature; a float is fixed, an array is trained.
@@ -192,15 +197,15 @@ class Softmax(AbstractLagrangian):
     def __check_init__(self):
         _require_positive("Softmax", "beta", self.beta)
 
-    def __call__(self, state: Inexact[Array, "*neurons"]) -> Inexact[Array, ""]:
+    def __call__(self, state: State) -> Scalar:
         beta, peak = _like(self.beta, state), _peak(state)
         return peak + jax.nn.logsumexp(beta * (state - peak)) / beta
 
-    def activation(self, state: Inexact[Array, "*neurons"]) -> Inexact[Array, "*neurons"]:
+    def activation(self, state: State) -> State:
         weights = jnp.exp(_like(self.beta, state) * (state - _peak(state)))
         return weights / jnp.sum(weights)
 
-    def conjugate(self, state: Inexact[Array, "*neurons"]) -> Inexact[Array, ""]:
+    def conjugate(self, state: State) -> Scalar:
         beta = _like(self.beta, state)
         scaled = beta * (state - _peak(state))
         log_activation = scaled - jax.nn.logsumexp(scaled)
@@ -235,15 +240,15 @@ class LayerNorm(AbstractLagrangian):
         _require_finite("LayerNorm", "shift", self.shift)
         _require_positive("LayerNorm", "eps", self.eps)
 
-    def __call__(self, state: Inexact[Array, "*neurons"]) -> Inexact[Array, ""]:
+    def __call__(self, state: State) -> Scalar:
         _, sigma = self._standardise(state)
         return state.size * _like(self.gain, state) * sigma + _like(self.shift, state) * jnp.sum(state)
 
-    def activation(self, state: Inexact[Array, "*neurons"]) -> Inexact[Array, "*neurons"]:
+    def activation(self, state: State) -> State:
         centred, sigma = self._standardise(state)
         return _like(self.gain, state) * (centred / sigma) + _like(self.shift, state)
 
-    def conjugate(self, state: Inexact[Array, "*neurons"]) -> Inexact[Array, ""]:
+    def conjugate(self, state: State) -> Scalar:
         _, sigma = self._standardise(state)
         return -state.size * _like(self.gain, state) * _like(self.eps, state) / sigma
 
@@ -270,13 +275,13 @@ class SphericalNorm(AbstractLagrangian):
     def __check_init__(self):
         _require_positive("SphericalNorm", "eps", self.eps)
 
-    def __call__(self, state: Inexact[Array, "*neurons"]) -> Inexact[Array, ""]:
+    def __call__(self, state: State) -> Scalar:
         return jnp.sqrt(jnp.sum(jnp.square(state)) + _like(self.eps, state))
 
-    def activation(self, state: Inexact[Array, "*neurons"]) -> Inexact[Array, "*neurons"]:
+    def activation(self, state: State) -> State:
         return state / self(state)
 
-    def conjugate(self, state: Inexact[Array, "*neurons"]) -> Inexact[Array, ""]:
+    def conjugate(self, state: State) -> Scalar:
         return -_like(self.eps, state) / self(state)
 
 
@@ -308,7 +313,7 @@ def _like(parameter, state):
 
 def _require_positive(owner, name, value):
     _require_finite(owner, name, value)
-    if not isinstance(value, jax.core.Tracer) and not value > 0:
+    if not isinstance(value, Tracer) and not value > 0:
         raise ValueError(f"`{owner}({name}=...)` must be positive, got {value}. Pass a number above zero.")
 
 
@@ -318,5 +323,5 @@ def _require_finite(owner, name, value):
             f"`{owner}({name}=...)` must be a scalar, got shape {jnp.shape(value)}. "
             f"Build a batch of them with `equinox.filter_vmap({owner})(values)`."
         )
-    if not isinstance(value, jax.core.Tracer) and not math.isfinite(value):
+    if not isinstance(value, Tracer) and not math.isfinite(value):
         raise ValueError(f"`{owner}({name}=...)` must be finite, got {value}. Pass a finite number.")
