@@ -18,3 +18,15 @@ def getkey():
     """A function that gives a new random key at each call, the same sequence in every run."""
     keys = iter(jr.split(jr.key(5678), 1000))
     return lambda: next(keys)
+
+
+@pytest.fixture(scope="session")
+def mnist():
+    """Full MNIST, for tests marked `mnist`. Where it is missing they fail in CI and are skipped elsewhere."""
+    from hopfax import data
+
+    try:
+        return data.mnist(download=False)
+    except data.MissingDataError as error:
+        refuse = pytest.fail if os.environ.get("CI") else pytest.skip
+        return refuse(str(error))
