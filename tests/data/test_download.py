@@ -95,6 +95,14 @@ def test_failed_download_says_all_and_leaves_nothing(tmp_path, tiny, server):
     assert files_below(tmp_path) == []
 
 
+def test_flood_is_cut_off(tmp_path, tiny, server):
+    """What a server sends is not kept past what the file can take, whether packed or not."""
+    for mirror in ("first", "second"):
+        server.replies[f"/{mirror}/{FIRST}.gz"] = Reply(bytes(1_000_000))
+    with pytest.raises(MissingDataError, match="serves more than"):
+        load_source(tiny.source, tmp_path)
+
+
 class Interrupt:
     """A progress bar at which the user presses Ctrl-C."""
 

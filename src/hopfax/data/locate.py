@@ -85,11 +85,11 @@ def checked_content(path: Path, file: IdxFile) -> bytes:
 
 def check(content: bytes, file: IdxFile, origin: str) -> None:
     """Refuse content that is not that of `file`; `origin` is what the error calls it."""
-    found = hashlib.sha256(content).hexdigest()
-    if found == file.sha256:
+    sha256 = hashlib.sha256(content).hexdigest()
+    if sha256 == file.sha256:
         return
-    size = "more" if len(content) > file.size else f"{len(content)}"
+    # Longer content was not read to its end, so its hash is not known.
+    found = "more" if len(content) > file.size else f"{len(content)} with SHA-256 {sha256}"
     raise DataError(
-        f"{origin} is not {file.name}: expected {file.size} bytes with SHA-256 {file.sha256}, "
-        f"found {size} with SHA-256 {found}."
+        f"{origin} is not {file.name}: expected {file.size} bytes with SHA-256 {file.sha256}, found {found}."
     )
