@@ -2,4 +2,26 @@
 
 from importlib.metadata import version as _version
 
+from . import gradients as gradients
+from . import lagrangians as lagrangians
+from . import solvers as solvers
+from . import synapses as synapses
+from . import updates as updates
+from .equilibrium import Equilibrium as Equilibrium
+from .equilibrium import Status as Status
+from .graph import Graph as Graph
+from .ham import HAM as HAM
+from .ham import chain as chain
+from .ham import connect as connect
+from .layers import Known as Known
+from .layers import Layer as Layer
+from .relax import relax as relax
+from .synapses import Bias as Bias
+from .synapses import Dense as Dense
+from .synapses import Interaction as Interaction
+from .updates import Coloured as Coloured
+from .updates import Damped as Damped
+from .updates import EvenOdd as EvenOdd
+from .updates import Synchronous as Synchronous
+
 __version__ = _version("hopfax")

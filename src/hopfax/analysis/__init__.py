@@ -1,0 +1,3 @@
+"""Analysis: what a network remembers, how it settles, and at which temperature."""
+
+from hopfax.analysis import phase as phase

@@ -1,0 +1,131 @@
+"""Thresholds found by running the dynamics in the full space and bisecting on `beta`; no formula used."""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Bool, Float
+
+from hopfax.analysis.phase.checks import check_count, check_patterns, check_positive, require
+from hopfax.analysis.phase.clusters import ClusterThresholds
+from hopfax.analysis.phase.dynamics import energy, update
+from hopfax.analysis.phase.effective import beta_for_mean_field
+from hopfax.analysis.phase.settling import order_parameter, settle
+from hopfax.analysis.phase.transitions import Thresholds
+
+_Vector = Float[Array, " dimension"]
+_Test = Callable[[Float[Array, ""]], Bool[Array, ""]]
+
+_REMAINS = 0.01  # of the starting contrast; below it, a state has lost what set its start apart
+_NUDGE = 1e-7  # small enough to stay in the linear regime, large enough to stand out of rounding
+_NUDGED_STEPS = 1000  # transients of a few per cent then move the threshold by less than 1e-4 of itself
+_DEEPER = 1e-10  # of the largest squared norm: above rounding, below any difference that matters
+
+
+def simulate_thresholds(
+    patterns: Float[Array | np.ndarray, "patterns dimension"], *, rtol: float = 1e-5
+) -> Thresholds:
+    """The thresholds, in `beta`, of the first pattern and the mean of `patterns`, to `rtol` of themselves.
+
+    Spinodal: lowest `beta` at which a start at the pattern stays apart from the second pattern.
+    Coexistence: lowest at which it ends deeper than a start at the mean. Instability: lowest at which a
+    small difference of the two patterns, added to the mean, grows. Meant for sets whose mean is a fixed
+    point, such as equidistant ones. Infinity where no `beta` was found. `overlap_at_spinodal` is read just
+    above the spinodal, so its error is about `sqrt(rtol)`. In double precision.
+
+    Raises `ValueError` for bad patterns, the first two equal, or `rtol` not positive.
+    """
+    check_patterns(patterns)
+    check_positive("rtol", rtol)
+    require(np.any(patterns[0] != patterns[1]), "`patterns` must start with two different rows.")
+    with jax.enable_x64(True):
+        found = _equidistant_search(jnp.asarray(np.asarray(patterns), float), rtol)
+        return Thresholds(*(float(value) for value in found))
+
+
+def simulate_cluster_thresholds(
+    patterns: Float[Array | np.ndarray, "patterns dimension"], clusters: int, *, rtol: float = 1e-5
+) -> ClusterThresholds:
+    """The four cluster thresholds, in `beta`, of `patterns` in `clusters` groups of consecutive rows.
+
+    The order of rows is that of `cluster_patterns`. Averages over the first cluster and its first pattern
+    are tried, told apart from the second cluster and pattern. To `rtol` of each value; infinity where no
+    `beta` was found. In double precision.
+
+    Raises `ValueError` for bad patterns, or rows that do not form two or more equal groups of two or more.
+    """
+    check_patterns(patterns)
+    check_positive("rtol", rtol)
+    clusters, count = check_count("clusters", clusters, 2), len(patterns)
+    even = count % clusters == 0 and count >= 2 * clusters
+    require(even, f"`patterns` must hold {clusters} groups of two rows or more, all equal, got {count} rows.")
+    with jax.enable_x64(True):
+        found = _cluster_search(jnp.asarray(np.asarray(patterns), float), clusters, rtol)
+        return ClusterThresholds(*(float(value) for value in found))
+
+
+@eqx.filter_jit
+def _equidistant_search(patterns, rtol):
+    """Spinodal, coexistence, instability and overlap at the spinodal."""
+    mean, pattern, contrast = jnp.mean(patterns, axis=0), patterns[0], patterns[0] - patterns[1]
+    search = _Search(patterns, rtol)
+    spinodal = search.lowest(lambda beta: search.remains(pattern, contrast, beta))
+    coexistence = search.lowest(lambda beta: search.deeper(pattern, mean, beta))
+    instability = search.lowest(lambda beta: search.departs(mean, contrast, beta))
+    rest = settle(patterns, pattern, spinodal).state
+    return spinodal, coexistence, instability, order_parameter(patterns, rest, spinodal, 0)
+
+
+@eqx.filter_jit
+def _cluster_search(patterns, clusters, rtol):
+    """The four cluster thresholds, in the order of `ClusterThresholds`."""
+    mean, means = jnp.mean(patterns, axis=0), patterns.reshape(clusters, -1, patterns.shape[1]).mean(axis=1)
+    across, within = means[0] - means[1], patterns[0] - patterns[1]
+    search = _Search(patterns, rtol)
+    return (
+        search.lowest(lambda beta: search.remains(means[0], across, beta)),
+        search.lowest(lambda beta: search.departs(mean, across, beta)),
+        search.lowest(lambda beta: search.remains(patterns[0], within, beta)),
+        search.lowest(lambda beta: search.departs(means[0], within, beta)),
+    )
+
+
+class _Search(eqx.Module):
+    """Yes-or-no experiments at one `beta`, and the search for the `beta` at which one turns to yes."""
+
+    patterns: Float[Array, "patterns dimension"]
+    rtol: float
+
+    def remains(self, start: _Vector, contrast: _Vector, beta: Float[Array, ""]) -> Bool[Array, ""]:
+        """Whether the state that starts at `start` keeps its overlap with `contrast`."""
+        rest = settle(self.patterns, start, beta).state
+        return jnp.dot(contrast, rest) > _REMAINS * jnp.dot(contrast, start)
+
+    def deeper(self, start: _Vector, other: _Vector, beta: Float[Array, ""]) -> Bool[Array, ""]:
+        """Whether `start` comes to rest at a lower energy than `other`."""
+        depths = [energy(self.patterns, settle(self.patterns, x, beta).state, beta) for x in (start, other)]
+        return depths[1] - depths[0] > _DEEPER * jnp.max(jnp.sum(self.patterns**2, axis=1))
+
+    def departs(self, start: _Vector, contrast: _Vector, beta: Float[Array, ""]) -> Bool[Array, ""]:
+        """Whether a little of `contrast`, added to `start`, grows; `start` must not itself move along it."""
+        step = lambda _, state: update(self.patterns, state, beta)
+        end = lax.fori_loop(0, _NUDGED_STEPS, step, start + _NUDGE * contrast)
+        return jnp.dot(contrast, end - start) > _NUDGE * jnp.dot(contrast, contrast)
+
+    def lowest(self, holds: _Test) -> Float[Array, ""]:
+        """Doubles `beta` until `holds`, then halves the bracket until it is `rtol` wide; its upper end."""
+        first = beta_for_mean_field(self.patterns, 2.0)
+        limit = first * 2**20
+        high = lax.while_loop(lambda beta: ~holds(beta) & (beta < limit), lambda beta: 2 * beta, first)
+
+        def halve(bracket):
+            middle = (bracket[0] + bracket[1]) / 2
+            yes = holds(middle)
+            return jnp.where(yes, bracket[0], middle), jnp.where(yes, middle, bracket[1])
+
+        wide = lambda bracket: bracket[1] - bracket[0] > self.rtol * bracket[1]
+        low = jnp.where(high > first, high / 2, 0.0)
+        return jnp.where(high < limit, lax.while_loop(wide, halve, (low, high))[1], jnp.inf)

@@ -1,0 +1,14 @@
+"""Ways to differentiate an equilibrium."""
+
+from .adjoints import AbstractAdjoint as AbstractAdjoint
+from .adjoints import ConjugateGradient as ConjugateGradient
+from .adjoints import Iterated as Iterated
+from .adjoints import Krylov as Krylov
+from .adjoints import Neumann as Neumann
+from .base import AbstractGradient as AbstractGradient
+from .base import Report as Report
+from .base import Solve as Solve
+from .implicit import Implicit as Implicit
+from .implicit import RecurrentBackprop as RecurrentBackprop
+from .unrolled import Phantom as Phantom
+from .unrolled import Unrolled as Unrolled

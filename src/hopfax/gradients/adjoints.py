@@ -1,0 +1,186 @@
+"""Linear solvers for the adjoint equation `u = v + Jᵀ u` of a fixed point, for one example; none ever raises."""
+
+import abc
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import lineax as lx
+from jaxtyping import Array, Bool, Float, Int, ScalarLike
+
+from .._tree import accumulator, axpy, dot, rms, select, subtract
+from ..ham import States
+from ..problem import Problem, Trial
+from ..solvers.anderson import Anderson
+from ..solvers.loop import AnySolver, Stopping, iterate
+from ..solvers.safeguards import Residual
+from .base import Report
+
+
+class AbstractAdjoint(eqx.Module):
+    """Solves `u = v + Jᵀ u` at an equilibrium, `J = ∂f/∂z` of the update's symmetric form."""
+
+    @abc.abstractmethod
+    def solve(self, problem: Problem, point: States, cotangent: States) -> tuple[States, Report]:
+        """The best `u` found for the cotangent `v`, at worst `v` itself (the one-step gradient), and a report."""
+
+
+class _Search(eqx.Module):
+    """Where conjugate gradients stand: iterate, residual and direction, the latter two also through `D`."""
+
+    solution: States
+    residual: States
+    residual_d: States
+    direction: States
+    direction_d: States
+    square: Float[Array, ""]  # <residual, D residual>
+    products: Int[Array, ""]
+    broken: Bool[Array, ""]
+
+
+class ConjugateGradient(AbstractAdjoint):
+    """Conjugate gradients in the inner product of `D = ∂g/∂s`, for the symmetric adjoint of an energy.
+
+    `J = K D` with `K = ∂h/∂g` and `D` the Lagrangian's Hessian, both symmetric. With `u = v + D w` the
+    adjoint equation is `(I - K D) w = K v`, self-adjoint in `<a, D b>` and positive exactly at a strict minimum of
+    the energy. Neither an inverse nor a root of `D` is taken, so saturated and singular layers (softmax, layer
+    norm) are safe. One product with `K` a step, on the kept layers only.
+
+    Args: `rtol` of the residual's rms to the cotangent's; never below what the precision can give.
+    Source: derived here.
+    """
+
+    rtol: float = 1e-5
+    max_products: int = 100
+
+    def solve(self, problem: Problem, point: States, cotangent: States) -> tuple[States, Report]:
+        curvature, response = _structure(problem, point)
+        first = response(cotangent)
+        through = curvature(first)
+        tolerance = _reachable(self.rtol, cotangent) * rms(cotangent)
+        square = dot(first, through)
+        zero, no = jnp.zeros((), jnp.int32), jnp.array(False)
+        search = _Search(cotangent, first, through, first, through, square, zero + 1, no)
+        going = lambda s: (rms(s.residual_d) > tolerance) & (s.products < self.max_products) & ~s.broken
+        search = jax.lax.while_loop(going, lambda s: _descend(s, curvature, response), search)
+        return _better(search.solution, rms(search.residual_d), cotangent, rms(through), tolerance, search.products)
+
+
+def _descend(s: _Search, curvature, response) -> _Search:
+    """One step of conjugate gradients; `broken` where the curvature is not positive."""
+    bent = subtract(s.direction, response(s.direction_d))
+    slope = dot(s.direction_d, bent)
+    broken = ~((slope > 0) & (s.square > 0) & jnp.isfinite(slope))
+    length = jnp.where(broken, 0, s.square / jnp.where(broken, 1, slope))
+    residual = axpy(-length, bent, s.residual)
+    residual_d = curvature(residual)
+    square = dot(residual, residual_d)
+    ratio = jnp.where(broken, 0, square / jnp.where(s.square > 0, s.square, 1))
+    new = _Search(
+        axpy(length, s.direction_d, s.solution),
+        residual,
+        residual_d,
+        axpy(ratio, s.direction, residual),
+        axpy(ratio, s.direction_d, residual_d),
+        square,
+        s.products + 1,
+        broken,
+    )
+    return select(broken, eqx.tree_at(lambda t: (t.broken, t.products), s, (broken, s.products + 1)), new)
+
+
+class Krylov(AbstractAdjoint):
+    """A lineax Krylov solver on `u - Jᵀ u = v`, matrix-free: GMRES by default, for adjoints without symmetry."""
+
+    solver: lx.AbstractLinearSolver = lx.GMRES(rtol=1e-5, atol=1e-7, restart=30, max_steps=100)
+
+    def solve(self, problem: Problem, point: States, cotangent: States) -> tuple[States, Report]:
+        pull = _pullback(problem, point)
+        operator = lx.FunctionLinearOperator(lambda u: subtract(u, pull(u)), jax.eval_shape(lambda: cotangent))
+        found = lx.linear_solve(operator, cotangent, self.solver, throw=False)
+        products = found.stats.get("num_steps", jnp.zeros(()))
+        return _checked(found.value, pull, cotangent, getattr(self.solver, "rtol", 1e-5), products)
+
+
+class Neumann(AbstractAdjoint):
+    """The Neumann series `u = Σ_{k<terms} (Jᵀ)ᵏ v`, cut where a term is below `rtol` of the sum."""
+
+    terms: int = 8
+    rtol: ScalarLike = 0.0
+
+    def solve(self, problem: Problem, point: States, cotangent: States) -> tuple[States, Report]:
+        pull = _pullback(problem, point)
+
+        def add(carry):
+            total, term, count = carry
+            term = pull(term)
+            return jax.tree.map(jnp.add, total, term), term, count + 1
+
+        going = lambda c: (c[2] < self.terms) & (rms(c[1]) > self.rtol * rms(c[0]))
+        total, term, count = jax.lax.while_loop(going, add, (cotangent, cotangent, jnp.ones((), jnp.int32)))
+        size = rms(cotangent)
+        relative = (rms(term) / jnp.where(size > 0, size, 1)).astype(jnp.float32)
+        return total, Report(relative, (count - 1).astype(jnp.float32), jnp.zeros((), jnp.float32))
+
+
+class Iterated(AbstractAdjoint):
+    """`u ← v + Jᵀ u` by any fixed-point solver, Anderson by default."""
+
+    solver: AnySolver = Anderson(safeguard=Residual())
+    rtol: float = 1e-5
+    max_products: int = 200
+
+    def solve(self, problem: Problem, point: States, cotangent: States) -> tuple[States, Report]:
+        pull = _pullback(problem, point)
+        stopping = Stopping(_reachable(self.rtol, cotangent), 0.0, self.max_products)
+        found, statistics = iterate(_Affine(pull, cotangent), self.solver, cotangent, stopping)
+        return _checked(found, pull, cotangent, 10 * self.rtol, statistics.evaluations)
+
+
+class _Affine(eqx.Module):
+    """The map `u ↦ v + Jᵀ u` in the form that the solver loop takes."""
+
+    pull: object
+    cotangent: States
+
+    def evaluate(self, states: States) -> tuple[States, Trial]:
+        image = jax.tree.map(jnp.add, self.cotangent, self.pull(states))
+        residual = rms(subtract(image, states))
+        return image, Trial(residual, rms(image), jnp.zeros_like(residual), jnp.zeros_like(residual))
+
+
+def _structure(problem: Problem, point: States):
+    """The products with `D` and with `K` at an equilibrium, as functions of kept states."""
+    model, eliminate = problem.model, problem.update.symmetric(problem.model)
+    activations, curvature = jax.linearize(model.activations, point)
+    _, response = jax.linearize(lambda g: eliminate.response(model, g), activations)
+    return curvature, response
+
+
+def _pullback(problem: Problem, point: States):
+    """`u ↦ Jᵀ u`."""
+    _, pull = jax.vjp(lambda z: problem.update.image(problem.model, z), point)
+    return lambda u: pull(u)[0]
+
+
+def _reachable(rtol: float, like: States) -> Array:
+    """`rtol`, but no tighter than 10 eps of the states."""
+    dtype = accumulator(jnp.result_type(*(x.dtype for x in jax.tree.leaves(like))))
+    return jnp.maximum(jnp.asarray(rtol, dtype), 10 * jnp.finfo(dtype).eps)
+
+
+def _checked(found: States, pull, cotangent: States, rtol: float, products: Array) -> tuple[States, Report]:
+    """`found` or the one-step gradient, whichever leaves the smaller residual."""
+    left = lambda u: rms(subtract(jax.tree.map(jnp.add, cotangent, pull(u)), u))
+    tolerance = _reachable(rtol, cotangent) * rms(cotangent)
+    return _better(found, left(found), cotangent, left(cotangent), tolerance, products)
+
+
+def _better(found: States, left: Array, one_step: States, one_step_left: Array, tolerance: Array, products: Array):
+    usable = (left <= one_step_left) & jnp.isfinite(left)
+    residual = jnp.where(usable, left, one_step_left)
+    size = rms(one_step)
+    relative = residual / jnp.where(size > 0, size, 1)
+    as_float = lambda x: jnp.asarray(x, jnp.float32)
+    report = Report(as_float(relative), as_float(products), as_float(~(residual <= tolerance)))
+    return select(usable, found, one_step), report

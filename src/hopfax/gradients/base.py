@@ -1,0 +1,65 @@
+"""What a gradient method is: a way to make a solved equilibrium differentiable."""
+
+import abc
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+
+from ..equilibrium import Statistics
+from ..ham import States
+from ..problem import Problem
+from ..solvers.loop import AbstractMethod, AnySolver, Stopping, iterate
+
+
+class Solve(eqx.Module):
+    """Everything that finding an equilibrium needs besides the problem."""
+
+    solver: AnySolver | AbstractMethod
+    start: States
+    stopping: Stopping
+    trace: int = eqx.field(static=True, default=0)
+
+    def __call__(self, problem: Problem) -> tuple[States, Statistics]:
+        """Kept states at equilibrium, cut off from differentiation, and how they were found."""
+        problem, start, stopping = stop_gradient((problem, self.start, self.stopping))
+        if isinstance(self.solver, AbstractMethod):
+            return self.solver.solve(problem, start, stopping, self.trace)
+        return iterate(problem, self.solver, start, stopping, self.trace)
+
+
+class Report(eqx.Module):
+    """How the backward solve of each example went; it comes out as the *gradient* with respect to itself.
+
+    Nothing can be returned from a backward pass but gradients: hand `Report.blank(batch)` to `relax`,
+    differentiate with respect to it too, and the cotangent is the filled-in report. `flagged` is 1 where the
+    solve missed its tolerance and the better of it and the one-step gradient was used.
+    """
+
+    residual: Float[Array, "*batch"]  # rms of the adjoint equation, relative to the incoming gradient
+    products: Float[Array, "*batch"]  # Jacobian products spent
+    flagged: Float[Array, "*batch"]
+
+    @staticmethod
+    def blank(batch: int | None = None) -> "Report":
+        zeros = jnp.zeros(() if batch is None else (batch,), jnp.float32)
+        return Report(zeros, zeros, zeros)
+
+
+class AbstractGradient(eqx.Module):
+    """How the equilibrium of one example is differentiated."""
+
+    @abc.abstractmethod
+    def connect(self, problem: Problem, solve: Solve, report: Report) -> tuple[States, Statistics]:
+        """Solve, and give the kept states a gradient with respect to everything in `problem`."""
+
+
+def stop_gradient(tree: PyTree) -> PyTree:
+    """`tree` cut off from differentiation; leaves that are no arrays pass through."""
+    return jax.tree.map(lambda x: jax.lax.stop_gradient(x) if eqx.is_array(x) else x, tree)
+
+
+def with_value_of(value: PyTree, gradient: PyTree) -> PyTree:
+    """The first tree's values with the second's gradient."""
+    return jax.tree.map(lambda v, g: jax.lax.stop_gradient(v) + (g - jax.lax.stop_gradient(g)), value, gradient)

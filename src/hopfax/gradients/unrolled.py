@@ -1,0 +1,56 @@
+"""Gradients by backpropagating through steps of the solver or of the map."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import ScalarLike
+
+from ..equilibrium import Statistics
+from ..ham import States
+from ..problem import Problem
+from ..solvers.loop import iterate
+from .base import AbstractGradient, Report, Solve, with_value_of
+
+
+class Unrolled(AbstractGradient):
+    """Backpropagation through every step of the solver: the witness for the others, memory grows with `steps`.
+
+    Runs `steps` evaluations, those after convergence without effect; the only method with a gradient with
+    respect to the start.
+    """
+
+    steps: int = 100
+
+    def __check_init__(self):
+        if self.steps < 1:
+            raise ValueError(f"`Unrolled(steps={self.steps})` must be at least 1.")
+
+    def connect(self, problem: Problem, solve: Solve, report: Report) -> tuple[States, Statistics]:
+        return iterate(problem, solve.solver, solve.start, solve.stopping, solve.trace, unroll=self.steps)
+
+
+class Phantom(AbstractGradient):
+    """Backpropagation through `steps` damped steps of the map at the equilibrium, `z ← (1 - damping) z + damping f(z)`.
+
+    One undamped step is Jacobian-free backpropagation. Cheap and biased: its error falls like the spectral
+    radius to the power `steps`. Args: `damping` in (0, 1], 1 is none.
+    Source: [geng2021] (phantom gradient), [fung2022] (Jacobian-free).
+    """
+
+    steps: int = 5
+    damping: ScalarLike = 1.0
+
+    def __check_init__(self):
+        if self.steps < 1:
+            raise ValueError(f"`Phantom(steps={self.steps})` must be at least 1.")
+        if isinstance(self.damping, int | float) and not 0 < self.damping <= 1:
+            raise ValueError(f"`Phantom(damping={self.damping})` must lie in (0, 1]; 1 is no damping.")
+
+    def connect(self, problem: Problem, solve: Solve, report: Report) -> tuple[States, Statistics]:
+        point, statistics = solve(problem)
+        mix = lambda old, new: (1 - jnp.asarray(self.damping, old.dtype)) * old + self.damping * new
+
+        def step(states, _):
+            return jax.tree.map(mix, states, problem.image(states)), None
+
+        walked, _ = jax.lax.scan(step, point, None, length=self.steps)
+        return with_value_of(point, walked), statistics

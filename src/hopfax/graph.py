@@ -1,0 +1,93 @@
+"""The graph of layers that synapses join: its colouring, its odd cycles, its components."""
+
+import dataclasses
+from collections import deque
+
+
+@dataclasses.dataclass(frozen=True)
+class Graph:
+    """Layers (nodes) and the groups of layers that share a synapse (edges; more than two make a hyperedge)."""
+
+    layers: tuple[str, ...]
+    edges: tuple[tuple[str, ...], ...]
+
+    def neighbours(self, layer: str) -> tuple[str, ...]:
+        """Every other layer that some synapse joins to `layer`, in the order of `layers`."""
+        joined = {other for edge in self.edges if layer in edge for other in edge}
+        return tuple(name for name in self.layers if name in joined and name != layer)
+
+    def components(self) -> tuple[tuple[str, ...], ...]:
+        """Sets of layers between which no synapse runs."""
+        parents = self._search()[1]
+        roots = {name: _root(name, parents) for name in self.layers}
+        return tuple(
+            tuple(name for name in self.layers if roots[name] == root) for root in dict.fromkeys(roots.values())
+        )
+
+    def odd_cycle(self) -> tuple[str, ...] | None:
+        """A closed walk over an odd number of layers, the obstacle to even-odd splitting; None if bipartite."""
+        depth, parents = self._search()
+        for a in self.layers:
+            for b in self.neighbours(a):
+                if depth[a] % 2 == depth[b] % 2:
+                    return _close(_path(a, parents), _path(b, parents))
+        return None
+
+    def colours(self) -> tuple[tuple[str, ...], ...]:
+        """Classes of layers that no synapse joins, so that each class can be updated at once.
+
+        Two classes if the graph is bipartite, the one that holds the last layer at the end; otherwise a
+        greedy colouring, layers of highest degree first.
+        """
+        if self.odd_cycle() is None:
+            depth, _ = self._search()
+            colour = {name: depth[name] % 2 for name in self.layers}
+        else:
+            colour = self._greedy()
+        classes = [tuple(n for n in self.layers if colour[n] == c) for c in sorted(set(colour.values()))]
+        return tuple(sorted(classes, key=lambda names: self.layers[-1] in names))
+
+    def _search(self) -> tuple[dict[str, int], dict[str, str | None]]:
+        """Breadth first from the last layer of each component: depths and parents.
+
+        Starting at the last layer gives the layers of the output's parity depth 0, 2, ...
+        """
+        depth: dict[str, int] = {}
+        parents: dict[str, str | None] = {}
+        for start in reversed(self.layers):
+            if start not in depth:
+                self._search_from(start, depth, parents)
+        return depth, parents
+
+    def _search_from(self, start: str, depth: dict[str, int], parents: dict[str, str | None]) -> None:
+        depth[start], parents[start] = 0, None
+        queue = deque([start])
+        while queue:
+            name = queue.popleft()
+            for other in self.neighbours(name):
+                if other not in depth:
+                    depth[other], parents[other] = depth[name] + 1, name
+                    queue.append(other)
+
+    def _greedy(self) -> dict[str, int]:
+        colour: dict[str, int] = {}
+        for name in sorted(self.layers, key=lambda n: -len(self.neighbours(n))):
+            taken = {colour[other] for other in self.neighbours(name) if other in colour}
+            colour[name] = next(c for c in range(len(self.layers)) if c not in taken)
+        return colour
+
+
+def _path(name: str, parents: dict[str, str | None]) -> tuple[str, ...]:
+    """From `name` up to the root of its search tree."""
+    above = parents[name]
+    return (name,) if above is None else (name, *_path(above, parents))
+
+
+def _root(name: str, parents: dict[str, str | None]) -> str:
+    return _path(name, parents)[-1]
+
+
+def _close(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:
+    """The cycle made of two paths to the root and the edge between their starts."""
+    meeting = next(name for name in a if name in b)
+    return (*a[: a.index(meeting) + 1], *reversed(b[: b.index(meeting)]), a[0])

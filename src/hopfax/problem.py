@@ -1,0 +1,65 @@
+"""A fixed-point problem: a conditioned model and an update, ready for any solver."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from ._tree import accumulator, rms, subtract, tree_sum
+from .ham import HAM, States
+from .updates import AbstractUpdate
+
+
+class Trial(eqx.Module):
+    """What one evaluation of the map says of the point at which it was made.
+
+    A solver may reject the point (`accepted=False`) or drop its history (`restarted=True`); the loop counts both.
+    """
+
+    residual: Float[Array, ""]  # rms of f(z) - z
+    scale: Float[Array, ""]  # rms of f(z)
+    energy: Float[Array, ""]
+    energy_size: Float[Array, ""]  # sum of the magnitudes of the energy's parts: its rounding error in units of eps
+    accepted: Bool[Array, ""] = eqx.field(default_factory=lambda: jnp.array(True))
+    restarted: Bool[Array, ""] = eqx.field(default_factory=lambda: jnp.array(False))
+
+
+class Problem(eqx.Module):
+    """Find kept states `z` with `z = f(z)`; one example.
+
+    `model` has only free layers left (`HAM.condition`).
+    """
+
+    model: HAM
+    update: AbstractUpdate
+
+    def image(self, states: States) -> States:
+        """`f(z)`."""
+        return self.update.image(self.model, states)
+
+    def evaluate(self, states: States) -> tuple[States, Trial]:
+        """`f(z)` with the residual and the energy at `z`, all out of one sweep.
+
+        The account of the point is not differentiated: it only steers the solver.
+        """
+        image = self.image(states)
+        parts = self.model.energy_tree(self.complete(states))
+        residual, scale = rms(subtract(image, states)), rms(image)
+        return image, jax.lax.stop_gradient(Trial(residual, scale, *_total(parts, residual.dtype)))
+
+    def complete(self, states: States) -> States:
+        """States of all free layers."""
+        return self.update.complete(self.model, states)
+
+    def restrict(self, states: States) -> States:
+        """The kept layers' part of `states`."""
+        return {name: states[name] for name in self.update.kept(self.model)}
+
+
+def _total(parts, dtype) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    values = [jnp.real(part).astype(accumulator(dtype)) for part in _leaves(parts)]
+    return tree_sum(values), tree_sum([jnp.abs(v) for v in values])
+
+
+def _leaves(tree) -> list[Array]:
+    return [leaf for group in tree.values() for leaf in group.values()]

@@ -1,0 +1,161 @@
+"""Anderson acceleration, type II, guarded by the energy."""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optimistix as optx
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Bool, Float, Int
+
+from .._tree import accumulator, rms
+from ..problem import Trial
+from .ridges import AbstractRidge, Relative
+from .safeguards import AbstractSafeguard, Energy
+
+
+class _History(eqx.Module):
+    """The last accepted points and their residuals `f(z) - z`, in a ring."""
+
+    points: Float[Array, "m n"]
+    residuals: Float[Array, "m n"]
+    used: Bool[Array, " m"]
+    next: Int[Array, ""]
+
+    @staticmethod
+    def empty(slots: int, like: Array) -> "_History":
+        blank = jnp.zeros((slots, like.size), like.dtype)
+        return _History(blank, blank, jnp.zeros(slots, bool), jnp.zeros((), jnp.int32))
+
+    def push(self, point: Array, residual: Array) -> "_History":
+        put = lambda ring, value: ring.at[self.next].set(value)
+        slot = (self.next + 1) % len(self.used)
+        return _History(put(self.points, point), put(self.residuals, residual), put(self.used, True), slot)
+
+    def dropped_if(self, condition: Bool[Array, ""]) -> "_History":
+        return eqx.tree_at(lambda h: h.used, self, self.used & ~condition)
+
+
+class _AndersonState(eqx.Module):
+    history: _History
+    accepted: Trial  # the account of the last accepted point
+    image: Float[Array, " n"]  # and its plain image, to fall back on
+    point: Float[Array, " n"]
+    extrapolated: Bool[Array, ""]  # whether the coming point is not a plain image
+    count: Int[Array, ""]
+
+
+class Anderson(optx.AbstractFixedPointSolver):
+    """`z ← z + β g - (ΔZ + β ΔG) γ`, `γ = argmin |g - ΔG γ|²`, with `g = f(z) - z` and differences to earlier points.
+
+    A point that its safeguard gives up is replaced by the plain image `f(z)` of the last accepted one, at no
+    further evaluation, and the history is dropped.
+
+    Args:
+        window: points used, the newest included; at least 2.
+        safeguard: `Energy()`, `Residual()`, `Published()` or `Unguarded()`.
+        ridge: `Relative()` or `Absolute()`.
+        period: extrapolate at each `period`-th step only (alternating Anderson-Picard).
+        delay: plain steps before the first extrapolation.
+        restart: drop the history at each `restart`-th step; 0 never.
+        mixing: `β` in (0, 1].
+    `rtol`, `atol` and `norm` count only where optimistix runs the solver; `hopfax.relax` has its own.
+    Source: [walkerni2011]; [goemaere2024], Appendix C; the energy guard follows the idea of [peng2018].
+    """
+
+    window: int = eqx.field(static=True, default=5)
+    safeguard: AbstractSafeguard = Energy()
+    ridge: AbstractRidge = Relative()
+    period: int = eqx.field(static=True, default=1)
+    delay: int = eqx.field(static=True, default=0)
+    restart: int = eqx.field(static=True, default=0)
+    mixing: float = 1.0
+    rtol: float = 1e-5
+    atol: float = 1e-6
+    norm: Callable = rms
+
+    def __check_init__(self):
+        for name, least in (("window", 2), ("period", 1), ("delay", 0), ("restart", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise ValueError(f"`Anderson({name}={value!r})` must be a whole number, at least {least}.")
+        if not 0 < self.mixing <= 1:
+            raise ValueError(f"`Anderson(mixing={self.mixing})` must lie in (0, 1]; 1 is no mixing.")
+
+    def init(self, fn, y, args, options, f_struct, aux_struct, tags):
+        flat, _ = ravel_pytree(y)
+        far = jnp.full((), jnp.inf, accumulator(flat.dtype))
+        trial = Trial(far, far, far, jnp.zeros_like(far))
+        history = _History.empty(self.window - 1, flat)
+        return _AndersonState(history, trial, flat, flat, jnp.array(False), jnp.zeros((), jnp.int32))
+
+    def step(self, fn, y, args, options, state, tags):
+        point, unravel = ravel_pytree(y)
+        tree_image, aux = fn(y, args)
+        image, _ = ravel_pytree(tree_image)
+        trial = self._trial(aux, tree_image, y)
+        rejected = state.extrapolated & (self.safeguard.worse(trial, state.accepted) | ~jnp.isfinite(trial.residual))
+        new, state = self._advance(point, image, trial, rejected, state)
+        return unravel(new), state, _counted(aux, rejected, self._restarts(state.count))
+
+    def terminate(self, fn, y, args, options, state, tags):
+        return state.accepted.residual <= self.atol + self.rtol * state.accepted.scale, optx.RESULTS.successful
+
+    def postprocess(self, fn, y, aux, args, options, state, tags, result):
+        return ravel_pytree(y)[1](state.point), aux, {}
+
+    def _trial(self, aux, image, y) -> Trial:
+        if isinstance(aux, Trial):
+            return aux
+        if isinstance(self.safeguard, Energy):
+            raise ValueError(
+                "`Anderson(safeguard=Energy())` needs a map that also returns a `Trial` with the energy "
+                "(`has_aux=True`); `hopfax.relax` gives it one. Elsewhere use `safeguard=Residual()`."
+            )
+        residual = rms(jax.tree.map(jnp.subtract, image, y))
+        return Trial(residual, rms(image), jnp.zeros_like(residual), jnp.zeros_like(residual))
+
+    def _advance(self, point, image, trial, rejected, state) -> tuple[Array, _AndersonState]:
+        """The next point: extrapolated from an accepted one, or the plain image of the last accepted one."""
+        residual = image - point
+        history = state.history.dropped_if(rejected | self._restarts(state.count))
+        step = self._extrapolate(point, residual, history)
+        candidate = point + step.astype(point.dtype)
+        use = self._due(state.count) & self.safeguard.admits(candidate, image, point) & jnp.any(history.used) & ~rejected
+        plain = jnp.where(rejected, state.image, image)
+        kept = jax.tree.map(lambda old, new: jnp.where(rejected, old, new), state.accepted, trial)
+        history = jax.tree.map(lambda a, b: jnp.where(rejected, a, b), history, history.push(point, residual))
+        anchor = jnp.where(rejected, state.point, point)
+        return jnp.where(use, candidate, plain), _AndersonState(history, kept, plain, anchor, use, state.count + 1)
+
+    def _extrapolate(self, point: Array, residual: Array, history: _History) -> Array:
+        """`β g - (ΔZ + β ΔG) γ`; zero coefficients where the small system is not solvable."""
+        dtype = accumulator(point.dtype)
+        mask = history.used[:, None]
+        steps = jnp.where(mask, point - history.points, 0).astype(dtype)
+        changes = jnp.where(mask, residual - history.residuals, 0).astype(dtype)
+        gram, right = self.ridge.add(changes @ changes.T, changes @ residual.astype(dtype), history.used)
+        weights = _solve_masked(gram, right, history.used)
+        return self.mixing * residual - (steps + self.mixing * changes).T @ weights
+
+    def _due(self, count: Int[Array, ""]) -> Bool[Array, ""]:
+        return (count >= self.delay) & ((count + 1) % self.period == 0)
+
+    def _restarts(self, count: Int[Array, ""]) -> Bool[Array, ""]:
+        return jnp.array(False) if self.restart == 0 else (count > 0) & (count % self.restart == 0)
+
+
+def _solve_masked(gram: Float[Array, "m m"], right: Float[Array, " m"], used: Bool[Array, " m"]) -> Float[Array, " m"]:
+    """The weights of the used slots; all zero, that is a plain step, if they would not be finite or sane."""
+    diagonal = jnp.where(used & (jnp.diag(gram) > 0), 0, 1).astype(gram.dtype)
+    weights = jax.scipy.linalg.solve(gram + jnp.diag(diagonal), right, assume_a="pos")
+    sane = jnp.all(jnp.isfinite(weights)) & (jnp.max(jnp.abs(weights)) < 1e6)
+    return jnp.where(used & sane, weights, 0)
+
+
+def _counted(aux, rejected: Bool[Array, ""], restarted: Bool[Array, ""]):
+    """Tell the loop what became of the point, if it asked."""
+    if not isinstance(aux, Trial):
+        return aux
+    return eqx.tree_at(lambda t: (t.accepted, t.restarted), aux, (~rejected, restarted))

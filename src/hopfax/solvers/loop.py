@@ -1,0 +1,154 @@
+"""The one loop that drives every solver, ours or optimistix's own, for one example.
+
+A solver proposes points, this loop judges them: it stops on the residual of the point that is returned, keeps
+the best finite one, counts, and says how it ended. Under `vmap` each example stops for itself.
+"""
+
+import abc
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optimistix as optx
+from jaxtyping import Array, Float, Int, PyTree, ScalarLike
+
+from .._tree import select, subtract
+from ..equilibrium import Statistics, Status
+from ..ham import States
+from ..problem import Problem, Trial
+
+RUNNING = -1
+PATIENCE = 30  # evaluations without improvement after which an example counts as stalled
+NEAR = 10.0  # only this many tolerances away from convergence is a stall worth stopping for
+
+AnySolver = optx.AbstractFixedPointSolver | optx.AbstractRootFinder
+
+
+class Stopping(eqx.Module):
+    """Stop at `rms(f(z) - z) <= atol + rtol rms(f(z))`, or after `max_steps` updates; arrays, so free to change."""
+
+    rtol: ScalarLike
+    atol: ScalarLike
+    max_steps: ScalarLike
+
+    def tolerance(self, trial: Trial) -> Float[Array, ""]:
+        return self.atol + self.rtol * trial.scale
+
+
+class AbstractMethod(eqx.Module):
+    """A way to solve a problem: an iterative solver in the loop, or something that integrates or delegates."""
+
+    @abc.abstractmethod
+    def solve(self, problem: Problem, start: States, stopping: Stopping, trace: int) -> tuple[States, Statistics]:
+        """An equilibrium near `start` with its statistics."""
+
+
+class Progress(eqx.Module):
+    """How far one example has come."""
+
+    best: States
+    best_residual: Float[Array, ""]
+    best_relative: Float[Array, ""]
+    since_best: Int[Array, ""]
+    evaluations: Int[Array, ""]
+    best_at: Int[Array, ""]
+    rejections: Int[Array, ""]
+    restarts: Int[Array, ""]
+    status: Int[Array, ""]
+    trace: Float[Array, " trace"]
+
+    @staticmethod
+    def begin(start: States, trial: Trial, trace: int) -> "Progress":
+        zero, far = jnp.zeros((), jnp.int32), jnp.full((), jnp.inf, trial.residual.dtype)
+        record = jnp.full((trace,), jnp.nan, trial.residual.dtype)
+        return Progress(start, far, far, zero, zero, zero, zero, zero, zero + RUNNING, record)
+
+    def judge(self, point: States, trial: Trial, stopping: Stopping) -> "Progress":
+        """Account for one evaluation, made at `point`."""
+        tolerance = stopping.tolerance(trial).astype(trial.residual.dtype)
+        converged = trial.accepted & (trial.residual <= tolerance)
+        improved = converged | (trial.accepted & (trial.residual < self.best_residual))
+        since_best = jnp.where(trial.residual < 0.99 * self.best_residual, 0, self.since_best + 1)
+        relative = trial.residual / trial.scale
+        return Progress(
+            best=select(improved, point, self.best),
+            best_residual=jnp.where(improved, trial.residual, self.best_residual),
+            best_relative=jnp.where(improved, relative, self.best_relative),
+            since_best=since_best,
+            evaluations=self.evaluations + 1,
+            best_at=jnp.where(improved, self.evaluations, self.best_at),
+            rejections=self.rejections + ~trial.accepted,
+            restarts=self.restarts + trial.restarted,
+            status=jnp.where(converged, Status.converged, self._status(trial, tolerance, since_best, stopping)),
+            trace=self._record(relative),
+        )
+
+    def _status(self, trial: Trial, tolerance: Array, since_best: Array, stopping: Stopping) -> Int[Array, ""]:
+        near = self.best_residual < NEAR * tolerance
+        last = self.evaluations >= jnp.asarray(stopping.max_steps, jnp.int32)
+        stale = since_best >= PATIENCE
+        status = jnp.where(last, jnp.where(stale, Status.stalled, Status.max_steps), RUNNING)
+        status = jnp.where(stale & near, Status.stalled, status)
+        return jnp.where(trial.accepted & ~jnp.isfinite(trial.residual), Status.nonfinite, status).astype(jnp.int32)
+
+    def _record(self, relative: Float[Array, ""]) -> Float[Array, " trace"]:
+        if not self.trace.size:
+            return self.trace
+        return self.trace.at[self.evaluations].set(relative, mode="drop")
+
+    def statistics(self) -> Statistics:
+        return Statistics(
+            self.status,
+            self.best_residual,
+            self.best_relative,
+            self.best_at,
+            self.evaluations,
+            self.rejections,
+            self.restarts,
+            self.trace,
+        )
+
+
+def iterate(
+    problem: Problem, solver: AnySolver, start: States, stopping: Stopping, trace: int = 0, unroll: int | None = None
+) -> tuple[States, Statistics]:
+    """Drive `solver` from `start` until it converges or gives up.
+
+    `unroll` runs exactly that many evaluations in a `scan` (points past convergence are frozen), so that the
+    whole solve can be differentiated.
+    """
+    fn = _residual_function(problem) if isinstance(solver, optx.AbstractRootFinder) else _map_function(problem)
+    image, trial = jax.eval_shape(fn, start, None)
+    state = solver.init(fn, start, None, {}, image, trial, frozenset())
+    dynamic, static = eqx.partition(state, eqx.is_array)
+
+    def body(carry):
+        point, dynamic, progress = carry
+        new, state, trial = solver.step(fn, point, None, {}, eqx.combine(dynamic, static), frozenset())
+        return new, eqx.filter(state, eqx.is_array), progress.judge(point, trial, stopping)
+
+    carry = (start, dynamic, Progress.begin(start, trial, trace))
+    running = lambda carry: carry[2].status == RUNNING
+    carry = jax.lax.while_loop(running, body, carry) if unroll is None else _scan(running, body, carry, unroll)
+    return carry[2].best, carry[2].statistics()
+
+
+def _map_function(problem: Problem):
+    return lambda states, args: problem.evaluate(states)
+
+
+def _residual_function(problem: Problem):
+    def residual(states, args):
+        image, trial = problem.evaluate(states)
+        return subtract(image, states), trial
+
+    return residual
+
+
+def _scan(running, body, carry, steps: int) -> PyTree:
+    """`body` applied `steps` times, without effect once `running` is false."""
+
+    def step(carry, _):
+        return select(running(carry), body(carry), carry), None
+
+    return jax.lax.scan(step, carry, None, length=steps)[0]

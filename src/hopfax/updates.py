@@ -1,0 +1,187 @@
+"""Updates: which map `z = f(z)` is solved, and which layers are its unknowns.
+
+Eliminating a set of layers that no synapse joins (a colour) is exact: given the others, each has one best
+state, its drive. `EvenOdd` eliminates one colour of a bipartite graph, `Synchronous` eliminates nothing.
+"""
+
+import abc
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, ScalarLike
+
+from .ham import HAM, States
+
+
+class AbstractUpdate(eqx.Module):
+    """A map whose fixed points are the equilibria of a model over its free layers, for one example."""
+
+    @abc.abstractmethod
+    def kept(self, model: HAM) -> tuple[str, ...]:
+        """The layers whose states are the unknowns."""
+
+    @abc.abstractmethod
+    def image(self, model: HAM, states: States) -> States:
+        """`f(z)`: new states of the kept layers."""
+
+    @abc.abstractmethod
+    def complete(self, model: HAM, states: States) -> States:
+        """States of all free layers, the eliminated ones at their best given the kept ones."""
+
+    @abc.abstractmethod
+    def symmetric(self, model: HAM) -> "Eliminate":
+        """The update with the same equilibria through which gradients are taken: `∂f/∂g` is symmetric there."""
+
+
+class Eliminate(AbstractUpdate):
+    """The map `z = h(ρ(z))` left when the layers in `names`, no two of them joined, are put at their drive.
+
+    `h` is the gradient of a function of the kept activations, so `K = ∂h/∂g` is symmetric: the structure that
+    conjugate gradients use.
+    """
+
+    names: tuple[str, ...] = eqx.field(static=True)
+
+    def kept(self, model: HAM) -> tuple[str, ...]:
+        return tuple(name for name in model.layers if name not in self.names)
+
+    def response(self, model: HAM, activations: States) -> States:
+        """`h(g)`: the drive of the kept layers, the eliminated ones following `g`."""
+        eliminated = self.eliminated(model, activations)
+        return model.drive({**activations, **model.activations(eliminated)}, self.kept(model))
+
+    def eliminated(self, model: HAM, activations: States) -> States:
+        """States of the eliminated layers, each the drive of the kept activations."""
+        unknown = {name: jnp.zeros(model.layers[name].shape, _dtype(activations)) for name in self.names}
+        return model.drive({**activations, **unknown}, self.names)
+
+    def image(self, model: HAM, states: States) -> States:
+        return self.response(model, model.activations(states))
+
+    def complete(self, model: HAM, states: States) -> States:
+        return _ordered(model, {**states, **self.eliminated(model, model.activations(states))})
+
+    def symmetric(self, model: HAM) -> "Eliminate":
+        return self
+
+
+class Synchronous(AbstractUpdate):
+    """`s = W ρ(s) + b` for all free layers at once. Source: [goemaere2024], eq. 6."""
+
+    def kept(self, model: HAM) -> tuple[str, ...]:
+        return tuple(model.layers)
+
+    def image(self, model: HAM, states: States) -> States:
+        return Eliminate(()).image(model, states)
+
+    def complete(self, model: HAM, states: States) -> States:
+        return states
+
+    def symmetric(self, model: HAM) -> Eliminate:
+        return Eliminate(())
+
+
+class EvenOdd(AbstractUpdate):
+    """`s_even = W_Pᵀ ρ(W_P ρ(s_even) + b_odd) + b_even`: two exact block minimisations, the energy never rises.
+
+    "Even" are the layers of the last layer's colour. Two synchronous steps for the work of one.
+    Raises: `ValueError` where the free graph is not bipartite, naming an odd cycle.
+    Source: [goemaere2024], eq. 9.
+    """
+
+    def kept(self, model: HAM) -> tuple[str, ...]:
+        return self.symmetric(model).kept(model)
+
+    def image(self, model: HAM, states: States) -> States:
+        return self.symmetric(model).image(model, states)
+
+    def complete(self, model: HAM, states: States) -> States:
+        return self.symmetric(model).complete(model, states)
+
+    def symmetric(self, model: HAM) -> Eliminate:
+        if cycle := model.graph.odd_cycle():
+            raise ValueError(
+                f"`EvenOdd()` needs a bipartite graph of free layers; the odd cycle {' - '.join(cycle)} stands in "
+                "the way. Clamp one of these layers, remove a synapse, or use `Coloured()`."
+            )
+        if curved := _curved(model):
+            raise ValueError(
+                f"`EvenOdd()` needs synapses that are affine in each activation; {curved} is not (or does not say "
+                "so with `affine=True`). Use `Coloured()` or `Synchronous()`."
+            )
+        return _eliminate_first_colour(model)
+
+
+class Coloured(AbstractUpdate):
+    """One colour of layers after another, each at the drive of the newest activations of the others.
+
+    With two colours this is `EvenOdd`; with more it is still exact block minimisation, so the energy never
+    rises. Where a synapse is not affine nothing is eliminated and a step is only a fixed-point step.
+    """
+
+    def kept(self, model: HAM) -> tuple[str, ...]:
+        return self.symmetric(model).kept(model)
+
+    def image(self, model: HAM, states: States) -> States:
+        newest = self.complete(model, states)
+        for names in self._swept(model):
+            newest = {**newest, **model.drive(model.activations(newest), names)}
+        return {name: newest[name] for name in states}
+
+    def complete(self, model: HAM, states: States) -> States:
+        return self.symmetric(model).complete(model, states)
+
+    def symmetric(self, model: HAM) -> Eliminate:
+        return Eliminate(()) if _curved(model) else _eliminate_first_colour(model)
+
+    def _swept(self, model: HAM) -> Sequence[tuple[str, ...]]:
+        colours = model.graph.colours()
+        return colours if _curved(model) else colours[1:] or colours
+
+
+class Damped(AbstractUpdate):
+    """`z = (1 - step) z + step f(z)`: damping by `1 - step`; on `Synchronous`, a forward Euler step of size `step`.
+
+    Args: `step` in (0, 1]. Source: [goemaere2024], section 2.
+    """
+
+    update: AbstractUpdate
+    step: ScalarLike = 0.5
+
+    def __check_init__(self):
+        if isinstance(self.step, int | float) and not 0 < self.step <= 1:
+            raise ValueError(f"`Damped(step={self.step})` must lie in (0, 1]; 1 is no damping.")
+
+    def kept(self, model: HAM) -> tuple[str, ...]:
+        return self.update.kept(model)
+
+    def image(self, model: HAM, states: States) -> States:
+        step = jnp.asarray(self.step, _dtype(states))
+        mix = lambda old, new: (1 - step) * old + step * new
+        return jax.tree.map(mix, states, self.update.image(model, states))
+
+    def complete(self, model: HAM, states: States) -> States:
+        return self.update.complete(model, states)
+
+    def symmetric(self, model: HAM) -> Eliminate:
+        return self.update.symmetric(model)
+
+
+def _eliminate_first_colour(model: HAM) -> Eliminate:
+    colours = model.graph.colours()
+    return Eliminate(colours[0] if len(colours) > 1 else ())
+
+
+def _curved(model: HAM) -> str | None:
+    """The name of a synapse that is not affine in each activation, if there is one."""
+    return next((repr(name) for name, synapse in model.synapses.items() if not synapse.affine), None)
+
+
+def _ordered(model: HAM, states: States) -> States:
+    return {name: states[name] for name in model.layers}
+
+
+def _dtype(states: States) -> jnp.dtype:
+    return jnp.result_type(*(x.dtype for x in states.values()))
