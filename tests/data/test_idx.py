@@ -4,7 +4,7 @@ import tracemalloc
 import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hopfax.data import DataError, read_idx
@@ -13,6 +13,7 @@ from .conftest import to_idx
 
 arrays = hnp.arrays(np.uint8, hnp.array_shapes(max_dims=4, max_side=5))
 packings = st.sampled_from([bytes, gzip.compress])
+unhurried = settings(deadline=None)  # a slow disk or a busy machine is no failure
 MEGABYTE = 2**20
 
 
@@ -21,12 +22,14 @@ def path(tmp_path_factory):
     return tmp_path_factory.mktemp("idx") / "file"
 
 
+@unhurried
 @given(array=arrays, pack=packings)
 def test_reading_undoes_writing(path, array, pack):
     path.write_bytes(pack(to_idx(array)))
     np.testing.assert_array_equal(read_idx(path), array, strict=True)
 
 
+@unhurried
 @given(content=st.binary(max_size=40) | st.binary(max_size=20).map(lambda tail: b"\0\0\x08\x01\0\0\0" + tail))
 def test_what_is_read_is_all_there_is(path, content):
     """Any bytes are either refused, or exactly the encoding of the array that comes back."""
@@ -38,6 +41,7 @@ def test_what_is_read_is_all_there_is(path, content):
     assert to_idx(array) == content
 
 
+@unhurried
 @given(array=arrays, pack=packings, data=st.data())
 def test_truncated_file_is_refused(path, array, pack, data):
     content = pack(to_idx(array))
@@ -46,6 +50,7 @@ def test_truncated_file_is_refused(path, array, pack, data):
         read_idx(path)
 
 
+@unhurried
 @given(array=arrays, pack=packings, tail=st.binary(min_size=1, max_size=9))
 def test_longer_file_is_refused(path, array, pack, tail):
     path.write_bytes(pack(to_idx(array) + tail))
