@@ -25,6 +25,11 @@ from hopfax.lagrangians import (
 SLOPE, CENTRE, GAIN, SHIFT, EPS = 1.7, 0.3, 1.3, -0.4, 0.01
 
 
+def parameter(value):
+    """A trained parameter: a float64 array that promotes, unlike the weakly typed `jnp.asarray(value)`."""
+    return jnp.asarray(value, jnp.float64)
+
+
 def standardised(s):
     return (s - s.mean()) / np.sqrt(s.var() + EPS)
 
@@ -33,12 +38,12 @@ def standardised(s):
 CASES = {
     "identity": (Identity(), lambda s: np.sum(s**2) / 2, lambda s: s),
     "sigmoid": (
-        Sigmoid(jnp.asarray(SLOPE), jnp.asarray(CENTRE)),
+        Sigmoid(parameter(SLOPE), parameter(CENTRE)),
         lambda s: np.sum(np.log(1 + np.exp(SLOPE * (s - CENTRE)))) / SLOPE,
         lambda s: 1 / (1 + np.exp(-SLOPE * (s - CENTRE))),
     ),
     "tanh": (
-        Tanh(jnp.asarray(SLOPE)),
+        Tanh(parameter(SLOPE)),
         lambda s: np.sum(np.log(np.cosh(SLOPE * s))) / SLOPE,
         lambda s: np.tanh(SLOPE * s),
     ),
@@ -49,17 +54,17 @@ CASES = {
         lambda s: np.clip(s, 0, 1),
     ),
     "softmax": (
-        Softmax(jnp.asarray(SLOPE)),
+        Softmax(parameter(SLOPE)),
         lambda s: np.log(np.sum(np.exp(SLOPE * s))) / SLOPE,
         lambda s: np.exp(SLOPE * s) / np.sum(np.exp(SLOPE * s)),
     ),
     "layer_norm": (
-        LayerNorm(jnp.asarray(GAIN), jnp.asarray(SHIFT), jnp.asarray(EPS)),
+        LayerNorm(parameter(GAIN), parameter(SHIFT), parameter(EPS)),
         lambda s: s.size * GAIN * np.sqrt(s.var() + EPS) + SHIFT * s.sum(),
         lambda s: GAIN * standardised(s) + SHIFT,
     ),
     "spherical_norm": (
-        SphericalNorm(jnp.asarray(EPS)),
+        SphericalNorm(parameter(EPS)),
         lambda s: np.sqrt(np.sum(s**2) + EPS),
         lambda s: s / np.sqrt(np.sum(s**2) + EPS),
     ),
@@ -67,6 +72,7 @@ CASES = {
 LAGRANGIANS = {name: case[0] for name, case in CASES.items()}
 SMOOTH = {name: lagrangian for name, lagrangian in LAGRANGIANS.items() if lagrangian.analytic}
 STATE = np.array([-2.1, -0.2, 0.45, 0.8, 1.9])
+DIRECTION = np.array([1.0, -2.0, 0.5, 3.0, -1.0])
 EXTREMES = [
     [1e4, 1e4, 1e4, 1e4],
     [-1e4, -1e4, -1e4, -1e4],
@@ -144,7 +150,7 @@ def test_derivatives_against_finite_differences(lagrangian):
     def outputs(state, *leaves):
         return everything(jax.tree.unflatten(treedef, leaves), state)
 
-    check_grads(outputs, (jnp.asarray(STATE), *leaves), order=2, modes=("rev",), rtol=1e-5, atol=1e-5)
+    check_grads(outputs, (jnp.asarray(STATE), *leaves), order=1, modes=("rev",), rtol=1e-5, atol=1e-5)
 
 
 @over(SMOOTH)
@@ -187,6 +193,14 @@ def test_limits_of_saturated_neurons(sign):
         np.testing.assert_allclose(lagrangian.conjugate(state), conjugate, rtol=1e-6, atol=1e-30)
 
 
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_energy_of_saturating_neurons_keeps_its_digits(sign):
+    """`s g - L` in float32 has none left here; the entropy is `(1 + |s|) exp(-|s|)` up to `exp(-2 |s|)`."""
+    for size in (12.0, 20.0, 40.0, 80.0):
+        _, _, conjugate = everything(Sigmoid(), jnp.asarray([sign * size], jnp.float32))
+        np.testing.assert_allclose(conjugate, -(1 + size) * np.exp(-size), rtol=2e-5)
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float64"])
 @over(LAGRANGIANS)
 def test_dtype_of_the_state_is_kept(lagrangian, dtype):
@@ -211,12 +225,16 @@ def test_analytic_activations_are_holomorphic(lagrangian):
     @jax.jit
     def derivative(direction):
         point = jnp.asarray(STATE) * (0.5 + 0.1j)
-        return jax.jvp(lambda s: lagrangian.activation(s), (point,), (direction * jnp.ones(5, complex),))[1]
+        return jax.jvp(
+            lambda s: lagrangian.activation(s), (point,), (direction * DIRECTION.astype(complex),)
+        )[1]
 
     assert derivative(1.0).dtype == jnp.complex128
     np.testing.assert_allclose(derivative(1j), 1j * derivative(1.0), rtol=1e-12, atol=1e-14)
     step = 1e-6
-    ends = [lagrangian.activation(jnp.asarray(STATE) * (0.5 + 0.1j) + 1j * h) for h in (step, -step)]
+    ends = [
+        lagrangian.activation(jnp.asarray(STATE) * (0.5 + 0.1j) + 1j * h * DIRECTION) for h in (step, -step)
+    ]
     np.testing.assert_allclose((ends[0] - ends[1]) / (2j * step), derivative(1.0), rtol=1e-7, atol=1e-7)
 
 
