@@ -6,6 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, ScalarLike
 
+from hopfax.analysis.phase.checks import check_count
 from hopfax.analysis.phase.dynamics import association
 
 
@@ -47,10 +48,11 @@ def classify(
     deviation from the two means `a` and `b`. The members stand out from the background by `k (a - b)` in all;
     below `least_contrast` the state is global. Batch with `jax.vmap(classify, in_axes=(None, 0, None))`.
 
-    Raises `ValueError` when `beta` is not positive.
+    Raises `ValueError` for fewer than two patterns, or a `beta` that is not positive.
 
     Source: derived here (papers' own formulas were not available).
     """
+    check_count("number of patterns", patterns.shape[0], 2)
     p = association(patterns, state, beta)
     n, ranked = p.size, -jnp.sort(-p)
     size, contrast = _split(ranked)

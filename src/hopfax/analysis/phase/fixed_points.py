@@ -43,7 +43,7 @@ def branches(n: int, beta_eff: float) -> Branches:
     check_positive("beta_eff", beta_eff)
     k, t = _log_ratios(n, float(beta_eff))
     order = np.lexsort((t, k))
-    return _describe(n, float(beta_eff), np.append(n, k[order]), np.append(0.0, t[order]))
+    return _describe(n, float(beta_eff), np.append(k[order], n), np.append(t[order], 0.0))
 
 
 def beta_at_overlap(n: int, k: int, m: float) -> float:

@@ -12,7 +12,7 @@ from hopfax.analysis.phase.settling import settle
 
 
 class Minima(eqx.Module):
-    """Where each pattern settles. `label`: the first pattern to end there too. `count`: of distinct states."""
+    """Where each pattern settles. `label`: the first pattern to end there too. `count`: of the states."""
 
     states: Float[Array, "patterns dimension"]
     label: Int[Array, " patterns"]

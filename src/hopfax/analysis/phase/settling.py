@@ -33,7 +33,7 @@ def settle(
     Raises `ValueError` when `beta` is not positive.
     """
     scale = jnp.max(jnp.linalg.norm(patterns, axis=1))
-    limit = float(jnp.finfo(patterns.dtype).eps) ** 0.75 if tolerance is None else tolerance
+    limit = float(jnp.finfo(jnp.result_type(patterns, state)).eps) ** 0.75 if tolerance is None else tolerance
 
     def step(carry):
         state, _, count = carry

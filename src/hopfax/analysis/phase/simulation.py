@@ -22,6 +22,7 @@ _Test = Callable[[Float[Array, ""]], Bool[Array, ""]]
 _REMAINS = 0.01  # of the starting contrast; below it, a state has lost what set its start apart
 _NUDGE = 1e-7  # small enough to stay in the linear regime, large enough to stand out of rounding
 _NUDGED_STEPS = 1000  # transients of a few per cent then move the threshold by less than 1e-4 of itself
+_LAST = 2.0**20  # times the first guess: a threshold beyond is taken not to exist
 _DEEPER = 1e-10  # of the largest squared norm: above rounding, below any difference that matters
 
 
@@ -106,7 +107,8 @@ class _Search(eqx.Module):
 
     def deeper(self, start: _Vector, other: _Vector, beta: Float[Array, ""]) -> Bool[Array, ""]:
         """Whether `start` comes to rest at a lower energy than `other`."""
-        depths = [energy(self.patterns, settle(self.patterns, x, beta).state, beta) for x in (start, other)]
+        depth = jax.vmap(lambda x: energy(self.patterns, settle(self.patterns, x, beta).state, beta))
+        depths = depth(jnp.stack([start, other]))
         return depths[1] - depths[0] > _DEEPER * jnp.max(jnp.sum(self.patterns**2, axis=1))
 
     def departs(self, start: _Vector, contrast: _Vector, beta: Float[Array, ""]) -> Bool[Array, ""]:
@@ -116,16 +118,20 @@ class _Search(eqx.Module):
         return jnp.dot(contrast, end - start) > _NUDGE * jnp.dot(contrast, contrast)
 
     def lowest(self, holds: _Test) -> Float[Array, ""]:
-        """Doubles `beta` until `holds`, then halves the bracket until it is `rtol` wide; its upper end."""
+        """Doubles `beta` until `holds`, then halves the bracket until it is `rtol` wide; its upper end.
+
+        One loop does both, with infinity for the upper end not yet known, so `holds` is compiled once.
+        """
         first = beta_for_mean_field(self.patterns, 2.0)
-        limit = first * 2**20
-        high = lax.while_loop(lambda beta: ~holds(beta) & (beta < limit), lambda beta: 2 * beta, first)
 
-        def halve(bracket):
-            middle = (bracket[0] + bracket[1]) / 2
-            yes = holds(middle)
-            return jnp.where(yes, bracket[0], middle), jnp.where(yes, middle, bracket[1])
+        def narrow(bracket):
+            low, high = bracket
+            beta = jnp.where(jnp.isinf(high), jnp.maximum(first, 2 * low), (low + high) / 2)
+            yes = holds(beta)
+            return jnp.where(yes, low, beta), jnp.where(yes, beta, high)
 
-        wide = lambda bracket: bracket[1] - bracket[0] > self.rtol * bracket[1]
-        low = jnp.where(high > first, high / 2, 0.0)
-        return jnp.where(high < limit, lax.while_loop(wide, halve, (low, high))[1], jnp.inf)
+        def going(bracket):
+            low, high = bracket
+            return jnp.where(jnp.isinf(high), low < first * _LAST, high - low > self.rtol * high)
+
+        return lax.while_loop(going, narrow, (jnp.zeros_like(first), jnp.full_like(first, jnp.inf)))[1]

@@ -70,11 +70,11 @@ def thresholds(n: int) -> Thresholds:
     n = check_count("n", n, 2)
     if n == 2:
         return Thresholds(2.0, 2.0, 2.0, 0.0)
-    one = np.ones(())
+    one = np.ones(1)
     t = log_ratio.turning_point(n, one)
     spinodal, overlap = log_ratio.beta_at(t, n, one), log_ratio.levels(t, n, one)[2]
     coexistence = 2 * (n - 1) * np.log1p(n - 2) / (n - 2)
-    return Thresholds(float(spinodal), float(coexistence), float(n), float(overlap))
+    return Thresholds(spinodal.item(), float(coexistence), float(n), overlap.item())
 
 
 def critical_beta(n: int) -> float:
