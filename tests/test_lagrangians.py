@@ -74,11 +74,11 @@ SMOOTH = {name: lagrangian for name, lagrangian in LAGRANGIANS.items() if lagran
 STATE = np.array([-2.1, -0.2, 0.45, 0.8, 1.9])
 DIRECTION = np.array([1.0, -2.0, 0.5, 3.0, -1.0])
 EXTREMES = [
-    [1e4, 1e4, 1e4, 1e4],
-    [-1e4, -1e4, -1e4, -1e4],
-    [1e4, -1e4, 0.0, 0.7],
-    [9e3, 1e4, 9999.0, -30.0],
-    [0.0, 0.0, 0.0, 0.0],
+    [1e4, 1e4, 1e4, 1e4, 1e4],
+    [-1e4, -1e4, -1e4, -1e4, -1e4],
+    [1e4, -1e4, 0.0, 0.7, 3.0],
+    [9e3, 1e4, 9999.0, -30.0, 1e4],
+    [0.0, 0.0, 0.0, 0.0, 0.0],
 ]
 
 
