@@ -2,6 +2,7 @@
 
 from importlib.metadata import version as _version
 
+from . import costs as costs
 from . import gradients as gradients
 from . import lagrangians as lagrangians
 from . import solvers as solvers
@@ -15,6 +16,9 @@ from .ham import chain as chain
 from .ham import connect as connect
 from .layers import Known as Known
 from .layers import Layer as Layer
+from .methods import Method as Method
+from .methods import paper_method as paper_method
+from .objective import objective as objective
 from .relax import relax as relax
 from .synapses import Bias as Bias
 from .synapses import Dense as Dense

@@ -31,11 +31,12 @@ class HAM(eqx.Module):
 
     layers: dict[str, Layer]
     synapses: dict[str, AbstractSynapse]
+    order: tuple[str, ...] = eqx.field(static=True)  # of the layers: JAX sorts dictionaries by key
 
     def __init__(
         self, layers: Mapping[str, Layer], synapses: Mapping[str, AbstractSynapse] | Sequence[AbstractSynapse]
     ):
-        self.layers = dict(layers)
+        self.layers, self.order = dict(layers), tuple(layers)
         self.synapses = dict(synapses) if isinstance(synapses, Mapping) else _named(synapses)
 
     def __check_init__(self):
@@ -46,11 +47,11 @@ class HAM(eqx.Module):
 
     @property
     def graph(self) -> Graph:
-        return Graph(tuple(self.layers), tuple(s.layers for s in self.synapses.values() if len(s.layers) > 1))
+        return Graph(self.order, tuple(s.layers for s in self.synapses.values() if len(s.layers) > 1))
 
     def zeros(self, dtype=jnp.float32) -> States:
         """The state from which relaxing starts unless told otherwise."""
-        return {name: jnp.zeros(layer.shape, dtype) for name, layer in self.layers.items()}
+        return {name: jnp.zeros(self.layers[name].shape, dtype) for name in self.order}
 
     def activations(self, states: Mapping[str, Array]) -> States:
         """`g = ∇L(s)` of each layer given."""
@@ -96,7 +97,7 @@ class HAM(eqx.Module):
         constant = {f"clamped {name}": _conjugate(self.layers[name], state) for name, state in whole.items()}
         touched = lambda synapse: any(name in known for name in synapse.layers)
         synapses = {n: s.condition(known) if touched(s) else s for n, s in self.synapses.items()}
-        layers = {n: _hold(n, layer, clamp.get(n)) for n, layer in self.layers.items() if n not in whole}
+        layers = {n: _hold(n, self.layers[n], clamp.get(n)) for n in self.order if n not in whole}
         return HAM(layers, {**synapses, **constant})
 
 
@@ -195,7 +196,7 @@ def _check_names(model: HAM) -> None:
     for label, synapse in model.synapses.items():
         for name in synapse.layers:
             if name not in model.layers:
-                raise ValueError(f"synapse {label!r} names an unknown layer {name!r}; the layers are {list(model.layers)}.")
+                raise ValueError(f"synapse {label!r} names an unknown layer {name!r}; the layers are {list(model.order)}.")
         if len(set(synapse.layers)) < len(synapse.layers):
             raise ValueError(f"synapse {label!r} joins a layer to itself: {synapse.layers}; split the layer in two.")
 

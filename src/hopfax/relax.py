@@ -51,13 +51,18 @@ def relax(
         throw: raise if any example does not converge, rather than say so in `Equilibrium.status`.
     Raises: `ValueError` for a layer that is not there, a wrong shape, or values that are not finite.
     """
-    clamp, start = _as_arrays(model, clamp or {}, "clamp"), _as_arrays(model, start or {}, "start")
-    _check_free(model, clamp)
-    axes, batch = _batch_axes(model, clamp, start)
+    clamp, start, axes, batch = prepare(model, clamp or {}, start or {})
     report = Report.blank(batch) if report is None else report
     stopping = Stopping(*(jnp.asarray(x) for x in (rtol, atol, max_steps)))
     found = _relax(model, clamp, start, update, solver, gradient, stopping, trace, report, axes, batch)
     return _throw_unless_converged(found) if throw else found
+
+
+def prepare(model: HAM, clamp: Mapping, start: Mapping) -> tuple[dict, dict, tuple[PyTree, PyTree], int | None]:
+    """Clamp and start as checked arrays, which of their axes are the batch's, and its length."""
+    clamp, start = _as_arrays(model, clamp, "clamp"), _as_arrays(model, start, "start")
+    _check_free(model, clamp)
+    return clamp, start, *_batch_axes(model, clamp, start)
 
 
 @eqx.filter_jit
@@ -74,7 +79,7 @@ def relax_one(model, clamp, start, update, solver, gradient, stopping, trace, re
     """`relax` for one example, unchecked and uncompiled: the piece to `vmap` or to build on."""
     free = model.condition(clamp)
     problem = Problem(free, update)
-    solve = Solve(solver, begin(problem, start, _dtype((clamp, start))), stopping, trace)
+    solve = Solve(solver, begin(problem, start, common_dtype((clamp, start))), stopping, trace)
     kept, statistics = gradient.connect(problem, solve, report)
     return assemble(model, free, clamp, problem.complete(kept), statistics)
 
@@ -84,7 +89,7 @@ def assemble(model: HAM, free: HAM, clamp: Mapping[str, Array | Known], states: 
     energy = free.energy(states)
     states = {name: _revealed(free, name, state) for name, state in states.items()}
     whole = {**{n: v for n, v in clamp.items() if not isinstance(v, Known)}, **states}
-    whole = {name: whole[name] for name in model.layers}
+    whole = {name: whole[name] for name in model.order}
     return Equilibrium(whole, model.activations(whole), energy, statistics)
 
 
@@ -108,7 +113,7 @@ def _as_arrays(model: HAM, values: Mapping, what: str) -> dict[str, Array | Know
     """The values as floating-point arrays, checked against the layers."""
     for name in values:
         if name not in model.layers:
-            raise ValueError(f"`{what}` names an unknown layer {name!r}; the layers are {list(model.layers)}.")
+            raise ValueError(f"`{what}` names an unknown layer {name!r}; the layers are {list(model.order)}.")
     arrays = {name: _as_array(value, f"{what}[{name!r}]") for name, value in values.items()}
     for name, value in arrays.items():
         _check_shape(model.layers[name].shape, value, f"{what}[{name!r}]")
@@ -135,7 +140,7 @@ def _check_shape(shape: tuple[int, ...], value: Array | Known, label: str) -> No
 
 
 def _check_free(model: HAM, clamp: Mapping[str, Array | Known]) -> None:
-    if all(name in clamp and not isinstance(clamp[name], Known) for name in model.layers):
+    if all(name in clamp and not isinstance(clamp[name], Known) for name in model.order):
         raise ValueError("`clamp` holds every layer, so nothing is left to relax; use `model.energy` for an energy.")
 
 
@@ -152,7 +157,8 @@ def _batch_axes(model: HAM, clamp, start) -> tuple[tuple[PyTree, PyTree], int | 
     return (axes(clamp), axes(start)), next(iter(sizes.values()), None)
 
 
-def _dtype(tree: PyTree) -> jnp.dtype:
+def common_dtype(tree: PyTree) -> jnp.dtype:
+    """The widest floating type in `tree`, at least float32."""
     floats = [x.dtype for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.floating)]
     return jnp.result_type(jnp.float32, *floats)
 

@@ -45,7 +45,7 @@ class Eliminate(AbstractUpdate):
     names: tuple[str, ...] = eqx.field(static=True)
 
     def kept(self, model: HAM) -> tuple[str, ...]:
-        return tuple(name for name in model.layers if name not in self.names)
+        return tuple(name for name in model.order if name not in self.names)
 
     def response(self, model: HAM, activations: States) -> States:
         """`h(g)`: the drive of the kept layers, the eliminated ones following `g`."""
@@ -71,7 +71,7 @@ class Synchronous(AbstractUpdate):
     """`s = W ρ(s) + b` for all free layers at once. Source: [goemaere2024], eq. 6."""
 
     def kept(self, model: HAM) -> tuple[str, ...]:
-        return tuple(model.layers)
+        return model.order
 
     def image(self, model: HAM, states: States) -> States:
         return Eliminate(()).image(model, states)
@@ -180,7 +180,7 @@ def _curved(model: HAM) -> str | None:
 
 
 def _ordered(model: HAM, states: States) -> States:
-    return {name: states[name] for name in model.layers}
+    return {name: states[name] for name in model.order}
 
 
 def _dtype(states: States) -> jnp.dtype:

@@ -5,8 +5,9 @@ import abc
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float, PyTree, Scalar
 
+from ..costs import AbstractCost
 from ..equilibrium import Statistics
 from ..ham import States
 from ..problem import Problem
@@ -53,6 +54,21 @@ class AbstractGradient(eqx.Module):
     @abc.abstractmethod
     def connect(self, problem: Problem, solve: Solve, report: Report) -> tuple[States, Statistics]:
         """Solve, and give the kept states a gradient with respect to everything in `problem`."""
+
+    @abc.abstractmethod
+    def value(
+        self, problem: Problem, solve: Solve, report: Report, cost: AbstractCost, target: Array
+    ) -> tuple[Scalar, States, Statistics]:
+        """Solve, and give the cost of the equilibrium this gradient."""
+
+
+def read_cost(
+    gradient: AbstractGradient, problem: Problem, solve: Solve, report: Report, cost: AbstractCost, target: Array
+) -> tuple[Scalar, States, Statistics]:
+    """`AbstractGradient.value` where states carry the gradient: connect them, then read the cost off."""
+    kept, statistics = gradient.connect(problem, solve, report)
+    states = problem.complete(kept)
+    return cost(states, problem.model.activations(states), target), kept, statistics
 
 
 def stop_gradient(tree: PyTree) -> PyTree:

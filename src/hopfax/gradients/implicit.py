@@ -9,7 +9,7 @@ from ..equilibrium import Statistics
 from ..ham import States
 from ..problem import Problem
 from .adjoints import AbstractAdjoint, ConjugateGradient, Neumann
-from .base import AbstractGradient, Report, Solve, stop_gradient, with_value_of
+from .base import AbstractGradient, Report, Solve, read_cost, stop_gradient, with_value_of
 
 
 class Implicit(AbstractGradient):
@@ -27,6 +27,9 @@ class Implicit(AbstractGradient):
         point, statistics = solve(problem)
         symmetric = Problem(problem.model, problem.update.symmetric(problem.model))
         return _attach(symmetric, point, self.adjoint, report), statistics
+
+    def value(self, problem, solve, report, cost, target):
+        return read_cost(self, problem, solve, report, cost, target)
 
 
 class RecurrentBackprop(AbstractGradient):
@@ -46,6 +49,9 @@ class RecurrentBackprop(AbstractGradient):
     def connect(self, problem: Problem, solve: Solve, report: Report) -> tuple[States, Statistics]:
         point, statistics = solve(problem)
         return _attach(problem, point, Neumann(self.steps, self.tolerance), report), statistics
+
+    def value(self, problem, solve, report, cost, target):
+        return read_cost(self, problem, solve, report, cost, target)
 
 
 def _attach(problem: Problem, point: States, adjoint: AbstractAdjoint, report: Report) -> States:

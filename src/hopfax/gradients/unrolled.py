@@ -8,7 +8,7 @@ from ..equilibrium import Statistics
 from ..ham import States
 from ..problem import Problem
 from ..solvers.loop import iterate
-from .base import AbstractGradient, Report, Solve, with_value_of
+from .base import AbstractGradient, Report, Solve, read_cost, with_value_of
 
 
 class Unrolled(AbstractGradient):
@@ -26,6 +26,9 @@ class Unrolled(AbstractGradient):
 
     def connect(self, problem: Problem, solve: Solve, report: Report) -> tuple[States, Statistics]:
         return iterate(problem, solve.solver, solve.start, solve.stopping, solve.trace, unroll=self.steps)
+
+    def value(self, problem, solve, report, cost, target):
+        return read_cost(self, problem, solve, report, cost, target)
 
 
 class Phantom(AbstractGradient):
@@ -54,3 +57,6 @@ class Phantom(AbstractGradient):
 
         walked, _ = jax.lax.scan(step, point, None, length=self.steps)
         return with_value_of(point, walked), statistics
+
+    def value(self, problem, solve, report, cost, target):
+        return read_cost(self, problem, solve, report, cost, target)

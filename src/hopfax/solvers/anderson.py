@@ -16,22 +16,23 @@ from .safeguards import AbstractSafeguard, Energy
 
 
 class _History(eqx.Module):
-    """The last accepted points and their residuals `f(z) - z`, in a ring."""
+    """The last accepted points and their residuals `f(z) - z`, newest first.
+
+    Shifted rather than indexed: examples of a batch stand at different counts, and scatters are slow.
+    """
 
     points: Float[Array, "m n"]
     residuals: Float[Array, "m n"]
     used: Bool[Array, " m"]
-    next: Int[Array, ""]
 
     @staticmethod
     def empty(slots: int, like: Array) -> "_History":
         blank = jnp.zeros((slots, like.size), like.dtype)
-        return _History(blank, blank, jnp.zeros(slots, bool), jnp.zeros((), jnp.int32))
+        return _History(blank, blank, jnp.zeros(slots, bool))
 
     def push(self, point: Array, residual: Array) -> "_History":
-        put = lambda ring, value: ring.at[self.next].set(value)
-        slot = (self.next + 1) % len(self.used)
-        return _History(put(self.points, point), put(self.residuals, residual), put(self.used, True), slot)
+        shift = lambda old, new: jnp.concatenate([new[None], old[:-1]])
+        return _History(shift(self.points, point), shift(self.residuals, residual), shift(self.used, jnp.array(True)))
 
     def dropped_if(self, condition: Bool[Array, ""]) -> "_History":
         return eqx.tree_at(lambda h: h.used, self, self.used & ~condition)
@@ -149,9 +150,21 @@ class Anderson(optx.AbstractFixedPointSolver):
 def _solve_masked(gram: Float[Array, "m m"], right: Float[Array, " m"], used: Bool[Array, " m"]) -> Float[Array, " m"]:
     """The weights of the used slots; all zero, that is a plain step, if they would not be finite or sane."""
     diagonal = jnp.where(used & (jnp.diag(gram) > 0), 0, 1).astype(gram.dtype)
-    weights = jax.scipy.linalg.solve(gram + jnp.diag(diagonal), right, assume_a="pos")
+    weights = _solve_small(gram + jnp.diag(diagonal), right)
     sane = jnp.all(jnp.isfinite(weights)) & (jnp.max(jnp.abs(weights)) < 1e6)
     return jnp.where(used & sane, weights, 0)
+
+
+def _solve_small(matrix: Float[Array, "m m"], right: Float[Array, " m"]) -> Float[Array, " m"]:
+    """Gaussian elimination without pivoting, for a positive definite matrix of a handful of rows.
+
+    Written out so that a batch of systems is one fused vector operation: LAPACK calls cost more than a sweep.
+    """
+    table = jnp.concatenate([matrix, right[:, None]], axis=1)
+    for k in range(len(right)):
+        row = table[k] / table[k, k]
+        table = (table - table[:, k, None] * row).at[k].set(row)
+    return table[:, -1]
 
 
 def _counted(aux, rejected: Bool[Array, ""], restarted: Bool[Array, ""]):

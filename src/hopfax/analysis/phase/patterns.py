@@ -1,6 +1,5 @@
 """Pattern sets with a prescribed Gram matrix: equidistant patterns and two-level clusters."""
 
-import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -85,6 +84,13 @@ def _with_gram(
     kept = values > tolerance
     rank, dimension = int(kept.sum()), check_count("dimension", dimension, 1)
     require(dimension >= rank, f"`dimension` must be at least {rank} for these patterns, got {dimension}.")
-    with jax.enable_x64(True):
-        frame = np.asarray(jr.orthogonal(key, dimension, m=rank, dtype=jnp.float64))
-    return jnp.asarray((vectors[:, kept] * np.sqrt(values[kept])) @ frame.T, dtype=jnp.result_type(float))
+    factor = vectors[:, kept] * np.sqrt(values[kept])
+    return jnp.asarray(factor @ _frame(dimension, rank, key).T, dtype=jnp.result_type(float))
+
+
+def _frame(dimension: int, rank: int, key: PRNGKeyArray) -> np.ndarray:
+    """Orthonormal columns, uniformly distributed, in double precision whatever JAX's own."""
+    generator = np.random.default_rng(np.asarray(jr.key_data(key)))
+    q, r = np.linalg.qr(generator.normal(size=(dimension, rank)))
+    # Without the signs of r the columns would depend on the convention of the QR routine.
+    return q * np.sign(np.diagonal(r))

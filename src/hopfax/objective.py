@@ -1,0 +1,61 @@
+"""Relax, then read a cost off the equilibrium: the function that training differentiates."""
+
+from collections.abc import Mapping
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float
+
+from .costs import AbstractCost
+from .equilibrium import Equilibrium
+from .gradients.base import Report, Solve
+from .ham import HAM
+from .layers import Known
+from .methods import Method
+from .problem import Problem
+from .relax import assemble, begin, common_dtype, prepare
+from .solvers.loop import Stopping
+
+
+def objective(
+    model: HAM,
+    clamp: Mapping[str, ArrayLike | Known],
+    cost: AbstractCost,
+    target: ArrayLike,
+    *,
+    method: Method = Method(),
+    start: Mapping[str, ArrayLike] | None = None,
+    report: Report | None = None,
+) -> tuple[Float[Array, "*batch"], Equilibrium]:
+    """`C(equilibrium, target)` of each example, with the gradient that `method.gradient` gives it.
+
+    The one interface of all gradients, equilibrium propagation included. `target` has the batch axis if the clamp
+    has. Raises: `ValueError` as `relax` does.
+    """
+    clamp, start, axes, batch = prepare(model, clamp, start or {})
+    report = Report.blank(batch) if report is None else report
+    stopping = Stopping(*(jnp.asarray(x) for x in (method.rtol, method.atol, method.max_steps)))
+    target = jnp.asarray(target)
+    if batch is not None and target.shape[:1] != (batch,):
+        raise ValueError(f"`target` has shape {target.shape}; the batch has {batch} examples, one target for each.")
+    return _objective(model, clamp, start, cost, target, method, stopping, report, axes, batch)
+
+
+@eqx.filter_jit
+def _objective(model, clamp, start, cost, target, method, stopping, report, axes, batch):
+    def one(clamp, start, target, report):
+        return objective_one(model, clamp, start, cost, target, method, stopping, report)
+
+    if batch is None:
+        return one(clamp, start, target, report)
+    return jax.vmap(one, in_axes=(axes[0], axes[1], 0, 0))(clamp, start, target, report)
+
+
+def objective_one(model, clamp, start, cost, target, method, stopping, report) -> tuple[Float[Array, ""], Equilibrium]:
+    """`objective` for one example, unchecked and uncompiled."""
+    free = model.condition(clamp)
+    problem = Problem(free, method.update)
+    solve = Solve(method.solver, begin(problem, start, common_dtype((clamp, start))), stopping)
+    value, kept, statistics = method.gradient.value(problem, solve, report, cost, target)
+    return value, assemble(model, free, clamp, problem.complete(kept), statistics)
