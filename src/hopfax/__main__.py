@@ -1,0 +1,5 @@
+"""`python -m hopfax`."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,5 @@
+"""`python -m hopfax.cli`."""
+
+from . import main
+
+main()

@@ -1,0 +1,68 @@
+"""The commands put together, and the errors that people can mend turned into one line."""
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from .data import app as data_app
+from .evaluate import evaluate
+from .info import info
+from .output import one_line
+from .train import train
+
+# Typer has brought its own copy of click since 0.26; the class has the same place in both.
+_CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
+
+app = typer.Typer(
+    name="hopfax",
+    help="Hopfield networks and hierarchical associative memories: train, evaluate, inspect.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command()(train)
+app.command()(evaluate)
+app.command()(info)
+app.add_typer(data_app, name="data")
+
+
+def main() -> None:
+    """Run the command line of this process and exit with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; its exit code.
+
+    0 where it did its work; 2, after one line on standard error that says what to do, where its arguments, the
+    data or a folder are at fault; 1 where a run failed; 130 where it was interrupted.
+    """
+    try:
+        code = app(joined_layers(arguments) or ["--help"], prog_name="hopfax", standalone_mode=False)
+    except _CommandLineError as error:
+        return _fail(error.format_message(), 2)  # type: ignore[attr-defined]
+    except (ValueError, OSError) as error:  # hopfax's own, a `DataError` among them
+        return _fail(error, 2)
+    except ArithmeticError as error:  # a `Diverged` run
+        return _fail(error, 1)
+    except (typer.Abort, KeyboardInterrupt):
+        return _fail("interrupted", 130)
+    return code if isinstance(code, int) else 0
+
+
+def joined_layers(arguments: Sequence[str]) -> list[str]:
+    """`--layers 784 512 10` as `--layers 784,512,10`: an option takes one value, a list of sizes is several."""
+    joined: list[str] = []
+    for argument in arguments:
+        sizes = len(joined) > 1 and joined[-2] == "--layers" and not argument.startswith("-")
+        if sizes:
+            joined[-1] += f",{argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
+def _fail(message: object, code: int) -> int:
+    typer.echo(f"hopfax: {one_line(message)}", err=True)
+    return code

@@ -1,0 +1,42 @@
+"""`hopfax info`: what a bug report should say."""
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+from rich.console import Console
+
+from .output import Json, check_json, emit, one_line
+
+PACKAGES = ("hopfax", "jax", "jaxlib", "equinox", "optimistix", "lineax", "diffrax", "optax", "numpy", "scipy")
+
+
+def info(json: Json = None) -> None:
+    """Versions, devices, and the data found on this machine."""
+    import jax
+
+    from ..data import available
+
+    check_json(json)
+    result = {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": {name: _version(name) for name in PACKAGES},
+        "devices": [f"{device.platform}:{device.id} {device.device_kind}" for device in jax.devices()],
+        "data": [row._asdict() for row in available()],
+    }
+    emit(result, json, lambda console: _show(console, result))
+
+
+def _show(console: Console, result: dict) -> None:
+    console.print(f"python {result['python']} on {result['platform']}", soft_wrap=True)
+    console.print(", ".join(f"{name} {number}" for name, number in result["versions"].items()), soft_wrap=True)
+    console.print("devices: " + ", ".join(result["devices"]), soft_wrap=True)
+    for row in result["data"]:
+        console.print(f"data {row['name']}: {one_line(row['where'])}", soft_wrap=True)
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"

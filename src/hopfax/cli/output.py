@@ -1,0 +1,78 @@
+"""What every command shares: `--json`, where results and progress go, and errors as one line."""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+Json = Annotated[
+    Path | None,
+    typer.Option("--json", metavar="PATH", help="Write the result as JSON; `-` is standard output.", show_default=False),
+]
+STANDARD_OUTPUT = Path("-")
+
+
+def error_console() -> Console:
+    """Standard error: progress, logs and errors."""
+    return Console(stderr=True)
+
+
+def check_json(path: Path | None) -> None:
+    """Refuse a JSON path that cannot be written, before a command starts to work.
+
+    Raises: `ValueError`.
+    """
+    if path is not None and path != STANDARD_OUTPUT:
+        folder = path.parent
+        if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+            raise ValueError(f"--json {path} cannot be written; give a file name in a writable folder.")
+
+
+def writable_folder(folder: Path, option: str = "--out") -> Path:
+    """`folder`, made if it is not there, once a file could be written into it.
+
+    Raises: `ValueError` naming the option.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise ValueError(f"{option} {folder} cannot be written ({error.strerror}); name a writable folder.") from error
+
+
+def emit(result: Mapping[str, Any], path: Path | None, show: Callable[[Console], None]) -> None:
+    """Hand over the result of a command.
+
+    As JSON to `path` if there is one; for people, through `show`, on standard output unless the JSON goes there.
+    NaN and infinities, which JSON does not have, become null.
+    """
+    text = json.dumps(_plain(result), indent=2, allow_nan=False)
+    if path == STANDARD_OUTPUT:
+        typer.echo(text)
+        return
+    if path is not None:
+        path.write_text(text + "\n", encoding="utf-8")
+    show(Console())
+
+
+def one_line(message: object) -> str:
+    """The message without its line breaks."""
+    return " ".join(str(message).split())
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, float) and not -float("inf") < value < float("inf"):
+        return None
+    return value
