@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from hopfax.analysis import phase
 
@@ -12,7 +13,7 @@ PATTERNS = jr.normal(jr.key(1), (5, 4))
 STATES = jr.normal(jr.key(2), (6, 4))
 BETA = 1.7
 
-over_states = lambda function: jax.vmap(function, in_axes=(None, 0, None))(PATTERNS, STATES, BETA)
+over_states = lambda function: jax.jit(jax.vmap(function, in_axes=(None, 0, None)))(PATTERNS, STATES, BETA)
 
 
 def test_update_is_one_unit_step_down_the_energy():
@@ -38,39 +39,45 @@ def test_energy_never_rises():
 
 
 def test_entropy_runs_from_one_pattern_to_all():
-    even = phase.association_entropy(jnp.eye(4), jnp.zeros(4), 1.0)
-    np.testing.assert_allclose(even, np.log(4), rtol=1e-15)
-    assert phase.association_entropy(jnp.eye(4), jnp.eye(4)[0], 1e6) == 0
+    entropy = jax.jit(phase.association_entropy)
+    np.testing.assert_allclose(entropy(jnp.eye(4), jnp.zeros(4), 1.0), np.log(4), rtol=1e-15)
+    assert entropy(jnp.eye(4), jnp.eye(4)[0], 1e6) == 0
     p = over_states(phase.association)
     np.testing.assert_allclose(over_states(phase.association_entropy), -jnp.sum(p * jnp.log(p), axis=1))
 
 
 def test_eigenvalue_from_either_gram_side_and_without_a_matrix():
-    for patterns in (PATTERNS, PATTERNS[:3], jr.normal(jr.key(3), (4, 9))):
-        state = phase.association(patterns, patterns[0], 0.5) @ patterns
-        exact = jnp.linalg.eigvalsh(phase.jacobian(patterns, state, 0.5))[-1]
-        np.testing.assert_allclose(phase.largest_eigenvalue(patterns, state, 0.5), exact, rtol=1e-12)
+    def three_ways(patterns):
+        state = phase.update(patterns, patterns[0], 0.5)
+        whole = jnp.linalg.eigvalsh(phase.jacobian(patterns, state, 0.5))[-1]
         free = phase.largest_eigenvalue_matrix_free(patterns, state, 0.5, rtol=1e-12)
-        np.testing.assert_allclose(free, exact, rtol=1e-9)
+        return whole, phase.largest_eigenvalue(patterns, state, 0.5), free
+
+    for patterns in (PATTERNS, PATTERNS[:3]):  # more patterns than dimensions, and fewer
+        whole, gram, free = jax.jit(three_ways)(patterns)
+        np.testing.assert_allclose(gram, whole, rtol=1e-12)
+        np.testing.assert_allclose(free, whole, rtol=1e-9)
 
 
 def test_equal_patterns_have_no_direction_to_leave_by():
     patterns = jnp.ones((3, 2))
-    assert phase.largest_eigenvalue(patterns, patterns[0], 5.0) == 0
-    assert phase.largest_eigenvalue_matrix_free(patterns, patterns[0], 5.0) == 0
+    assert jax.jit(phase.largest_eigenvalue)(patterns, patterns[0], 5.0) == 0
+    assert jax.jit(phase.largest_eigenvalue_matrix_free)(patterns, patterns[0], 5.0) == 0
 
 
 def test_minimum_is_a_fixed_point_with_all_eigenvalues_below_one():
     patterns, centroid = jnp.eye(6), jnp.full(6, 1 / 6)
-    assert phase.is_minimum(patterns, centroid, 5.99)
-    assert not phase.is_minimum(patterns, centroid, 6.01)
-    assert not phase.is_minimum(patterns, patterns[0], 4.0)  # low curvature, yet no fixed point
+    is_minimum = jax.jit(phase.is_minimum)
+    assert is_minimum(patterns, centroid, 5.99)
+    assert not is_minimum(patterns, centroid, 6.01)
+    assert not is_minimum(patterns, patterns[0], 4.0)  # low curvature, yet no fixed point
 
 
 def test_settling_reaches_a_fixed_point_or_says_that_it_did_not():
     rest = phase.settle(PATTERNS, STATES[0], BETA)
     assert rest.converged
-    np.testing.assert_allclose(phase.update(PATTERNS, rest.state, BETA), rest.state, atol=1e-11)
+    following = np.asarray(PATTERNS).T @ softmax(BETA * np.asarray(PATTERNS @ rest.state))
+    np.testing.assert_allclose(following, rest.state, atol=1e-11)
     hurried = phase.settle(PATTERNS, STATES[0], BETA, max_steps=2)
     assert not hurried.converged
     assert hurried.steps == 2
@@ -116,3 +123,10 @@ def test_bad_patterns_are_refused():
         phase.mean_field_beta(PATTERNS.at[2, 0].set(jnp.nan), 1.0)
     with pytest.raises(ValueError, match="all equal"):
         phase.beta_for_mean_field(jnp.ones((3, 2)), 1.0)
+
+
+def test_order_parameter_is_the_difference_of_the_two_shares():
+    found = phase.branches(6, 5.0)
+    state = jnp.where(jnp.arange(6) == 2, found.a[1], found.b[1])
+    for i in (2, None):
+        np.testing.assert_allclose(phase.order_parameter(jnp.eye(6), state, 5.0, i), found.m[1], atol=1e-12)

@@ -106,10 +106,13 @@ def test_minima_of_clusters_carry_the_label_of_their_first_pattern():
 
 
 def test_single_precision_users_get_double_precision_thresholds():
-    patterns = phase.equidistant_patterns(3, 5, 1.0, 0.0, jr.key(0))
     with jax.enable_x64(False):
-        found = phase.simulate_thresholds(patterns.astype(jnp.float32))
-    assert found.spinodal == pytest.approx(phase.critical_beta(3), rel=1e-4)
+        patterns = phase.equidistant_patterns(3, 5, 1.0, 0.0, jr.key(0))
+        found = phase.simulate_thresholds(patterns)
+    assert patterns.dtype == jnp.float32
+    expected = phase.thresholds(3)
+    for name in ("spinodal", "coexistence", "instability"):
+        assert getattr(found, name) == pytest.approx(getattr(expected, name), rel=1e-3), name
 
 
 def test_figure_data_of_thresholds_and_order_parameters():
@@ -127,9 +130,8 @@ def test_energy_profile_is_the_energy_on_the_line():
     effective = phase.effective_beta(beta, 2.0, 0.3)
     profile = phase.energy_profile_data(5, np.array([effective]), points=7)
     mean = patterns.mean(axis=0)
-    line = mean[None] + profile.m[:, None] * (patterns[0] - mean)[None]
-    energies = jax.vmap(lambda x: phase.energy(patterns, x, beta))(line) - phase.energy(patterns, mean, beta)
-    np.testing.assert_allclose(profile.energy[0], beta * energies, atol=1e-12)
+    at = jax.jit(jax.vmap(lambda m: phase.energy(patterns, mean + m * (patterns[0] - mean), beta)))
+    np.testing.assert_allclose(profile.energy[0], beta * (at(profile.m) - at(jnp.zeros(7))), atol=1e-12)
 
 
 def test_energy_profiles_show_the_three_regimes():
@@ -159,6 +161,7 @@ def test_unequal_distances_show_the_ladder_of_minima():
         ),
         (lambda: phase.simulate_thresholds(np.ones((1, 2))), "two rows or more"),
         (lambda: phase.simulate_thresholds(np.ones((2, 2))), "two different rows"),
+        (lambda: phase.simulate_thresholds(np.diag([1.0, 2.0])), "same product with their mean"),
         (lambda: phase.simulate_cluster_thresholds(np.eye(5), 2), "groups of two rows or more"),
         (lambda: phase.simulate_cluster_thresholds(np.eye(4), 4), "groups of two rows or more"),
         (lambda: phase.count_minima(np.full((2, 2), np.nan), np.ones(1)), r"rows \[0, 1\] hold NaN"),

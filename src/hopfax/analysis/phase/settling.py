@@ -52,13 +52,16 @@ def order_parameter(
     patterns: Float[Array, "patterns dimension"],
     state: Float[Array, " dimension"],
     beta: ScalarLike,
-    index: int,
+    index: int | None = None,
 ) -> Float[Array, ""]:
     """`m = (N p_i - 1) / (N - 1)`: 0 at the centroid, 1 at pattern `i` alone, `a - b` at pattern states.
 
-    `p` is the association of `state`. Raises `ValueError` when `beta` is not positive.
+    `p` is the association of `state`, and `i` is `index`, or the pattern with the largest share without one.
+
+    Raises `ValueError` when `beta` is not positive.
 
     Source: derived here (papers' own formulas were not available).
     """
-    n = patterns.shape[0]
-    return (n * association(patterns, state, beta)[index] - 1) / (n - 1)
+    n, p = patterns.shape[0], association(patterns, state, beta)
+    share = jnp.max(p) if index is None else p[index]
+    return (n * share - 1) / (n - 1)

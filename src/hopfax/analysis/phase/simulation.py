@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float
 
 from hopfax.analysis.phase.checks import check_count, check_patterns, check_positive, require
 from hopfax.analysis.phase.clusters import ClusterThresholds
-from hopfax.analysis.phase.dynamics import energy, update
+from hopfax.analysis.phase.dynamics import association, energy, update
 from hopfax.analysis.phase.effective import beta_for_mean_field
 from hopfax.analysis.phase.settling import order_parameter, settle
 from hopfax.analysis.phase.transitions import Thresholds
@@ -22,6 +22,8 @@ _Test = Callable[[Float[Array, ""]], Bool[Array, ""]]
 _REMAINS = 0.01  # of the starting contrast; below it, a state has lost what set its start apart
 _NUDGE = 1e-7  # small enough to stay in the linear regime, large enough to stand out of rounding
 _NUDGED_STEPS = 1000  # transients of a few per cent then move the threshold by less than 1e-4 of itself
+_UNEVEN = 0.05  # relative spread of shares that should be equal; rounding, even amplified, stays below
+_SYMMETRY = 1e-4  # of the largest squared norm: single-precision patterns of an exact set pass
 _LAST = 2.0**20  # times the first guess: a threshold beyond is taken not to exist
 _DEEPER = 1e-10  # of the largest squared norm: above rounding, below any difference that matters
 
@@ -33,13 +35,15 @@ def simulate_thresholds(
 
     Spinodal: lowest `beta` at which a start at the pattern stays apart from the second pattern.
     Coexistence: lowest at which it ends deeper than a start at the mean. Instability: lowest at which a
-    small difference of the two patterns, added to the mean, grows. Meant for sets whose mean is a fixed
-    point, such as equidistant ones. Infinity where no `beta` was found. `overlap_at_spinodal` is read just
-    above the spinodal, so its error is about `sqrt(rtol)`. In double precision.
+    small difference of the two patterns, added to the mean, grows. Infinity where no `beta` was found.
+    `overlap_at_spinodal` is read just above the spinodal, so its error is about `sqrt(rtol)`. In double
+    precision; patterns rounded to single precision are no longer quite equidistant, which brings the
+    instability forward, by 0.1 % and more where rounding is large beside the distances.
 
-    Raises `ValueError` for bad patterns, the first two equal, or `rtol` not positive.
+    Raises `ValueError` for bad patterns, the first two equal, a mean that is no fixed point (it must have the
+    same product with every pattern, as in equidistant sets), or `rtol` not positive.
     """
-    check_patterns(patterns)
+    _check_symmetric(patterns)
     check_positive("rtol", rtol)
     require(np.any(patterns[0] != patterns[1]), "`patterns` must start with two different rows.")
     with jax.enable_x64(True):
@@ -54,11 +58,12 @@ def simulate_cluster_thresholds(
 
     The order of rows is that of `cluster_patterns`. Averages over the first cluster and its first pattern
     are tried, told apart from the second cluster and pattern. To `rtol` of each value; infinity where no
-    `beta` was found. In double precision.
+    `beta` was found. Precision as in `simulate_thresholds`.
 
-    Raises `ValueError` for bad patterns, or rows that do not form two or more equal groups of two or more.
+    Raises `ValueError` for bad patterns, a mean that is no fixed point, or rows that do not form two or more
+    equal groups of two or more.
     """
-    check_patterns(patterns)
+    _check_symmetric(patterns)
     check_positive("rtol", rtol)
     clusters, count = check_count("clusters", clusters, 2), len(patterns)
     even = count % clusters == 0 and count >= 2 * clusters
@@ -75,7 +80,7 @@ def _equidistant_search(patterns, rtol):
     search = _Search(patterns, rtol)
     spinodal = search.lowest(lambda beta: search.remains(pattern, contrast, beta))
     coexistence = search.lowest(lambda beta: search.deeper(pattern, mean, beta))
-    instability = search.lowest(lambda beta: search.departs(mean, contrast, beta))
+    instability = search.lowest(lambda beta: search.departs(mean, contrast, len(patterns), beta))
     rest = settle(patterns, pattern, spinodal).state
     return spinodal, coexistence, instability, order_parameter(patterns, rest, spinodal, 0)
 
@@ -88,9 +93,9 @@ def _cluster_search(patterns, clusters, rtol):
     search = _Search(patterns, rtol)
     return (
         search.lowest(lambda beta: search.remains(means[0], across, beta)),
-        search.lowest(lambda beta: search.departs(mean, across, beta)),
+        search.lowest(lambda beta: search.departs(mean, across, len(patterns), beta)),
         search.lowest(lambda beta: search.remains(patterns[0], within, beta)),
-        search.lowest(lambda beta: search.departs(means[0], within, beta)),
+        search.lowest(lambda beta: search.departs(means[0], within, len(patterns) // clusters, beta)),
     )
 
 
@@ -105,17 +110,31 @@ class _Search(eqx.Module):
         rest = settle(self.patterns, start, beta).state
         return jnp.dot(contrast, rest) > _REMAINS * jnp.dot(contrast, start)
 
-    def deeper(self, start: _Vector, other: _Vector, beta: Float[Array, ""]) -> Bool[Array, ""]:
-        """Whether `start` comes to rest at a lower energy than `other`."""
-        depth = jax.vmap(lambda x: energy(self.patterns, settle(self.patterns, x, beta).state, beta))
-        depths = depth(jnp.stack([start, other]))
-        return depths[1] - depths[0] > _DEEPER * jnp.max(jnp.sum(self.patterns**2, axis=1))
+    def deeper(self, start: _Vector, mean: _Vector, beta: Float[Array, ""]) -> Bool[Array, ""]:
+        """Whether `start` comes to rest at a lower energy than `mean`, or `mean` does not stay at all."""
+        rest = jax.vmap(lambda x: settle(self.patterns, x, beta).state)(jnp.stack([start, mean]))
+        depths = jax.vmap(lambda x: energy(self.patterns, x, beta))(rest)
+        lower = depths[1] - depths[0] > _DEEPER * jnp.max(jnp.sum(self.patterns**2, axis=1))
+        return lower | self.uneven(rest[1], len(self.patterns), beta)
 
-    def departs(self, start: _Vector, contrast: _Vector, beta: Float[Array, ""]) -> Bool[Array, ""]:
-        """Whether a little of `contrast`, added to `start`, grows; `start` must not itself move along it."""
-        step = lambda _, state: update(self.patterns, state, beta)
-        end = lax.fori_loop(0, _NUDGED_STEPS, step, start + _NUDGE * contrast)
-        return jnp.dot(contrast, end - start) > _NUDGE * jnp.dot(contrast, contrast)
+    def departs(
+        self, start: _Vector, contrast: _Vector, members: int, beta: Float[Array, ""]
+    ) -> Bool[Array, ""]:
+        """Whether a little of `contrast`, added to `start`, the mean of the first `members`, grows.
+
+        The same course without the addition is subtracted, as rounded patterns drift by themselves; when it
+        has left too, the members' shares have become uneven.
+        """
+        step = lambda _, states: jax.vmap(lambda x: update(self.patterns, x, beta))(states)
+        starts = jnp.stack([start, start + _NUDGE * contrast])
+        plain, nudged = lax.fori_loop(0, _NUDGED_STEPS, step, starts)
+        grown = jnp.abs(jnp.dot(contrast, nudged - plain)) > _NUDGE * jnp.dot(contrast, contrast)
+        return grown | self.uneven(plain, members, beta)
+
+    def uneven(self, state: _Vector, members: int, beta: Float[Array, ""]) -> Bool[Array, ""]:
+        """Whether the first `members` patterns, alike in the symmetric state, have different shares."""
+        shares = association(self.patterns, state, beta)[:members]
+        return jnp.max(shares) - jnp.min(shares) > _UNEVEN * jnp.max(shares)
 
     def lowest(self, holds: _Test) -> Float[Array, ""]:
         """Doubles `beta` until `holds`, then halves the bracket until it is `rtol` wide; its upper end.
@@ -135,3 +154,15 @@ class _Search(eqx.Module):
             return jnp.where(jnp.isinf(high), low < first * _LAST, high - low > self.rtol * high)
 
         return lax.while_loop(going, narrow, (jnp.zeros_like(first), jnp.full_like(first, jnp.inf)))[1]
+
+
+def _check_symmetric(patterns: Float[Array | np.ndarray, "patterns dimension"]) -> None:
+    """Raises `ValueError` unless the patterns are valid and their mean is a fixed point at every `beta`."""
+    check_patterns(patterns)
+    exact = np.asarray(patterns, float)
+    spread, scale = np.ptp(exact @ exact.mean(axis=0)), np.square(exact).sum(axis=1).max()
+    require(
+        spread <= _SYMMETRY * scale,
+        f"`patterns` must have one and the same product with their mean, which varies by {spread:.3g}; "
+        "use `count_minima` and `largest_eigenvalue` for sets without this symmetry.",
+    )

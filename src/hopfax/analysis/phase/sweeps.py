@@ -12,7 +12,7 @@ from hopfax.analysis.phase.settling import order_parameter, settle
 
 
 class Hysteresis(eqx.Module):
-    """Order parameter `m` at each of `betas`: `up` from the centroid, `down` from the pattern.
+    """Order parameter `m` of the largest share against `betas`: `up` from the mean, `down` from a pattern.
 
     Between spinodal and instability the two differ; elsewhere they agree.
     """
@@ -33,8 +33,8 @@ def hysteresis(
     """Settles at each `beta` in turn, each time from where the last one ended; first rising, then falling.
 
     Before each settling on the way up the state is moved by `nudge` of the way from the mean to pattern
-    `index`: the centroid is a fixed point at every `beta`, and leaves only when disturbed. In double
-    precision.
+    `index`: the centroid is a fixed point at every `beta`, and leaves only when disturbed. Which pattern it
+    leaves for does not matter to `m`. In double precision.
 
     Raises `ValueError` for bad patterns, `betas` that do not rise strictly, or an `index` out of range.
     """
@@ -74,7 +74,7 @@ def _both_ways(patterns, betas, index, nudge, max_steps):
     def follow(push):
         def visit(state, beta):
             state = settle(patterns, state + push, beta, max_steps=max_steps).state
-            return state, order_parameter(patterns, state, beta, index)
+            return state, order_parameter(patterns, state, beta)
 
         return visit
 
