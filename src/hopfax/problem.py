@@ -3,9 +3,9 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Scalar
 
-from ._tree import accumulator, rms, subtract, tree_sum
+from ._tree import accumulator, rms, subtract
 from .ham import HAM, States
 from .updates import AbstractUpdate
 
@@ -44,9 +44,14 @@ class Problem(eqx.Module):
         """
         image = self.image(states)
         residual, scale = rms(subtract(image, states)), rms(image)
-        analytic = any(jnp.iscomplexobj(x) for x in states.values())  # complex energies guard nothing
-        parts = {} if analytic else self.model.energy_tree(self.complete(states))
-        return image, jax.lax.stop_gradient(Trial(residual, scale, *_total(parts, residual.dtype)))
+        return image, jax.lax.stop_gradient(Trial(residual, scale, *self._energy(states)))
+
+    def _energy(self, states: States) -> tuple[Scalar, Scalar]:
+        """Energy and size, in at least float32; of complex states none, for they have no order to guard."""
+        if any(jnp.iscomplexobj(x) for x in states.values()):
+            return jnp.zeros(()), jnp.zeros(())
+        energy, size = self.update.energy(self.model, states)
+        return energy.astype(accumulator(energy.dtype)), size.astype(accumulator(size.dtype))
 
     def complete(self, states: States) -> States:
         """States of all free layers."""
@@ -56,11 +61,3 @@ class Problem(eqx.Module):
         """The kept layers' part of `states`."""
         return {name: states[name] for name in self.update.kept(self.model)}
 
-
-def _total(parts, dtype) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    values = [jnp.real(part).astype(accumulator(dtype)) for part in _leaves(parts)]
-    return tree_sum(values), tree_sum([jnp.abs(v) for v in values])
-
-
-def _leaves(tree) -> list[Array]:
-    return [leaf for group in tree.values() for leaf in group.values()]

@@ -22,6 +22,7 @@ class AbstractSynapse(eqx.Module):
     layers: eqx.AbstractVar[tuple[str, ...]]
     affine: eqx.AbstractVar[bool]  # affine in each activation, the others fixed: exact block minimisation
     clamped: eqx.AbstractVar[bool]  # left over from a synapse whose other end is clamped
+    vanishes: eqx.AbstractVar[bool]  # zero whenever one of its activations is zero
 
     @abc.abstractmethod
     def __call__(self, *activations: Inexact[Array, "..."]) -> Scalar:
@@ -47,6 +48,7 @@ class Dense(AbstractSynapse):
     weight: Float[Array, "a b"]
     affine: ClassVar[bool] = True
     clamped: ClassVar[bool] = False
+    vanishes: ClassVar[bool] = True
 
     def __check_init__(self):
         if len(self.layers) != 2:
@@ -75,6 +77,7 @@ class Bias(AbstractSynapse):
     bias: Float[Array, "..."]
     affine: ClassVar[bool] = True
     clamped: ClassVar[bool] = False
+    vanishes: ClassVar[bool] = True
 
     def __init__(self, layer: str, bias: Float[Array, "..."]):
         self.layers, self.bias = (layer,), bias
@@ -101,6 +104,7 @@ class Interaction(AbstractSynapse):
     function: Callable[..., Scalar]
     affine: bool = eqx.field(static=True, default=False)
     clamped: bool = eqx.field(static=True, default=False)
+    vanishes: ClassVar[bool] = False
 
     def __call__(self, *activations: Inexact[Array, "..."]) -> Scalar:
         return self.function(*activations)
@@ -128,6 +132,7 @@ class Field(AbstractSynapse):
     field: Inexact[Array, "..."]
     affine: ClassVar[bool] = True
     clamped: ClassVar[bool] = True
+    vanishes: ClassVar[bool] = True
 
     def __init__(self, layer: str, field: Inexact[Array, "..."]):
         self.layers, self.field = (layer,), field
@@ -150,6 +155,7 @@ class Constant(AbstractSynapse):
     layers: ClassVar[tuple[str, ...]] = ()
     affine: ClassVar[bool] = True
     clamped: ClassVar[bool] = True
+    vanishes: ClassVar[bool] = False
 
     def __call__(self, *activations: Inexact[Array, "..."]) -> Scalar:
         return self.energy

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ScalarLike
+from jaxtyping import Scalar, ScalarLike
 
+from ._tree import tree_sum
 from .ham import HAM, States
 
 
@@ -29,6 +30,13 @@ class AbstractUpdate(eqx.Module):
     @abc.abstractmethod
     def complete(self, model: HAM, states: States) -> States:
         """States of all free layers, the eliminated ones at their best given the kept ones."""
+
+    @abc.abstractmethod
+    def energy(self, model: HAM, states: States) -> tuple[Scalar, Scalar]:
+        """The energy of `complete(z)`, and the sum of the magnitudes of its parts (its rounding error over eps).
+
+        Shares its products with `image`, so that a solver that watches the energy pays little for it.
+        """
 
     @abc.abstractmethod
     def symmetric(self, model: HAM) -> "Eliminate":
@@ -63,6 +71,16 @@ class Eliminate(AbstractUpdate):
     def complete(self, model: HAM, states: States) -> States:
         return _ordered(model, {**states, **self.eliminated(model, model.activations(states))})
 
+    def energy(self, model: HAM, states: States) -> tuple[Scalar, Scalar]:
+        """`Σ_kept L*(g) - Σ_eliminated L(drive) + E_synapses(g, 0)`: at its drive, `L*(g) - g·drive = -L(drive)`."""
+        activations = model.activations(states)
+        kept = [model.layers[name].lagrangian.conjugate(state) for name, state in states.items()]
+        drives = self.eliminated(model, activations) if self.names else {}
+        eliminated = [-model.layers[name].lagrangian(drive) for name, drive in drives.items()]
+        silent = {name: jnp.zeros_like(drive) for name, drive in drives.items()}
+        parts = [*kept, *eliminated, *_synapse_energies(model, {**activations, **silent}, self.names)]
+        return tree_sum(parts), tree_sum([jnp.abs(part) for part in parts])
+
     def symmetric(self, model: HAM) -> "Eliminate":
         return self
 
@@ -78,6 +96,9 @@ class Synchronous(AbstractUpdate):
 
     def complete(self, model: HAM, states: States) -> States:
         return states
+
+    def energy(self, model: HAM, states: States) -> tuple[Scalar, Scalar]:
+        return Eliminate(()).energy(model, states)
 
     def symmetric(self, model: HAM) -> Eliminate:
         return Eliminate(())
@@ -99,6 +120,9 @@ class EvenOdd(AbstractUpdate):
 
     def complete(self, model: HAM, states: States) -> States:
         return self.symmetric(model).complete(model, states)
+
+    def energy(self, model: HAM, states: States) -> tuple[Scalar, Scalar]:
+        return self.symmetric(model).energy(model, states)
 
     def symmetric(self, model: HAM) -> Eliminate:
         if cycle := model.graph.odd_cycle():
@@ -133,6 +157,9 @@ class Coloured(AbstractUpdate):
     def complete(self, model: HAM, states: States) -> States:
         return self.symmetric(model).complete(model, states)
 
+    def energy(self, model: HAM, states: States) -> tuple[Scalar, Scalar]:
+        return self.symmetric(model).energy(model, states)
+
     def symmetric(self, model: HAM) -> Eliminate:
         return Eliminate(()) if _curved(model) else _eliminate_first_colour(model)
 
@@ -165,8 +192,18 @@ class Damped(AbstractUpdate):
     def complete(self, model: HAM, states: States) -> States:
         return self.update.complete(model, states)
 
+    def energy(self, model: HAM, states: States) -> tuple[Scalar, Scalar]:
+        return self.update.energy(model, states)
+
     def symmetric(self, model: HAM) -> Eliminate:
         return self.update.symmetric(model)
+
+
+def _synapse_energies(model: HAM, activations: States, silent: tuple[str, ...]) -> list[Scalar]:
+    """Energies of the synapses, but for those that vanish because a layer in `silent` is at zero."""
+    gone = lambda synapse: synapse.vanishes and any(name in silent for name in synapse.layers)
+    heard = [synapse for synapse in model.synapses.values() if not gone(synapse)]
+    return [synapse(*(activations[name] for name in synapse.layers)) for synapse in heard]
 
 
 def _eliminate_first_colour(model: HAM) -> Eliminate:
