@@ -18,6 +18,8 @@ from .layers import Known as Known
 from .layers import Layer as Layer
 from .methods import Method as Method
 from .methods import paper_method as paper_method
+from .modelfile import load_model as load_model
+from .modelfile import save_model as save_model
 from .objective import objective as objective
 from .relax import relax as relax
 from .synapses import Bias as Bias

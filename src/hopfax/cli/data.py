@@ -28,7 +28,9 @@ def list_data(directory: Directory = None, json: Json = None) -> None:
     def show(console: Console) -> None:
         table = Table("name", "here", "where", "what")
         for row in rows:
-            table.add_row(row["name"], "yes" if row["found"] else "no", one_line(row["where"]), row["description"])
+            table.add_row(
+                row["name"], "yes" if row["found"] else "no", one_line(row["where"]), row["description"]
+            )
         console.print(table)
 
     emit({"data": rows}, json, show)

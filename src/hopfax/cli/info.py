@@ -7,7 +7,18 @@ from rich.console import Console
 
 from .output import Json, check_json, emit, one_line
 
-PACKAGES = ("hopfax", "jax", "jaxlib", "equinox", "optimistix", "lineax", "diffrax", "optax", "numpy", "scipy")
+PACKAGES = (
+    "hopfax",
+    "jax",
+    "jaxlib",
+    "equinox",
+    "optimistix",
+    "lineax",
+    "diffrax",
+    "optax",
+    "numpy",
+    "scipy",
+)
 
 
 def info(json: Json = None) -> None:
@@ -29,7 +40,9 @@ def info(json: Json = None) -> None:
 
 def _show(console: Console, result: dict) -> None:
     console.print(f"python {result['python']} on {result['platform']}", soft_wrap=True)
-    console.print(", ".join(f"{name} {number}" for name, number in result["versions"].items()), soft_wrap=True)
+    console.print(
+        ", ".join(f"{name} {number}" for name, number in result["versions"].items()), soft_wrap=True
+    )
     console.print("devices: " + ", ".join(result["devices"]), soft_wrap=True)
     for row in result["data"]:
         console.print(f"data {row['name']}: {one_line(row['where'])}", soft_wrap=True)

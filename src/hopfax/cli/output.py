@@ -12,7 +12,9 @@ from rich.console import Console
 
 Json = Annotated[
     Path | None,
-    typer.Option("--json", metavar="PATH", help="Write the result as JSON; `-` is standard output.", show_default=False),
+    typer.Option(
+        "--json", metavar="PATH", help="Write the result as JSON; `-` is standard output.", show_default=False
+    ),
 ]
 STANDARD_OUTPUT = Path("-")
 
@@ -22,13 +24,15 @@ def error_console() -> Console:
     return Console(stderr=True)
 
 
-def check_json(path: Path | None) -> None:
+def check_json(path: Path | None, to_be_made: Path | None = None) -> None:
     """Refuse a JSON path that cannot be written, before a command starts to work.
 
-    Raises: `ValueError`.
+    The folder `to_be_made` need not be there yet. Raises: `ValueError`.
     """
     if path is not None and path != STANDARD_OUTPUT:
         folder = path.parent
+        if folder == to_be_made and not folder.exists():
+            return
         if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
             raise ValueError(f"--json {path} cannot be written; give a file name in a writable folder.")
 
@@ -43,7 +47,9 @@ def writable_folder(folder: Path, option: str = "--out") -> Path:
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError as error:
-        raise ValueError(f"{option} {folder} cannot be written ({error.strerror}); name a writable folder.") from error
+        raise ValueError(
+            f"{option} {folder} cannot be written ({error.strerror}); name a writable folder."
+        ) from error
 
 
 def emit(result: Mapping[str, Any], path: Path | None, show: Callable[[Console], None]) -> None:

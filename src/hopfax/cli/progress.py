@@ -1,0 +1,38 @@
+"""The progress bar of a training run, on standard error where that is a terminal."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from .output import error_console
+
+if TYPE_CHECKING:
+    from ..training import Block
+
+
+@contextlib.contextmanager
+def training_bar(epochs: int, batch_size: int) -> "Iterator[Callable[[Block], None]]":
+    """A function to be told of every block: shows loss, accuracy, mean steps to converge, and the time left."""
+    console = error_console()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[now]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task("training", total=None, now="")
+
+        def watch(block: "Block") -> None:
+            totals, examples = block.state.totals, block.batch * batch_size
+            now = (
+                f"loss {float(totals.loss) / block.batch:.4f}, accuracy {int(totals.correct) / examples:.2%}, "
+                f"{int(totals.steps) / examples:.1f} steps"
+            )
+            done = (block.epoch - 1) * block.batches + block.batch
+            epoch = f"epoch {block.epoch}/{epochs}"
+            progress.update(task, total=epochs * block.batches, completed=done, description=epoch, now=now)
+
+        yield watch

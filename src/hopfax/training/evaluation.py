@@ -1,0 +1,112 @@
+"""Evaluation as in the papers: a fixed number of iterations, accuracy, and when each example converged."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Bool, Float, Int
+
+from ..analysis.convergence import as_published, corrected, fixed_iterations
+from ..costs import AbstractCost, StateSquaredError
+from ..ham import HAM
+from ..methods import Method
+from ..problem import Problem
+
+
+class Evaluation(eqx.Module):
+    """What was predicted, and the papers' relative residual at each iteration, example by example.
+
+    `trace[:, n]` is `|s_{n+2} - s_{n+1}| / |s_{n+2}|` of the images `s_1 = f(s_0), s_2, ...` of the map, so it has
+    one column less than there were evaluations.
+    """
+
+    predictions: Int[Array, " examples"]
+    correct: Bool[Array, " examples"]
+    trace: Float[Array, "examples iterations"]
+    tolerance: float = 1e-4
+
+    @property
+    def accuracy(self) -> float:
+        """The fraction that is right, in [0, 1]."""
+        return int(jnp.sum(self.correct)) / self.correct.size
+
+    @property
+    def iterations(self) -> Int[Array, " examples"]:
+        """Iterations to converge, as published: see `analysis.convergence.as_published`."""
+        return as_published(self.trace, self.tolerance)
+
+    @property
+    def iterations_mean(self) -> float:
+        """The papers' "iterations": the mean of `iterations` over the examples."""
+        return float(jnp.mean(self.iterations))
+
+    @property
+    def iterations_std(self) -> float:
+        """The population standard deviation of `iterations` over the *examples* of this one run.
+
+        The papers' tables have it over runs with different seeds instead, which is far smaller.
+        """
+        return float(jnp.std(self.iterations))
+
+    @property
+    def did_not_converge(self) -> int:
+        """How many examples never fell below the tolerance, by the corrected reading."""
+        return int(jnp.sum(~corrected(self.trace, self.tolerance)[1]))
+
+    def summary(self) -> dict[str, float | int]:
+        """The numbers above by name."""
+        names = ("accuracy", "iterations_mean", "iterations_std", "did_not_converge")
+        return {name: getattr(self, name) for name in names}
+
+
+def evaluate(
+    model: HAM,
+    images: Float[ArrayLike, "examples pixels"],
+    labels: Int[ArrayLike, " examples"],
+    *,
+    method: Method,
+    steps: int = 40,
+    cost: AbstractCost = StateSquaredError(),
+    clamp: str = "input",
+    chunk: int = 500,
+) -> Evaluation:
+    """Run exactly `steps` evaluations of the map for each example, from zero, and read the class off the last.
+
+    `method.update` and `method.solver` count, its tolerances do not. `chunk` examples are in memory at a time.
+    Unlike the papers', which drop the last partial batch, every example counts.
+    Raises: `ValueError` for images, labels or steps that do not fit.
+    Source: [goemaere2024], section 4 and code.
+    """
+    images, labels = jnp.asarray(images, jnp.float32), jnp.asarray(labels, jnp.int32)
+    _check(model, images, labels, clamp, steps)
+    count = len(labels)
+    chunk = min(chunk, count)
+    padded = jnp.pad(images, ((0, -count % chunk), (0, 0)))
+    chunks = padded.reshape(-1, chunk, images.shape[1])
+    predictions, trace = _evaluate(model, chunks, method.update, method.solver, steps, cost, clamp)
+    predictions, trace = predictions.reshape(-1)[:count], trace.reshape(-1, trace.shape[-1])[:count]
+    return Evaluation(predictions, predictions == labels, trace)
+
+
+@eqx.filter_jit
+def _evaluate(model, chunks, update, solver, steps: int, cost, clamp: str) -> tuple[Array, Array]:
+    def one(image):
+        free = model.condition({clamp: image})
+        problem = Problem(free, update)
+        start = problem.restrict(free.zeros(image.dtype))
+        last, trace = fixed_iterations(problem, solver, start, steps)
+        states = problem.complete(last)
+        return jnp.argmax(cost.scores(states, free.activations(states))), trace
+
+    return jax.lax.map(jax.vmap(one), chunks)
+
+
+def _check(model: HAM, images: Array, labels: Array, clamp: str, steps: int) -> None:
+    size = model.layers[clamp].size if clamp in model.layers else 0
+    if images.ndim != 2 or images.shape[1] != size or not len(images):
+        raise ValueError(
+            f"`images` have shape {images.shape}; layer {clamp!r} of {list(model.order)} needs (examples, {size})."
+        )
+    if labels.shape != images.shape[:1]:
+        raise ValueError(f"`labels` have shape {labels.shape} for {len(images)} images; give one for each.")
+    if steps < 3:
+        raise ValueError(f"`evaluate(steps={steps})` must be at least 3, to see a residual fall.")

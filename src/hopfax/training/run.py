@@ -1,0 +1,146 @@
+"""A run in a folder: trained by a recipe, saved as it goes, and resumed as if it had never stopped."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax.random as jr
+
+from ..checkpoint import check_config, load_checkpoint, read_account, save_checkpoint
+from ..data import Dataset, validation_split
+from ..ham import HAM
+from ..metrics import EpochMetrics, MetricsFile, from_json, to_json
+from ..recipes import Recipe
+from .evaluation import evaluate
+from .loop import Block, blocks, epoch_metrics
+from .state import TrainState
+from .step import Trainer
+
+CHECKPOINT, METRICS = "checkpoint.safetensors", "metrics.jsonl"
+
+
+class Diverged(ArithmeticError):
+    """The loss or a weight became NaN or infinite."""
+
+
+def train(
+    recipe: Recipe,
+    dataset: Dataset,
+    folder: Path,
+    *,
+    resume: bool = False,
+    checkpoint_blocks: int = 5,
+    watch: Callable[[Block], None] = lambda block: None,
+) -> tuple[HAM, list[EpochMetrics]]:
+    """Train by `recipe` in `folder`: the network and one row of metrics an epoch, also in `metrics.jsonl`.
+
+    Args:
+        folder: there, and empty unless `resume`.
+        resume: go on from the folder's checkpoint, if it has one; the result is the same to the last bit.
+        checkpoint_blocks: save after so many blocks (there are about 20 an epoch), and after each epoch.
+        watch: told of every block as it ends.
+
+    Raises:
+        ValueError: the folder is in use, its checkpoint is of another recipe or data set, or the recipe does
+            not fit the data.
+        Diverged: the loss or a weight is no longer finite; the last good checkpoint is kept.
+    """
+    if not resume and any(folder.iterdir()):
+        raise ValueError(
+            f"`{folder}` is not empty; resume the run in it with --resume, or name another folder."
+        )
+    check_recipe(recipe, dataset)
+    part = validation_split(dataset, recipe.validation) if recipe.validation else dataset
+    trainer = make_trainer(recipe, len(part.train_labels))
+    run = _Run(folder, _config(recipe, dataset), _begin(recipe, trainer))
+    run = run.resumed() if (folder / CHECKPOINT).exists() else run
+    run.save()
+    metrics = MetricsFile(folder / METRICS)
+    metrics.rewrite(run.rows)
+    todo = blocks(
+        trainer, run.state, part.train_images, part.train_labels, epochs=recipe.epochs, seconds=run.seconds
+    )
+    for count, block in enumerate(todo, start=1):
+        run = run.after(block, _row(recipe, trainer, part, block) if block.ends_epoch else None)
+        if block.ends_epoch or count % checkpoint_blocks == 0:
+            run.save()
+        if block.ends_epoch:
+            metrics.append(run.rows[-1])
+        watch(block)
+    return run.state.model, list(run.rows)
+
+
+def make_trainer(recipe: Recipe, examples: int) -> Trainer:
+    """The trainer of a recipe, for so many training examples."""
+    batches = examples // recipe.batch_size
+    if not batches:
+        raise ValueError(
+            f"`batch_size={recipe.batch_size}` is more than the {examples} training examples; lower it."
+        )
+    return Trainer(
+        recipe.optimiser(batches), recipe.method, batch_size=recipe.batch_size, shuffle=recipe.shuffle
+    )
+
+
+def check_recipe(recipe: Recipe, dataset: Dataset) -> None:
+    """Refuse layers that are not those of the data. Raises: `ValueError`."""
+    pixels, classes = dataset.train_images.shape[1], dataset.classes
+    if (recipe.layers[0], recipe.layers[-1]) != (pixels, classes):
+        raise ValueError(
+            f"layers {list(recipe.layers)} do not fit {dataset.name}: they must begin with {pixels} pixels and end "
+            f"with {classes} classes."
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Run:
+    """All that a run is at one moment."""
+
+    folder: Path
+    config: dict[str, Any]
+    state: TrainState
+    rows: tuple[EpochMetrics, ...] = ()
+    seconds: float = 0.0  # of the epoch that has begun
+
+    def resumed(self) -> "_Run":
+        """As saved. The settings are compared first: they explain a difference in shapes."""
+        path = self.folder / CHECKPOINT
+        check_config(read_account(path)["config"], self.config, str(path))
+        state, account = load_checkpoint(path, self.state)
+        rows = tuple(from_json(row) for row in account["rows"])
+        return dataclasses.replace(self, state=state, rows=rows, seconds=account["seconds"])
+
+    def save(self) -> None:
+        rows = [to_json(row) for row in self.rows]
+        account = {"config": self.config, "rows": rows, "seconds": self.seconds}
+        save_checkpoint(self.folder / CHECKPOINT, self.state, account)
+
+    def after(self, block: Block, row: EpochMetrics | None) -> "_Run":
+        """With a block more, and at the end of an epoch its row. Raises: `Diverged`."""
+        if not block.finite:
+            raise Diverged(
+                f"training diverged in epoch {block.epoch}, by batch {block.batch} of {block.batches}: the loss or a "
+                f"weight is not finite. The last good state is in {self.folder / CHECKPOINT}; lower the learning rate."
+            )
+        if row is None:
+            return dataclasses.replace(self, state=block.state, seconds=block.seconds)
+        return dataclasses.replace(self, state=block.state, rows=(*self.rows, row), seconds=0.0)
+
+
+def _begin(recipe: Recipe, trainer: Trainer) -> TrainState:
+    return TrainState.begin(recipe.network(), trainer.optimiser, key=jr.fold_in(jr.key(recipe.seed), 1))
+
+
+def _row(recipe: Recipe, trainer: Trainer, part: Dataset, block: Block) -> EpochMetrics:
+    row = epoch_metrics(block, trainer.batch_size)
+    if not recipe.validation or not block.finite:
+        return row
+    model, steps = block.state.model, recipe.forward_steps
+    held_out = evaluate(model, part.test_images, part.test_labels, method=recipe.method, steps=steps)
+    return dataclasses.replace(row, validation_accuracy=held_out.accuracy)
+
+
+def _config(recipe: Recipe, dataset: Dataset) -> dict[str, Any]:
+    data = {"data": dataset.name, "train_examples": len(dataset.train_labels)}
+    return {**recipe.config(), **data}
