@@ -14,7 +14,7 @@ from .ham import HAM
 from .layers import Known
 from .methods import Method
 from .problem import Problem
-from .relax import assemble, begin, common_dtype, prepare
+from .relax import assemble, begin, prepare
 from .solvers.loop import Stopping
 
 
@@ -56,6 +56,6 @@ def objective_one(model, clamp, start, cost, target, method, stopping, report) -
     """`objective` for one example, unchecked and uncompiled."""
     free = model.condition(clamp)
     problem = Problem(free, method.update)
-    solve = Solve(method.solver, begin(problem, start, common_dtype((clamp, start))), stopping)
+    solve = Solve(method.solver, begin(problem, start), stopping)
     value, kept, statistics = method.gradient.value(problem, solve, report, cost, target)
     return value, assemble(model, free, clamp, problem.complete(kept), statistics)

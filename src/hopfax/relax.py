@@ -79,7 +79,7 @@ def relax_one(model, clamp, start, update, solver, gradient, stopping, trace, re
     """`relax` for one example, unchecked and uncompiled: the piece to `vmap` or to build on."""
     free = model.condition(clamp)
     problem = Problem(free, update)
-    solve = Solve(solver, begin(problem, start, common_dtype((clamp, start))), stopping, trace)
+    solve = Solve(solver, begin(problem, start), stopping, trace)
     kept, statistics = gradient.connect(problem, solve, report)
     return assemble(model, free, clamp, problem.complete(kept), statistics)
 
@@ -93,9 +93,9 @@ def assemble(model: HAM, free: HAM, clamp: Mapping[str, Array | Known], states: 
     return Equilibrium(whole, model.activations(whole), energy, statistics)
 
 
-def begin(problem: Problem, start: States, dtype) -> States:
+def begin(problem: Problem, start: States) -> States:
     """Kept states to start from: as given, else the drive of what is given, else zero."""
-    zeros = problem.model.zeros(dtype)
+    zeros = problem.model.zeros(common_dtype((problem.model, start)))
     given = {name: state for name, state in start.items() if name in zeros}
     kept = problem.restrict({**zeros, **given})
     missing = tuple(name for name in kept if name not in given)
@@ -114,10 +114,8 @@ def _as_arrays(model: HAM, values: Mapping, what: str) -> dict[str, Array | Know
     for name in values:
         if name not in model.layers:
             raise ValueError(f"`{what}` names an unknown layer {name!r}; the layers are {list(model.order)}.")
-    arrays = {name: _as_array(value, f"{what}[{name!r}]") for name, value in values.items()}
-    for name, value in arrays.items():
-        _check_shape(model.layers[name].shape, value, f"{what}[{name!r}]")
-    return arrays
+        _check_shape(model.layers[name].shape, values[name], f"{what}[{name!r}]")
+    return {name: _as_array(value, f"{what}[{name!r}]") for name, value in values.items()}
 
 
 def _as_array(value, label: str) -> Array | Known:
@@ -130,11 +128,12 @@ def _as_array(value, label: str) -> Array | Known:
     return array.astype(accumulator(array.dtype) if jnp.issubdtype(array.dtype, jnp.floating) else jnp.float32)
 
 
-def _check_shape(shape: tuple[int, ...], value: Array | Known, label: str) -> None:
+def _check_shape(shape: tuple[int, ...], value: ArrayLike | Known, label: str) -> None:
     for array in (value.state, value.mask) if isinstance(value, Known) else (value,):
-        if tuple(array.shape[-len(shape) :]) != shape or array.ndim > len(shape) + 1:
+        given = np.shape(array)
+        if given[-len(shape) :] != shape or len(given) > len(shape) + 1:
             raise ValueError(
-                f"`{label}` has shape {tuple(array.shape)}; the layer needs {shape}, or (batch, "
+                f"`{label}` has shape {given}; the layer needs {shape}, or (batch, "
                 f"{', '.join(map(str, shape))}) for a batch."
             )
 
@@ -159,7 +158,7 @@ def _batch_axes(model: HAM, clamp, start) -> tuple[tuple[PyTree, PyTree], int | 
 
 def common_dtype(tree: PyTree) -> jnp.dtype:
     """The widest floating type in `tree`, at least float32."""
-    floats = [x.dtype for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.floating)]
+    floats = [x.dtype for x in jax.tree.leaves(tree) if eqx.is_inexact_array(x)]
     return jnp.result_type(jnp.float32, *floats)
 
 

@@ -1,0 +1,195 @@
+"""The gradient audit: every way to differentiate an equilibrium, held against the exact gradient."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, Key, PyTree, Scalar, ScalarLike
+
+from .._tree import dot, squares, subtract
+from ..costs import AbstractCost
+from ..gradients.adjoints import ConjugateGradient
+from ..gradients.base import AbstractGradient, Report, stop_gradient
+from ..gradients.ep import EquilibriumPropagation, energy_at
+from ..gradients.implicit import Implicit, RecurrentBackprop
+from ..gradients.nudging import Centred, Positive, nudge
+from ..gradients.unrolled import Phantom, Unrolled
+from ..ham import HAM
+from ..methods import Method
+from ..objective import objective
+from ..relax import relax
+from ..solvers.anderson import Anderson
+from ..updates import Coloured, Synchronous
+from .spectra import beta_critical, check_beta, hessian_margin, spectral_radius
+
+BETAS = (0.08, 0.04, 0.02, 0.01)  # for the order in beta
+FINITE_BETA = 0.3  # for the exact gradient of the contrastive function
+TIGHT = Method(Coloured(), Anderson(), Implicit(ConjugateGradient(1e-13, 500)), 1e-12, 0.0, 2000)
+
+GRADIENTS: dict[str, AbstractGradient] = {
+    "implicit": Implicit(),
+    "recurrent": RecurrentBackprop(8),
+    "phantom": Phantom(5),
+    "unrolled": Unrolled(100),
+    "ep_centred": EquilibriumPropagation(0.05, Centred()),
+    "ep_positive": EquilibriumPropagation(0.05, Positive()),
+}
+
+
+def audit(
+    model: HAM, clamp: Mapping[str, Array], cost: AbstractCost, target: Array, *, beta: float = 0.05, key: Key[Array, ""]
+) -> dict[str, Any]:
+    """Hold each gradient of the mean cost of a batch, in weights and clamp, against the exact one; all in float64.
+
+    Returns, as plain numbers:
+        gradients: for each method cosine, relative error, seconds of a compiled call, Jacobian products an example.
+        reference_vs_finite_difference: relative error of the reference along a random direction.
+        ep_order: the measured order in beta of centred (2) and one-sided (1) equilibrium propagation.
+        ep_finite_beta: EP at beta 0.3 against finite differences of `[F*(b) - F*(-b)] / 2b`, whose gradient it is.
+        ep_steps: EP stopped after t synchronous nudged steps against truncated backpropagation, worst t.
+        spectral_radius: of the synchronous and the even-odd map, largest of the batch; the second the first squared.
+        hessian_margin: smallest scaled eigenvalue of the energy's Hessian; positive at a strict minimum.
+        beta_critical: the smallest of the batch. A larger `beta` than a tenth of it warns.
+    """
+    with jax.enable_x64(True):
+        return _audit(_double(model), _double(dict(clamp)), cost, _double(target), beta, key)
+
+
+def _audit(model: HAM, clamp: dict, cost: AbstractCost, target: Array, beta: float, key: Key[Array, ""]) -> dict:
+    gradient = _gradient_function(model, clamp, cost, target)
+    reference = gradient(TIGHT)[0]
+    equilibrium = relax(model, clamp, rtol=1e-12, atol=0.0, max_steps=2000)
+    each = lambda f: jax.jit(jax.vmap(f))(clamp, equilibrium.state, target)
+    critical = each(lambda c, s, t: beta_critical(model, c, s, cost, t, key=key))
+    check_beta(beta, critical)
+    radius = lambda update: float(jnp.max(each(lambda c, s, t: spectral_radius(model, c, s, update, key=key))))
+    even_odd = Coloured().symmetric(model.condition(jax.tree.map(lambda x: x[0], clamp)))
+    rows = {**GRADIENTS, "ep_centred": EquilibriumPropagation(beta), "ep_positive": EquilibriumPropagation(beta, Positive())}
+    return {
+        "gradients": {name: _row(gradient, reference, method) for name, method in rows.items()},
+        "reference_vs_finite_difference": _finite_difference_error(model, clamp, cost, target, reference, key),
+        "ep_order": {name: _order(gradient, reference, v) for name, v in (("centred", Centred()), ("positive", Positive()))},
+        "ep_finite_beta": _finite_beta_error(model, clamp, cost, target, gradient, key),
+        "ep_steps": _step_error(model, clamp, cost, target, gradient),
+        "spectral_radius": {"synchronous": radius(Synchronous()), "even_odd": radius(even_odd)},
+        "hessian_margin": float(jnp.min(each(lambda c, s, t: hessian_margin(model, c, s, key=key)))),
+        "beta_critical": float(jnp.min(critical)),
+        "converged": float(jnp.mean(equilibrium.converged)),
+    }
+
+
+def _gradient_function(model: HAM, clamp: dict, cost: AbstractCost, target: Array) -> Callable:
+    """`method ↦ (gradient in model and clamp, report)` of the mean cost."""
+
+    def mean_cost(arguments, method):
+        model, clamp, report = arguments
+        return jnp.mean(objective(model, clamp, cost, target, method=method, report=report)[0])
+
+    differentiate = eqx.filter_jit(eqx.filter_grad(mean_cost))
+
+    def gradient(method: Method) -> tuple[PyTree, Report]:
+        *found, report = differentiate((model, clamp, Report.blank(len(target))), method)
+        return tuple(found), report
+
+    return gradient
+
+
+def _row(gradient: Callable, reference: PyTree, method: AbstractGradient) -> dict[str, float]:
+    tight = Method(TIGHT.update, TIGHT.solver, method, TIGHT.rtol, TIGHT.atol, TIGHT.max_steps)
+    jax.block_until_ready(gradient(tight))
+    begin = time.perf_counter()
+    found, report = jax.block_until_ready(gradient(tight))
+    seconds = time.perf_counter() - begin
+    products = float(jnp.sum(report.products))  # the report is that of a mean: one share for each example
+    return {**_agreement(found, reference), "seconds": seconds, "products": products}
+
+
+def _agreement(found: PyTree, reference: PyTree) -> dict[str, float]:
+    found, reference = eqx.filter(found, eqx.is_array), eqx.filter(reference, eqx.is_array)
+    cosine = dot(found, reference) / jnp.sqrt(squares(found) * squares(reference))
+    return {"cosine": float(cosine), "relative_error": float(_relative(found, reference))}
+
+
+def _relative(found: PyTree, reference: PyTree) -> Scalar:
+    return jnp.sqrt(squares(subtract(found, reference)) / squares(reference))
+
+
+def _order(gradient: Callable, reference: PyTree, variant) -> float:
+    """The slope of log error against log beta over the smaller betas."""
+    errors = []
+    for beta in BETAS:  # as an array, so that they share one compilation
+        method = Method(TIGHT.update, TIGHT.solver, EquilibriumPropagation(jnp.asarray(beta), variant), 1e-12, 0.0, 2000)
+        errors.append(_agreement(gradient(method)[0], reference)["relative_error"])
+    return float(jnp.polyfit(jnp.log(jnp.asarray(BETAS)), jnp.log(jnp.asarray(errors)), 1)[0])
+
+
+def _finite_difference_error(model, clamp, cost, target, reference, key) -> float:
+    value = lambda m, c: jnp.mean(objective(m, c, cost, target, method=TIGHT)[0])
+    return _directional_error(value, (model, clamp), reference, key)
+
+
+def _finite_beta_error(model, clamp, cost, target, gradient, key) -> float:
+    method = Method(TIGHT.update, TIGHT.solver, EquilibriumPropagation(FINITE_BETA), 1e-12, 0.0, 2000)
+    value = lambda m, c: jnp.mean(jax.vmap(lambda c, t: _contrast(m, c, cost, t))(c, target))
+    return _directional_error(eqx.filter_jit(value), (model, clamp), gradient(method)[0], key)
+
+
+def _contrast(model: HAM, clamp: dict, cost: AbstractCost, target: Array) -> Scalar:
+    """`[F*(β) - F*(-β)] / 2β` of one example."""
+    free = model.condition(clamp)
+    at = lambda beta: relax(nudge(free, cost, target, beta), rtol=1e-13, atol=0.0, max_steps=2000).energy
+    return (at(FINITE_BETA) - at(-FINITE_BETA)) / (2 * FINITE_BETA)
+
+
+def _directional_error(value: Callable, at: tuple, gradient: PyTree, key: Key[Array, ""], step: float = 1e-5) -> float:
+    """`|∇·d - (value(x + εd) - value(x - εd)) / 2ε|`, relative, along a random direction `d`."""
+    arrays, rest = eqx.partition(at, eqx.is_inexact_array)
+    leaves, structure = jax.tree.flatten(arrays)
+    keys = jr.split(key, len(leaves))
+    direction = structure.unflatten([jr.normal(k, x.shape, x.dtype) for k, x in zip(keys, leaves, strict=True)])
+    moved = lambda sign: eqx.combine(jax.tree.map(lambda x, d: x + sign * step * d, arrays, direction), rest)
+    difference = (value(*moved(1)) - value(*moved(-1))) / (2 * step)
+    expected = dot(eqx.filter(gradient, eqx.is_inexact_array), direction)
+    return float(jnp.abs(expected - difference) / jnp.abs(difference))
+
+
+def _step_error(model, clamp, cost, target, gradient, counts: tuple[int, ...] = (1, 3), beta: float = 1e-6) -> float:
+    """EP after t synchronous steps with the nudge inside the activation, against t-step truncated backpropagation."""
+    stepped = eqx.filter_jit(eqx.filter_grad(_stepped))
+    errors = []
+    for count in counts:
+        method = Method(Synchronous(), Anderson(), Phantom(count), 1e-13, 0.0, 2000)
+        truncated, propagated = gradient(method)[0][0], stepped(model, clamp, cost, target, jnp.asarray(count), beta)
+        errors.append(float(_relative(eqx.filter(propagated, eqx.is_array), eqx.filter(truncated, eqx.is_array))))
+    return max(errors)
+
+
+def _stepped(model: HAM, clamp: dict, cost: AbstractCost, target: Array, count: int, beta: ScalarLike) -> Scalar:
+    free = relax(model, clamp, update=Synchronous(), rtol=1e-13, atol=0.0, max_steps=2000).state
+    one = lambda c, s, t: _stepped_one(model, c, s, cost, t, count, beta)
+    return jnp.mean(jax.vmap(one)(clamp, jax.lax.stop_gradient(free), target))
+
+
+def _stepped_one(model, clamp, states, cost, target, count, beta) -> Float[Array, ""]:
+    """A scalar whose gradient is the EP estimate of one example after `count` nudged steps."""
+    conditioned = model.condition(clamp)
+    start = {name: states[name] for name in conditioned.order}
+
+    frozen = stop_gradient(conditioned)
+
+    def step(_, s):
+        g = frozen.activations(s)
+        drive = frozen.drive(g, frozen.order)
+        return {**drive, cost.layer: drive[cost.layer] - beta * cost.pull(g[cost.layer], target)}
+
+    nudged = jax.lax.fori_loop(0, count, step, start)
+    at = lambda s: energy_at(conditioned, s, jax.lax.stop_gradient(conditioned.activations(s)))
+    return (at(nudged) - at(start)) / beta
+
+
+def _double(tree: PyTree) -> PyTree:
+    return jax.tree.map(lambda x: jnp.asarray(x, jnp.float64) if eqx.is_inexact_array(x) else x, tree)
