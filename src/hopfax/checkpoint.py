@@ -24,8 +24,9 @@ _ENTRY = "hopfax"
 def save_checkpoint(path: Path, tree: PyTree, account: Mapping[str, Any]) -> None:
     """Write the arrays of `tree` by their paths in it, and `account`, which must be JSON, beside them.
 
-    The file is written under another name, flushed to the disk, and renamed, so that a reader finds the old one or
-    the new one and never half of one. Random keys are saved as their data. Raises: `OSError` if it cannot be.
+    The file is written under another name, flushed to the disk, and renamed, so that a reader finds the old
+    one or the new one and never half of one. Random keys are saved as their data.
+    Raises: `OSError` if it cannot be.
     """
     content = save(_arrays(tree), {_ENTRY: json.dumps(account, sort_keys=True)})
     write_whole(path, content)
@@ -34,8 +35,8 @@ def save_checkpoint(path: Path, tree: PyTree, account: Mapping[str, Any]) -> Non
 def load_checkpoint(path: Path, template: PyTree) -> tuple[PyTree, dict[str, Any]]:
     """`template` with its arrays replaced by those in the file, and the account.
 
-    Raises: `ValueError` if the file is damaged, or its names, shapes or dtypes are not those of `template`, saying
-    which; nothing is loaded in part.
+    Raises: `ValueError` if the file is damaged, or its names, shapes or dtypes are not those of `template`,
+    saying which; nothing is loaded in part.
     """
     account = read_account(path)
     found, expected = load(path.read_bytes()), _arrays(template)
@@ -55,7 +56,7 @@ def read_account(path: Path) -> dict[str, Any]:
 
 
 def check_fit(found: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray], origin: str) -> None:
-    """Raise `ValueError` naming each entry of `found` that differs from `expected` in name, shape or dtype."""
+    """Raise `ValueError` naming each entry that differs from the expected one in name, shape or dtype."""
     problems = [f"{name} is missing" for name in expected if name not in found]
     problems += [f"{name} is not expected" for name in found if name not in expected]
     for name in found.keys() & expected.keys():
@@ -76,7 +77,7 @@ def check_config(found: Mapping[str, Any], expected: Mapping[str, Any], origin: 
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write by way of a temporary name in the same folder, flushed to the disk: whole or absent, even after a crash."""
+    """Write under a temporary name in the same folder, flush, rename: whole or absent, even after a crash."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as stream:

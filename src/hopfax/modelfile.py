@@ -44,8 +44,8 @@ LAGRANGIANS: Mapping[str, type[AbstractLagrangian]] = MappingProxyType(
 def save_model(model: HAM, directory: str | Path) -> None:
     """Write `model.json` and `weights.safetensors` into `directory`, made if it is not there.
 
-    Raises: `ValueError` for a layer or synapse of a kind that files do not have, such as an `Interaction`, naming
-    it; `OSError` where the files cannot be written.
+    Raises: `ValueError` for a layer or synapse of a kind that files do not have, such as an `Interaction`,
+    naming it; `OSError` where the files cannot be written.
     """
     directory = Path(directory)
     arrays: dict[str, np.ndarray] = {}
@@ -63,8 +63,8 @@ def save_model(model: HAM, directory: str | Path) -> None:
 def load_model(directory: str | Path) -> HAM:
     """The model that `save_model` wrote.
 
-    Raises: `ValueError` where a file is missing, damaged, or does not fit the other, naming the entry with what was
-    expected and what was found.
+    Raises: `ValueError` where a file is missing, damaged, or does not fit the other, naming the entry with
+    what was expected and what was found.
     """
     directory = Path(directory)
     description = _read_description(directory / DESCRIPTION)
@@ -92,8 +92,8 @@ class _Weights:
         array = self.arrays[name]
         if array.shape != shape or array.dtype.kind != "f":
             raise ValueError(
-                f"{name} in `{self.path}` should be floating point of shape {list(shape)}, is {array.dtype} of shape "
-                f"{list(array.shape)}."
+                f"{name} in `{self.path}` should be floating point of shape {list(shape)}, is {array.dtype} "
+                f"of shape {list(array.shape)}."
             )
         self.taken.add(name)
         return jnp.asarray(array)
@@ -141,8 +141,8 @@ def _parameter(value: Any, weights: _Weights) -> Any:
 def _describe_synapse(name: str, synapse: AbstractSynapse, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     if not isinstance(synapse, Dense | Bias):
         raise ValueError(
-            f"synapse {name!r} cannot be saved: a file holds Dense and Bias only, and {type(synapse).__name__} may "
-            "be any function. Save its arrays yourself, or build it anew after loading the rest."
+            f"synapse {name!r} cannot be saved: a file holds Dense and Bias only, and "
+            f"{type(synapse).__name__} may be any function. Save its arrays yourself, or build it anew after loading the rest."
         )
     kind, array = ("Dense", synapse.weight) if isinstance(synapse, Dense) else ("Bias", synapse.bias)
     arrays[f"synapses.{name}"] = np.asarray(array)

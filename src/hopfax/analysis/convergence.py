@@ -1,10 +1,10 @@
-"""The papers' measure of convergence: when the images of a map stop moving, read as published and corrected."""
+"""The papers' measure of convergence: when the images of a map stop moving, as published and corrected."""
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optimistix as optx
-from jaxtyping import Array, Bool, Float, Int, Shaped
+from jaxtyping import Array, Bool, Float, Int
 
 from .._tree import rms, subtract
 from ..ham import States
@@ -42,9 +42,9 @@ def fixed_iterations(
     """The image `s_steps` after exactly `steps` evaluations, and the `steps - 1` relative changes on the way.
 
     With the points `z_n` at which `solver` evaluates the map, and images `s_{n+1} = f(z_n)`, the changes are
-    `|s_{n+1} - s_n| / |s_{n+1}|` for `n >= 1`. Under Picard `z_n = s_n`, so this is the residual one evaluation
-    later than that of `relax`; under Anderson it is not the residual but how far the images still move.
-    Source: [goemaere2024], code.
+    `|s_{n+1} - s_n| / |s_{n+1}|` for `n >= 1`. Under Picard `z_n = s_n`, so these are the residuals of
+    `relax` without the first; under Anderson they are not residuals but how far the images still move.
+    Raises: `ValueError` for a solver that evaluates no fixed-point map. Source: [goemaere2024], code.
     """
     if not isinstance(solver, optx.AbstractFixedPointSolver):
         raise ValueError(f"`solver={solver}` evaluates no fixed-point map; use `Picard()` or `Anderson()`.")

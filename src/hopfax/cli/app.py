@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import typer
 
 from .data import app as data_app
+from .demo import demo
 from .evaluate import evaluate
 from .info import info
 from .output import one_line
@@ -21,6 +22,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.command()(demo)
 app.command()(train)
 app.command()(evaluate)
 app.command()(info)
@@ -35,8 +37,8 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run one command; its exit code.
 
-    0 where it did its work; 2, after one line on standard error that says what to do, where its arguments, the
-    data or a folder are at fault; 1 where a run failed; 130 where it was interrupted.
+    0 where it did its work; 2, after one line on standard error that says what to do, where its arguments,
+    the data or a folder are at fault; 1 where a run failed; 130 where it was interrupted.
     """
     try:
         code = app(joined_layers(arguments) or ["--help"], prog_name="hopfax", standalone_mode=False)
@@ -52,7 +54,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def joined_layers(arguments: Sequence[str]) -> list[str]:
-    """`--layers 784 512 10` as `--layers 784,512,10`: an option takes one value, a list of sizes is several."""
+    """`--layers 784 512 10` as `--layers 784,512,10`, since an option takes one value."""
     joined: list[str] = []
     for argument in arguments:
         sizes = len(joined) > 1 and joined[-2] == "--layers" and not argument.startswith("-")

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from .compilation import keep_compiled_code
-from .output import Json, check_json, emit
+from .output import Json, check_json, emit, show_result
 
 
 def evaluate(
@@ -28,14 +27,14 @@ def evaluate(
     """Evaluate a trained network on test data."""
     check_json(json)
     result = _evaluate(folder, data, directory)
-    emit(result, json, ft.partial(_show, result=result))
+    emit(result, json, ft.partial(show_result, result=result))
 
 
 def _evaluate(folder: Path, data: str | None, directory: Path | None) -> dict[str, Any]:
     from ..data import load
     from ..modelfile import load_model
-    from ..training import evaluate as evaluate_model
     from ..training import check_recipe
+    from ..training import evaluate as evaluate_model
     from .runfile import read_run
 
     keep_compiled_code()
@@ -53,12 +52,3 @@ def _evaluate(folder: Path, data: str | None, directory: Path | None) -> dict[st
         "examples": len(labels),
     }
     return {"test_accuracy": found.pop("accuracy"), **found, **name}
-
-
-def _show(console: Console, result: dict[str, Any]) -> None:
-    console.print(
-        f"{result['model']} on {result['data']}: accuracy {result['test_accuracy']:.2%} of {result['examples']}, "
-        f"{result['iterations_mean']:.1f} iterations to converge (± {result['iterations_std']:.1f} over examples), "
-        f"{result['did_not_converge']} did not",
-        soft_wrap=True,
-    )

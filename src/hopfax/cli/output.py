@@ -55,7 +55,7 @@ def writable_folder(folder: Path, option: str = "--out") -> Path:
 def emit(result: Mapping[str, Any], path: Path | None, show: Callable[[Console], None]) -> None:
     """Hand over the result of a command.
 
-    As JSON to `path` if there is one; for people, through `show`, on standard output unless the JSON goes there.
+    As JSON to `path` if there is one; for people, by `show`, on standard output unless the JSON goes there.
     NaN and infinities, which JSON does not have, become null.
     """
     text = json.dumps(_plain(result), indent=2, allow_nan=False)
@@ -65,6 +65,16 @@ def emit(result: Mapping[str, Any], path: Path | None, show: Callable[[Console],
     if path is not None:
         path.write_text(text + "\n", encoding="utf-8")
     show(Console())
+
+
+def show_result(console: Console, result: Mapping[str, Any]) -> None:
+    """One line on the accuracy and the convergence of a network, for people."""
+    console.print(
+        f"{result['model']} on {result['data']}: test accuracy {result['test_accuracy']:.2%}, "
+        f"{result['iterations_mean']:.1f} iterations to converge "
+        f"(± {result['iterations_std']:.1f} over examples), {result['did_not_converge']} did not",
+        soft_wrap=True,
+    )
 
 
 def one_line(message: object) -> str:

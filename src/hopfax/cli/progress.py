@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def training_bar(epochs: int, batch_size: int) -> "Iterator[Callable[[Block], None]]":
-    """A function to be told of every block: shows loss, accuracy, mean steps to converge, and the time left."""
+    """A function to be told of every block; shows loss, accuracy, mean steps to converge, time left."""
     console = error_console()
     columns = (
         TextColumn("{task.description}"),
@@ -27,10 +27,8 @@ def training_bar(epochs: int, batch_size: int) -> "Iterator[Callable[[Block], No
 
         def watch(block: "Block") -> None:
             totals, examples = block.state.totals, block.batch * batch_size
-            now = (
-                f"loss {float(totals.loss) / block.batch:.4f}, accuracy {int(totals.correct) / examples:.2%}, "
-                f"{int(totals.steps) / examples:.1f} steps"
-            )
+            loss, accuracy = float(totals.loss) / block.batch, int(totals.correct) / examples
+            now = f"loss {loss:.4f}, accuracy {accuracy:.2%}, {int(totals.steps) / examples:.1f} steps"
             done = (block.epoch - 1) * block.batches + block.batch
             epoch = f"epoch {block.epoch}/{epochs}"
             progress.update(task, total=epochs * block.batches, completed=done, description=epoch, now=now)

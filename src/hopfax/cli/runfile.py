@@ -1,4 +1,4 @@
-"""`run.json` in the folder of a run: the recipe and the data, so that `hopfax evaluate` needs no more than the folder."""
+"""`run.json` in the folder of a run: the recipe and the data, all that `hopfax evaluate` needs to know."""
 
 import json
 from pathlib import Path
@@ -28,8 +28,8 @@ def read_run(folder: Path) -> "tuple[Recipe, str]":
         return Recipe(**settings), str(content["data"])
     except OSError as error:
         raise ValueError(
-            f"{folder} has no {NAME}, so no finished run; name the folder that `hopfax train --out` was given, and "
-            "finish an interrupted run with --resume."
+            f"{folder} has no {NAME}, so no finished run; name the folder that `hopfax train --out` was "
+            "given, and finish an interrupted run with --resume."
         ) from error
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(

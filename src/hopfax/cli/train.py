@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from .compilation import keep_compiled_code
-from .output import Json, check_json, emit, writable_folder
+from .output import Json, check_json, emit, show_result, writable_folder
 
 if TYPE_CHECKING:
     from ..data import Dataset
@@ -65,7 +64,7 @@ def train(
         raise ValueError(f"--checkpoint-blocks {checkpoint_blocks} must be at least 1.")
     check_json(json, to_be_made=out)
     result = _run(chosen, _load(data, directory), data, writable_folder(out), resume, checkpoint_blocks)
-    emit(result, json, ft.partial(_show, result=result))
+    emit(result, json, ft.partial(show_result, result=result))
 
 
 def sizes(text: str) -> tuple[int, ...]:
@@ -119,12 +118,3 @@ def _run(
     }
     write_run(out, recipe, data, result)
     return result
-
-
-def _show(console: Console, result: dict[str, Any]) -> None:
-    console.print(
-        f"{result['model']} on {result['data']}: test accuracy {result['test_accuracy']:.2%}, "
-        f"{result['iterations_mean']:.1f} iterations to converge (± {result['iterations_std']:.1f} over examples), "
-        f"{result['did_not_converge']} did not",
-        soft_wrap=True,
-    )

@@ -15,8 +15,8 @@ from ..problem import Problem
 class Evaluation(eqx.Module):
     """What was predicted, and the papers' relative residual at each iteration, example by example.
 
-    `trace[:, n]` is `|s_{n+2} - s_{n+1}| / |s_{n+2}|` of the images `s_1 = f(s_0), s_2, ...` of the map, so it has
-    one column less than there were evaluations.
+    `trace[:, n]` is `|s_{n+2} - s_{n+1}| / |s_{n+2}|` of the images `s_1 = f(s_0), s_2, ...` of the map, so
+    it has one column less than there were evaluations.
     """
 
     predictions: Int[Array, " examples"]
@@ -65,13 +65,13 @@ def evaluate(
     *,
     method: Method,
     steps: int = 40,
-    cost: AbstractCost = StateSquaredError(),
+    cost: AbstractCost = StateSquaredError(),  # noqa: B008 - immutable
     clamp: str = "input",
     chunk: int = 500,
 ) -> Evaluation:
-    """Run exactly `steps` evaluations of the map for each example, from zero, and read the class off the last.
+    """Evaluate the map exactly `steps` times for each example, from zero; read the class off the last image.
 
-    `method.update` and `method.solver` count, its tolerances do not. `chunk` examples are in memory at a time.
+    `method.update` and `method.solver` count, its tolerances do not. `chunk` examples are solved at a time.
     Unlike the papers', which drop the last partial batch, every example counts.
     Raises: `ValueError` for images, labels or steps that do not fit.
     Source: [goemaere2024], section 4 and code.
@@ -104,7 +104,8 @@ def _check(model: HAM, images: Array, labels: Array, clamp: str, steps: int) -> 
     size = model.layers[clamp].size if clamp in model.layers else 0
     if images.ndim != 2 or images.shape[1] != size or not len(images):
         raise ValueError(
-            f"`images` have shape {images.shape}; layer {clamp!r} of {list(model.order)} needs (examples, {size})."
+            f"`images` have shape {images.shape}; layer {clamp!r} of {list(model.order)} needs (examples, "
+            f"{size})."
         )
     if labels.shape != images.shape[:1]:
         raise ValueError(f"`labels` have shape {labels.shape} for {len(images)} images; give one for each.")

@@ -61,7 +61,7 @@ def blocks(
 ) -> Iterator[Block]:
     """As `fit`, but yield after each of about `per_epoch` blocks an epoch.
 
-    The results do not depend on `per_epoch`. `seconds` were already spent on the epoch in which `state` stands.
+    The results do not depend on `per_epoch`. `seconds` were already spent on the epoch in which `state` is.
     """
     images, labels = _checked(trainer, state, images, labels)
     batches = len(labels) // trainer.batch_size
@@ -138,8 +138,8 @@ def _checked(trainer: Trainer, state: TrainState, images, labels) -> tuple[Array
     given, read = state.model.layers.get(trainer.clamp), state.model.layers.get(trainer.cost.layer)
     if given is None or read is None:
         raise ValueError(
-            f"`Trainer(clamp={trainer.clamp!r}, cost={trainer.cost})` names a layer that the model does not have; "
-            f"its layers are {list(state.model.order)}."
+            f"`Trainer(clamp={trainer.clamp!r}, cost={trainer.cost})` names a layer that the model does not "
+            f"have; its layers are {list(state.model.order)}."
         )
     if images.ndim != 2 or images.shape[1] != given.size:
         raise ValueError(
@@ -147,8 +147,8 @@ def _checked(trainer: Trainer, state: TrainState, images, labels) -> tuple[Array
         )
     if labels.shape != images.shape[:1] or len(labels) < trainer.batch_size:
         raise ValueError(
-            f"`labels` have shape {labels.shape} for {len(images)} images and `batch_size={trainer.batch_size}`; "
-            "give one label for each image, and at least one full batch."
+            f"`labels` have shape {labels.shape} for {len(images)} images, `batch_size={trainer.batch_size}`"
+            "; give one label for each image, and at least one full batch."
         )
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= read.size:

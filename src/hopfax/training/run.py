@@ -88,8 +88,8 @@ def check_recipe(recipe: Recipe, dataset: Dataset) -> None:
     pixels, classes = dataset.train_images.shape[1], dataset.classes
     if (recipe.layers[0], recipe.layers[-1]) != (pixels, classes):
         raise ValueError(
-            f"layers {list(recipe.layers)} do not fit {dataset.name}: they must begin with {pixels} pixels and end "
-            f"with {classes} classes."
+            f"layers {list(recipe.layers)} do not fit {dataset.name}: they must begin with {pixels} pixels "
+            f"and end with {classes} classes."
         )
 
 
@@ -120,8 +120,9 @@ class _Run:
         """With a block more, and at the end of an epoch its row. Raises: `Diverged`."""
         if not block.finite:
             raise Diverged(
-                f"training diverged in epoch {block.epoch}, by batch {block.batch} of {block.batches}: the loss or a "
-                f"weight is not finite. The last good state is in {self.folder / CHECKPOINT}; lower the learning rate."
+                f"training diverged in epoch {block.epoch}, by batch {block.batch} of {block.batches}: the loss "
+                f"or a weight is not finite. The last good state is in {self.folder / CHECKPOINT}; lower the "
+                "learning rate."
             )
         if row is None:
             return dataclasses.replace(self, state=block.state, seconds=block.seconds)

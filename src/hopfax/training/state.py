@@ -27,7 +27,7 @@ class Totals(eqx.Module):
 
 
 class TrainState(eqx.Module):
-    """A network in training. `step` counts batches since the beginning; `key` shuffles, folded with the epoch."""
+    """A network in training. `step` counts batches since the start; `key` shuffles, folded with the epoch."""
 
     model: HAM
     optimiser_state: PyTree

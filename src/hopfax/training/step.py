@@ -19,7 +19,7 @@ from .state import Totals, TrainState
 
 
 class Trainer(eqx.Module):
-    """How to train a classifier: the layer `clamp` is held at the image, `cost` compares with the one-hot label.
+    """How to train a classifier: layer `clamp` is held at the image, `cost` compares with the one-hot label.
 
     Args:
         optimiser: any of optax.
