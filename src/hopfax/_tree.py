@@ -9,8 +9,9 @@ from jaxtyping import Array, ArrayLike, PyTree, Scalar
 
 
 def tree_sum(tree: PyTree) -> Scalar:
-    """Sum of all leaves, each already a scalar."""
-    return ft.reduce(operator.add, jax.tree.leaves(tree), jnp.zeros(()))
+    """Sum of all leaves, each already a scalar; in their own dtype, which a zero to start from would widen."""
+    leaves = jax.tree.leaves(tree)
+    return ft.reduce(operator.add, leaves) if leaves else jnp.zeros(())
 
 
 def accumulator(dtype) -> jnp.dtype:

@@ -134,8 +134,8 @@ class Anderson(optx.AbstractFixedPointSolver):
         """`β g - (ΔZ + β ΔG) γ`; zero coefficients where the small system is not solvable."""
         dtype = accumulator(point.dtype)
         mask = history.used[:, None]
-        steps = jnp.where(mask, point - history.points, 0).astype(dtype)
-        changes = jnp.where(mask, residual - history.residuals, 0).astype(dtype)
+        steps = jnp.where(mask, point[None] - history.points, 0).astype(dtype)
+        changes = jnp.where(mask, residual[None] - history.residuals, 0).astype(dtype)
         gram, right = self.ridge.add(changes @ changes.T, changes @ residual.astype(dtype), history.used)
         weights = _solve_masked(gram, right, history.used)
         return self.mixing * residual - (steps + self.mixing * changes).T @ weights
@@ -163,7 +163,7 @@ def _solve_small(matrix: Float[Array, "m m"], right: Float[Array, " m"]) -> Floa
     table = jnp.concatenate([matrix, right[:, None]], axis=1)
     for k in range(len(right)):
         row = table[k] / table[k, k]
-        table = (table - table[:, k, None] * row).at[k].set(row)
+        table = (table - table[:, k, None] * row[None]).at[k].set(row)
     return table[:, -1]
 
 
