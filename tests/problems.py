@@ -1,4 +1,4 @@
-"""A zoo of tiny models, each with what is clamped, and the zoo as one problem that a traced index chooses from."""
+"""A zoo of tiny models, each with what is clamped, and the zoo as one problem chosen by a traced index."""
 
 import equinox as eqx
 import jax
@@ -94,8 +94,8 @@ class Family(eqx.Module):
     width: int = eqx.field(static=True)
 
     @staticmethod
-    def of(zoo, update=Coloured()) -> "Family":
-        problems = [Problem(model.condition(clamp), update) for model, clamp in zoo.values()]
+    def of(zoo) -> "Family":
+        problems = [Problem(model.condition(clamp), Coloured()) for model, clamp in zoo.values()]
         width = max(ravel_pytree(_zeros(p))[0].size for p in problems)
         return Family(problems, jnp.arange(len(problems)), width)
 
@@ -120,7 +120,7 @@ def _zeros(problem: Problem):
 
 
 def blocks(model: HAM, names) -> tuple[np.ndarray, np.ndarray]:
-    """The dense one-matrix form `W`, `b` over the layers in `names`, from the blocks. Source: papers' Appendix B."""
+    """The dense one-matrix form `W`, `b` over the layers in `names`. Source: [goemaere2024], Appendix B."""
     sizes = [model.layers[name].size for name in names]
     ends = np.cumsum([0, *sizes])
     place = {name: slice(ends[i], ends[i + 1]) for i, name in enumerate(names)}
