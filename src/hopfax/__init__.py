@@ -2,9 +2,12 @@
 
 from importlib.metadata import version as _version
 
+from . import classical as classical
 from . import costs as costs
 from . import gradients as gradients
 from . import lagrangians as lagrangians
+from . import separations as separations
+from . import similarities as similarities
 from . import solvers as solvers
 from . import synapses as synapses
 from . import updates as updates
@@ -20,6 +23,7 @@ from .methods import Method as Method
 from .methods import paper_method as paper_method
 from .modelfile import load_model as load_model
 from .modelfile import save_model as save_model
+from .modern import ModernHopfield as ModernHopfield
 from .objective import objective as objective
 from .relax import relax as relax
 from .synapses import Bias as Bias

@@ -1,14 +1,14 @@
 """The modern Hopfield energy and everything that follows from it, for one state.
 
 Patterns are rows `X` of shape (patterns, dimension). Source: [ramsauer2020], eq. 2 and 3, without its
-constants `(1/beta) log N + M^2/2`, which move no minimum.
+constants `(1/beta) log N + M^2/2`, which move no minimum. `hopfax.ModernHopfield` as functions of its
+patterns and `beta`.
 """
 
-import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, ScalarLike
 
 from hopfax.analysis.phase.checks import check_positive
+from hopfax.modern import ModernHopfield
 
 
 def energy(
@@ -18,8 +18,7 @@ def energy(
 
     Raises `ValueError` when `beta` is not positive.
     """
-    check_positive("beta", beta)
-    return jnp.dot(state, state) / 2 - jax.nn.logsumexp(beta * (patterns @ state)) / beta
+    return _network(patterns, beta).energy(state)
 
 
 def association(
@@ -29,8 +28,7 @@ def association(
 
     Raises `ValueError` when `beta` is not positive.
     """
-    check_positive("beta", beta)
-    return jax.nn.softmax(beta * (patterns @ state))
+    return _network(patterns, beta).association(state)
 
 
 def update(
@@ -40,7 +38,7 @@ def update(
 
     Raises `ValueError` when `beta` is not positive.
     """
-    return association(patterns, state, beta) @ patterns
+    return _network(patterns, beta).update(state)
 
 
 def jacobian(
@@ -50,17 +48,14 @@ def jacobian(
 
     Raises `ValueError` when `beta` is not positive.
     """
-    p = association(patterns, state, beta)
-    # The covariance form keeps J positive semi-definite to rounding; the difference form does not.
-    centred = patterns - (p @ patterns)[None, :]
-    return centred.T @ (p[:, None] * centred) * beta
+    return _network(patterns, beta).jacobian(state)
 
 
 def hessian(
     patterns: Float[Array, "patterns dimension"], state: Float[Array, " dimension"], beta: ScalarLike
 ) -> Float[Array, "dimension dimension"]:
     """`I - J`, the Hessian of the energy. Raises `ValueError` when `beta` is not positive."""
-    return jnp.eye(state.size, dtype=state.dtype) - jacobian(patterns, state, beta)
+    return _network(patterns, beta).hessian(state)
 
 
 def association_entropy(
@@ -70,7 +65,9 @@ def association_entropy(
 
     Raises `ValueError` when `beta` is not positive.
     """
+    return _network(patterns, beta).entropy(state)
+
+
+def _network(patterns: Float[Array, "patterns dimension"], beta: ScalarLike) -> ModernHopfield:
     check_positive("beta", beta)
-    log_p = jax.nn.log_softmax(beta * (patterns @ state))
-    # exp(log p) log p is 0 * -inf when an association underflows; its limit is 0.
-    return -jnp.sum(jnp.where(log_p > -jnp.inf, jnp.exp(log_p) * log_p, 0.0))
+    return ModernHopfield(patterns, beta)
