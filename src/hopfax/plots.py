@@ -1,0 +1,266 @@
+"""Figures: data in, `Axes` out.
+
+The only module that imports matplotlib: import it where a figure is drawn.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import ArrayLike, Float, Real
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.patheffects import Normal, Stroke
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from .analysis.convergence import as_published
+
+DECADES = (-8.0, 0.0)  # of the relative residual, from the floor of float32 to the first step from zero
+BINS = 400
+CURVE_TOLERANCES = 10.0 ** np.arange(-8.0, -1.75, 0.5)
+EMPTY = "#dcdce4"  # a bin without examples: darker than the pale end of the colour scale
+UNKNOWN = "#8fc4ec"  # no grey level, so that an unknown pixel is not taken for a pale one
+PALETTE = ("#4053d3", "#b51d14", "#00a06b", "#e08a00", "#7a3db8", "#5a5a5a")
+RESIDUAL = "relative residual"
+
+
+def convergence_heatmap(
+    axes: Axes,
+    traces: Float[ArrayLike, "examples iterations"],
+    tolerance: float = 1e-4,
+    *,
+    bins: int = BINS,
+    most: float | None = None,
+) -> Axes:
+    """How many examples have which relative residual after how many iterations, as the papers draw it.
+
+    Colour is the count in each of `bins` bins of `log10` residual over [-8, 0], on a log scale; the dashed
+    line is at `tolerance`. The curve is the mean index at which an example first falls below each of
+    `1e-8 ... 1e-2`, in half decades, as published (`as_published`); the circle is that mean at `tolerance`.
+
+    Args:
+        bins: 400 in the papers, for 50,000 examples; fewer examples need fewer.
+        most: the count at the dark end of the scale, for panels that share one; the largest count if None.
+
+    Raises:
+        ValueError: traces without examples or iterations, no bins, or a tolerance outside (1e-8, 1).
+
+    Source: [goemaere2024], Figs. 3 and 4, and code; what is below 1e-8 is not drawn.
+    """
+    traces = _matrix("traces", traces)
+    _check_tolerance(tolerance)
+    count = residual_counts(traces, bins)
+    iterations = traces.shape[1]
+    axes.pcolormesh(
+        np.arange(iterations + 1) - 0.5,
+        np.linspace(*DECADES, bins + 1),
+        np.ma.masked_equal(count, 0),
+        norm=LogNorm(1, max(most or count.max(), 2)),
+        cmap="magma_r",
+        rasterized=True,
+    )
+    axes.set_facecolor("#fdf8ee")
+    axes.axhline(
+        np.log10(tolerance), color="0.35", linewidth=2.6
+    )  # under the white dashes, which paper hides
+    axes.axhline(np.log10(tolerance), color="white", linestyle=(0, (4, 3)), linewidth=1.6)
+    means = [first_crossing(traces, each) for each in CURVE_TOLERANCES]
+    axes.plot(means, np.log10(CURVE_TOLERANCES), color="black", linewidth=3.4, alpha=0.5)
+    axes.plot(means, np.log10(CURVE_TOLERANCES), color="cyan", linewidth=1.8)
+    mean = first_crossing(traces, tolerance)
+    axes.plot(mean, np.log10(tolerance), "o", markersize=8, markerfacecolor="white", markeredgecolor="black")
+    axes.set(
+        xlim=(-0.5, iterations - 0.5), ylim=DECADES, xlabel="iteration", ylabel=f"log$_{{10}}$ {RESIDUAL}"
+    )
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return axes
+
+
+def residual_counts(
+    traces: Float[ArrayLike, "examples iterations"], bins: int = BINS
+) -> Real[np.ndarray, "bins iterations"]:
+    """Examples in each of `bins` bins of `log10` residual over [-8, 0], for each iteration; NaN in none."""
+    traces = _matrix("traces", traces)
+    if bins < 1:
+        raise ValueError(f"`bins={bins}` must be at least 1.")
+    with np.errstate(divide="ignore"):
+        heights = np.log10(traces)
+    columns = [np.histogram(column, bins, DECADES)[0] for column in heights.T]
+    return np.stack(columns, axis=1)
+
+
+def first_crossing(traces: Float[ArrayLike, "examples iterations"], tolerance: float) -> float:
+    """Mean over the examples of the index of the first residual below `tolerance`, as published."""
+    index = as_published(jnp.asarray(_matrix("traces", traces)), tolerance)
+    return float(np.mean(np.asarray(index)))
+
+
+def convergence_figure(
+    traces: Mapping[str, Float[ArrayLike, "examples iterations"]],
+    tolerance: float = 1e-4,
+    *,
+    bins: int = BINS,
+) -> Figure:
+    """A `convergence_heatmap` for each model, two a row, on one colour scale.
+
+    Raises: `ValueError` for no models, and as `convergence_heatmap`.
+    """
+    most = max((residual_counts(trace, bins).max() for trace in traces.values()), default=0)
+    rows = -(-len(_colours("traces", traces)) // 2)
+    figure = Figure(figsize=(9, 0.8 + 3.1 * rows), layout="constrained", dpi=110)
+    grid = figure.subplots(rows, 2, sharex=True, sharey=True, squeeze=False)
+    for axes, (name, trace) in zip(grid.flat, traces.items(), strict=False):
+        convergence_heatmap(axes, trace, tolerance, bins=bins, most=most)
+        axes.set_title(name, fontweight="bold")
+        axes.label_outer()
+    for axes in grid.flat[len(traces) :]:
+        axes.set_visible(False)
+    scale = ScalarMappable(LogNorm(1, max(most, 2)), "magma_r")
+    figure.colorbar(scale, ax=grid, label="examples in a bin", format="%d", fraction=0.04, pad=0.02)
+    return figure
+
+
+def residual_curves(
+    axes: Axes, traces: Mapping[str, Float[ArrayLike, "examples iterations"]], tolerance: float | None = 1e-4
+) -> Axes:
+    """Median relative residual of each model against the iteration, and the middle 80 % of the examples.
+
+    Raises: `ValueError` for no traces, or a tolerance outside (1e-8, 1).
+    """
+    for (name, trace), colour in zip(traces.items(), _colours("traces", traces), strict=True):
+        low, middle, high = np.nanquantile(_matrix(f"traces[{name!r}]", trace), (0.1, 0.5, 0.9), axis=0)
+        iteration = np.arange(len(middle))
+        axes.fill_between(iteration, low, high, color=colour, alpha=0.15, linewidth=0)
+        axes.plot(iteration, middle, color=colour, linewidth=2, label=name)
+    if tolerance is not None:
+        _check_tolerance(tolerance)
+        axes.axhline(tolerance, color="0.4", linestyle="--", linewidth=1)
+    axes.set(yscale="log", ylim=(10.0 ** DECADES[0], 2), xlabel="iteration", ylabel=RESIDUAL)
+    axes.legend(frameon=False)
+    return _tidy(axes)
+
+
+def energy_curves(axes: Axes, energies: Mapping[str, Float[ArrayLike, " sweeps"]]) -> Axes:
+    """Energy of one example (arbitrary unit) after each sweep, a curve a model.
+
+    Raises: `ValueError` for no energies.
+    """
+    for (name, energy), colour in zip(energies.items(), _colours("energies", energies), strict=True):
+        axes.plot(np.asarray(energy), color=colour, linewidth=2, marker="o", markersize=3, label=name)
+    axes.set(xlabel="sweep", ylabel="energy")
+    axes.legend(frameon=False)
+    return _tidy(axes)
+
+
+def training_curves(
+    axes: Axes, curves: Mapping[str, Sequence[float]], quantity: str = "loss", *, percent: bool = False
+) -> Axes:
+    """`quantity` after each epoch, from 1, a curve a model.
+
+    Args: `percent` writes fractions in [0, 1] as percentages.
+    Raises: `ValueError` for no curves.
+    """
+    for (name, curve), colour in zip(curves.items(), _colours("curves", curves), strict=True):
+        axes.plot(
+            np.arange(1, len(curve) + 1),
+            curve,
+            color=colour,
+            linewidth=2,
+            marker="o",
+            markersize=3,
+            label=name,
+        )
+    axes.set(xlabel="epoch", ylabel=quantity)
+    axes.legend(frameon=False)
+    if percent:
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    return _tidy(axes)
+
+
+def images_row(axes: Axes, images: Real[ArrayLike, "count height width"], title: str = "") -> Axes:
+    """Images side by side, dark on light, with `title` on their left.
+
+    Values lie in [0, 1], or are NaN where a pixel is unknown; those are blue.
+    Raises: `ValueError` for no images, or values outside [0, 1].
+    """
+    images = np.asarray(images, float)
+    if images.ndim != 3 or not images.size:
+        raise ValueError(
+            f"`images` has shape {images.shape}; give (count, height, width), at least one image."
+        )
+    if np.nanmin(images, initial=0) < -0.01 or np.nanmax(images, initial=0) > 1.01:
+        raise ValueError(f"`images` lie in [{np.nanmin(images)}, {np.nanmax(images)}]; scale them to [0, 1].")
+    count, height, width = images.shape
+    for place, image in enumerate(images):
+        left = place * (width + 1)
+        axes.imshow(image, cmap=_greys(), vmin=0, vmax=1, extent=(left, left + width, 0, height))
+        axes.plot(*_frame(left, width, height), color="0.75", linewidth=0.6)
+    axes.set(
+        xlim=(-0.1, count * (width + 1) - 0.9),
+        ylim=(-0.1, height + 0.1),
+        xticks=[],
+        yticks=[],
+        aspect="equal",
+    )
+    axes.set_ylabel(title, rotation=0, horizontalalignment="right", verticalalignment="center", labelpad=8)
+    axes.spines[:].set_visible(False)
+    return axes
+
+
+def images_figure(rows: Sequence[tuple[str, Real[ArrayLike, "count height width"]]]) -> Figure:
+    """One `images_row` below the other, each with its title.
+
+    Raises: `ValueError` for no rows, and as `images_row`.
+    """
+    if not rows:
+        raise ValueError("`rows` is empty; give at least one (title, images).")
+    count = max(len(np.asarray(images)) for _, images in rows)
+    figure = Figure(figsize=(1.6 + 0.75 * count, 0.85 * len(rows)), layout="constrained", dpi=110)
+    grid = figure.subplots(len(rows), 1, squeeze=False)
+    for axes, (title, images) in zip(grid.flat, rows, strict=True):
+        images_row(axes, images, title)
+    return figure
+
+
+def _outline(colour: str, width: float) -> list:
+    """A line that stands out on any ground."""
+    return [Stroke(linewidth=width, foreground=colour), Normal()]
+
+
+def _frame(left: float, width: float, height: float) -> tuple[list[float], list[float]]:
+    return [left, left + width, left + width, left, left], [0, 0, height, height, 0]
+
+
+def _greys():
+    greys = colormaps["gray_r"].copy()
+    greys.set_bad(UNKNOWN)
+    return greys
+
+
+def _tidy(axes: Axes) -> Axes:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return axes
+
+
+def _colours(argument: str, curves: Mapping) -> list[str]:
+    if not curves:
+        raise ValueError(f"`{argument}` is empty; give at least one curve by its name.")
+    return [PALETTE[place % len(PALETTE)] for place in range(len(curves))]
+
+
+def _matrix(argument: str, traces) -> np.ndarray:
+    traces = np.asarray(traces)
+    if traces.ndim != 2 or not traces.size:
+        raise ValueError(
+            f"`{argument}` has shape {traces.shape}; give (examples, iterations), at least one each."
+        )
+    return traces
+
+
+def _check_tolerance(tolerance: float) -> None:
+    if not 10.0 ** DECADES[0] < tolerance < 1:
+        raise ValueError(f"`tolerance` must lie between 1e-8 and 1, got {tolerance}.")
