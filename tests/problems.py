@@ -9,7 +9,7 @@ from jax.flatten_util import ravel_pytree
 
 from hopfax import HAM, Bias, Coloured, Dense, Layer, chain, connect
 from hopfax.lagrangians import Identity, LayerNorm, Sigmoid, Softmax, Tanh
-from hopfax.problem import Problem
+from hopfax.problem import AbstractMap, Problem
 
 
 def double(tree):
@@ -86,7 +86,7 @@ ZOO = {
 }
 
 
-class Family(eqx.Module):
+class Family(AbstractMap):
     """Several problems on one padded vector; a solver is compiled once for all of them."""
 
     problems: list[Problem]

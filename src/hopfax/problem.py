@@ -1,5 +1,7 @@
 """A fixed-point problem: a conditioned model and an update, ready for any solver."""
 
+import abc
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -24,7 +26,15 @@ class Trial(eqx.Module):
     restarted: Bool[Array, ""] = eqx.field(default_factory=lambda: jnp.array(False))
 
 
-class Problem(eqx.Module):
+class AbstractMap(eqx.Module):
+    """All that the solver loop asks of what it iterates."""
+
+    @abc.abstractmethod
+    def evaluate(self, states: States) -> tuple[States, Trial]:
+        """The image of a point, and what evaluating it there says."""
+
+
+class Problem(AbstractMap):
     """Find kept states `z` with `z = f(z)`; one example.
 
     `model` has only free layers left (`HAM.condition`).

@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int, ScalarLike
 
 from .._tree import accumulator, axpy, dot, rms, select, subtract
 from ..ham import States
-from ..problem import Problem, Trial
+from ..problem import AbstractMap, Problem, Trial
 from ..solvers.anderson import Anderson
 from ..solvers.loop import AnySolver, Stopping, iterate
 from ..solvers.safeguards import Residual
@@ -137,7 +137,7 @@ class Iterated(AbstractAdjoint):
         return _checked(found, pull, cotangent, 10 * self.rtol, statistics.evaluations)
 
 
-class _Affine(eqx.Module):
+class _Affine(AbstractMap):
     """The map `u ↦ v + Jᵀ u` in the form that the solver loop takes."""
 
     pull: object

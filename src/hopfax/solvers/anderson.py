@@ -87,7 +87,8 @@ class Anderson(optx.AbstractFixedPointSolver):
     def init(self, fn, y, args, options, f_struct, aux_struct, tags):
         flat, _ = ravel_pytree(y)
         far = jnp.full((), jnp.inf, accumulator(flat.dtype))
-        trial = Trial(far, far, far, jnp.zeros_like(far))
+        zero = jnp.zeros_like(far)
+        trial = Trial(far, zero, far, zero)  # a scale of infinity would pass for convergence
         history = _History.empty(self.window - 1, flat)
         return _AndersonState(history, trial, flat, flat, jnp.array(False), jnp.zeros((), jnp.int32))
 

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int, PyTree, ScalarLike
 from .._tree import select, subtract
 from ..equilibrium import Statistics, Status
 from ..ham import States
-from ..problem import Problem, Trial
+from ..problem import AbstractMap, Problem, Trial
 
 RUNNING = -1
 PATIENCE = 30  # evaluations without improvement after which an example counts as stalled
@@ -110,7 +110,7 @@ class Progress(eqx.Module):
 
 
 def iterate(
-    problem: Problem, solver: AnySolver, start: States, stopping: Stopping, trace: int = 0, unroll: int | None = None
+    problem: AbstractMap, solver: AnySolver, start: States, stopping: Stopping, trace: int = 0, unroll: int | None = None
 ) -> tuple[States, Statistics]:
     """Drive `solver` from `start` until it converges or gives up.
 
@@ -133,11 +133,11 @@ def iterate(
     return carry[2].best, carry[2].statistics()
 
 
-def _map_function(problem: Problem):
+def _map_function(problem: AbstractMap):
     return lambda states, args: problem.evaluate(states)
 
 
-def _residual_function(problem: Problem):
+def _residual_function(problem: AbstractMap):
     def residual(states, args):
         image, trial = problem.evaluate(states)
         return subtract(image, states), trial

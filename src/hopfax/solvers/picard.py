@@ -36,7 +36,7 @@ class Picard(optx.AbstractFixedPointSolver):
 
     def init(self, fn, y, args, options, f_struct, aux_struct, tags):
         far = jnp.full((), jnp.inf, jax.eval_shape(rms, y).dtype)
-        return _PicardState(y, far, far)
+        return _PicardState(y, far, jnp.zeros_like(far))  # a scale of infinity would pass for convergence
 
     def step(self, fn, y, args, options, state, tags):
         image, aux = fn(y, args)
