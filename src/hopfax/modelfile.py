@@ -142,7 +142,8 @@ def _describe_synapse(name: str, synapse: AbstractSynapse, arrays: dict[str, np.
     if not isinstance(synapse, Dense | Bias):
         raise ValueError(
             f"synapse {name!r} cannot be saved: a file holds Dense and Bias only, and "
-            f"{type(synapse).__name__} may be any function. Save its arrays yourself, or build it anew after loading the rest."
+            f"{type(synapse).__name__} may be any function. Save its arrays yourself, or build it anew "
+            "after loading the rest."
         )
     kind, array = ("Dense", synapse.weight) if isinstance(synapse, Dense) else ("Bias", synapse.bias)
     arrays[f"synapses.{name}"] = np.asarray(array)

@@ -1,13 +1,14 @@
 """Recipes: everything that a training run needs to be done again, and those of the papers."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import functools as ft
+from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
 import jax.random as jr
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float, Int
 
 from .gradients.base import AbstractGradient
 from .ham import HAM, chain
@@ -80,24 +81,37 @@ class Recipe:
 
     def optimiser(self, batches: int) -> optax.GradientTransformation:
         """Madam on the schedule of this recipe, for epochs of so many batches."""
-        return madam(self.schedule(batches), gradient_bound=self.gradient_bound)
+        return _optimiser(self.schedule(batches), self.gradient_bound)
 
-    def schedule(self, batches: int) -> Callable[[Any], Float[Array, ""]]:
-        """The learning rate at each step: constant in an epoch, linear from one epoch to the next."""
-
-        def rate(step) -> Float[Array, ""]:
-            progress = (step // batches) / max(self.epochs - 1, 1)
-            return self.learning_rate * (
-                1 - (1 - self.final_learning_rate_fraction) * jnp.clip(progress, 0, 1)
-            )
-
-        return rate
+    def schedule(self, batches: int) -> "Decay":
+        """The learning rate at each step, for epochs of so many batches."""
+        return Decay(self.learning_rate, self.final_learning_rate_fraction, self.epochs, batches)
 
     def config(self) -> dict[str, Any]:
         """The recipe in types that JSON has."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         gradient = None if self.gradient is None else repr(self.gradient)
         return {**fields, "layers": list(self.layers), "gradient": gradient}
+
+
+@dataclasses.dataclass(frozen=True)
+class Decay:
+    """`rate (1 - (1 - fraction) e / (epochs - 1))` in epoch `e = step // batches`: constant within an epoch."""
+
+    rate: float
+    fraction: float
+    epochs: int
+    batches: int
+
+    def __call__(self, step: Int[ArrayLike, ""]) -> Float[Array, ""]:
+        progress = (step // self.batches) / max(self.epochs - 1, 1)
+        return self.rate * (1 - (1 - self.fraction) * jnp.clip(progress, 0, 1))
+
+
+@ft.cache
+def _optimiser(rate: Decay, gradient_bound: float) -> optax.GradientTransformation:
+    """The same object for the same settings, so that a second run in one process does not compile again."""
+    return madam(rate, gradient_bound=gradient_bound)
 
 
 def v1(layers: Sequence[int] = (784, 512, 10), model: str = "HAM-EO-DEQ") -> Recipe:

@@ -9,6 +9,7 @@ from jaxtyping import Array, Bool, Float, Int
 from .._tree import rms, subtract
 from ..ham import States
 from ..problem import Problem
+from ..solvers.loop import AbstractMethod, AnySolver
 
 Trace = Float[Array, "*examples iterations"]
 
@@ -37,7 +38,7 @@ def corrected(
 
 
 def fixed_iterations(
-    problem: Problem, solver: optx.AbstractFixedPointSolver, start: States, steps: int
+    problem: Problem, solver: AnySolver | AbstractMethod, start: States, steps: int
 ) -> tuple[States, Float[Array, " iterations"]]:
     """The image `s_steps` after exactly `steps` evaluations, and the `steps - 1` relative changes on the way.
 

@@ -60,8 +60,8 @@ class Evaluation(eqx.Module):
 
 def evaluate(
     model: HAM,
-    images: Float[ArrayLike, "examples pixels"],
-    labels: Int[ArrayLike, " examples"],
+    images: Float[ArrayLike, "..."],
+    labels: Int[ArrayLike, "..."],
     *,
     method: Method,
     steps: int = 40,
@@ -71,6 +71,7 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate the map exactly `steps` times for each example, from zero; read the class off the last image.
 
+    Args: `images` of shape (examples, pixels); `labels` whole numbers of shape (examples,).
     `method.update` and `method.solver` count, its tolerances do not. `chunk` examples are solved at a time.
     Unlike the papers', which drop the last partial batch, every example counts.
     Raises: `ValueError` for images, labels or steps that do not fit.

@@ -35,13 +35,14 @@ class Block(eqx.Module):
 def fit(
     trainer: Trainer,
     state: TrainState,
-    images: Float[ArrayLike, "examples pixels"],
-    labels: Int[ArrayLike, " examples"],
+    images: Float[ArrayLike, "..."],
+    labels: Int[ArrayLike, "..."],
     *,
     epochs: int,
 ) -> Iterator[tuple[TrainState, EpochMetrics]]:
     """Train until `epochs` epochs are done in all, and yield the state and the metrics of each.
 
+    Args: `images` of shape (examples, pixels); `labels` whole numbers of shape (examples,).
     A state from the middle of a run goes on from there, exactly as if there had been no stop.
     Raises: `ValueError` for a batch size, labels or images that do not fit.
     """
@@ -52,8 +53,8 @@ def fit(
 def blocks(
     trainer: Trainer,
     state: TrainState,
-    images: Float[ArrayLike, "examples pixels"],
-    labels: Int[ArrayLike, " examples"],
+    images: Float[ArrayLike, "..."],
+    labels: Int[ArrayLike, "..."],
     *,
     epochs: int,
     per_epoch: int = 20,
