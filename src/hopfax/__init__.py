@@ -19,6 +19,7 @@ from .ham import chain as chain
 from .ham import connect as connect
 from .layers import Known as Known
 from .layers import Layer as Layer
+from .memory import Memory as Memory
 from .methods import Method as Method
 from .methods import paper_method as paper_method
 from .modelfile import load_model as load_model

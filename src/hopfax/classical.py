@@ -118,7 +118,7 @@ class BinaryHopfield(eqx.Module):
 
     weights: Weights
     bias: State
-    slack: State  # fields this small are rounding errors of zero: a tie must not be decided by the order of a sum
+    slack: State  # fields this small are rounding errors of zero, which must not decide a tie
 
     def __init__(self, weights: Weights | np.ndarray, bias: State | None = None):
         self.weights = jnp.asarray(weights)

@@ -53,9 +53,13 @@ def classify(
     Source: derived here (papers' own formulas were not available).
     """
     check_count("number of patterns", patterns.shape[0], 2)
-    p = association(patterns, state, beta)
-    n, ranked = p.size, -jnp.sort(-p)
-    size, contrast = _split(ranked)
+    return classify_shares(association(patterns, state, beta), least_contrast)
+
+
+def classify_shares(p: Float[Array, " patterns"], least_contrast: float = 0.25) -> Classification:
+    """`classify` of a state with these shares."""
+    n = p.size
+    size, contrast = split(-jnp.sort(-p)[:-1], n)
     apart = contrast >= least_contrast
     size = jnp.where(apart, size, n)
     kind = jnp.where(apart, jnp.where(size == 1, Kind.PATTERN, Kind.SUBSET), Kind.GLOBAL)
@@ -64,11 +68,12 @@ def classify(
     return Classification(kind, members, size, jnp.argmax(p), confidence, contrast)
 
 
-def _split(ranked: Float[Array, " patterns"]) -> tuple[Int[Array, ""], Float[Array, ""]]:
-    """The best `k` for shares in falling order, and the contrast `k (a - b)` of that split."""
-    n = ranked.size
-    k = jnp.arange(1, n)
-    top = jnp.cumsum(ranked)[:-1]
+def split(ranked: Float[Array, " leaders"], n: int) -> tuple[Int[Array, ""], Float[Array, ""]]:
+    """The best `k` up to the number of `ranked` shares, the largest of `n` in falling order; its `k (a -
+    b)`.
+    """
+    k = jnp.arange(1, ranked.size + 1)
+    top = jnp.cumsum(ranked)
     gap = top / k - (1 - top) / (n - k)
     # Least deviation within the two groups is largest deviation between them, k (N - k) (a - b)^2 / N.
     best = jnp.argmax(k * (n - k) * gap**2)
