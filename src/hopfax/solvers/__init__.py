@@ -5,8 +5,11 @@ from optimistix import FixedPointIteration as FixedPointIteration
 from optimistix import Newton as Newton
 
 from .anderson import Anderson as Anderson
+from .broyden import Broyden as Broyden
+from .flow import GradientFlow as GradientFlow
 from .loop import Stopping as Stopping
 from .loop import iterate as iterate
+from .newton import newton as newton
 from .picard import Picard as Picard
 from .ridges import Absolute as Absolute
 from .ridges import AbstractRidge as AbstractRidge

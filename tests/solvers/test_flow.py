@@ -1,0 +1,105 @@
+"""Gradient flow: Euler is damped iteration, the end is the equilibrium, and every ending is told."""
+
+import diffrax as dfx
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from problems import close, double, scaled
+
+from hopfax import Damped, Method, Status, Synchronous, chain, costs, objective, relax
+from hopfax.lagrangians import Tanh
+from hopfax.solvers import GradientFlow, Picard
+
+MODEL = chain([3, 4, 2], Tanh(), key=jr.key(0), bias_std=0.3)
+INPUTS = np.array([[0.3, -1.0, 0.7], [0.1, np.nan, 1.0], [1.0, 0.3, -0.2]])
+EULER = GradientFlow(dfx.Euler(), dfx.ConstantStepSize(), 0.3)
+STEPS = 5
+
+
+ZEROS = {name: np.zeros((3, size)) for name, size in {"input": 3, "hidden": 4, "output": 2}.items()}
+
+
+def flow(model, start, max_steps, dtype=np.float64):
+    start, clamp = {name: np.asarray(x, dtype) for name, x in start.items()}, {"input": INPUTS.astype(dtype)}
+    return relax(model, clamp, start=start, solver=GradientFlow(), rtol=1e-5, atol=0.0, max_steps=max_steps)
+
+
+@pytest.fixture(scope="module")
+def found():
+    """In float64 and float32, from zero."""
+    return {"float64": flow(double(MODEL), ZEROS, 200), "float32": flow(MODEL, ZEROS, 200, np.float32)}
+
+
+def test_forward_euler_is_damped_iteration_step_by_step():
+    # Weak synapses: residuals fall at every step, and so the best state is the last.
+    model, clamp = scaled(double(MODEL), 0.4), {"input": INPUTS[0]}
+    run = lambda solver, update: relax(
+        model, clamp, solver=solver, update=update, rtol=0.0, atol=0.0, max_steps=STEPS, trace=STEPS
+    )
+    flow = run(EULER, Synchronous())
+    damped = [run(Picard(damping=0.7), Synchronous()), run(Picard(), Damped(Synchronous(), 0.3))]
+    assert close(flow.state, damped[0].state)
+    assert close(flow.state, damped[1].state)
+    assert close(flow.statistics.trace, damped[0].statistics.trace)
+    assert flow.statistics.status == Status.max_steps
+    assert (flow.steps, flow.statistics.evaluations) == (STEPS, 1 + 2 * STEPS)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_end_is_the_equilibrium_and_one_bad_example_harms_no_other(dtype, found):
+    expected = relax(double(MODEL), {"input": INPUTS[::2]}, solver=Picard(), rtol=1e-9, atol=0.0)
+    states = found[dtype].state
+    assert found[dtype].status.tolist() == [Status.converged, Status.nonfinite, Status.converged]
+    assert states["output"].dtype == dtype
+    assert close(jax.tree.map(lambda x: x[::2], states), expected.state, 1e-4)
+    assert np.isfinite(states["output"]).all()
+
+
+def test_the_tolerance_is_that_of_the_state_returned(found):
+    states = {name: state[0] for name, state in found["float64"].state.items()}
+    free = double(MODEL).condition({"input": states["input"]})
+    activations = free.activations({"hidden": states["hidden"], "output": states["output"]})
+    drive = free.drive(activations, ("output",))["output"]
+    rms = lambda x: float(jnp.sqrt(jnp.mean(x**2)))
+    assert np.isclose(found["float64"].residual[0], rms(drive - states["output"]))
+    assert found["float64"].residual[0] <= 1e-5 * rms(drive)
+
+
+def test_a_start_at_the_equilibrium_takes_no_step_and_few_steps_do_not_suffice(found):
+    again = flow(double(MODEL), found["float64"].state, 200)
+    assert again.steps.tolist() == [0, 0, 0]
+    assert close(again.state["output"][0], found["float64"].state["output"][0])
+    short = flow(double(MODEL), ZEROS, 3)
+    assert short.status.tolist() == [Status.max_steps, Status.nonfinite, Status.max_steps]
+    assert (short.steps + short.statistics.rejections).tolist() == [3, 0, 3]
+
+
+def test_gradients_of_the_end_are_those_of_the_equilibrium():
+    @eqx.filter_jit
+    @eqx.filter_grad
+    def gradient(model, solver):
+        method = Method(solver=solver, rtol=1e-9)
+        clamp, cost = {"input": INPUTS[0]}, costs.StateSquaredError()
+        return objective(model, clamp, cost, jnp.ones(2), method=method)[0]
+
+    assert close(gradient(double(MODEL), GradientFlow()), gradient(double(MODEL), Picard()), 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: GradientFlow(step=0.0), "step=0.0"),
+        (lambda: GradientFlow(share=2.0), "share=2.0"),
+        (lambda: relax(MODEL, {}, solver=GradientFlow("Tsit5")), "must be a diffrax solver"),
+        (
+            lambda: relax(MODEL, {}, solver=GradientFlow(controller=0.1)),
+            "must be a diffrax step-size controller",
+        ),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
