@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 import jax.random as jr
 import optax
-from jaxtyping import Array, ArrayLike, Float, Int
+from jaxtyping import Array, Float, Int
 
 from .gradients.base import AbstractGradient
 from .ham import HAM, chain
@@ -96,14 +96,14 @@ class Recipe:
 
 @dataclasses.dataclass(frozen=True)
 class Decay:
-    """`rate (1 - (1 - fraction) e / (epochs - 1))` in epoch `e = step // batches`: constant within an epoch."""
+    """`rate (1 - (1 - fraction) e / (epochs - 1))` in epoch `e = step // batches`: constant in it."""
 
     rate: float
     fraction: float
     epochs: int
     batches: int
 
-    def __call__(self, step: Int[ArrayLike, ""]) -> Float[Array, ""]:
+    def __call__(self, step: Int[Array, ""] | int) -> Float[Array, ""]:
         progress = (step // self.batches) / max(self.epochs - 1, 1)
         return self.rate * (1 - (1 - self.fraction) * jnp.clip(progress, 0, 1))
 

@@ -24,6 +24,7 @@ def test_sizes_after_one_option_are_joined():
         "--seed",
         "3",
     ]
+    assert joined_layers(["--layers=784", "10", "--resume"]) == ["--layers=784,10", "--resume"]
     assert joined_layers(["--layers"]) == ["--layers"]
 
 

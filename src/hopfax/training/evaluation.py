@@ -3,6 +3,7 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from ..analysis.convergence import as_published, corrected, fixed_iterations
@@ -37,7 +38,7 @@ class Evaluation(eqx.Module):
     @property
     def iterations_mean(self) -> float:
         """The papers' "iterations": the mean of `iterations` over the examples."""
-        return float(jnp.mean(self.iterations))
+        return float(np.mean(np.asarray(self.iterations)))
 
     @property
     def iterations_std(self) -> float:
@@ -45,7 +46,7 @@ class Evaluation(eqx.Module):
 
         The papers' tables have it over runs with different seeds instead, which is far smaller.
         """
-        return float(jnp.std(self.iterations))
+        return float(np.std(np.asarray(self.iterations)))
 
     @property
     def did_not_converge(self) -> int:

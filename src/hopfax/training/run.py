@@ -121,8 +121,8 @@ class _Run:
         if not block.finite:
             raise Diverged(
                 f"training diverged in epoch {block.epoch}, by batch {block.batch} of {block.batches}: the "
-                f"loss or a weight is not finite. The last good state is in {self.folder / CHECKPOINT}; lower "
-                "the learning rate."
+                f"loss or a weight is not finite. The last good state is in {self.folder / CHECKPOINT}; "
+                "lower the learning rate."
             )
         if row is None:
             return dataclasses.replace(self, state=block.state, seconds=block.seconds)
