@@ -38,16 +38,15 @@ def walk(solver, fn, start, steps: int):
 
 def dense(fn, point, steps: int, memory: int):
     """Good Broyden on the Jacobian itself, begun anew after every `memory` pairs."""
-    points, jacobian, pairs = [], -np.eye(len(point)), 0
+    points, residual, jacobian, pairs = [], point, -np.eye(len(point)), 0
     for k in range(steps):
-        residual = fn(point) - point
+        before, residual = residual, fn(point) - point
         if k:
             if pairs == memory:
                 jacobian, pairs = -np.eye(len(point)), 0
             move, change = point - points[-1], residual - before
             jacobian, pairs = jacobian + np.outer(change - jacobian @ move, move) / (move @ move), pairs + 1
         points.append(point)
-        before = residual
         point = point - np.linalg.solve(jacobian, residual)
     return np.array(points)
 

@@ -16,7 +16,7 @@ INPUTS = np.array([[0.3, -1.0, 0.7], [0.1, np.nan, 1.0], [1.0, 0.3, -0.2]])
 
 
 def singular() -> HAM:
-    """`b = 2 tanh(2 tanh(b) + 2 tanh(x))`: at `b = 0` the Jacobian is `4 / cosh²(2 tanh(x))`, one at a certain `x`."""
+    """`b = 2 tanh(2 tanh(b) + 2 tanh(x))`: at `b = 0` the Jacobian is `4 / cosh²(2 tanh(x))`."""
     layers = {"x": Layer(1, Tanh()), "a": Layer(1, Tanh()), "b": Layer(1, Tanh())}
     weights = {("x", "a"): 2.0, ("a", "b"): 2.0}
     return HAM(layers, [Dense(pair, jnp.full((1, 1), w, jnp.float64)) for pair, w in weights.items()])
@@ -35,7 +35,7 @@ def test_a_handful_of_steps_gives_the_last_digits_and_a_bad_example_harms_no_oth
 
 @pytest.mark.parametrize("direct", [True, False])
 def test_a_linear_solve_that_fails_raises_nothing_and_stays_with_its_example(direct):
-    """The direct one at a singular Jacobian, in one example; the iterative one for want of products, in all."""
+    """The direct one at a singular Jacobian, in one example; the iterative one for want of products."""
     solver = Newton(1e-3, 1e-6) if direct else newton(max_products=1)
     critical = np.arctanh(np.arccosh(2.0) / 2)
     inputs = np.array([[2.0], [critical], [-1.5]])
