@@ -36,7 +36,7 @@ def test_a_partly_clamped_layer_can_be_part_of_the_start():
     clamp = {"input": Known(jnp.asarray(INPUTS), jnp.array([True, True, False]))}
     found = relax(MODEL, clamp, rtol=1e-8, atol=0.0)
     again = relax(MODEL, clamp, start=found.state, rtol=1e-7, atol=0.0)
-    # One: at the equilibrium a held neuron's own state is its drive, but it is reported at what it is held at.
+    # One: a held neuron's own state is its drive, but it is reported at what it is held at.
     assert again.steps.tolist() == [1] * 4
     assert close(again.state, found.state, 1e-6)
 

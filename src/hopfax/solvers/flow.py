@@ -13,9 +13,9 @@ from .loop import AbstractMethod, Stopping
 class GradientFlow(AbstractMethod):
     """Integrates `dz/dt = f(z) - z` until its right-hand side is below the tolerance of the solve.
 
-    With `Synchronous()` this is the papers' flow `τ ds/dt = -∂E/∂g`, time in units of `τ`, and the energy falls
-    along it; forward Euler of step `h` is Picard iteration damped by `1 - h`. A baseline, and for those who want
-    the dynamics; the other solvers get there in fewer sweeps.
+    With `Synchronous()` this is the papers' flow `τ ds/dt = -∂E/∂g`, time in units of `τ`, and the energy
+    falls along it; forward Euler of step `h` is Picard iteration damped by `1 - h`. A baseline, and for those
+    who want the dynamics; the other solvers get there in fewer sweeps.
 
     Args:
         solver: any diffrax solver of an ordinary differential equation; `None` for `diffrax.Tsit5()`.
