@@ -201,8 +201,6 @@ def test_a_run_leaves_one_row_of_metrics_an_epoch(tmp_path):
 
 def test_an_interrupted_run_ends_as_one_that_was_not(tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    whole.mkdir()
-    parts.mkdir()
     model, rows = train(RECIPE, DATASET, whole)
 
     def interrupt(block):

@@ -36,7 +36,7 @@ def train(
     """Train by `recipe` in `folder`: the network and one row of metrics an epoch, also in `metrics.jsonl`.
 
     Args:
-        folder: there, and empty unless `resume`.
+        folder: made if it is not there; empty unless `resume`.
         resume: go on from the folder's checkpoint, if it has one; the result is the same to the last bit.
         checkpoint_blocks: save after so many blocks (there are about 20 an epoch), and after each epoch.
         watch: told of every block as it ends.
@@ -46,6 +46,7 @@ def train(
             not fit the data.
         Diverged: the loss or a weight is no longer finite; the last good checkpoint is kept.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     if not resume and any(folder.iterdir()):
         raise ValueError(
             f"`{folder}` is not empty; resume the run in it with --resume, or name another folder."
