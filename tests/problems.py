@@ -28,7 +28,7 @@ def clamped(size: int = 4, seed: int = 9):
 
 
 def sigmoid_chain(*sizes: int) -> HAM:
-    return double(chain(sizes, key=jr.key(len(sizes)), bias_std=0.3))
+    return scaled(double(chain(sizes, key=jr.key(len(sizes)), bias_std=0.5)), 0.6)
 
 
 def scalar() -> HAM:

@@ -1,0 +1,112 @@
+"""Equilibrium propagation: its order in beta, its exact meaning at finite beta, and how its variants hang together."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+from problems import close, double, scaled
+
+from hopfax import Method, chain, objective, relax
+from hopfax.costs import CrossEntropy, SquaredError, StateSquaredError
+from hopfax.gradients import (
+    Centred,
+    ConjugateGradient,
+    EquilibriumPropagation,
+    Holomorphic,
+    Implicit,
+    Negative,
+    Positive,
+    RandomSign,
+)
+from hopfax.gradients.nudging import nudge
+from hopfax.lagrangians import Identity, ReLU, Sigmoid, Tanh
+
+X, TARGET = jnp.array([0.4, -0.3]), jnp.array([0.9, 0.1])
+TIGHT = {"rtol": 1e-13, "atol": 1e-14, "max_steps": 500}
+
+
+def network(*lagrangians):
+    return scaled(double(chain([2, 3, 2], list(lagrangians), key=jr.key(4), bias_std=0.5)), 0.7)
+
+
+MODEL = network(Identity(), Tanh(), Sigmoid.paper())
+LINEAR_OUT = network(Identity(), Tanh(), Identity())
+
+
+@eqx.filter_jit
+def gradient(gradient, model=MODEL, cost=SquaredError()):
+    loss = lambda both: objective(
+        both[0], {"input": both[1]}, cost, TARGET, method=Method(gradient=gradient, **TIGHT)
+    )[0]
+    return ravel_pytree(eqx.filter(eqx.filter_grad(loss)((model, X)), eqx.is_inexact_array))[0]
+
+
+@pytest.fixture(scope="module")
+def exact():
+    return gradient(Implicit(ConjugateGradient(rtol=1e-12)))
+
+
+def ep(beta, variant):
+    """With beta an array, so that one compilation serves every value."""
+    return gradient(EquilibriumPropagation(jnp.asarray(beta), variant))
+
+
+@pytest.mark.parametrize(
+    ("variant", "order"), [(Centred(), 2), (Positive(), 1), (Negative(), 1), (Holomorphic(4), 4)], ids=str
+)
+def test_the_error_falls_with_its_order_in_beta(variant, order, exact):
+    coarse, fine = (np.linalg.norm(ep(beta, variant) - exact) for beta in (0.1, 0.05))
+    assert np.log2(coarse / fine) == pytest.approx(order, abs=0.25)
+
+
+def test_at_finite_beta_it_is_the_exact_gradient_of_the_difference_of_free_energies():
+    """`[F*(β) - F*(-β)] / 2β` at β = 0.3, by central differences along a random direction."""
+    beta, h = 0.3, 1e-5
+    leaves, rest = eqx.partition((MODEL, X), eqx.is_inexact_array)
+    flat, unravel = ravel_pytree(leaves)
+
+    @jax.jit
+    def contrast(vector):
+        model, x = eqx.combine(unravel(vector), rest)
+        free = model.condition({"input": x})
+        phases = [relax(nudge(free, SquaredError(), TARGET, b), **TIGHT).energy for b in (beta, -beta)]
+        return (phases[0] - phases[1]) / (2 * beta)
+
+    direction = jr.normal(jr.key(6), flat.shape, jnp.float64)
+    slope = (contrast(flat + h * direction) - contrast(flat - h * direction)) / (2 * h)
+    assert close(slope, ep(beta, Centred()) @ direction, 1e-7)
+
+
+def test_positive_and_negative_average_to_centred_and_the_coin_is_fair_between_them():
+    positive, negative = ep(0.2, Positive()), ep(0.2, Negative())
+    assert close((positive + negative) / 2, ep(0.2, Centred()), 1e-9)
+    drawn = [ep(0.2, RandomSign(key)) for key in jr.split(jr.key(0), 8)]
+    kinds = [close(one, positive, 1e-7) - close(one, negative, 1e-7) for one in drawn]
+    assert set(kinds) == {1, -1}
+
+
+@pytest.mark.parametrize("cost", [SquaredError(), CrossEntropy()], ids=lambda c: type(c).__name__)
+def test_both_costs_agree_with_implicit_gradients_at_a_linear_output(cost):
+    implicit = gradient(Implicit(ConjugateGradient(rtol=1e-12)), LINEAR_OUT, cost)
+    small = gradient(EquilibriumPropagation(jnp.asarray(1e-3), Centred()), LINEAR_OUT, cost)
+    assert close(small, implicit, 1e-5)
+
+
+def test_holomorphic_refuses_neurons_that_are_not_analytic_and_trained_ones():
+    with pytest.raises(ValueError, match="needs analytic neurons; 'ReLU' of layer 'hidden' is not"):
+        gradient(EquilibriumPropagation(0.1, Holomorphic()), network(Identity(), ReLU(), Tanh()))
+    trained = network(Identity(), Tanh(jnp.asarray(1.0)), Tanh())
+    with pytest.raises(ValueError, match="cannot train the parameters of 'Tanh' on layer 'hidden'"):
+        gradient(EquilibriumPropagation(0.1, Holomorphic()), trained)
+    with pytest.raises(ValueError, match="at least 2 points"):
+        Holomorphic(1)
+
+
+def test_costs_that_cannot_nudge_are_refused():
+    with pytest.raises(ValueError, match="cannot nudge an activation"):
+        gradient(EquilibriumPropagation(0.1), MODEL, StateSquaredError())
+    with pytest.raises(ValueError, match="layer 'input', which is not free"):
+        gradient(EquilibriumPropagation(0.1), MODEL, SquaredError("input"))
