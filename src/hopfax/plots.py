@@ -62,16 +62,13 @@ def convergence_heatmap(
         cmap="magma_r",
         rasterized=True,
     )
-    axes.set_facecolor("#fdf8ee")
-    axes.axhline(
-        np.log10(tolerance), color="0.35", linewidth=2.6
-    )  # under the white dashes, which paper hides
-    axes.axhline(np.log10(tolerance), color="white", linestyle=(0, (4, 3)), linewidth=1.6)
+    axes.set_facecolor(EMPTY)
+    height = np.log10(tolerance)
+    axes.axhline(height, color="white", linestyle="--", linewidth=1.8, path_effects=_outline("0.45", 3.0))
     means = [first_crossing(traces, each) for each in CURVE_TOLERANCES]
-    axes.plot(means, np.log10(CURVE_TOLERANCES), color="black", linewidth=3.4, alpha=0.5)
-    axes.plot(means, np.log10(CURVE_TOLERANCES), color="cyan", linewidth=1.8)
-    mean = first_crossing(traces, tolerance)
-    axes.plot(mean, np.log10(tolerance), "o", markersize=8, markerfacecolor="white", markeredgecolor="black")
+    axes.plot(means, np.log10(CURVE_TOLERANCES), color="cyan", linewidth=2, path_effects=_outline("0.2", 3.6))
+    circle = {"markersize": 8, "markerfacecolor": "white", "markeredgecolor": "black"}
+    axes.plot(first_crossing(traces, tolerance), height, "o", **circle)
     axes.set(
         xlim=(-0.5, iterations - 0.5), ylim=DECADES, xlabel="iteration", ylabel=f"log$_{{10}}$ {RESIDUAL}"
     )
@@ -108,7 +105,7 @@ def convergence_figure(
 
     Raises: `ValueError` for no models, and as `convergence_heatmap`.
     """
-    most = max((residual_counts(trace, bins).max() for trace in traces.values()), default=0)
+    most = max((float(residual_counts(trace, bins).max()) for trace in traces.values()), default=0)
     rows = -(-len(_colours("traces", traces)) // 2)
     figure = Figure(figsize=(9, 0.8 + 3.1 * rows), layout="constrained", dpi=110)
     grid = figure.subplots(rows, 2, sharex=True, sharey=True, squeeze=False)
@@ -131,8 +128,9 @@ def residual_curves(
     Raises: `ValueError` for no traces, or a tolerance outside (1e-8, 1).
     """
     for (name, trace), colour in zip(traces.items(), _colours("traces", traces), strict=True):
-        low, middle, high = np.nanquantile(_matrix(f"traces[{name!r}]", trace), (0.1, 0.5, 0.9), axis=0)
-        iteration = np.arange(len(middle))
+        trace = _matrix(f"traces[{name!r}]", trace)
+        iteration = np.flatnonzero(~np.isnan(trace).all(axis=0))
+        low, middle, high = np.nanquantile(trace[:, iteration], (0.1, 0.5, 0.9), axis=0)
         axes.fill_between(iteration, low, high, color=colour, alpha=0.15, linewidth=0)
         axes.plot(iteration, middle, color=colour, linewidth=2, label=name)
     if tolerance is not None:
@@ -230,14 +228,12 @@ def _outline(colour: str, width: float) -> list:
     return [Stroke(linewidth=width, foreground=colour), Normal()]
 
 
-def _frame(left: float, width: float, height: float) -> tuple[list[float], list[float]]:
+def _frame(left: int, width: int, height: int) -> tuple[list[int], list[int]]:
     return [left, left + width, left + width, left, left], [0, 0, height, height, 0]
 
 
 def _greys():
-    greys = colormaps["gray_r"].copy()
-    greys.set_bad(UNKNOWN)
-    return greys
+    return colormaps["gray_r"].with_extremes(bad=UNKNOWN)
 
 
 def _tidy(axes: Axes) -> Axes:

@@ -1,7 +1,8 @@
 """`hopfax demo` in miniature, and the laws of what it is made of."""
 
-import functools as ft
+import dataclasses
 import json
+from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
@@ -19,10 +20,24 @@ def dataset():
     return digits()
 
 
+@pytest.fixture(scope="module")
+def trained(dataset):
+    """A tiny network after one epoch."""
+    return demo.train_small(demo.small_recipe("HAM-EO", epochs=1, hidden=4), dataset)
+
+
 @pytest.fixture
-def miniature(monkeypatch):
-    """One epoch of a tiny network: what is tested here is the command, compilation alone takes long enough."""
-    monkeypatch.setattr(demo, "small_recipe", ft.partial(demo.small_recipe, epochs=1, hidden=4))
+def miniature(monkeypatch, trained):
+    """The demo with one network in the place of four: compilation takes most of its time."""
+    monkeypatch.setattr(demo, "train_small", lambda *arguments: trained)
+
+
+def test_the_row_of_the_table(trained, dataset):
+    row, found = trained.summary(), trained.evaluation
+    assert row.keys() == ROW
+    assert row["test_accuracy"] == np.mean(np.asarray(found.predictions) == dataset.test_labels)
+    assert row["iterations_mean"] == pytest.approx(np.mean(found.iterations))
+    assert len(trained.losses) == 1
 
 
 @pytest.mark.usefixtures("miniature")
@@ -36,7 +51,7 @@ def test_the_command_writes_json_alone_and_the_figures(tmp_path, capsys):
     )
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {"convergence.png", "recall.png"}
     assert sorted(result["figures"]) == sorted(map(str, (tmp_path / "figures").iterdir()))
-    assert all(open(path, "rb").read(4) == b"\x89PNG" for path in result["figures"])
+    assert all(Path(path).read_bytes()[:4] == b"\x89PNG" for path in result["figures"])
 
 
 def test_a_folder_that_cannot_be_written_costs_one_line(tmp_path, capsys):
@@ -81,7 +96,7 @@ def test_one_of_each_is_the_first_of_its_class():
     assert demo.one_of_each(labels, 4) == [3, 1, 0]
 
 
-def test_the_memory_answers_by_distance(getkey):
+def test_the_memory_answers_by_distance():
     patterns = np.random.Generator(np.random.Philox(1)).random((5, 7), np.float32)
     memory, state = demo.digit_memory(patterns, beta=2.0), jnp.linspace(0, 1, 7, dtype=jnp.float32)
     drive = memory.drive({"memory": jnp.zeros(5, jnp.float32), "visible": state}, ["memory"])["memory"]
@@ -92,7 +107,7 @@ def test_the_memory_answers_by_distance(getkey):
 
 
 def test_a_cold_memory_completes_its_own_patterns_and_keeps_what_it_is_given(dataset):
-    few = demo.dataclasses.replace(
+    few = dataclasses.replace(
         dataset,
         train_images=dataset.train_images[:20],
         train_labels=dataset.train_labels[:20],

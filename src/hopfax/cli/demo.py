@@ -39,14 +39,12 @@ def demo(
 
 def _run(folder: Path, step: Step) -> dict[str, Any]:
     from ..data import digits
-    from ..demo import BETA, damages, digit_memory, recall
+    from ..demo import damages, digit_memory, recall
 
     dataset = digits()
     trained = _train_all(dataset, step)
     step("recalling digits", 1)
-    import jax.numpy as jnp
-
-    memory = digit_memory(jnp.asarray(dataset.train_images), BETA)
+    memory = digit_memory(dataset.train_images)
     known = damages(len(dataset.test_labels), dataset.image_shape)
     recalls = {name: recall(memory, dataset, mask) for name, mask in known.items()}
     step("drawing", 1)
