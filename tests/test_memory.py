@@ -12,6 +12,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
+from scipy.special import softmax
 
 import hopfax
 from hopfax.analysis import phase
@@ -38,6 +39,13 @@ def test_a_step_and_its_leaders_are_the_models_whatever_the_chunk(chunk, similar
     np.testing.assert_array_equal(found[1].index, np.argsort(-shares)[:, :5])
 
 
+def test_with_unknown_values_distances_are_over_the_known_ones():
+    rows, beta, known = Rows(jnp.asarray(PATTERNS), Euclidean(), 11, 4), jnp.asarray(1.3), jnp.arange(6) < 4
+    found = jax.jit(step)(rows, jnp.asarray(QUERIES), beta, jnp.broadcast_to(known, QUERIES.shape))
+    distances = np.sum((QUERIES[:, None, :4] - PATTERNS[None, :, :4]) ** 2, axis=2)
+    np.testing.assert_allclose(found, softmax(-1.3 * distances / 2, axis=1) @ PATTERNS, atol=1e-12)
+
+
 def test_scores_far_below_zero_and_far_above_do_not_overflow():
     rows = Rows(jnp.array([[1.0], [-1.0], [3.0]], jnp.float32), Dot(), 3, 1)
     states = jnp.array([[1e4], [-1e4]], jnp.float32)
@@ -58,7 +66,7 @@ def test_known_values_are_held_as_by_a_clamp_and_the_rest_found():
     queries = np.where(known, PATTERNS[:4], np.nan)
     found = MEMORY.recall(queries, known, tolerance=1e-12, max_steps=1000)
     np.testing.assert_array_equal(found.state[:, :3], PATTERNS[:4, :3])
-    start = jnp.where(known[None, :], PATTERNS[:4], PATTERNS.mean(axis=0)[None, :])
+    start = jnp.asarray(MEMORY.recall(queries, known, max_steps=0).state)
     clamp = {"visible": Known(start, jnp.asarray(known))}
     expected = hopfax.relax(
         MEMORY.network().ham(), clamp, start={"visible": start}, rtol=0, atol=1e-13, max_steps=1000
@@ -70,7 +78,7 @@ def test_classes_are_those_of_the_phase_analysis():
     for beta in (0.02, 0.3, 4.0):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AveragingWarning)
-            memory = Memory.store(PATTERNS, beta)
+            memory = Memory.store(PATTERNS, beta, similarity=Dot())
         found = memory.recall(QUERIES)
         states = jnp.asarray(found.state)
         expected = jax.vmap(phase.classify, in_axes=(None, 0, None))(jnp.asarray(PATTERNS), states, beta)
@@ -157,7 +165,7 @@ def test_what_is_no_file_of_ours_is_refused_by_name(tmp_path):
 
 def test_beta_in_the_averaging_regime_is_warned_of():
     unit = np.eye(6)
-    needed = phase.thresholds(6).spinodal
+    needed = phase.thresholds(6).spinodal  # of orthonormal patterns: no factor
     with pytest.warns(AveragingWarning, match="likely to average"):
         Memory.store(unit, 0.95 * needed)
     Memory.store(unit, 1.05 * needed)

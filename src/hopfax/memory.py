@@ -20,8 +20,8 @@ from .analysis.phase.transitions import thresholds
 from .equilibrium import Status
 from .memoryfile import read_memory, write_memory
 from .modern import ModernHopfield
-from .similarities import AbstractSimilarity, Dot
-from .streaming import Leaders, Rows, leaders, settle
+from .similarities import AbstractSimilarity, Euclidean
+from .streaming import Leaders, Rows, leaders, settle, step
 
 _CONTRAST = 0.25  # as `analysis.phase.classify`
 _SAMPLE = 4096  # patterns that the mean distance is estimated from
@@ -76,7 +76,7 @@ class Memory(eqx.Module):
         patterns: Real[Array | np.ndarray, "patterns dimension"],
         beta: ScalarLike | Literal["auto"] = "auto",
         *,
-        similarity: AbstractSimilarity = Dot(),
+        similarity: AbstractSimilarity = Euclidean(),
         chunk: int = 4096,
     ) -> "Memory":
         """A memory of patterns in rows.
@@ -126,7 +126,7 @@ class Memory(eqx.Module):
         Args:
             queries: one query, or a batch in rows; never changed.
             known: values of the queries to hold, of their shape or one mask for all. What is not held starts
-                at the query's value, or at the mean of the patterns where that is NaN.
+                at the query's value, or where that is NaN, at what one step makes of the known values alone.
             candidates: how many patterns a subset may have; wider averages count as global.
         Raises: `ValueError` for queries of another width, values to hold that are not finite, NaN without
             `known`, or a mask of another shape.
@@ -168,7 +168,10 @@ class Memory(eqx.Module):
 @eqx.filter_jit
 def _recall(memory: Memory, queries, known, tolerance, max_steps, candidates) -> Recall:
     rows, beta = memory.rows, memory.beta
-    start = jnp.where(jnp.isnan(queries), rows.mean()[None, :], queries)
+    start = queries
+    if known is not None:
+        missing = jnp.isnan(queries)
+        start = jnp.where(missing, step(rows, jnp.where(missing, 0, queries), beta, known), queries)
     found = settle(rows, start, beta, known, tolerance=tolerance, max_steps=max_steps)
     status = jnp.where(found.converged, Status.converged, Status.max_steps)
     first = leaders(rows, found.state, beta, candidates + 1)
@@ -231,9 +234,9 @@ def _warn_if_averaging(patterns: Array, beta: ScalarLike) -> None:
     effective = float(mean_field_beta(patterns[::stride], given))
     if effective < needed:
         warnings.warn(
-            f"beta = {given:.4g} is an effective {effective:.3g} for these patterns, below the {needed:.3g} at which "
-            f"{count} equidistant patterns become minima: recall is likely to average over all of them. Try "
-            f'beta = {given * needed / max(effective, 1e-300):.4g}, or beta="auto".',
+            f"beta = {given:.4g} is an effective {effective:.3g} for these patterns, below the {needed:.3g} "
+            f"at which {count} equidistant patterns become minima: recall is likely to average over all of "
+            f'them. Try beta = {given * needed / max(effective, 1e-300):.4g}, or beta="auto".',
             AveragingWarning,
             stacklevel=3,
         )

@@ -18,12 +18,23 @@ class AbstractSimilarity(eqx.Module):
     def thresholds(self, patterns: Patterns) -> Float[Array, " patterns"]:
         """`t_i`, the biases of the memory layer."""
 
+    @abc.abstractmethod
+    def marginal_thresholds(
+        self, patterns: Patterns, known: Float[Array, "batch dimension"]
+    ) -> Float[Array, "batch patterns"]:
+        """`t_i` of each query where only the values at which `known` is 1, not 0, are compared."""
+
 
 class Dot(AbstractSimilarity):
     """`s_i = x_i . x`: attention, and the modern Hopfield network. Source: [ramsauer2020], eq. 3."""
 
     def thresholds(self, patterns: Patterns) -> Float[Array, " patterns"]:
         return jnp.zeros(patterns.shape[0], patterns.dtype)
+
+    def marginal_thresholds(
+        self, patterns: Patterns, known: Float[Array, "batch dimension"]
+    ) -> Float[Array, "batch patterns"]:
+        return jnp.zeros((known.shape[0], patterns.shape[0]), patterns.dtype)
 
 
 class Euclidean(AbstractSimilarity):
@@ -37,6 +48,11 @@ class Euclidean(AbstractSimilarity):
 
     def thresholds(self, patterns: Patterns) -> Float[Array, " patterns"]:
         return -jnp.sum(jnp.square(patterns), axis=1) / 2
+
+    def marginal_thresholds(
+        self, patterns: Patterns, known: Float[Array, "batch dimension"]
+    ) -> Float[Array, "batch patterns"]:
+        return -known @ jnp.square(patterns).T / 2
 
 
 class AbstractNormalisation(eqx.Module):

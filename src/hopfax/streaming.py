@@ -86,17 +86,21 @@ class Settled(eqx.Module):
     converged: Bool[Array, " batch"]
 
 
-def step(rows: Rows, states: States, beta: Beta) -> States:
-    """`x' = X^T softmax(beta (X x + t))` of each state, in one pass."""
+def step(
+    rows: Rows, states: States, beta: Beta, known: Bool[Array, "batch dimension"] | None = None
+) -> States:
+    """`x' = X^T softmax(beta (X x + t))` of each state, in one pass; with `known`, only those values are
+    compared.
+    """
 
-    def part(patterns, states, beta):
-        found = _tally(rows, patterns, states, beta)
+    def part(patterns, query, beta):
+        found = _tally(rows, patterns, query, beta)
         whole = lax.pmax(found.peak, AXIS) if rows.mesh else found.peak
         weight = jnp.exp(found.peak - whole)
         mixture, total = _sum(rows, (found.mixture * weight[:, None], found.total * weight))
         return mixture / total[:, None]
 
-    return _spread(rows, part)(rows.patterns, states, beta)
+    return _spread(rows, part)(rows.patterns, _query(states, known), beta)
 
 
 def leaders(rows: Rows, states: States, beta: Beta, count: int) -> Leaders:
@@ -104,7 +108,7 @@ def leaders(rows: Rows, states: States, beta: Beta, count: int) -> Leaders:
     count = min(count, rows.count)
 
     def part(patterns, states, beta):
-        found = _leaders(rows, patterns, states, beta, count)
+        found = _leaders(rows, patterns, _query(states, None), beta, count)
         if rows.mesh is None:
             return found
         gather = lambda x: lax.all_gather(x, AXIS, axis=1, tiled=True)
@@ -148,7 +152,20 @@ def settle(
     return Settled(state, residual, steps, residual <= tolerance)
 
 
-def _tally(rows: Rows, patterns: Array, states: States, beta: Beta) -> Tally:
+class _Query(eqx.Module):
+    """States as they are compared: zero where not known, and 1 or 0 for each value where something is not."""
+
+    states: States
+    known: States | None
+
+
+def _query(states: States, known: Bool[Array, "batch dimension"] | None) -> _Query:
+    if known is None:
+        return _Query(states, None)
+    return _Query(jnp.where(known, states, 0), known.astype(states.dtype))
+
+
+def _tally(rows: Rows, patterns: Array, query: _Query, beta: Beta) -> Tally:
     """`Tally` of the rows on this device."""
 
     def add(tally, chunk):
@@ -158,15 +175,16 @@ def _tally(rows: Rows, patterns: Array, states: States, beta: Beta) -> Tally:
         total = tally.total * old + jnp.sum(weights, axis=1)
         return Tally(peak, total, tally.mixture * old[:, None] + weights @ some)
 
+    states = query.states
     batch, dtype = states.shape[0], states.dtype
     # The lowest number rather than -inf, which less itself would be NaN where all scores are -inf.
     first = Tally(
         jnp.full(batch, jnp.finfo(dtype).min, dtype), jnp.zeros(batch, dtype), jnp.zeros_like(states)
     )
-    return _over_chunks(rows, patterns, states, beta, add, first)
+    return _over_chunks(rows, patterns, query, beta, add, first)
 
 
-def _leaders(rows: Rows, patterns: Array, states: States, beta: Beta, count: int) -> Leaders:
+def _leaders(rows: Rows, patterns: Array, query: _Query, beta: Beta, count: int) -> Leaders:
     """`Leaders` among the rows on this device."""
 
     def add(found, chunk):
@@ -177,13 +195,13 @@ def _leaders(rows: Rows, patterns: Array, states: States, beta: Beta, count: int
         total = found.total * jnp.exp(found.scores[:, 0] - kept[:, 0])
         return Leaders(kept, owner, total + jnp.sum(jnp.exp(scores - kept[:, :1]), axis=1))
 
-    shape, dtype = (states.shape[0], count), states.dtype
+    shape, dtype = (query.states.shape[0], count), query.states.dtype
     none = jnp.full(shape, jnp.finfo(dtype).min, dtype)
     first = Leaders(none, jnp.zeros(shape, int), jnp.zeros(shape[0], dtype))
-    return _over_chunks(rows, patterns, states, beta, add, first)
+    return _over_chunks(rows, patterns, query, beta, add, first)
 
 
-def _over_chunks(rows: Rows, patterns: Array, states: States, beta: Beta, add, first):
+def _over_chunks(rows: Rows, patterns: Array, query: _Query, beta: Beta, add, first):
     """Folds `add` over (patterns, scores, numbers) of one chunk after another.
 
     Chunks are of one size, so the last may reach back over rows already seen, whose scores are then -inf, as
@@ -194,19 +212,27 @@ def _over_chunks(rows: Rows, patterns: Array, states: States, beta: Beta, add, f
     size = math.ceil(here / chunks)
     offset = lax.axis_index(AXIS) * here if rows.mesh else 0
     uneven = chunks * size != here or rows.patterns.shape[0] != rows.count
-    scaled = states * beta
+    scaled = query.states * beta
 
     def fold(carry, i):
         start = jnp.minimum(i * size, here - size)
         some = lax.dynamic_slice_in_dim(patterns, start, size)
         place = start + jnp.arange(size)
-        scores = scaled @ some.T + (beta * rows.similarity.thresholds(some))[None, :]
+        scores = scaled @ some.T + beta * _thresholds(rows.similarity, some, query.known)
         if uneven:
             fresh = (place >= i * size) & (place + offset < rows.count)
             scores = jnp.where(fresh[None, :], scores, -jnp.inf)
         return add(carry, (some, scores, place + offset)), None
 
     return lax.scan(fold, first, jnp.arange(chunks))[0]
+
+
+def _thresholds(similarity: AbstractSimilarity, patterns: Array, known: Array | None) -> Array:
+    return (
+        similarity.thresholds(patterns)[None, :]
+        if known is None
+        else similarity.marginal_thresholds(patterns, known)
+    )
 
 
 def _spread(rows: Rows, part):

@@ -19,7 +19,7 @@ from hopfax.analysis.phase.classifier import Kind, classify_shares
 from hopfax.analysis.phase.effective import beta_for_mean_field
 from hopfax.analysis.phase.transitions import thresholds
 from hopfax.modern import ModernHopfield
-from hopfax.similarities import AbstractSimilarity, Dot
+from hopfax.similarities import AbstractSimilarity, Euclidean
 from hopfax.streaming import Rows, leaders, settle
 
 _STEPS = 200  # a ghost that lasts longer than this lies within about (pi / 200)^2 of its threshold
@@ -57,7 +57,7 @@ def calibrate(
     patterns: Real[Array | np.ndarray, "patterns dimension"],
     share: float = 0.9,
     *,
-    similarity: AbstractSimilarity = Dot(),
+    similarity: AbstractSimilarity = Euclidean(),
     probes: int = 128,
     limit: int = 2000,
     rtol: float = 0.02,
