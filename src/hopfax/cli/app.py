@@ -57,8 +57,8 @@ def joined_layers(arguments: Sequence[str]) -> list[str]:
     """`--layers 784 512 10` as `--layers 784,512,10`, since an option takes one value."""
     joined: list[str] = []
     for argument in arguments:
-        sizes = len(joined) > 1 and joined[-2] == "--layers" and not argument.startswith("-")
-        if sizes:
+        open_list = joined[-2:-1] == ["--layers"] or joined[-1:] and joined[-1].startswith("--layers=")
+        if open_list and not argument.startswith("-"):
             joined[-1] += f",{argument}"
         else:
             joined.append(argument)
