@@ -1,5 +1,6 @@
 """The gradient audit: every way to differentiate an equilibrium, held against the exact gradient."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,7 +17,7 @@ from ..gradients.adjoints import ConjugateGradient
 from ..gradients.base import AbstractGradient, Report, stop_gradient
 from ..gradients.ep import EquilibriumPropagation, energy_at
 from ..gradients.implicit import Implicit, RecurrentBackprop
-from ..gradients.nudging import Centred, Positive, nudge
+from ..gradients.nudging import AbstractVariant, Centred, Positive, nudge
 from ..gradients.unrolled import Phantom, Unrolled
 from ..ham import HAM
 from ..methods import Method
@@ -26,8 +27,8 @@ from ..solvers.anderson import Anderson
 from ..updates import Coloured, Synchronous
 from .spectra import beta_critical, check_beta, hessian_margin, spectral_radius
 
-BETAS = (0.08, 0.04, 0.02, 0.01)  # for the order in beta
-FINITE_BETA = 0.3  # for the exact gradient of the contrastive function
+FRACTIONS = (0.02, 0.01, 0.005)  # of the critical nudge, where the order in beta is measured
+FINITE_BETA = 0.3  # at most, for the exact gradient of the contrastive function
 TIGHT = Method(Coloured(), Anderson(), Implicit(ConjugateGradient(1e-13, 500)), 1e-12, 0.0, 2000)
 
 GRADIENTS: dict[str, AbstractGradient] = {
@@ -41,7 +42,7 @@ GRADIENTS: dict[str, AbstractGradient] = {
 
 
 def audit(
-    model: HAM, clamp: Mapping[str, Array], cost: AbstractCost, target: Array, *, beta: float = 0.05, key: Key[Array, ""]
+    model: HAM, clamp: Mapping[str, Array], cost: AbstractCost, target: Array, *, beta: float | None = None, key: Key[Array, ""]
 ) -> dict[str, Any]:
     """Hold each gradient of the mean cost of a batch, in weights and clamp, against the exact one; all in float64.
 
@@ -53,31 +54,35 @@ def audit(
         ep_steps: EP stopped after t synchronous nudged steps against truncated backpropagation, worst t.
         spectral_radius: of the synchronous and the even-odd map, largest of the batch; the second the first squared.
         hessian_margin: smallest scaled eigenvalue of the energy's Hessian; positive at a strict minimum.
-        beta_critical: the smallest of the batch. A larger `beta` than a tenth of it warns.
+        beta, beta_critical: the nudge used and the critical one, smallest of the batch. By default `beta` is 0.05
+            or a twentieth of the critical one if that is less; a given one above a tenth of it warns.
     """
     with jax.enable_x64(True):
         return _audit(_double(model), _double(dict(clamp)), cost, _double(target), beta, key)
 
 
-def _audit(model: HAM, clamp: dict, cost: AbstractCost, target: Array, beta: float, key: Key[Array, ""]) -> dict:
+def _audit(model: HAM, clamp: dict, cost: AbstractCost, target: Array, beta: float | None, key) -> dict:
     gradient = _gradient_function(model, clamp, cost, target)
     reference = gradient(TIGHT)[0]
     equilibrium = relax(model, clamp, rtol=1e-12, atol=0.0, max_steps=2000)
     each = lambda f: jax.jit(jax.vmap(f))(clamp, equilibrium.state, target)
-    critical = each(lambda c, s, t: beta_critical(model, c, s, cost, t, key=key))
+    critical = float(jnp.min(each(lambda c, s, t: beta_critical(model, c, s, cost, t, key=key))))
+    beta = min(0.05, critical / 20) if beta is None else beta
     check_beta(beta, critical)
+    betas = [jnp.asarray(fraction * critical) for fraction in FRACTIONS]
     radius = lambda update: float(jnp.max(each(lambda c, s, t: spectral_radius(model, c, s, update, key=key))))
     even_odd = Coloured().symmetric(model.condition(jax.tree.map(lambda x: x[0], clamp)))
     rows = {**GRADIENTS, "ep_centred": EquilibriumPropagation(beta), "ep_positive": EquilibriumPropagation(beta, Positive())}
     return {
         "gradients": {name: _row(gradient, reference, method) for name, method in rows.items()},
         "reference_vs_finite_difference": _finite_difference_error(model, clamp, cost, target, reference, key),
-        "ep_order": {name: _order(gradient, reference, v) for name, v in (("centred", Centred()), ("positive", Positive()))},
-        "ep_finite_beta": _finite_beta_error(model, clamp, cost, target, gradient, key),
+        "ep_order": {name: _order(gradient, reference, v, betas) for name, v in (("centred", Centred()), ("positive", Positive()))},
+        "ep_finite_beta": _finite_beta_error(model, clamp, cost, target, gradient, min(FINITE_BETA, critical / 2), key),
         "ep_steps": _step_error(model, clamp, cost, target, gradient),
         "spectral_radius": {"synchronous": radius(Synchronous()), "even_odd": radius(even_odd)},
         "hessian_margin": float(jnp.min(each(lambda c, s, t: hessian_margin(model, c, s, key=key)))),
-        "beta_critical": float(jnp.min(critical)),
+        "beta": beta,
+        "beta_critical": critical,
         "converged": float(jnp.mean(equilibrium.converged)),
     }
 
@@ -99,13 +104,17 @@ def _gradient_function(model: HAM, clamp: dict, cost: AbstractCost, target: Arra
 
 
 def _row(gradient: Callable, reference: PyTree, method: AbstractGradient) -> dict[str, float]:
-    tight = Method(TIGHT.update, TIGHT.solver, method, TIGHT.rtol, TIGHT.atol, TIGHT.max_steps)
+    tight = _with_gradient(method)
     jax.block_until_ready(gradient(tight))
     begin = time.perf_counter()
     found, report = jax.block_until_ready(gradient(tight))
     seconds = time.perf_counter() - begin
     products = float(jnp.sum(report.products))  # the report is that of a mean: one share for each example
     return {**_agreement(found, reference), "seconds": seconds, "products": products}
+
+
+def _with_gradient(gradient: AbstractGradient) -> Method:
+    return dataclasses.replace(TIGHT, gradient=gradient)
 
 
 def _agreement(found: PyTree, reference: PyTree) -> dict[str, float]:
@@ -118,13 +127,11 @@ def _relative(found: PyTree, reference: PyTree) -> Scalar:
     return jnp.sqrt(squares(subtract(found, reference)) / squares(reference))
 
 
-def _order(gradient: Callable, reference: PyTree, variant) -> float:
-    """The slope of log error against log beta over the smaller betas."""
-    errors = []
-    for beta in BETAS:  # as an array, so that they share one compilation
-        method = Method(TIGHT.update, TIGHT.solver, EquilibriumPropagation(jnp.asarray(beta), variant), 1e-12, 0.0, 2000)
-        errors.append(_agreement(gradient(method)[0], reference)["relative_error"])
-    return float(jnp.polyfit(jnp.log(jnp.asarray(BETAS)), jnp.log(jnp.asarray(errors)), 1)[0])
+def _order(gradient: Callable, reference: PyTree, variant: AbstractVariant, betas: list[Array]) -> float:
+    """The slope of log error against log beta; the betas are arrays, so that they share one compilation."""
+    nudged = lambda beta: gradient(_with_gradient(EquilibriumPropagation(beta, variant)))[0]
+    errors = jnp.asarray([_agreement(nudged(beta), reference)["relative_error"] for beta in betas])
+    return float(jnp.polyfit(jnp.log(jnp.stack(betas)), jnp.log(errors), 1)[0])
 
 
 def _finite_difference_error(model, clamp, cost, target, reference, key) -> float:
@@ -132,17 +139,17 @@ def _finite_difference_error(model, clamp, cost, target, reference, key) -> floa
     return _directional_error(value, (model, clamp), reference, key)
 
 
-def _finite_beta_error(model, clamp, cost, target, gradient, key) -> float:
-    method = Method(TIGHT.update, TIGHT.solver, EquilibriumPropagation(FINITE_BETA), 1e-12, 0.0, 2000)
-    value = lambda m, c: jnp.mean(jax.vmap(lambda c, t: _contrast(m, c, cost, t))(c, target))
-    return _directional_error(eqx.filter_jit(value), (model, clamp), gradient(method)[0], key)
+def _finite_beta_error(model, clamp, cost, target, gradient, beta: float, key) -> float:
+    value = lambda m, c: jnp.mean(jax.vmap(lambda c, t: _contrast(m, c, cost, t, beta))(c, target))
+    found = gradient(_with_gradient(EquilibriumPropagation(beta)))[0]
+    return _directional_error(eqx.filter_jit(value), (model, clamp), found, key)
 
 
-def _contrast(model: HAM, clamp: dict, cost: AbstractCost, target: Array) -> Scalar:
+def _contrast(model: HAM, clamp: dict, cost: AbstractCost, target: Array, beta: float) -> Scalar:
     """`[F*(β) - F*(-β)] / 2β` of one example."""
     free = model.condition(clamp)
     at = lambda beta: relax(nudge(free, cost, target, beta), rtol=1e-13, atol=0.0, max_steps=2000).energy
-    return (at(FINITE_BETA) - at(-FINITE_BETA)) / (2 * FINITE_BETA)
+    return (at(beta) - at(-beta)) / (2 * beta)
 
 
 def _directional_error(value: Callable, at: tuple, gradient: PyTree, key: Key[Array, ""], step: float = 1e-5) -> float:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import typer
 
+from .audit import audit
 from .data import app as data_app
 from .demo import demo
 from .evaluate import evaluate
@@ -25,6 +26,7 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(train)
 app.command()(evaluate)
+app.command()(audit)
 app.command()(info)
 app.add_typer(data_app, name="data")
 

@@ -45,6 +45,7 @@ class _AndersonState(eqx.Module):
     point: Float[Array, " n"]
     extrapolated: Bool[Array, ""]  # whether the coming point is not a plain image
     count: Int[Array, ""]
+    stride: Float[Array, ""]  # of the coming long step; 1 while extrapolating
 
 
 class Anderson(optx.AbstractFixedPointSolver):
@@ -60,6 +61,10 @@ class Anderson(optx.AbstractFixedPointSolver):
         period: extrapolate at each `period`-th step only (alternating Anderson-Picard).
         delay: plain steps before the first extrapolation.
         restart: drop the history at each `restart`-th step; 0 never.
+        onset: extrapolate only where the relative residual is at most this: far out the map is not near linear,
+            and a long step may leave the basin in which plain steps would end.
+        longest: after a rejected extrapolation, steps of 2, 4, ... up to `longest` times `g` are tried until one is
+            rejected too: near a saddle, extrapolation points back at it, and long steps leave it. 1 for none.
         mixing: `β` in (0, 1].
     `rtol`, `atol` and `norm` count only where optimistix runs the solver; `hopfax.relax` has its own.
     Source: [walkerni2011]; [goemaere2024], Appendix C; the energy guard follows the idea of [peng2018].
@@ -71,6 +76,8 @@ class Anderson(optx.AbstractFixedPointSolver):
     period: int = eqx.field(static=True, default=1)
     delay: int = eqx.field(static=True, default=0)
     restart: int = eqx.field(static=True, default=0)
+    onset: float = 0.1
+    longest: float = 64.0
     mixing: float = 1.0
     rtol: float = 1e-5
     atol: float = 1e-6
@@ -89,8 +96,8 @@ class Anderson(optx.AbstractFixedPointSolver):
         far = jnp.full((), jnp.inf, accumulator(flat.dtype))
         zero = jnp.zeros_like(far)
         trial = Trial(far, zero, far, zero)  # a scale of infinity would pass for convergence
-        history = _History.empty(self.window - 1, flat)
-        return _AndersonState(history, trial, flat, flat, jnp.array(False), jnp.zeros((), jnp.int32))
+        history, zero = _History.empty(self.window - 1, flat), jnp.zeros((), jnp.int32)
+        return _AndersonState(history, trial, flat, flat, jnp.array(False), zero, jnp.ones_like(far))
 
     def step(self, fn, y, args, options, state, tags):
         point, unravel = ravel_pytree(y)
@@ -122,14 +129,19 @@ class Anderson(optx.AbstractFixedPointSolver):
         """The next point: extrapolated from an accepted one, or the plain image of the last accepted one."""
         residual = image - point
         history = state.history.dropped_if(rejected | self._restarts(state.count))
-        step = self._extrapolate(point, residual, history)
+        striding = state.stride > 1
+        step = jnp.where(striding, state.stride * residual, self._extrapolate(point, residual, history))
         candidate = point + step.astype(point.dtype)
-        use = self._due(state.count) & self.safeguard.admits(candidate, image, point) & jnp.any(history.used) & ~rejected
+        due = self._due(state.count) & (trial.residual <= self.onset * trial.scale) & ~rejected
+        use = due & (striding | jnp.any(history.used)) & self.safeguard.admits(candidate, image, point)
+        stride = self._stride(state.stride, rejected, use)
         plain = jnp.where(rejected, state.image, image)
         kept = jax.tree.map(lambda old, new: jnp.where(rejected, old, new), state.accepted, trial)
         history = jax.tree.map(lambda a, b: jnp.where(rejected, a, b), history, history.push(point, residual))
         anchor = jnp.where(rejected, state.point, point)
-        return jnp.where(use, candidate, plain), _AndersonState(history, kept, plain, anchor, use, state.count + 1)
+        return jnp.where(use, candidate, plain), _AndersonState(
+            history, kept, plain, anchor, use, state.count + 1, stride
+        )
 
     def _extrapolate(self, point: Array, residual: Array, history: _History) -> Array:
         """`β g - (ΔZ + β ΔG) γ`; zero coefficients where the small system is not solvable."""
@@ -140,6 +152,11 @@ class Anderson(optx.AbstractFixedPointSolver):
         gram, right = self.ridge.add(changes @ changes.T, changes @ residual.astype(dtype), history.used)
         weights = _solve_masked(gram, right, history.used)
         return self.mixing * residual - (steps + self.mixing * changes).T @ weights
+
+    def _stride(self, stride: Array, rejected: Array, used: Array) -> Array:
+        """Twice as long after each long step; begun by a rejected extrapolation, ended by a rejected long step."""
+        longer = jnp.where(used & (stride > 1), jnp.minimum(2 * stride, self.longest), stride)
+        return jnp.where(rejected, jnp.where(stride > 1, 1, min(2.0, self.longest)), longer).astype(stride.dtype)
 
     def _due(self, count: Int[Array, ""]) -> Bool[Array, ""]:
         return (count >= self.delay) & ((count + 1) % self.period == 0)

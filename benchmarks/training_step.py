@@ -1,0 +1,134 @@
+"""One training step of 784-512-10 at batch 64, against its floor and against the authors' PyTorch code.
+
+    python benchmarks/training_step.py [--hopdeq DIR]
+
+The floor is one jitted product with the input matrix, its weight gradient and the Madam update. `--hopdeq` is a checkout of
+github.com/cgoemaere/hopdeq; its even-odd and synchronous models run 40 Picard iterations forward and 8 backward.
+"""
+
+import sys
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from common import arguments, interleaved, ratio, write
+
+import hopfax
+from hopfax.optim import madam
+from hopfax.training import Trainer, TrainState, make_step
+
+LAYERS, BATCH = (784, 512, 10), 64
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--hopdeq", type=Path, help="checkout of the authors' code")
+    options = parser.parse_args()
+    images = jr.uniform(jr.key(1), (BATCH, LAYERS[0]))
+    labels = jr.randint(jr.key(2), (BATCH,), 0, LAYERS[-1])
+    names = ("HAM", "HAM-DEQ", "HAM-EO", "HAM-EO-DEQ")
+    calls = {"floor": _floor(images)} | {name: _step(name, images, labels) for name in names}
+    calls |= {"implicit, guarded Anderson": _step(None, images, labels)}
+    if options.hopdeq:
+        calls |= _hopdeq(options.hopdeq, images, labels)
+    times = interleaved(calls, options.rounds)
+    ratios = {f"{name} / floor": ratio(times, name, "floor") for name in calls if name != "floor"}
+    if options.hopdeq:
+        ratios |= {
+            "hopdeq even-odd / HAM-EO": ratio(times, "hopdeq even-odd", "HAM-EO"),
+            "hopdeq synchronous / HAM-EO": ratio(times, "hopdeq synchronous", "HAM-EO"),
+        }
+    write("training_step", {"milliseconds": times, "ratios": ratios}, options.json)
+
+
+def _step(name, images, labels):
+    """A training step that keeps its own state, as in training."""
+    method = hopfax.paper_method(name) if name else hopfax.Method()
+    trainer = Trainer(madam(0.01, gradient_bound=10.0), method)
+    state = TrainState.begin(hopfax.chain(LAYERS, key=jr.key(0), bias_std=0.0), trainer.optimiser, key=jr.key(3))
+    compiled = eqx.filter_jit(make_step(trainer), donate="first")
+
+    def call():
+        nonlocal state
+        state = jax.block_until_ready(compiled(state, images, labels))
+
+    return call
+
+
+def _floor(images):
+    weight = hopfax.chain(LAYERS, key=jr.key(0)).synapses["input-hidden"].weight
+    optimiser = madam(0.01, gradient_bound=10.0)
+
+    @eqx.filter_jit(donate="first")
+    def compiled(carry, images):
+        weight, state = carry
+        gradient = images.T @ jnp.tanh(images @ weight)
+        updates, state = optimiser.update(gradient, state, weight)
+        return weight + updates, state
+
+    carry = (weight, optimiser.init(weight))
+
+    def call():
+        nonlocal carry
+        carry = jax.block_until_ready(compiled(carry, images))
+
+    return call
+
+
+def _hopdeq(folder: Path, images, labels):
+    """The authors' models without their trainer: the same modules, solvers, loss and optimiser."""
+    import numpy as np
+    import torch
+
+    sys.path.insert(0, str(folder / "hopdeq"))
+    from deq_core.deq import DEQ
+    from madam import Madam
+
+    x = torch.from_numpy(np.asarray(images).copy())
+    y = torch.nn.functional.one_hot(torch.from_numpy(np.asarray(labels).copy()).long(), LAYERS[-1]).float()
+    kinds = {"hopdeq even-odd": _even_odd_function, "hopdeq synchronous": _one_matrix_function}
+
+    def contestant(function, width):
+        start = torch.nn.Parameter(torch.zeros(BATCH, width), requires_grad=False)
+        forward, backward = {"solver": "picard", "iter": 40}, {"solver": "picard", "iter": 8, "method": "backprop"}
+        network = DEQ(function, start, lambda *args, **kwargs: None, forward, backward)
+        optimiser = Madam(function.parameters(), lr=0.01, p_scale=1024.0, g_bound=3.0)
+
+        def call():
+            optimiser.zero_grad()
+            inputs = x.clone().requires_grad_(True)
+            prediction = network(inputs)[:, -LAYERS[-1] :]
+            (0.5 * torch.nn.functional.mse_loss(prediction, y, reduction="sum") / BATCH).backward()
+            optimiser.step()
+
+        return call
+
+    return {
+        "hopdeq even-odd": contestant(kinds["hopdeq even-odd"](), sum(LAYERS[2::2])),
+        "hopdeq synchronous": contestant(kinds["hopdeq synchronous"](), sum(LAYERS[1:])),
+    }
+
+
+def _even_odd_function():
+    return _module("deq_modules/even_odd/evenoddfunction.py").EvenOddFunction(list(LAYERS), True)
+
+
+def _one_matrix_function():
+    return _module("deq_modules/onematrix/onematrixfunction.py").OneMatrixFunction(list(LAYERS), True)
+
+
+def _module(path: str):
+    """A file of the authors' package by itself: their packages import their trainer."""
+    import importlib.util
+
+    location = Path(sys.path[0]) / path
+    spec = importlib.util.spec_from_file_location(location.stem, location)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+if __name__ == "__main__":
+    main()
