@@ -1,4 +1,4 @@
-"""Laws of relaxing: the energy falls, all updates share their equilibria, even-odd squares the spectral radius."""
+"""Laws of relaxing: the energy falls, updates share equilibria, even-odd squares the spectral radius."""
 
 import equinox as eqx
 import jax

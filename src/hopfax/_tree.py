@@ -9,7 +9,7 @@ from jaxtyping import Array, ArrayLike, PyTree, Scalar
 
 
 def tree_sum(tree: PyTree) -> Scalar:
-    """Sum of all leaves, each already a scalar; in their own dtype, which a zero to start from would widen."""
+    """Sum of all leaves, each already a scalar, in their own dtype: a zero to start from would widen it."""
     leaves = jax.tree.leaves(tree)
     return ft.reduce(operator.add, leaves) if leaves else jnp.zeros(())
 

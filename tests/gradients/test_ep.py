@@ -1,4 +1,4 @@
-"""Equilibrium propagation: its order in beta, its exact meaning at finite beta, and how its variants hang together."""
+"""Equilibrium propagation: its order in beta, its exact meaning at finite beta, and its variants."""
 
 import equinox as eqx
 import jax
@@ -25,6 +25,7 @@ from hopfax.gradients.nudging import nudge
 from hopfax.lagrangians import Identity, ReLU, Sigmoid, Tanh
 
 X, TARGET = jnp.array([0.4, -0.3]), jnp.array([0.9, 0.1])
+SQUARED = SquaredError()
 TIGHT = {"rtol": 1e-13, "atol": 1e-14, "max_steps": 500}
 
 
@@ -37,7 +38,7 @@ LINEAR_OUT = network(Identity(), Tanh(), Identity())
 
 
 @eqx.filter_jit
-def gradient(gradient, model=MODEL, cost=SquaredError()):
+def gradient(gradient, model=MODEL, cost=SQUARED):
     loss = lambda both: objective(
         both[0], {"input": both[1]}, cost, TARGET, method=Method(gradient=gradient, **TIGHT)
     )[0]

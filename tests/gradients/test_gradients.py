@@ -1,7 +1,8 @@
 """All gradients agree with each other, with a dense reference and with finite differences.
 
-The network has a softmax layer, trained Lagrangian parameters and a neuron so saturated that `D = ∂g/∂s` is singular
-to working precision; gradients are taken in all weights, biases, Lagrangian parameters and the clamped input at once.
+The network has a softmax layer, trained Lagrangian parameters and a neuron so saturated that `D = ∂g/∂s` is
+singular to working precision; gradients are taken in all weights, biases, Lagrangian parameters and the
+clamped input at once.
 """
 
 import equinox as eqx

@@ -78,7 +78,7 @@ def stop_gradient(tree: PyTree) -> PyTree:
 
 @jax.custom_jvp
 def with_value_of(value: PyTree, gradient: PyTree) -> PyTree:
-    """The first tree's values with the second's gradient; not by adding zeros, which a NaN in the second would spoil."""
+    """The first tree's values, untouched even by a NaN in the second, with the second's gradient."""
     return value
 
 

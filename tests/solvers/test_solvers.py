@@ -1,0 +1,160 @@
+"""Every solver on the whole zoo, and the settings that they refuse."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optimistix as optx
+import pytest
+from jax.flatten_util import ravel_pytree
+from problems import ZOO, Family, blocks, close
+from scipy.optimize import root
+
+from hopfax import EvenOdd, Status, relax
+from hopfax.problem import Problem
+from hopfax.solvers import (
+    Absolute,
+    Anderson,
+    Chord,
+    Energy,
+    FixedPointIteration,
+    Newton,
+    Picard,
+    Published,
+    Relative,
+    Residual,
+    Stopping,
+    Unguarded,
+    iterate,
+)
+
+SOLVERS = {
+    "picard": Picard(),
+    "damped picard": Picard(0.3),
+    "anderson": Anderson(),
+    "residual": Anderson(safeguard=Residual()),
+    "published": Anderson(window=4, safeguard=Published(), ridge=Absolute(1e-10)),
+    "unguarded, no ridge": Anderson(window=3, safeguard=Unguarded(), ridge=Relative(0.0)),
+    "alternating": Anderson(period=3, delay=4),
+    "restarted, mixed": Anderson(restart=5, mixing=0.7),
+    "optimistix fixed point": FixedPointIteration(1e-12, 1e-12),
+    "newton": Newton(1e-12, 1e-12),
+}
+NAMES = ("scalar", "linear", "chain4", "skip", "triangle", "softmax", "layernorm")
+FAMILY = Family.of({name: ZOO[name] for name in NAMES})
+
+
+@pytest.fixture(scope="module")
+def start():
+    return {"z": jnp.zeros(FAMILY.width, jnp.float64)}
+
+
+@pytest.fixture(scope="module")
+def reference(start):
+    """Two thousand plain steps."""
+    step = lambda _, states, index: FAMILY.at(index).evaluate(states)[0]
+    walk = lambda index: jax.lax.fori_loop(0, 2000, lambda i, s: step(i, s, index), start)
+    return jax.jit(jax.vmap(walk))(FAMILY.index)["z"]
+
+
+@pytest.fixture(scope="module")
+def solve(start):
+    @eqx.filter_jit
+    def solved(solver, starts, stopping):
+        one = lambda index, start: iterate(FAMILY.at(index), solver, {"z": start}, stopping)
+        return jax.vmap(one)(FAMILY.index, starts)
+
+    stopping = Stopping(jnp.asarray(1e-11), jnp.asarray(0.0), jnp.asarray(1000))
+    zeros = jnp.zeros((len(NAMES), FAMILY.width), jnp.float64)
+    return lambda solver, starts=zeros: solved(solver, starts, stopping)
+
+
+@pytest.mark.parametrize("name", list(SOLVERS))
+def test_every_solver_finds_the_equilibrium_of_the_whole_zoo(name, solve, reference):
+    found, statistics = solve(SOLVERS[name])
+    assert statistics.status.tolist() == [Status.converged] * len(NAMES)
+    assert close(found["z"], reference, 1e-9)
+
+
+def test_chord_finds_the_equilibrium_from_nearby(solve, reference):
+    """It keeps the Jacobian of the start, so from afar it need not converge."""
+    found, statistics = solve(Chord(1e-12, 1e-12), jnp.where(reference == 0, 0, reference + 0.02))
+    assert statistics.status.tolist() == [Status.converged] * len(NAMES)
+    assert close(found["z"], reference, 1e-9)
+
+
+def test_the_reference_is_the_closed_form_where_there_is_one(reference):
+    model, clamp = ZOO["linear"]
+    whole, bias = blocks(model, model.order)
+    right = bias[4:] + whole[4:, :4] @ np.asarray(clamp["input"])
+    expected = np.linalg.solve(np.eye(8) - whole[4:, 4:], right)
+    assert close(reference[NAMES.index("linear"), :3], expected[5:], 1e-10)
+
+
+def test_rejections_restarts_and_evaluations_are_counted(solve):
+    _, plain = solve(SOLVERS["picard"])
+    _, restarted = solve(SOLVERS["restarted, mixed"])
+    assert (np.asarray(plain.rejections) == 0).all()
+    assert (np.asarray(restarted.restarts) >= (np.asarray(restarted.evaluations) - 1) // 5).all()
+    assert (np.asarray(restarted.evaluations) > np.asarray(restarted.steps)).all()
+
+
+def test_acceleration_needs_fewer_evaluations_than_picard(solve):
+    (_, plain), (_, fast) = solve(SOLVERS["picard"]), solve(SOLVERS["anderson"])
+    assert (np.asarray(fast.evaluations) <= np.asarray(plain.evaluations) + 1).all()
+    assert np.sum(fast.evaluations) < 0.7 * np.sum(plain.evaluations)
+
+
+@pytest.mark.parametrize("solver", [Picard(), Anderson(safeguard=Residual())], ids=["picard", "anderson"])
+def test_our_solvers_work_inside_optimistix(solver):
+    """`x = cos x` has its fixed point at 0.739085..., with the derivative `-sin(x) / (1 + sin(x))`."""
+
+    def fixed_point(shift):
+        fn = lambda x, args: jnp.cos(x + args)
+        found = optx.fixed_point(fn, solver, jnp.ones(3, jnp.float64), shift, max_steps=200)
+        return found.value[0]
+
+    tight = eqx.tree_at(lambda s: (s.rtol, s.atol), solver, (1e-11, 1e-12))
+    solver = tight
+    value, slope = jax.jit(jax.value_and_grad(fixed_point))(jnp.zeros((), jnp.float64))
+    assert close(value, 0.7390851332151607, 1e-9)
+    assert close(slope, -np.sin(value) / (1 + np.sin(value)), 1e-8)
+
+
+def test_the_energy_guard_says_what_it_needs_where_there_is_no_energy():
+    with pytest.raises(ValueError, match=r"Elsewhere use `safeguard=Residual\(\)`"):
+        optx.fixed_point(lambda x, args: jnp.cos(x), Anderson(), jnp.ones(2))
+
+
+def test_the_equilibrium_is_that_of_scipys_anderson():
+    model, clamp = ZOO["chain4"]
+    problem = Problem(model.condition(clamp), EvenOdd())
+    flat, unravel = ravel_pytree(problem.restrict(problem.model.zeros(jnp.float64)))
+    residual = jax.jit(lambda z: ravel_pytree(problem.image(unravel(z)))[0] - z)
+    theirs = root(
+        lambda z: np.asarray(residual(z)), np.asarray(flat), method="anderson", options={"fatol": 1e-11}
+    )
+    ours = relax(model, clamp, rtol=1e-11, atol=0.0)
+    assert theirs.success
+    assert close(ravel_pytree(problem.restrict(ours.state))[0], theirs.x, 1e-8)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Anderson(window=1), r"window=1\)` must be a whole number, at least 2"),
+        (lambda: Anderson(period=0), "period=0"),
+        (lambda: Anderson(delay=-1), "delay=-1"),
+        (lambda: Anderson(restart=-1), "restart=-1"),
+        (lambda: Anderson(mixing=0.0), r"must lie in \(0, 1\]"),
+        (lambda: Picard(1.0), r"must lie in \[0, 1\)"),
+        (lambda: Picard(-0.1), r"must lie in \[0, 1\)"),
+    ],
+)
+def test_settings_out_of_range_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_the_default_safeguard_watches_the_energy():
+    assert isinstance(Anderson().safeguard, Energy)
