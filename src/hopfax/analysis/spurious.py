@@ -78,7 +78,7 @@ def outcomes(patterns: Patterns, states: States, overlap: ScalarLike = 0.95) -> 
     blends = jnp.sign(jnp.sum(patterns[top] * signs[:, :, None], axis=1))
     blended = jnp.sum(_unit(blends) * _unit(states), axis=1) >= overlap
     rest = jnp.where(blended, Outcome.MIXTURE, Outcome.OTHER)
-    inverse = jnp.where(jnp.min(cosines, axis=1) <= -overlap, Outcome.INVERSE, rest)
+    inverse = jnp.where(jnp.min(cosines, axis=1) <= -jnp.asarray(overlap), Outcome.INVERSE, rest)
     return jnp.where(jnp.max(cosines, axis=1) >= overlap, Outcome.PATTERN, inverse)
 
 

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 import typer
 
 from .audit import audit
+from .capacity import capacity
 from .data import app as data_app
 from .demo import demo
 from .evaluate import evaluate
 from .info import info
 from .output import one_line
+from .phase import app as phase_app
+from .recall import calibrate, recall
 from .train import train
 
 # Typer has brought its own copy of click since 0.26; the class has the same place in both.
@@ -28,7 +31,11 @@ app.command()(train)
 app.command()(evaluate)
 app.command()(audit)
 app.command()(info)
+app.command()(recall)
+app.command()(calibrate)
+app.command()(capacity)
 app.add_typer(data_app, name="data")
+app.add_typer(phase_app, name="phase")
 
 
 def main() -> None:
