@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from .._tree import accumulator, rms
 from ..problem import Trial
+from . import trials
 from .ridges import AbstractRidge, Relative
 from .safeguards import AbstractSafeguard, Energy
 
@@ -32,7 +33,9 @@ class _History(eqx.Module):
 
     def push(self, point: Array, residual: Array) -> "_History":
         shift = lambda old, new: jnp.concatenate([new[None], old[:-1]])
-        return _History(shift(self.points, point), shift(self.residuals, residual), shift(self.used, jnp.array(True)))
+        return _History(
+            shift(self.points, point), shift(self.residuals, residual), shift(self.used, jnp.array(True))
+        )
 
     def dropped_if(self, condition: Bool[Array, ""]) -> "_History":
         return eqx.tree_at(lambda h: h.used, self, self.used & ~condition)
@@ -90,40 +93,40 @@ class Anderson(optx.AbstractFixedPointSolver):
                 raise ValueError(f"`Anderson({name}={value!r})` must be a whole number, at least {least}.")
         if not 0 < self.mixing <= 1:
             raise ValueError(f"`Anderson(mixing={self.mixing})` must lie in (0, 1]; 1 is no mixing.")
+        if not self.onset >= 0:
+            raise ValueError(f"`Anderson(onset={self.onset})` is a relative residual; infinity is no limit.")
+        if not self.longest >= 1:
+            raise ValueError(
+                f"`Anderson(longest={self.longest})` must be at least 1, which is no long steps."
+            )
 
     def init(self, fn, y, args, options, f_struct, aux_struct, tags):
         flat, _ = ravel_pytree(y)
-        far = jnp.full((), jnp.inf, accumulator(flat.dtype))
-        zero = jnp.zeros_like(far)
-        trial = Trial(far, zero, far, zero)  # a scale of infinity would pass for convergence
+        trial = trials.nothing_accepted(aux_struct, flat)
         history, zero = _History.empty(self.window - 1, flat), jnp.zeros((), jnp.int32)
-        return _AndersonState(history, trial, flat, flat, jnp.array(False), zero, jnp.ones_like(far))
+        return _AndersonState(
+            history, trial, flat, flat, jnp.array(False), zero, jnp.ones_like(trial.residual)
+        )
 
     def step(self, fn, y, args, options, state, tags):
         point, unravel = ravel_pytree(y)
         tree_image, aux = fn(y, args)
         image, _ = ravel_pytree(tree_image)
-        trial = self._trial(aux, tree_image, y)
-        rejected = state.extrapolated & (self.safeguard.worse(trial, state.accepted) | ~jnp.isfinite(trial.residual))
+        trial = trials.read(aux, tree_image, y, self.safeguard)
+        rejected = state.extrapolated & (
+            self.safeguard.worse(trial, state.accepted) | ~jnp.isfinite(trial.residual)
+        )
         new, state = self._advance(point, image, trial, rejected, state)
-        return unravel(new), state, _counted(aux, rejected, self._restarts(state.count))
+        return unravel(new), state, trials.judged(aux, rejected, self._restarts(state.count))
 
     def terminate(self, fn, y, args, options, state, tags):
-        return state.accepted.residual <= self.atol + self.rtol * state.accepted.scale, optx.RESULTS.successful
+        return (
+            state.accepted.residual <= self.atol + self.rtol * state.accepted.scale,
+            optx.RESULTS.successful,
+        )
 
     def postprocess(self, fn, y, aux, args, options, state, tags, result):
         return ravel_pytree(y)[1](state.point), aux, {}
-
-    def _trial(self, aux, image, y) -> Trial:
-        if isinstance(aux, Trial):
-            return aux
-        if isinstance(self.safeguard, Energy):
-            raise ValueError(
-                "`Anderson(safeguard=Energy())` needs a map that also returns a `Trial` with the energy "
-                "(`has_aux=True`); `hopfax.relax` gives it one. Elsewhere use `safeguard=Residual()`."
-            )
-        residual = rms(jax.tree.map(jnp.subtract, image, y))
-        return Trial(residual, rms(image), jnp.zeros_like(residual), jnp.zeros_like(residual))
 
     def _advance(self, point, image, trial, rejected, state) -> tuple[Array, _AndersonState]:
         """The next point: extrapolated from an accepted one, or the plain image of the last accepted one."""
@@ -156,7 +159,9 @@ class Anderson(optx.AbstractFixedPointSolver):
     def _stride(self, stride: Array, rejected: Array, used: Array) -> Array:
         """Twice as long after each long step; begun by a rejected extrapolation, ended by a rejected long step."""
         longer = jnp.where(used & (stride > 1), jnp.minimum(2 * stride, self.longest), stride)
-        return jnp.where(rejected, jnp.where(stride > 1, 1, min(2.0, self.longest)), longer).astype(stride.dtype)
+        return jnp.where(rejected, jnp.where(stride > 1, 1, min(2.0, self.longest)), longer).astype(
+            stride.dtype
+        )
 
     def _due(self, count: Int[Array, ""]) -> Bool[Array, ""]:
         return (count >= self.delay) & ((count + 1) % self.period == 0)
@@ -165,7 +170,9 @@ class Anderson(optx.AbstractFixedPointSolver):
         return jnp.array(False) if self.restart == 0 else (count > 0) & (count % self.restart == 0)
 
 
-def _solve_masked(gram: Float[Array, "m m"], right: Float[Array, " m"], used: Bool[Array, " m"]) -> Float[Array, " m"]:
+def _solve_masked(
+    gram: Float[Array, "m m"], right: Float[Array, " m"], used: Bool[Array, " m"]
+) -> Float[Array, " m"]:
     """The weights of the used slots; all zero, that is a plain step, if they would not be finite or sane."""
     diagonal = jnp.where(used & (jnp.diag(gram) > 0), 0, 1).astype(gram.dtype)
     weights = _solve_small(gram + jnp.diag(diagonal), right)
@@ -183,10 +190,3 @@ def _solve_small(matrix: Float[Array, "m m"], right: Float[Array, " m"]) -> Floa
         row = table[k] / table[k, k]
         table = (table - table[:, k, None] * row[None]).at[k].set(row)
     return table[:, -1]
-
-
-def _counted(aux, rejected: Bool[Array, ""], restarted: Bool[Array, ""]):
-    """Tell the loop what became of the point, if it asked."""
-    if not isinstance(aux, Trial):
-        return aux
-    return eqx.tree_at(lambda t: (t.accepted, t.restarted), aux, (~rejected, restarted))
