@@ -53,7 +53,6 @@ def small_recipe(model: str, epochs: int = EPOCHS, hidden: int = 128) -> recipes
         batch_size=20,
         learning_rate=0.03,
         final_learning_rate_fraction=0.1,
-        shuffle=True,
     )
 
 

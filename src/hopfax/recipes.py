@@ -115,11 +115,13 @@ def _optimiser(rate: Decay, gradient_bound: float) -> optax.GradientTransformati
 
 
 def v1(layers: Sequence[int] = (784, 512, 10), model: str = "HAM-EO-DEQ") -> Recipe:
-    """The recipe of the 2023 workshop paper: constant rate 0.01, no biases, examples in their given order.
+    """The recipe of the 2023 workshop paper: constant rate 0.01, no biases.
 
+    One departure: examples are shuffled. The paper's code takes them in the order of the EMNIST files, which MNIST's
+    files do not have; in MNIST's own order (`shuffle=False`) accuracy is about half a point lower.
     Source: [goemaere2023], section 4, and code.
     """
-    return Recipe(layers=tuple(layers), model=model, shuffle=False)
+    return Recipe(layers=tuple(layers), model=model)
 
 
 def v2(layers: Sequence[int] = (784, 1990, 10), model: str = "HAM-EO-DEQ") -> Recipe:

@@ -49,7 +49,8 @@ def relax(
         trace: how many relative residuals to record.
         report: `Report.blank(batch)`, to be differentiated for an account of the backward solve.
         throw: raise if any example does not converge, rather than say so in `Equilibrium.status`.
-    Raises: `ValueError` for a layer that is not there, a wrong shape, or values that are not finite.
+    An example whose clamp or start is not finite harms no other: its status is `nonfinite`.
+    Raises: `ValueError` for a layer that is not there, a wrong shape, complex numbers, or nothing left to relax.
     """
     clamp, start, axes, batch = prepare(model, clamp or {}, start or {})
     report = Report.blank(batch) if report is None else report

@@ -66,7 +66,7 @@ def test_a_folder_that_cannot_be_written_costs_one_line(tmp_path, capsys):
 def test_the_recipe_is_that_of_the_paper_but_for_what_it_says():
     recipe, paper = demo.small_recipe("HAM-EO"), demo.recipes.v1((64, 128, 10), "HAM-EO")
     changed = {name for name, value in recipe.config().items() if value != paper.config()[name]}
-    assert changed == {"epochs", "batch_size", "learning_rate", "final_learning_rate_fraction", "shuffle"}
+    assert changed == {"epochs", "batch_size", "learning_rate", "final_learning_rate_fraction"}
 
 
 def test_widened_has_each_digit_thrice_moved_by_a_pixel(dataset):

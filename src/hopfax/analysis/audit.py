@@ -36,8 +36,6 @@ GRADIENTS: dict[str, AbstractGradient] = {
     "recurrent": RecurrentBackprop(8),
     "phantom": Phantom(5),
     "unrolled": Unrolled(100),
-    "ep_centred": EquilibriumPropagation(0.05, Centred()),
-    "ep_positive": EquilibriumPropagation(0.05, Positive()),
 }
 
 
@@ -51,7 +49,7 @@ def audit(
         reference_vs_finite_difference: relative error of the reference along a random direction.
         ep_order: the measured order in beta of centred (2) and one-sided (1) equilibrium propagation.
         ep_finite_beta: EP at beta 0.3 against finite differences of `[F*(b) - F*(-b)] / 2b`, whose gradient it is.
-        ep_steps: EP stopped after t synchronous nudged steps against truncated backpropagation, worst t.
+        ep_steps: EP stopped after three synchronous nudged steps against backpropagation truncated to three.
         spectral_radius: of the synchronous and the even-odd map, largest of the batch; the second the first squared.
         hessian_margin: smallest scaled eigenvalue of the energy's Hessian; positive at a strict minimum.
         beta, beta_critical: the nudge used and the critical one, smallest of the batch. By default `beta` is 0.05
@@ -69,10 +67,10 @@ def _audit(model: HAM, clamp: dict, cost: AbstractCost, target: Array, beta: flo
     critical = float(jnp.min(each(lambda c, s, t: beta_critical(model, c, s, cost, t, key=key))))
     beta = min(0.05, critical / 20) if beta is None else beta
     check_beta(beta, critical)
-    betas = [jnp.asarray(fraction * critical) for fraction in FRACTIONS]
+    betas = [fraction * critical for fraction in FRACTIONS]
     radius = lambda update: float(jnp.max(each(lambda c, s, t: spectral_radius(model, c, s, update, key=key))))
     even_odd = Coloured().symmetric(model.condition(jax.tree.map(lambda x: x[0], clamp)))
-    rows = {**GRADIENTS, "ep_centred": EquilibriumPropagation(beta), "ep_positive": EquilibriumPropagation(beta, Positive())}
+    rows = {**GRADIENTS, "ep_centred": _nudged(beta, Centred()), "ep_positive": _nudged(beta, Positive())}
     return {
         "gradients": {name: _row(gradient, reference, method) for name, method in rows.items()},
         "reference_vs_finite_difference": _finite_difference_error(model, clamp, cost, target, reference, key),
@@ -113,6 +111,11 @@ def _row(gradient: Callable, reference: PyTree, method: AbstractGradient) -> dic
     return {**_agreement(found, reference), "seconds": seconds, "products": products}
 
 
+def _nudged(beta: float, variant: AbstractVariant) -> EquilibriumPropagation:
+    """`beta` as an array: all nudges of a variant share one compilation."""
+    return EquilibriumPropagation(jnp.asarray(beta), variant)
+
+
 def _with_gradient(gradient: AbstractGradient) -> Method:
     return dataclasses.replace(TIGHT, gradient=gradient)
 
@@ -127,11 +130,11 @@ def _relative(found: PyTree, reference: PyTree) -> Scalar:
     return jnp.sqrt(squares(subtract(found, reference)) / squares(reference))
 
 
-def _order(gradient: Callable, reference: PyTree, variant: AbstractVariant, betas: list[Array]) -> float:
-    """The slope of log error against log beta; the betas are arrays, so that they share one compilation."""
-    nudged = lambda beta: gradient(_with_gradient(EquilibriumPropagation(beta, variant)))[0]
+def _order(gradient: Callable, reference: PyTree, variant: AbstractVariant, betas: list[float]) -> float:
+    """The slope of log error against log beta."""
+    nudged = lambda beta: gradient(_with_gradient(_nudged(beta, variant)))[0]
     errors = jnp.asarray([_agreement(nudged(beta), reference)["relative_error"] for beta in betas])
-    return float(jnp.polyfit(jnp.log(jnp.stack(betas)), jnp.log(errors), 1)[0])
+    return float(jnp.polyfit(jnp.log(jnp.asarray(betas)), jnp.log(errors), 1)[0])
 
 
 def _finite_difference_error(model, clamp, cost, target, reference, key) -> float:
@@ -141,7 +144,7 @@ def _finite_difference_error(model, clamp, cost, target, reference, key) -> floa
 
 def _finite_beta_error(model, clamp, cost, target, gradient, beta: float, key) -> float:
     value = lambda m, c: jnp.mean(jax.vmap(lambda c, t: _contrast(m, c, cost, t, beta))(c, target))
-    found = gradient(_with_gradient(EquilibriumPropagation(beta)))[0]
+    found = gradient(_with_gradient(_nudged(beta, Centred())))[0]
     return _directional_error(eqx.filter_jit(value), (model, clamp), found, key)
 
 
@@ -164,18 +167,15 @@ def _directional_error(value: Callable, at: tuple, gradient: PyTree, key: Key[Ar
     return float(jnp.abs(expected - difference) / jnp.abs(difference))
 
 
-def _step_error(model, clamp, cost, target, gradient, counts: tuple[int, ...] = (1, 3), beta: float = 1e-6) -> float:
-    """EP after t synchronous steps with the nudge inside the activation, against t-step truncated backpropagation."""
+def _step_error(model, clamp, cost, target, gradient, count: int = 3, beta: float = 1e-6) -> float:
+    """EP after `count` steps with the nudge inside the activation, against backpropagation through as many."""
     stepped = eqx.filter_jit(eqx.filter_grad(_stepped))
-    errors = []
-    for count in counts:
-        method = Method(Synchronous(), Anderson(), Phantom(count), 1e-13, 0.0, 2000)
-        truncated, propagated = gradient(method)[0][0], stepped(model, clamp, cost, target, jnp.asarray(count), beta)
-        errors.append(float(_relative(eqx.filter(propagated, eqx.is_array), eqx.filter(truncated, eqx.is_array))))
-    return max(errors)
+    truncated = gradient(Method(Synchronous(), Anderson(), Phantom(count), 1e-13, 0.0, 2000))[0][0]
+    propagated = stepped(model, clamp, cost, target, jnp.asarray(count), beta)
+    return float(_relative(eqx.filter(propagated, eqx.is_array), eqx.filter(truncated, eqx.is_array)))
 
 
-def _stepped(model: HAM, clamp: dict, cost: AbstractCost, target: Array, count: int, beta: ScalarLike) -> Scalar:
+def _stepped(model: HAM, clamp: dict, cost: AbstractCost, target: Array, count: Array, beta: ScalarLike) -> Scalar:
     free = relax(model, clamp, update=Synchronous(), rtol=1e-13, atol=0.0, max_steps=2000).state
     one = lambda c, s, t: _stepped_one(model, c, s, cost, t, count, beta)
     return jnp.mean(jax.vmap(one)(clamp, jax.lax.stop_gradient(free), target))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, Key, Scalar, ScalarLike
+from jaxtyping import Array, ArrayLike, Float, Key, Scalar, ScalarLike
 
 from .._tree import dot, rms
 from ..costs import AbstractCost
@@ -61,9 +61,9 @@ def beta_critical(
     return 1 / jnp.abs(_power_iteration(product, activation, key, steps))
 
 
-def check_beta(beta: ScalarLike, critical: Float[Array, "*batch"]) -> None:
+def check_beta(beta: ScalarLike, critical: Float[ArrayLike, "*batch"]) -> None:
     """Warn where `beta` is above a tenth of the smallest `beta_critical`."""
-    least = float(jnp.min(critical))
+    least = float(jnp.min(jnp.asarray(critical)))
     if float(beta) > 0.1 * least:
         warnings.warn(
             f"beta = {float(beta):g} is above a tenth of the critical nudge {least:.3g}: equilibrium propagation is "
