@@ -15,6 +15,7 @@ from safetensors.numpy import load_file, save_file
 from scipy.special import softmax
 
 import hopfax
+from hopfax import data
 from hopfax.analysis import phase
 from hopfax.analysis.phase import Kind
 from hopfax.layers import Known
@@ -120,6 +121,30 @@ def test_numpy_comes_back_as_numpy_and_jax_as_jax():
     assert isinstance(MEMORY.recall(QUERIES).state, np.ndarray)
     assert isinstance(MEMORY.recall(jnp.asarray(QUERIES)).state, jax.Array)
     assert MEMORY.recall(np.ones(6, int)).state.shape == (6,)
+
+
+@pytest.mark.parametrize("similarity", [Dot(), Euclidean()], ids=["dot", "euclidean"])
+def test_working_memory_does_not_grow_with_the_number_of_patterns(similarity):
+    def temporary(count):
+        rows = Rows(jnp.zeros((count, 8)), similarity, count, 64)
+        compiled = jax.jit(step).lower(rows, jnp.zeros((4, 8)), jnp.asarray(1.0)).compile()
+        return compiled.memory_analysis().temp_size_in_bytes
+
+    # The loop's list of chunk numbers is all that grows: one number for 64 patterns of 8 values.
+    assert temporary(64 * 100) - temporary(64 * 10) <= 90 * 8
+
+
+def test_auto_recalls_digits_from_noise_and_halves_where_one_over_root_d_averages():
+    digits = data.digits().train_images[:200].astype(float)
+    noisy = digits + 0.2 * np.asarray(jr.normal(jr.key(3), digits.shape))
+    half = np.where(np.arange(64) < 32, digits, np.nan)
+    with pytest.warns(AveragingWarning):
+        usual = Memory.store(digits, 1 / 8)
+    memory = Memory.store(digits)
+    for queries, known in ((noisy, None), (half, np.arange(64) < 32)):
+        right = [np.mean(each.recall(queries, known).index == np.arange(200)) for each in (usual, memory)]
+        assert right[1] > 0.9
+        assert right[1] > right[0] + 0.2
 
 
 def test_files_give_back_the_same_memory(tmp_path):
