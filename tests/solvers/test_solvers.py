@@ -11,16 +11,15 @@ from problems import ZOO, Family, blocks, close
 from scipy.optimize import root
 
 from hopfax import EvenOdd, Status, relax
+from hopfax.methods import PUBLISHED_ANDERSON
 from hopfax.problem import Problem
 from hopfax.solvers import (
-    Absolute,
     Anderson,
     Chord,
     Energy,
     FixedPointIteration,
     Newton,
     Picard,
-    Published,
     Relative,
     Residual,
     Stopping,
@@ -33,8 +32,10 @@ SOLVERS = {
     "damped picard": Picard(0.3),
     "anderson": Anderson(),
     "residual": Anderson(safeguard=Residual()),
-    "published": Anderson(window=4, safeguard=Published(), ridge=Absolute(1e-10)),
-    "unguarded, no ridge": Anderson(window=3, safeguard=Unguarded(), ridge=Relative(0.0)),
+    "published": PUBLISHED_ANDERSON,
+    "unguarded, no ridge": Anderson(
+        window=3, safeguard=Unguarded(), ridge=Relative(0.0), onset=float("inf"), longest=1.0
+    ),
     "alternating": Anderson(period=3, delay=4),
     "restarted, mixed": Anderson(restart=5, mixing=0.7),
     "optimistix fixed point": FixedPointIteration(1e-12, 1e-12),
@@ -147,6 +148,8 @@ def test_the_equilibrium_is_that_of_scipys_anderson():
         (lambda: Anderson(delay=-1), "delay=-1"),
         (lambda: Anderson(restart=-1), "restart=-1"),
         (lambda: Anderson(mixing=0.0), r"must lie in \(0, 1\]"),
+        (lambda: Anderson(onset=-0.1), "relative residual"),
+        (lambda: Anderson(longest=0.5), "at least 1"),
         (lambda: Picard(1.0), r"must lie in \[0, 1\)"),
         (lambda: Picard(-0.1), r"must lie in \[0, 1\)"),
     ],

@@ -1,0 +1,92 @@
+"""When Anderson extrapolates, and how long steps leave a saddle."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from problems import close, double, scaled
+
+from hopfax import HAM, Dense, EvenOdd, Layer, chain, relax
+from hopfax.lagrangians import Tanh
+from hopfax.problem import Problem
+from hopfax.solvers import Anderson, Picard
+
+# Zero is a saddle of the first, with slope 1.03² along the unstable direction; far from linear is the second.
+SADDLE = HAM({"a": Layer(1, Tanh()), "b": Layer(1, Tanh())}, [Dense(("a", "b"), jnp.array([[1.03]]))])
+CURVED = scaled(double(chain([3, 4, 2], Tanh(), key=jr.key(0), bias_std=1.0)), 2.0)
+
+
+def walk(model: HAM, solver, start: float, count: int = 40):
+    """The points that a solver visits, their plain images, and the accounts of them."""
+    problem = Problem(model, EvenOdd())
+    fn = lambda states, args: problem.evaluate(states)
+    point = {n: jnp.full(x.shape, start) for n, x in problem.restrict(model.zeros(jnp.float64)).items()}
+    state = solver.init(fn, point, None, {}, *jax.eval_shape(fn, point, None), frozenset())
+    dynamic, static = eqx.partition(state, eqx.is_array)
+
+    def step(carry, _):
+        state = eqx.combine(carry[1], static)
+        new, state, trial = solver.step(fn, carry[0], None, {}, state, frozenset())
+        flat = lambda states: jnp.concatenate([x.ravel() for x in states.values()])
+        return (new, eqx.filter(state, eqx.is_array)), (flat(carry[0]), flat(problem.image(carry[0])), trial)
+
+    run = jax.jit(lambda carry: jax.lax.scan(step, carry, None, length=count)[1])
+    return jax.tree.map(np.asarray, run((point, dynamic)))
+
+
+def after_rejection(points, images, accepted):
+    """Steps in units of the residual, from the plain image that follows the first rejected point."""
+    first = int(np.argmin(accepted)) + 1
+    assert not accepted[first - 1]
+    assert close(points[first], images[first - 2])
+    return (np.diff(points, axis=0) / (images - points)[:-1])[first:, 0]
+
+
+@pytest.mark.parametrize("onset", [0.3, 0.01])
+def test_steps_are_plain_until_the_relative_residual_is_at_the_onset(onset):
+    plain, _, trial = walk(CURVED, Picard(), 0.5)
+    points, _, _ = walk(CURVED, Anderson(onset=onset), 0.5)
+    first = int(np.argmax(trial.residual <= onset * trial.scale))
+    assert first >= 1
+    assert close(points[: first + 1], plain[: first + 1])
+    assert not close(points[first + 1], plain[first + 1])
+
+
+def test_without_an_onset_it_extrapolates_at_once_and_with_zero_never():
+    plain, _, _ = walk(CURVED, Picard(), 0.5)
+    assert not close(walk(CURVED, Anderson(onset=float("inf")), 0.5)[0][2], plain[2])
+    assert close(walk(CURVED, Anderson(onset=0.0), 0.5)[0], plain)
+
+
+@pytest.mark.parametrize("longest", [1.0, 4.0])
+def test_after_a_rejected_extrapolation_steps_double_up_to_the_longest(longest):
+    points, images, trial = walk(SADDLE, Anderson(longest=longest), 1e-4, 9)
+    strides = after_rejection(points, images, trial.accepted)
+    expected = [min(2.0 ** (k + 1), longest) for k in range(3)] if longest > 1 else []
+    assert close(strides[: len(expected)], np.array(expected), 1e-8)
+    assert longest > 1 or (strides < 1 + 1e-8).all()
+
+
+@pytest.mark.parametrize("longest", [1.0, 64.0])
+@pytest.mark.parametrize(("model", "start"), [(SADDLE, 1e-4), (CURVED, 0.5)], ids=["saddle", "curved"])
+def test_the_energy_never_rises_over_accepted_points(longest, model, start):
+    _, _, trial = walk(model, Anderson(longest=longest, onset=float("inf")), start)
+    energies = trial.energy[trial.accepted]
+    # The guard's slack is four rounding errors.
+    assert np.diff(energies).max() <= 4 * np.finfo(np.float64).eps * trial.energy_size.max()
+
+
+def test_long_steps_leave_a_saddle_in_fewer_evaluations_for_the_same_minimum():
+    weight = 1.04 * jnp.linalg.qr(jr.normal(jr.key(3), (3, 3), jnp.float64))[0]
+    model = HAM({"a": Layer(3, Tanh()), "b": Layer(3, Tanh())}, [Dense(("a", "b"), weight)])
+    start = {"b": 1e-6 * jr.normal(jr.key(4), (5, 3), jnp.float64)}
+    find = lambda longest: relax(
+        model, start=start, solver=Anderson(longest=longest), rtol=1e-9, atol=0.0, max_steps=2000
+    )
+    long, short = find(64.0), find(1.0)
+    assert long.converged.all()
+    assert (long.energy < -1e-4).all()
+    assert (long.statistics.evaluations < 0.5 * short.statistics.evaluations).all()
+    assert close(long.energy, short.energy, 1e-6)
