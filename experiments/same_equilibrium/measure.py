@@ -1,0 +1,156 @@
+"""Relax one network's test images by every contestant, and compare the equilibria with even-odd Picard's."""
+
+import dataclasses
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import hopfax
+from hopfax.analysis.convergence import fixed_iterations
+from hopfax.costs import StateSquaredError
+from hopfax.ham import HAM
+from hopfax.problem import Problem
+from hopfax.solvers import Picard
+from hopfax.updates import EvenOdd, Synchronous
+
+from .config import CONTESTANTS, REFERENCE, SYNCHRONOUS, Config
+
+DECADES = np.arange(-16.0, 0.5, 0.5)  # of the distance, where its histogram has edges
+PERIODIC = 1e-6  # relative residual, at most, of a fixed point; in a two-cycle, of the map applied twice
+FAR = 1e-3  # relative residual of the map itself in a two-cycle, at least
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What one contestant found, one example a row."""
+
+    activations: np.ndarray  # of all free neurons, in [0, 1]
+    energy: np.ndarray
+    converged: np.ndarray
+    evaluations: np.ndarray
+    prediction: np.ndarray
+
+
+def compare(model: HAM, images: np.ndarray, labels: np.ndarray, config: Config) -> dict[str, Any]:
+    """One row for each contestant, and the two-cycles of synchronous Picard; in float64."""
+    with jax.enable_x64(True):
+        model = jax.tree.map(lambda x: x.astype(jnp.float64) if eqx.is_inexact_array(x) else x, model)
+        images = np.asarray(images, np.float64)
+        reference = relax_by(model, images, REFERENCE, config)
+        rows = {name: _row(model, images, labels, name, reference, config) for name in CONTESTANTS}
+        return {"contestants": rows, "two_cycles": two_cycles(model, images, reference, config)}
+
+
+def _row(model, images, labels, name, reference: Found, config: Config) -> dict[str, Any]:
+    found = reference if name == REFERENCE else relax_by(model, images, name, config)
+    both = found.converged & reference.converged
+    distance = np.max(np.abs(found.activations - reference.activations), axis=1)
+    same = both & (distance <= config.same)
+    other = both & ~same
+    difference = found.energy - reference.energy
+    gap = difference[other]
+    return {
+        "same": int(same.sum()),
+        "other_lower": int((gap < 0).sum()),
+        "other_higher": int((gap >= 0).sum()),
+        "not_converged": int((~both).sum()),
+        "not_converged_near": int((~both & (distance <= config.same)).sum()),
+        "energy_gaps": [float(f"{x:.6g}") for x in np.sort(gap)],
+        "largest_distance_of_same": float(distance[same].max(initial=0)),
+        "least_distance_of_other": float(distance[other].min()) if other.any() else None,
+        "largest_energy_difference_of_same": float(np.abs(difference[same]).max(initial=0)),
+        "histogram": _histogram(distance[both]),
+        "same_prediction": int((found.prediction == reference.prediction).sum()),
+        "other_same_prediction": int((found.prediction == reference.prediction)[other].sum()),
+        "correct": int((found.prediction == labels).sum()),
+        "mean_evaluations": float(found.evaluations.mean()),
+    }
+
+
+def _histogram(distance: np.ndarray) -> dict[str, int]:
+    """How many distances lie in each half decade that has any, by the `log10` of its lower edge."""
+    counts, edges = np.histogram(np.log10(np.maximum(distance, 10 ** DECADES[0])), DECADES)
+    return {str(edge): int(count) for edge, count in zip(edges, counts, strict=False) if count}
+
+
+def relax_by(model: HAM, images: np.ndarray, name: str, config: Config) -> Found:
+    """What the contestant of that name finds for each image."""
+    update, solver = CONTESTANTS[name]
+    stopping = {"rtol": config.rtol, "atol": 0.0, "max_steps": config.max_steps}
+    chunks = (images[i : i + config.chunk] for i in range(0, len(images), config.chunk))
+    reached = (hopfax.relax(model, {"input": x}, update=update, solver=solver, **stopping) for x in chunks)
+    parts = [_found(model, each) for each in reached]
+    columns = (field.name for field in dataclasses.fields(Found))
+    return Found(*(np.concatenate([getattr(part, column) for part in parts]) for column in columns))
+
+
+def _found(model: HAM, reached: hopfax.Equilibrium) -> Found:
+    free = [reached.activation[name] for name in model.order[1:]]
+    scores = jax.vmap(StateSquaredError().scores)(reached.state, reached.activation)
+    statistics = reached.statistics
+    columns = (jnp.concatenate(free, axis=1), reached.energy, reached.converged, statistics.evaluations)
+    return Found(*(np.asarray(column) for column in (*columns, jnp.argmax(scores, axis=1))))
+
+
+def two_cycles(model: HAM, images: np.ndarray, reference: Found, config: Config) -> dict[str, Any]:
+    """Where synchronous Picard ends, by its last state, and the two equilibria that a cycle is made of.
+
+    From zero, its even layers at even steps and odd layers at odd steps are even-odd Picard's; the rest is
+    even-odd Picard from another start. A two-cycle is their meeting two equilibria.
+    """
+    chunks = (images[i : i + config.chunk] for i in range(0, len(images), config.chunk))
+    parts = [_last(model, jnp.asarray(chunk), config.max_steps) for chunk in chunks]
+    once, twice, first, second, energies = (
+        np.concatenate([np.asarray(part[i]) for part in parts]) for i in range(5)
+    )
+    cycle = (twice <= PERIODIC) & (once > FAR)
+    gap = (energies[:, 1] - energies[:, 0])[cycle]
+    distance = np.max(np.abs(first - second), axis=1)[cycle]
+    own = np.max(np.abs(first - reference.activations), axis=1)[cycle] <= config.same
+    return {
+        "settled": int((once <= PERIODIC).sum()),
+        "two_cycles": int(cycle.sum()),
+        "neither": int((~cycle & (once > PERIODIC)).sum()),
+        "half_is_reference": int(own.sum()),
+        "other_half_differs": int((distance > config.same).sum()),
+        "other_half_lower": int((gap < 0).sum()),
+        "energy_gaps": [float(f"{x:.6g}") for x in np.sort(gap)],
+    }
+
+
+@eqx.filter_jit
+def _last(model: HAM, images: jax.Array, steps: int):
+    """Relative residuals of `f` and of `f∘f` after an even number of steps, and the equilibria there."""
+
+    def one(image):
+        problem = Problem(model.condition({"input": image}), Synchronous())
+        solver = CONTESTANTS[SYNCHRONOUS][1]
+        state, _ = fixed_iterations(problem, solver, problem.model.zeros(image.dtype), steps + steps % 2)
+        image, _ = fixed_iterations(problem, Picard(), state, 1)
+        again = problem.image(image)
+        halves = [_half(problem.model, each) for each in (state, image)]
+        energies = jnp.stack([problem.model.energy(half) for half in halves])
+        first, second = (_activations(problem.model, half) for half in halves)
+        return _relative(image, state), _relative(again, state), first, second, energies
+
+    return jax.vmap(one)(images)
+
+
+def _half(free: HAM, states):
+    """The whole state that belongs to the even layers of `states`."""
+    problem = Problem(free, EvenOdd())
+    return problem.complete(problem.restrict(states))
+
+
+def _activations(free: HAM, states):
+    found = free.activations(states)
+    return jnp.concatenate([found[name] for name in free.order])
+
+
+def _relative(one, other):
+    """`|one - other| / |one|`."""
+    flat = lambda states: jnp.concatenate([states[name] for name in sorted(states)])
+    return jnp.linalg.norm(flat(one) - flat(other)) / jnp.linalg.norm(flat(one))
