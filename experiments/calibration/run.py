@@ -1,0 +1,82 @@
+"""Does `beta="auto"` recall better than 1/sqrt(d), and what does 1/sqrt(d) do to an attention head?
+
+    python -m experiments.calibration.run [--seed 0] [--smoke]
+
+Writes JSON after each set and each head.
+"""
+
+import argparse
+import dataclasses
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from benchmarks.common import circumstances
+
+from hopfax.checkpoint import write_whole
+from hopfax.data import load
+
+from .config import Config, smoke
+from .measure import attention, recall_of_set
+
+HERE = Path(__file__).parent
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = _options(arguments)
+    config = smoke(options.seed) if options.smoke else Config(seed=options.seed)
+    run(config, options.results / f"seed{config.seed}.json")
+
+
+def run(config: Config, path: Path) -> dict[str, Any]:
+    result: dict[str, Any] = {"config": dataclasses.asdict(config), "sets": {}, "attention": []}
+    for name in config.sets:
+        began = time.perf_counter()
+        patterns = images(name)
+        if patterns is None:
+            print("faces are left out: scikit-image is not installed", flush=True)
+            continue
+        found = recall_of_set(patterns[: config.patterns].astype(np.float32), config)
+        result["sets"][name] = {**found, "seconds": time.perf_counter() - began}
+        _write(path, result)
+        print(f"{name}: {time.perf_counter() - began:.0f} s", flush=True)
+    for row in attention(config):
+        result["attention"].append(row)
+        _write(path, result)
+        print(
+            f"{row['keys']} keys of {row['dimension']}: {row['predicted']}, own {row['own']:.2f}", flush=True
+        )
+    return result
+
+
+def images(name: str) -> np.ndarray | None:
+    """Images in rows, in [0, 1]; none where the package that has them is not installed."""
+    if name != "faces":
+        return load(name).train_images
+    try:
+        from skimage.data import lfw_subset
+    except ImportError:
+        return None
+    faces = lfw_subset()[:100]  # the other hundred are no faces
+    return faces.reshape(len(faces), -1)
+
+
+def _write(path: Path, result: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    whole = {**result, "circumstances": circumstances()}
+    write_whole(path, (json.dumps(whole, indent=1) + "\n").encode())
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--smoke", action="store_true", help="seconds on small digits, to see that it runs")
+    parser.add_argument("--results", type=Path, default=HERE / "results", help="folder of the JSON")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    main()
