@@ -48,11 +48,12 @@ def _step(name, images, labels):
     method = hopfax.paper_method(name) if name else hopfax.Method()
     trainer = Trainer(madam(0.01, gradient_bound=10.0), method)
     state = TrainState.begin(hopfax.chain(LAYERS, key=jr.key(0), bias_std=0.0), trainer.optimiser, key=jr.key(3))
-    compiled = eqx.filter_jit(make_step(trainer), donate="first")
+    step = make_step(trainer)
+    compiled = eqx.filter_jit(lambda batch, state: step(state, *batch), donate="all-except-first")
 
     def call():
         nonlocal state
-        state = jax.block_until_ready(compiled(state, images, labels))
+        state = jax.block_until_ready(compiled((images, labels), state))
 
     return call
 
@@ -61,8 +62,8 @@ def _floor(images):
     weight = hopfax.chain(LAYERS, key=jr.key(0)).synapses["input-hidden"].weight
     optimiser = madam(0.01, gradient_bound=10.0)
 
-    @eqx.filter_jit(donate="first")
-    def compiled(carry, images):
+    @eqx.filter_jit(donate="all-except-first")
+    def compiled(images, carry):
         weight, state = carry
         gradient = images.T @ jnp.tanh(images @ weight)
         updates, state = optimiser.update(gradient, state, weight)
@@ -72,7 +73,7 @@ def _floor(images):
 
     def call():
         nonlocal carry
-        carry = jax.block_until_ready(compiled(carry, images))
+        carry = jax.block_until_ready(compiled(images, carry))
 
     return call
 
