@@ -4,6 +4,7 @@ from importlib.metadata import version as _version
 
 from . import classical as classical
 from . import costs as costs
+from . import data as data
 from . import gradients as gradients
 from . import lagrangians as lagrangians
 from . import separations as separations
@@ -34,5 +35,6 @@ from .updates import Coloured as Coloured
 from .updates import Damped as Damped
 from .updates import EvenOdd as EvenOdd
 from .updates import Synchronous as Synchronous
+from .warm import WarmStarts as WarmStarts
 
 __version__ = _version("hopfax")

@@ -54,10 +54,18 @@ class WarmStarts(eqx.Module):
 
         No example may be twice in `index`.
         """
+        return self.stored(index, found.state, found.converged)
+
+    def stored(self, index: ArrayLike, states: States, good: Bool[Array, " batch"]) -> "WarmStarts":
+        """With rows of `states` for the examples `index` that are `good`, and zeros for the others.
+
+        `updated` for what is no equilibrium: a second cache of the same layers can keep the adjoint states of the
+        backward solve, which starts from `Report.blank(batch, adjoints.start(index))`:
+        `adjoints.stored(index, report.adjoint, report.flagged == 0)`.
+        """
         index = self._checked(index)
-        good = found.converged
         place = lambda rows, new: rows.at[index].set(jnp.where(_column(good, new), new, 0).astype(rows.dtype))
-        new = jax.lax.stop_gradient({name: found.state[name] for name in self.states})
+        new = jax.lax.stop_gradient({name: states[name] for name in self.states})
         return WarmStarts(jax.tree.map(place, self.states, new), self.known.at[index].set(good))
 
     def _checked(self, index: ArrayLike) -> Array:

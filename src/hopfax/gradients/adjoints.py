@@ -1,6 +1,7 @@
 """Linear solvers for the adjoint equation `u = v + Jᵀ u` of a fixed point, for one example; none ever raises."""
 
 import abc
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
@@ -21,8 +22,14 @@ class AbstractAdjoint(eqx.Module):
     """Solves `u = v + Jᵀ u` at an equilibrium, `J = ∂f/∂z` of the update's symmetric form."""
 
     @abc.abstractmethod
-    def solve(self, problem: Problem, point: States, cotangent: States) -> tuple[States, Report]:
-        """The best `u` found for the cotangent `v`, at worst `v` itself (the one-step gradient), and a report."""
+    def solve(
+        self, problem: Problem, point: States, cotangent: States, initial: States | None = None
+    ) -> tuple[States, Report]:
+        """The best `u` found for the cotangent `v`, and a report.
+
+        At worst it is `v` itself, the one-step gradient, or one step from `initial`. The tolerance is relative to
+        `v` wherever the solver starts.
+        """
 
 
 class _Search(eqx.Module):
@@ -53,17 +60,23 @@ class ConjugateGradient(AbstractAdjoint):
     rtol: float = 1e-5
     max_products: int = 100
 
-    def solve(self, problem: Problem, point: States, cotangent: States) -> tuple[States, Report]:
+    def solve(
+        self, problem: Problem, point: States, cotangent: States, initial: States | None = None
+    ) -> tuple[States, Report]:
         curvature, response = _structure(problem, point)
-        first = response(cotangent)
+        initial, left, spent = _left(lambda u: curvature(response(u)), cotangent, initial)
+        first = response(left)
         through = curvature(first)
-        tolerance = _reachable(self.rtol, cotangent) * rms(cotangent)
+        size = rms(cotangent)
+        tolerance = _reachable(self.rtol, cotangent) * size
         square = dot(first, through)
-        zero, no = jnp.zeros((), jnp.int32), jnp.array(False)
-        search = _Search(cotangent, first, through, first, through, square, zero + 1, no)
+        search = _Search(left, first, through, first, through, square, spent + 1, jnp.array(False))
         going = lambda s: (rms(s.residual_d) > tolerance) & (s.products < self.max_products) & ~s.broken
         search = jax.lax.while_loop(going, lambda s: _descend(s, curvature, response), search)
-        return _better(search.solution, rms(search.residual_d), cotangent, rms(through), tolerance, search.products)
+        found, one_step = _add(initial, search.solution), _add(initial, left)
+        return _better(
+            found, rms(search.residual_d), one_step, rms(through), size, tolerance, search.products
+        )
 
 
 def _descend(s: _Search, curvature, response) -> _Search:
@@ -90,14 +103,22 @@ def _descend(s: _Search, curvature, response) -> _Search:
 
 
 class Krylov(AbstractAdjoint):
-    """A lineax Krylov solver on `u - Jᵀ u = v`, matrix-free: GMRES by default, for adjoints without symmetry."""
+    """A lineax Krylov solver on `u - Jᵀ u = v`, matrix-free: GMRES by default, for adjoints without symmetry.
+
+    `Report.products` are what the solver counts as its steps, for GMRES its restarts.
+    """
 
     solver: lx.AbstractLinearSolver = lx.GMRES(rtol=1e-5, atol=1e-7, restart=30, max_steps=100)
 
-    def solve(self, problem: Problem, point: States, cotangent: States) -> tuple[States, Report]:
+    def solve(
+        self, problem: Problem, point: States, cotangent: States, initial: States | None = None
+    ) -> tuple[States, Report]:
         pull = _pullback(problem, point)
-        operator = lx.FunctionLinearOperator(lambda u: subtract(u, pull(u)), jax.eval_shape(lambda: cotangent))
-        found = lx.linear_solve(operator, cotangent, self.solver, throw=False)
+        operator = lx.FunctionLinearOperator(
+            lambda u: subtract(u, pull(u)), jax.eval_shape(lambda: cotangent)
+        )
+        options = {} if initial is None else {"y0": initial}
+        found = lx.linear_solve(operator, cotangent, self.solver, options=options, throw=False)
         products = found.stats.get("num_steps", jnp.zeros(()))
         return _checked(found.value, pull, cotangent, getattr(self.solver, "rtol", 1e-5), products)
 
@@ -108,43 +129,53 @@ class Neumann(AbstractAdjoint):
     terms: int = 8
     rtol: ScalarLike = 0.0
 
-    def solve(self, problem: Problem, point: States, cotangent: States) -> tuple[States, Report]:
+    def solve(
+        self, problem: Problem, point: States, cotangent: States, initial: States | None = None
+    ) -> tuple[States, Report]:
         pull = _pullback(problem, point)
+        initial, left, spent = _left(pull, cotangent, initial)
 
         def add(carry):
             total, term, count = carry
             term = pull(term)
-            return jax.tree.map(jnp.add, total, term), term, count + 1
+            return _add(total, term), term, count + 1
 
         going = lambda c: (c[2] < self.terms) & (rms(c[1]) > self.rtol * rms(c[0]))
-        total, term, count = jax.lax.while_loop(going, add, (cotangent, cotangent, jnp.ones((), jnp.int32)))
+        total, term, count = jax.lax.while_loop(
+            going, add, (_add(initial, left), left, jnp.ones((), jnp.int32))
+        )
         size = rms(cotangent)
         relative = (rms(term) / jnp.where(size > 0, size, 1)).astype(jnp.float32)
-        return total, Report(relative, (count - 1).astype(jnp.float32), jnp.zeros((), jnp.float32))
+        return total, Report(relative, (count - 1 + spent).astype(jnp.float32), jnp.zeros((), jnp.float32))
 
 
 class Iterated(AbstractAdjoint):
     """`u ← v + Jᵀ u` by any fixed-point solver, Anderson by default."""
 
-    solver: AnySolver = Anderson(safeguard=Residual())
+    # The equation is linear: there is nothing to wait for.
+    solver: AnySolver = Anderson(safeguard=Residual(), onset=float("inf"), longest=1.0)
     rtol: float = 1e-5
     max_products: int = 200
 
-    def solve(self, problem: Problem, point: States, cotangent: States) -> tuple[States, Report]:
+    def solve(
+        self, problem: Problem, point: States, cotangent: States, initial: States | None = None
+    ) -> tuple[States, Report]:
         pull = _pullback(problem, point)
         stopping = Stopping(_reachable(self.rtol, cotangent), 0.0, self.max_products)
-        found, statistics = iterate(_Affine(pull, cotangent), self.solver, cotangent, stopping)
+        found, statistics = iterate(
+            _Affine(pull, cotangent), self.solver, cotangent if initial is None else initial, stopping
+        )
         return _checked(found, pull, cotangent, 10 * self.rtol, statistics.evaluations)
 
 
 class _Affine(AbstractMap):
     """The map `u ↦ v + Jᵀ u` in the form that the solver loop takes."""
 
-    pull: object
+    pull: Callable[[States], States]
     cotangent: States
 
     def evaluate(self, states: States) -> tuple[States, Trial]:
-        image = jax.tree.map(jnp.add, self.cotangent, self.pull(states))
+        image = _add(self.cotangent, self.pull(states))
         residual = rms(subtract(image, states))
         return image, Trial(residual, rms(image), jnp.zeros_like(residual), jnp.zeros_like(residual))
 
@@ -163,6 +194,22 @@ def _pullback(problem: Problem, point: States):
     return lambda u: pull(u)[0]
 
 
+def _left(pull: Callable, cotangent: States, initial: States | None) -> tuple[States, States, Array]:
+    """Where to start, `v - u + Jᵀ u` there, for which a correction is to be solved, and the products spent.
+
+    A start that leaves more than zero does is dropped.
+    """
+    none, zero = jnp.zeros((), jnp.int32), jax.tree.map(jnp.zeros_like, cotangent)
+    if initial is None:
+        return zero, cotangent, none
+    left = subtract(_add(cotangent, pull(initial)), initial)
+    return *select(rms(left) <= rms(cotangent), (initial, left), (zero, cotangent)), none + 1
+
+
+def _add(a: States, b: States) -> States:
+    return jax.tree.map(jnp.add, a, b)
+
+
 def _reachable(rtol: float, like: States) -> Array:
     """`rtol`, but no tighter than 10 eps of the states."""
     dtype = accumulator(jnp.result_type(*(x.dtype for x in jax.tree.leaves(like))))
@@ -171,15 +218,24 @@ def _reachable(rtol: float, like: States) -> Array:
 
 def _checked(found: States, pull, cotangent: States, rtol: float, products: Array) -> tuple[States, Report]:
     """`found` or the one-step gradient, whichever leaves the smaller residual."""
-    left = lambda u: rms(subtract(jax.tree.map(jnp.add, cotangent, pull(u)), u))
-    tolerance = _reachable(rtol, cotangent) * rms(cotangent)
-    return _better(found, left(found), cotangent, left(cotangent), tolerance, products)
+    left = lambda u: rms(subtract(_add(cotangent, pull(u)), u))
+    size = rms(cotangent)
+    tolerance = _reachable(rtol, cotangent) * size
+    return _better(found, left(found), cotangent, left(cotangent), size, tolerance, products)
 
 
-def _better(found: States, left: Array, one_step: States, one_step_left: Array, tolerance: Array, products: Array):
+def _better(
+    found: States,
+    left: Array,
+    one_step: States,
+    one_step_left: Array,
+    size: Array,
+    tolerance: Array,
+    products: Array,
+) -> tuple[States, Report]:
+    """The one that leaves less; `size` is that of the cotangent."""
     usable = (left <= one_step_left) & jnp.isfinite(left)
     residual = jnp.where(usable, left, one_step_left)
-    size = rms(one_step)
     relative = residual / jnp.where(size > 0, size, 1)
     as_float = lambda x: jnp.asarray(x, jnp.float32)
     report = Report(as_float(relative), as_float(products), as_float(~(residual <= tolerance)))

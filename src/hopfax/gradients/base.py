@@ -36,16 +36,22 @@ class Report(eqx.Module):
     Nothing can be returned from a backward pass but gradients: hand `Report.blank(batch)` to `relax`,
     differentiate with respect to it too, and the cotangent is the filled-in report. `flagged` is 1 where the
     solve missed its tolerance and the better of it and the one-step gradient was used.
+
+    `adjoint` starts the backward solve, with rows for all kept layers of the update (more are ignored), zeros for a
+    cold start; the filled-in report has the solution there. See `hopfax.WarmStarts` for keeping it. Methods without
+    an adjoint equation leave it alone and fill in zeros.
     """
 
     residual: Float[Array, "*batch"]  # rms of the adjoint equation, relative to the incoming gradient
     products: Float[Array, "*batch"]  # Jacobian products spent
     flagged: Float[Array, "*batch"]
+    adjoint: States | None = None
 
     @staticmethod
-    def blank(batch: int | None = None) -> "Report":
+    def blank(batch: int | None = None, adjoint: States | None = None) -> "Report":
+        """A report to be filled in, of one example or of `batch` of them; `adjoint` makes the start a warm one."""
         zeros = jnp.zeros(() if batch is None else (batch,), jnp.float32)
-        return Report(zeros, zeros, zeros)
+        return Report(zeros, zeros, zeros, adjoint)
 
 
 class AbstractGradient(eqx.Module):
@@ -63,7 +69,12 @@ class AbstractGradient(eqx.Module):
 
 
 def read_cost(
-    gradient: AbstractGradient, problem: Problem, solve: Solve, report: Report, cost: AbstractCost, target: Array
+    gradient: AbstractGradient,
+    problem: Problem,
+    solve: Solve,
+    report: Report,
+    cost: AbstractCost,
+    target: Array,
 ) -> tuple[Scalar, States, Statistics]:
     """`AbstractGradient.value` where states carry the gradient: connect them, then read the cost off."""
     kept, statistics = gradient.connect(problem, solve, report)

@@ -1,5 +1,7 @@
 """Gradients through the equation that an equilibrium solves."""
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -56,12 +58,28 @@ class RecurrentBackprop(AbstractGradient):
 
 def _attach(problem: Problem, point: States, adjoint: AbstractAdjoint, report: Report) -> States:
     """The stopped `point` with the gradient of the fixed point that it is."""
+    report = dataclasses.replace(report, adjoint=_initial(point, report.adjoint))
     image = _hook((problem.image(point), report), adjoint, stop_gradient(problem), point)
     return with_value_of(point, image)
 
 
+def _initial(point: States, adjoint: States | None) -> States | None:
+    """The part of `adjoint` that the solve is about, in its types; differentiable, for the solution comes back."""
+    if adjoint is None:
+        return None
+    shapes = lambda states: {name: x.shape for name, x in states.items()}
+    if not shapes(point).items() <= shapes(adjoint).items():
+        raise ValueError(
+            f"`Report.adjoint` has the shapes {shapes(adjoint)} for each example; the backward solve starts from "
+            f"{shapes(point)}."
+        )
+    return {name: adjoint[name].astype(state.dtype) for name, state in point.items()}
+
+
 @eqx.filter_custom_vjp
-def _hook(connected: tuple[States, Report], adjoint: AbstractAdjoint, problem: Problem, point: States) -> States:
+def _hook(
+    connected: tuple[States, Report], adjoint: AbstractAdjoint, problem: Problem, point: States
+) -> States:
     """The identity on the image; backward, the adjoint equation. The report comes out as its own cotangent."""
     return connected[0]
 
@@ -74,5 +92,9 @@ def _hook_forward(perturbed, connected, adjoint, problem, point):
 @_hook.def_bwd
 def _hook_backward(residuals, cotangent, perturbed, connected, adjoint, problem, point):
     zeros = jax.tree.map(jnp.zeros_like, connected[0])
-    cotangent = jax.tree.map(lambda c, z: z if c is None else c, cotangent, zeros, is_leaf=lambda x: x is None)
-    return adjoint.solve(problem, point, cotangent)
+    cotangent = jax.tree.map(
+        lambda c, z: z if c is None else c, cotangent, zeros, is_leaf=lambda x: x is None
+    )
+    initial = connected[1].adjoint
+    solution, report = adjoint.solve(problem, point, cotangent, initial)
+    return solution, dataclasses.replace(report, adjoint=None if initial is None else solution)
