@@ -121,8 +121,12 @@ def _as_arrays(model: HAM, values: Mapping, what: str) -> dict[str, Array | Know
 
 def _as_array(value, label: str) -> Array | Known:
     if isinstance(value, Known):
-        state = _as_array(jnp.where(value.mask, value.state, 0), label)
+        state = _as_real(jnp.where(value.mask, value.state, 0), label)
         return Known(state, jnp.asarray(value.mask, bool))
+    return _as_real(value, label)
+
+
+def _as_real(value: ArrayLike, label: str) -> Array:
     array = jnp.asarray(value)
     if jnp.iscomplexobj(array) or array.dtype == object:
         raise ValueError(f"`{label}` must be real numbers, got {array.dtype}; take the real part.")

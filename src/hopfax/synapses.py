@@ -122,7 +122,8 @@ class Interaction(AbstractSynapse):
         held = tuple(known.get(name) for name in self.layers)
         if not free:
             return Constant(self.function(*held))
-        return Interaction(free, _Partial(self.function, held), self.affine, clamped=True)
+        function = _Partial(self.function, held)
+        return Interaction(layers=free, function=function, affine=self.affine, clamped=True)
 
 
 class Field(AbstractSynapse):

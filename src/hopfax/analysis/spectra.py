@@ -63,10 +63,10 @@ def beta_critical(
 
 def check_beta(beta: ScalarLike, critical: Float[ArrayLike, "*batch"]) -> None:
     """Warn where `beta` is above a tenth of the smallest `beta_critical`."""
-    least = float(jnp.min(jnp.asarray(critical)))
-    if float(beta) > 0.1 * least:
+    beta, least = jnp.asarray(beta).item(), jnp.min(jnp.asarray(critical)).item()
+    if beta > 0.1 * least:
         warnings.warn(
-            f"beta = {float(beta):g} is above a tenth of the critical nudge {least:.3g}: equilibrium propagation is "
+            f"beta = {beta:g} is above a tenth of the critical nudge {least:.3g}: equilibrium propagation is "
             f"biased there; use beta <= {0.1 * least:.2g}.",
             stacklevel=2,
         )

@@ -7,7 +7,7 @@ from jaxtyping import ScalarLike
 from ..equilibrium import Statistics
 from ..ham import States
 from ..problem import Problem
-from ..solvers.loop import iterate
+from ..solvers.loop import AbstractMethod, iterate
 from .base import AbstractGradient, Report, Solve, read_cost, with_value_of
 
 
@@ -25,6 +25,11 @@ class Unrolled(AbstractGradient):
             raise ValueError(f"`Unrolled(steps={self.steps})` must be at least 1.")
 
     def connect(self, problem: Problem, solve: Solve, report: Report) -> tuple[States, Statistics]:
+        if isinstance(solve.solver, AbstractMethod):
+            raise ValueError(
+                f"`Unrolled()` goes through the steps of an iterative solver; `solver={solve.solver}` has none. "
+                "Use `Picard()` or another gradient."
+            )
         return iterate(problem, solve.solver, solve.start, solve.stopping, solve.trace, unroll=self.steps)
 
     def value(self, problem, solve, report, cost, target):

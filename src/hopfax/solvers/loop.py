@@ -32,14 +32,16 @@ class Stopping(eqx.Module):
     max_steps: ScalarLike
 
     def tolerance(self, trial: Trial) -> Float[Array, ""]:
-        return self.atol + self.rtol * trial.scale
+        return jnp.asarray(self.atol + self.rtol * trial.scale)
 
 
 class AbstractMethod(eqx.Module):
     """A way to solve a problem: an iterative solver in the loop, or something that integrates or delegates."""
 
     @abc.abstractmethod
-    def solve(self, problem: Problem, start: States, stopping: Stopping, trace: int) -> tuple[States, Statistics]:
+    def solve(
+        self, problem: Problem, start: States, stopping: Stopping, trace: int
+    ) -> tuple[States, Statistics]:
         """An equilibrium near `start` with its statistics."""
 
 
@@ -79,17 +81,23 @@ class Progress(eqx.Module):
             best_at=jnp.where(improved, self.evaluations, self.best_at),
             rejections=self.rejections + ~trial.accepted,
             restarts=self.restarts + trial.restarted,
-            status=jnp.where(converged, Status.converged, self._status(trial, tolerance, since_best, stopping)),
+            status=jnp.where(
+                converged, Status.converged, self._status(trial, tolerance, since_best, stopping)
+            ),
             trace=self._record(relative),
         )
 
-    def _status(self, trial: Trial, tolerance: Array, since_best: Array, stopping: Stopping) -> Int[Array, ""]:
+    def _status(
+        self, trial: Trial, tolerance: Array, since_best: Array, stopping: Stopping
+    ) -> Int[Array, ""]:
         near = self.best_residual < NEAR * tolerance
         last = self.evaluations >= jnp.asarray(stopping.max_steps, jnp.int32)
         stale = since_best >= PATIENCE
         status = jnp.where(last, jnp.where(stale, Status.stalled, Status.max_steps), RUNNING)
         status = jnp.where(stale & near, Status.stalled, status)
-        return jnp.where(trial.accepted & ~jnp.isfinite(trial.residual), Status.nonfinite, status).astype(jnp.int32)
+        return jnp.where(trial.accepted & ~jnp.isfinite(trial.residual), Status.nonfinite, status).astype(
+            jnp.int32
+        )
 
     def _record(self, relative: Float[Array, ""]) -> Float[Array, " trace"]:
         if not self.trace.size:
@@ -110,14 +118,21 @@ class Progress(eqx.Module):
 
 
 def iterate(
-    problem: AbstractMap, solver: AnySolver, start: States, stopping: Stopping, trace: int = 0, unroll: int | None = None
+    problem: AbstractMap,
+    solver: AnySolver,
+    start: States,
+    stopping: Stopping,
+    trace: int = 0,
+    unroll: int | None = None,
 ) -> tuple[States, Statistics]:
     """Drive `solver` from `start` until it converges or gives up.
 
     `unroll` runs exactly that many evaluations in a `scan` (points past convergence are frozen), so that the
     whole solve can be differentiated.
     """
-    fn = _residual_function(problem) if isinstance(solver, optx.AbstractRootFinder) else _map_function(problem)
+    fn = (
+        _residual_function(problem) if isinstance(solver, optx.AbstractRootFinder) else _map_function(problem)
+    )
     image, trial = jax.eval_shape(fn, start, None)
     state = solver.init(fn, start, None, {}, image, trial, frozenset())
     dynamic, static = eqx.partition(state, eqx.is_array)
@@ -129,7 +144,9 @@ def iterate(
 
     carry = (start, dynamic, Progress.begin(start, trial, trace))
     running = lambda carry: carry[2].status == RUNNING
-    carry = jax.lax.while_loop(running, body, carry) if unroll is None else _scan(running, body, carry, unroll)
+    carry = (
+        jax.lax.while_loop(running, body, carry) if unroll is None else _scan(running, body, carry, unroll)
+    )
     return carry[2].best, carry[2].statistics()
 
 

@@ -40,7 +40,9 @@ class Picard(optx.AbstractFixedPointSolver):
 
     def step(self, fn, y, args, options, state, tags):
         image, aux = fn(y, args)
-        mix = lambda old, new: new if _is_zero(self.damping) else self.damping * old + (1 - self.damping) * new
+        mix = lambda old, new: (
+            new if _is_zero(self.damping) else self.damping * old + (1 - self.damping) * new
+        )
         state = _PicardState(y, self.norm(subtract(image, y)), self.norm(image))
         return jax.tree.map(mix, y, image), state, aux
 
