@@ -56,6 +56,7 @@ class MetricsFile:
 
 
 def to_json(row: EpochMetrics) -> dict[str, Any]:
+    """The row as a plain dictionary, for a line of JSON."""
     return dataclasses.asdict(row)
 
 
