@@ -2,9 +2,9 @@
 
     python benchmarks/backward.py
 
-The same equilibria (float64), cotangents and tolerance. GMRES(30) runs on the synchronous adjoint `u - Jᵀ u = v` of all free
-layers, as a general implicit layer does; conjugate gradients on the kept half that even-odd elimination leaves. A product
-with the even-odd `K` is two half sweeps: the work of one synchronous product.
+The same equilibria (float64), cotangents and tolerance. GMRES(30) runs on the synchronous adjoint `u - Jᵀ u =
+v` of all free layers, as a general implicit layer does; conjugate gradients on the kept half that even-odd
+elimination leaves. A product with the even-odd `K` is two half sweeps: the work of one synchronous product.
 """
 
 import jax
@@ -69,7 +69,7 @@ def _gmres(build, biases, states, cotangent) -> list[int]:
 
     counts = []
     for i in range(EXAMPLES):
-        own, s, v = jax.tree.map(lambda x: x[i], (biases, states, cotangent))
+        own, s, v = jax.tree.map(lambda x, i=i: x[i], (biases, states, cotangent))
         right = np.asarray(jax.flatten_util.ravel_pytree(v)[0])
         calls = [0]
 

@@ -13,7 +13,18 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("hopfax", "jax", "jaxlib", "equinox", "optimistix", "torch", "hamux", "torchdeq", "jaxopt", "banax")
+PACKAGES = (
+    "hopfax",
+    "jax",
+    "jaxlib",
+    "equinox",
+    "optimistix",
+    "torch",
+    "hamux",
+    "torchdeq",
+    "jaxopt",
+    "banax",
+)
 
 
 def interleaved(calls: dict[str, Callable[[], Any]], rounds: int) -> dict[str, dict[str, float]]:
@@ -32,7 +43,12 @@ def interleaved(calls: dict[str, Callable[[], Any]], rounds: int) -> dict[str, d
 def summary(values: list[float]) -> dict[str, float]:
     """Median with the quartiles, in the units given."""
     quartiles = statistics.quantiles(values, n=4)
-    return {"median": statistics.median(values), "lower": quartiles[0], "upper": quartiles[2], "least": min(values)}
+    return {
+        "median": statistics.median(values),
+        "lower": quartiles[0],
+        "upper": quartiles[2],
+        "least": min(values),
+    }
 
 
 def ratio(times: dict[str, dict[str, float]], one: str, other: str) -> float:
@@ -58,7 +74,9 @@ def write(name: str, result: dict[str, Any], path: Path | None) -> None:
 
 
 def circumstances() -> dict[str, Any]:
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent)
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent
+    )
     return {
         "versions": {name: found for name in PACKAGES if (found := _version(name))},
         "commit": commit.stdout.strip(),

@@ -1,4 +1,4 @@
-"""Other libraries' fixed-point solvers on the same even-odd map. Each is optional: what is not installed is left out."""
+"""Other libraries' fixed-point solvers on the same even-odd map; what is not installed is left out."""
 
 import importlib.util
 
@@ -36,7 +36,9 @@ def _jaxopt(build, biases, tolerance, cap):
     def solve(biases):
         def one(own, size):
             f, start, unravel = _flat_problem(build(own))
-            solver = jaxopt.AndersonAcceleration(f, history_size=5, maxiter=cap, tol=tolerance * size, implicit_diff=False)
+            solver = jaxopt.AndersonAcceleration(
+                f, history_size=5, maxiter=cap, tol=tolerance * size, implicit_diff=False
+            )
             found = solver.run(start)
             return unravel(found.params), found.state.iter_num
 
@@ -98,7 +100,9 @@ def _torchdeq(build, biases, tolerance, cap):
 
 
 def _solution_norms(build, biases):
-    relax = lambda own: hopfax.relax(build(own), update=hopfax.EvenOdd(), rtol=1e-5, atol=0.0, max_steps=1000).state
+    relax = lambda own: (
+        hopfax.relax(build(own), update=hopfax.EvenOdd(), rtol=1e-5, atol=0.0, max_steps=1000).state
+    )
     states = eqx.filter_jit(jax.vmap(relax))(biases)
     kept = [states["layer1"], states["layer3"]]
     return jnp.linalg.norm(jnp.concatenate(kept, axis=1), axis=1)

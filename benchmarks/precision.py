@@ -2,8 +2,8 @@
 
     python benchmarks/precision.py [--model DIR]
 
-Relative error over all weights, for the methods that are exact in the limit, each with enough steps or a small enough nudge
-that what is left is rounding. A fresh network by default, or a trained one.
+Relative error over all weights, for the methods that are exact in the limit, each with enough steps or a
+small enough nudge that what is left is rounding. A fresh network by default, or a trained one.
 """
 
 from pathlib import Path
@@ -53,7 +53,11 @@ def main() -> None:
     for name, gradient in METHODS.items():
         found = _gradient(model, images, targets, hopfax.Method(gradient=gradient, rtol=1e-6, max_steps=500))
         errors[name] = float(jnp.sqrt(squares(subtract(_double(found), reference)) / squares(reference)))
-    write("precision", {"relative error": errors, "model": str(options.model.name if options.model else "fresh")}, options.json)
+    write(
+        "precision",
+        {"relative error": errors, "model": str(options.model.name if options.model else "fresh")},
+        options.json,
+    )
 
 
 @eqx.filter_jit

@@ -2,8 +2,9 @@
 
     python benchmarks/solvers.py [--peers]
 
-Same maps, same start, same tolerance (relative residual 1e-5, cap 300), 64 examples, five seeds. `--peers` adds those of
-torchdeq, jaxopt and banax that are installed. Energies are those of the states returned; an evaluation is a sweep.
+Same maps, same start, same tolerance (relative residual 1e-5, cap 300), 64 examples, five seeds. `--peers`
+adds those of torchdeq, jaxopt and banax that are installed. Energies are those of the states returned; an
+evaluation is a sweep.
 """
 
 import statistics as stats
@@ -45,7 +46,9 @@ def _one(radius: float, seed: int, options) -> dict:
     calls = {name: _ours(build, biases, *way) for name, way in _ways().items()}
     if options.peers:
         calls |= peer_solvers(build, biases, TOLERANCE, CAP)
-    timed = interleaved({n: lambda c=c: jax.block_until_ready(c()) for n, c in calls.items()}, max(3, options.rounds // 20))
+    timed = interleaved(
+        {n: lambda c=c: jax.block_until_ready(c()) for n, c in calls.items()}, max(3, options.rounds // 20)
+    )
     return {name: _row(build, biases, call(), timed[name]) for name, call in calls.items()}
 
 

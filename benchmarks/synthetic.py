@@ -1,4 +1,4 @@
-"""Networks with a dial for difficulty: random symmetric couplings of a given spectral radius, an own bias for each example."""
+"""Networks with a dial for difficulty: random couplings of a given spectral radius, a bias for each example."""
 
 import equinox as eqx
 import jax
@@ -17,10 +17,15 @@ def network(radius: float, seed: int, sizes=SIZES, batch: int = 64):
     """
     keys = jr.split(jr.key(seed), 2 * len(sizes))
     names = [f"layer{i}" for i in range(len(sizes))]
-    weights = [jr.normal(k, shape) for k, shape in zip(keys, zip(sizes, sizes[1:], strict=False), strict=False)]
+    weights = [
+        jr.normal(k, shape) for k, shape in zip(keys, zip(sizes, sizes[1:], strict=False), strict=False)
+    ]
     scale = radius / jnp.linalg.norm(_coupling(weights, sizes), 2)
     layers = {name: hopfax.Layer(n, hopfax.lagrangians.Tanh()) for name, n in zip(names, sizes, strict=True)}
-    dense = [hopfax.Dense(pair, scale * w) for pair, w in zip(zip(names, names[1:], strict=False), weights, strict=False)]
+    dense = [
+        hopfax.Dense(pair, scale * w)
+        for pair, w in zip(zip(names, names[1:], strict=False), weights, strict=False)
+    ]
     biases = [0.1 * jr.normal(k, (batch, n)) for k, n in zip(keys[len(sizes) :], sizes, strict=True)]
     return lambda own: hopfax.HAM(layers, [*dense, *map(hopfax.Bias, names, own)]), biases
 

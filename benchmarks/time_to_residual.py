@@ -2,8 +2,9 @@
 
     pip install hamux fastcore && python benchmarks/time_to_residual.py
 
-784-512-10, sigmoid neurons, clamped input, batch 64. hamux ships no solver: its users write the Euler loop, so each step size gets
-as many steps as its worst example needs, counted beforehand, and the whole loop is compiled.
+784-512-10, sigmoid neurons, clamped input, batch 64. hamux ships no solver: its users write the Euler loop,
+so each step size gets as many steps as its worst example needs, counted beforehand, and the whole loop is
+compiled.
 """
 
 import equinox as eqx
@@ -31,12 +32,16 @@ def _at(scale: float, rounds: int) -> dict:
     calls = {name: lambda solve=solve: jax.block_until_ready(solve()) for name, solve in ours.items()}
     times = interleaved({**calls, "hamux Euler": lambda: jax.block_until_ready(euler())}, rounds)
     found = {name: solve() for name, solve in ours.items()}
-    difference = {name: float(jnp.max(jnp.abs(f.activation["output"] - euler()))) for name, f in found.items()}
+    difference = {
+        name: float(jnp.max(jnp.abs(f.activation["output"] - euler()))) for name, f in found.items()
+    }
     return {
         "milliseconds": times,
         "speed-up": {name: ratio(times, "hamux Euler", name) for name in ours},
         "steps": {"hamux Euler": steps} | {name: int(jnp.max(f.steps)) for name, f in found.items()},
-        "worst relative residual": {n: float(jnp.max(f.statistics.relative_residual)) for n, f in found.items()},
+        "worst relative residual": {
+            n: float(jnp.max(f.statistics.relative_residual)) for n, f in found.items()
+        },
         "largest difference of output activations": difference,
     }
 
@@ -51,7 +56,9 @@ def _hopfax(weights, images, solver):
     layers = {name: hopfax.Layer(size, sigmoid) for name, size in zip(names, LAYERS, strict=True)}
     synapses = [hopfax.Dense(pair, w) for pair, w in zip([names[:2], names[1:]], weights, strict=True)]
     model, update = hopfax.HAM(layers, synapses), hopfax.EvenOdd()
-    relax = lambda m, x: hopfax.relax(m, {"input": x}, update=update, solver=solver, rtol=TOLERANCE, atol=0, max_steps=500)
+    relax = lambda m, x: hopfax.relax(
+        m, {"input": x}, update=update, solver=solver, rtol=TOLERANCE, atol=0, max_steps=500
+    )
     compiled = eqx.filter_jit(relax)
     return lambda: compiled(model, images)
 
@@ -60,7 +67,9 @@ def _hamux(weights, images):
     """The compiled Euler loop and its number of steps."""
     import hamux
 
-    neurons = {n: hamux.NeuronLayer(hamux.lagr_sigmoid, (size,)) for n, size in zip("xhy", LAYERS, strict=True)}
+    neurons = {
+        n: hamux.NeuronLayer(hamux.lagr_sigmoid, (size,)) for n, size in zip("xhy", LAYERS, strict=True)
+    }
     network = hamux.HAM(
         neurons,
         {"w": hamux.LinearSynapse(weights[0]), "v": hamux.LinearSynapse(weights[1])},
@@ -70,7 +79,9 @@ def _hamux(weights, images):
     def step(state):
         force = network.dEdact(network.activations(state), state)
         moved = {name: state[name] - STEP * force[name] for name in "hy"}
-        size = jnp.sqrt(sum(jnp.sum(force[n] ** 2, -1) for n in "hy") / sum(jnp.sum(moved[n] ** 2, -1) for n in "hy"))
+        size = jnp.sqrt(
+            sum(jnp.sum(force[n] ** 2, -1) for n in "hy") / sum(jnp.sum(moved[n] ** 2, -1) for n in "hy")
+        )
         return {**moved, "x": state["x"]}, jnp.max(size)
 
     start = {"x": images, "h": jnp.zeros((BATCH, LAYERS[1])), "y": jnp.zeros((BATCH, LAYERS[2]))}

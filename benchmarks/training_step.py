@@ -2,8 +2,9 @@
 
     python benchmarks/training_step.py [--hopdeq DIR]
 
-The floor is one jitted product with the input matrix, its weight gradient and the Madam update. `--hopdeq` is a checkout of
-github.com/cgoemaere/hopdeq; its even-odd and synchronous models run 40 Picard iterations forward and 8 backward.
+The floor is one jitted product with the input matrix, its weight gradient and the Madam update. `--hopdeq` is
+a checkout of github.com/cgoemaere/hopdeq; its even-odd and synchronous models run 40 Picard iterations
+forward and 8 backward.
 """
 
 import sys
@@ -47,7 +48,9 @@ def _step(name, images, labels):
     """A training step that keeps its own state, as in training."""
     method = hopfax.paper_method(name) if name else hopfax.Method()
     trainer = Trainer(madam(0.01, gradient_bound=10.0), method)
-    state = TrainState.begin(hopfax.chain(LAYERS, key=jr.key(0), bias_std=0.0), trainer.optimiser, key=jr.key(3))
+    state = TrainState.begin(
+        hopfax.chain(LAYERS, key=jr.key(0), bias_std=0.0), trainer.optimiser, key=jr.key(3)
+    )
     step = make_step(trainer)
     compiled = eqx.filter_jit(lambda batch, state: step(state, *batch), donate="all-except-first")
 
@@ -93,7 +96,10 @@ def _hopdeq(folder: Path, images, labels):
 
     def contestant(function, width):
         start = torch.nn.Parameter(torch.zeros(BATCH, width), requires_grad=False)
-        forward, backward = {"solver": "picard", "iter": 40}, {"solver": "picard", "iter": 8, "method": "backprop"}
+        forward, backward = (
+            {"solver": "picard", "iter": 40},
+            {"solver": "picard", "iter": 8, "method": "backprop"},
+        )
         network = DEQ(function, start, lambda *args, **kwargs: None, forward, backward)
         optimiser = Madam(function.parameters(), lr=0.01, p_scale=1024.0, g_bound=3.0)
 

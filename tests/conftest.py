@@ -3,7 +3,9 @@ import os
 # Before JAX is imported: tests need neither an accelerator nor many compiler threads.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Compilation fills the suite's time: compile less thoroughly, the results are the same.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+)
 
 import jax
 import jax.random as jr

@@ -21,7 +21,9 @@ def accumulator(dtype) -> jnp.dtype:
 
 def dot(a: PyTree, b: PyTree) -> Scalar:
     """`Σ conj(a) b` over all leaves, accumulated in at least float32."""
-    products = jax.tree.map(lambda x, y: jnp.vdot(x.astype(accumulator(x.dtype)), y.astype(accumulator(y.dtype))), a, b)
+    products = jax.tree.map(
+        lambda x, y: jnp.vdot(x.astype(accumulator(x.dtype)), y.astype(accumulator(y.dtype))), a, b
+    )
     return ft.reduce(operator.add, jax.tree.leaves(products))
 
 

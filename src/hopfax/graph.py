@@ -21,7 +21,8 @@ class Graph:
         parents = self._search()[1]
         roots = {name: _root(name, parents) for name in self.layers}
         return tuple(
-            tuple(name for name in self.layers if roots[name] == root) for root in dict.fromkeys(roots.values())
+            tuple(name for name in self.layers if roots[name] == root)
+            for root in dict.fromkeys(roots.values())
         )
 
     def odd_cycle(self) -> tuple[str, ...] | None:

@@ -59,7 +59,9 @@ class HAM(eqx.Module):
 
     def interaction(self, activations: Mapping[str, Array]) -> Scalar:
         """`Σ_synapses E(g_1, g_2, ...)`."""
-        return tree_sum([synapse(*(activations[n] for n in synapse.layers)) for synapse in self.synapses.values()])
+        return tree_sum(
+            [synapse(*(activations[n] for n in synapse.layers)) for synapse in self.synapses.values()]
+        )
 
     def drive(self, activations: Mapping[str, Array], names: Sequence[str]) -> States:
         """`-∂/∂g` of the interaction for the layers in `names`: what the others exert on them.
@@ -116,7 +118,9 @@ def chain(
     Source: [goemaere2024], section 4 (biases `N(0, 0.01²)`); the 2023 version starts them at 0.
     """
     if len(sizes) < 2:
-        raise ValueError(f"`chain(sizes={list(sizes)})` needs at least two layers; give an input and an output size.")
+        raise ValueError(
+            f"`chain(sizes={list(sizes)})` needs at least two layers; give an input and an output size."
+        )
     names = chain_names(len(sizes))
     lagrangians = _one_each(lagrangian, len(sizes))
     layers = {name: Layer(size, one) for name, size, one in zip(names, sizes, lagrangians, strict=True)}
@@ -135,13 +139,19 @@ def connect(
     Any graph: skip connections are pairs like any other. Source: [goemaere2024], section 4 and Appendix B.
     """
     _check_pairs(layers, pairs)
-    weight_keys, bias_keys = jr.split(jr.fold_in(key, 0), len(pairs)), jr.split(jr.fold_in(key, 1), len(layers))
+    weight_keys, bias_keys = (
+        jr.split(jr.fold_in(key, 0), len(pairs)),
+        jr.split(jr.fold_in(key, 1), len(layers)),
+    )
     weights = [
         Dense(pair, xavier(k, layers[pair[0]].size, layers[pair[1]].size))
         for pair, k in zip(pairs, weight_keys, strict=True)
     ]
     biased = list(layers.items())[1:]
-    biases = [Bias(name, bias_std * jr.normal(k, layer.shape, jnp.float32)) for (name, layer), k in zip(biased, bias_keys)]
+    biases = [
+        Bias(name, bias_std * jr.normal(k, layer.shape, jnp.float32))
+        for (name, layer), k in zip(biased, bias_keys[:-1], strict=True)
+    ]
     return HAM(layers, [*weights, *biases])
 
 
@@ -163,7 +173,9 @@ def _one_each(lagrangian, count: int) -> list[AbstractLagrangian]:
     if isinstance(lagrangian, AbstractLagrangian):
         return [lagrangian] * count
     if len(lagrangian) != count:
-        raise ValueError(f"`chain(lagrangian=...)` has {len(lagrangian)} entries for {count} layers; give one for each.")
+        raise ValueError(
+            f"`chain(lagrangian=...)` has {len(lagrangian)} entries for {count} layers; give one for each."
+        )
     return list(lagrangian)
 
 
@@ -196,15 +208,21 @@ def _check_names(model: HAM) -> None:
     for label, synapse in model.synapses.items():
         for name in synapse.layers:
             if name not in model.layers:
-                raise ValueError(f"synapse {label!r} names an unknown layer {name!r}; the layers are {list(model.order)}.")
+                raise ValueError(
+                    f"synapse {label!r} names an unknown layer {name!r}; the layers are {list(model.order)}."
+                )
         if len(set(synapse.layers)) < len(synapse.layers):
-            raise ValueError(f"synapse {label!r} joins a layer to itself: {synapse.layers}; split the layer in two.")
+            raise ValueError(
+                f"synapse {label!r} joins a layer to itself: {synapse.layers}; split the layer in two."
+            )
 
 
 def _check_pairs(layers: Mapping[str, Layer], pairs: Sequence[tuple[str, str]]) -> None:
     for pair in pairs:
         if unknown := [name for name in pair if name not in layers]:
-            raise ValueError(f"pair {pair} names an unknown layer {unknown[0]!r}; the layers are {list(layers)}.")
+            raise ValueError(
+                f"pair {pair} names an unknown layer {unknown[0]!r}; the layers are {list(layers)}."
+            )
 
 
 def _check_connected(model: HAM) -> None:
@@ -214,4 +232,6 @@ def _check_connected(model: HAM) -> None:
     adrift = [names for names in components if not anchored & set(names)]
     if len(adrift) > 1 or (adrift and anchored):
         lonely = min(adrift, key=len)
-        raise ValueError(f"layers {list(lonely)} are disconnected from the rest; join them by a synapse or leave them out.")
+        raise ValueError(
+            f"layers {list(lonely)} are disconnected from the rest; join them by a synapse or leave them out."
+        )

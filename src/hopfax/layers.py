@@ -22,7 +22,9 @@ class Layer(eqx.Module):
 
     def __check_init__(self):
         if not self.shape or any(not isinstance(n, int) or n < 1 for n in self.shape):
-            raise ValueError(f"`Layer(shape={self.shape})` needs positive whole numbers; say how many neurons.")
+            raise ValueError(
+                f"`Layer(shape={self.shape})` needs positive whole numbers; say how many neurons."
+            )
 
     @property
     def size(self) -> int:
@@ -52,7 +54,9 @@ class Held(AbstractElementwise):
     analytic: ClassVar[bool] = False
 
     def elements(self, state: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
-        tangent = self.lagrangian.elements(self.known) + self.lagrangian.activation(self.known) * (state - self.known)
+        tangent = self.lagrangian.elements(self.known) + self.lagrangian.activation(self.known) * (
+            state - self.known
+        )
         return jnp.where(self.mask, tangent, self.lagrangian.elements(state))
 
     def activation(self, state: Inexact[Array, "..."]) -> Inexact[Array, "..."]:

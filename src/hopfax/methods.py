@@ -39,7 +39,9 @@ def paper_method(name: str, steps: int = 40, backward: int = 8) -> Method:
     return Method(update, solver, RecurrentBackprop(backward), 1e-4, 0.0, steps - 1)
 
 
-PUBLISHED_ANDERSON = Anderson(window=4, safeguard=Published(), ridge=Absolute(1e-10), onset=float("inf"), longest=1.0)
+PUBLISHED_ANDERSON = Anderson(
+    window=4, safeguard=Published(), ridge=Absolute(1e-10), onset=float("inf"), longest=1.0
+)
 
 PAPER_MODELS: dict[str, tuple[AbstractUpdate, AnySolver]] = {
     "HAM": (Synchronous(), Picard()),

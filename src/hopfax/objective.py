@@ -38,7 +38,9 @@ def objective(
     stopping = Stopping(*(jnp.asarray(x) for x in (method.rtol, method.atol, method.max_steps)))
     target = jnp.asarray(target)
     if batch is not None and target.shape[:1] != (batch,):
-        raise ValueError(f"`target` has shape {target.shape}; the batch has {batch} examples, one target for each.")
+        raise ValueError(
+            f"`target` has shape {target.shape}; the batch has {batch} examples, one target for each."
+        )
     return _objective(model, clamp, start, cost, target, method, stopping, report, axes, batch)
 
 
@@ -52,7 +54,9 @@ def _objective(model, clamp, start, cost, target, method, stopping, report, axes
     return jax.vmap(one, in_axes=(axes[0], axes[1], 0, 0))(clamp, start, target, report)
 
 
-def objective_one(model, clamp, start, cost, target, method, stopping, report) -> tuple[Float[Array, ""], Equilibrium]:
+def objective_one(
+    model, clamp, start, cost, target, method, stopping, report
+) -> tuple[Float[Array, ""], Equilibrium]:
     """`objective` for one example, unchecked and uncompiled."""
     free = model.condition(clamp)
     problem = Problem(free, method.update)

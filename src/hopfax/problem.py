@@ -21,7 +21,9 @@ class Trial(eqx.Module):
     residual: Float[Array, ""]  # rms of f(z) - z
     scale: Float[Array, ""]  # rms of f(z)
     energy: Float[Array, ""]
-    energy_size: Float[Array, ""]  # sum of the magnitudes of the energy's parts: its rounding error in units of eps
+    energy_size: Float[
+        Array, ""
+    ]  # sum of the magnitudes of the energy's parts: its rounding error in units of eps
     accepted: Bool[Array, ""] = eqx.field(default_factory=lambda: jnp.array(True))
     restarted: Bool[Array, ""] = eqx.field(default_factory=lambda: jnp.array(False))
 
@@ -70,4 +72,3 @@ class Problem(AbstractMap):
     def restrict(self, states: States) -> States:
         """The kept layers' part of `states`."""
         return {name: states[name] for name in self.update.kept(self.model)}
-

@@ -59,7 +59,9 @@ def relax(
     return _throw_unless_converged(found) if throw else found
 
 
-def prepare(model: HAM, clamp: Mapping, start: Mapping) -> tuple[dict, dict, tuple[PyTree, PyTree], int | None]:
+def prepare(
+    model: HAM, clamp: Mapping, start: Mapping
+) -> tuple[dict, dict, tuple[PyTree, PyTree], int | None]:
     """Clamp and start as checked arrays, which of their axes are the batch's, and its length."""
     clamp, start = _as_arrays(model, clamp, "clamp"), _as_arrays(model, start, "start")
     _check_free(model, clamp)
@@ -67,7 +69,9 @@ def prepare(model: HAM, clamp: Mapping, start: Mapping) -> tuple[dict, dict, tup
 
 
 @eqx.filter_jit
-def _relax(model, clamp, start, update, solver, gradient, stopping, trace, report, axes, batch) -> Equilibrium:
+def _relax(
+    model, clamp, start, update, solver, gradient, stopping, trace, report, axes, batch
+) -> Equilibrium:
     def one(clamp, start, report):
         return relax_one(model, clamp, start, update, solver, gradient, stopping, trace, report)
 
@@ -85,7 +89,9 @@ def relax_one(model, clamp, start, update, solver, gradient, stopping, trace, re
     return assemble(model, free, clamp, problem.complete(kept), statistics)
 
 
-def assemble(model: HAM, free: HAM, clamp: Mapping[str, Array | Known], states: States, statistics) -> Equilibrium:
+def assemble(
+    model: HAM, free: HAM, clamp: Mapping[str, Array | Known], states: States, statistics
+) -> Equilibrium:
     """The result over all layers, from the states of the free ones."""
     energy = free.energy(states)
     states = {name: _revealed(free, name, state) for name, state in states.items()}
@@ -130,7 +136,9 @@ def _as_real(value: ArrayLike, label: str) -> Array:
     array = jnp.asarray(value)
     if jnp.iscomplexobj(array) or array.dtype == object:
         raise ValueError(f"`{label}` must be real numbers, got {array.dtype}; take the real part.")
-    return array.astype(accumulator(array.dtype) if jnp.issubdtype(array.dtype, jnp.floating) else jnp.float32)
+    return array.astype(
+        accumulator(array.dtype) if jnp.issubdtype(array.dtype, jnp.floating) else jnp.float32
+    )
 
 
 def _check_shape(shape: tuple[int, ...], value: ArrayLike | Known, label: str) -> None:
@@ -145,12 +153,16 @@ def _check_shape(shape: tuple[int, ...], value: ArrayLike | Known, label: str) -
 
 def _check_free(model: HAM, clamp: Mapping[str, Array | Known]) -> None:
     if all(name in clamp and not isinstance(clamp[name], Known) for name in model.order):
-        raise ValueError("`clamp` holds every layer, so nothing is left to relax; use `model.energy` for an energy.")
+        raise ValueError(
+            "`clamp` holds every layer, so nothing is left to relax; use `model.energy` for an energy."
+        )
 
 
 def _batch_axes(model: HAM, clamp, start) -> tuple[tuple[PyTree, PyTree], int | None]:
     """Which arrays carry the batch axis, and how long it is."""
-    arrays = [(name, x) for tree in (clamp, start) for name, value in tree.items() for x in jax.tree.leaves(value)]
+    arrays = [
+        (name, x) for tree in (clamp, start) for name, value in tree.items() for x in jax.tree.leaves(value)
+    ]
     sizes = {name: x.shape[0] for name, x in arrays if x.ndim > len(model.layers[name].shape)}
     if len(set(sizes.values())) > 1:
         raise ValueError(f"`clamp` and `start` have batches of different sizes {sizes}; make them equal.")

@@ -52,7 +52,9 @@ class Dense(AbstractSynapse):
 
     def __check_init__(self):
         if len(self.layers) != 2:
-            raise ValueError(f"`Dense(layers={self.layers})` joins two layers, got {len(self.layers)}; name two.")
+            raise ValueError(
+                f"`Dense(layers={self.layers})` joins two layers, got {len(self.layers)}; name two."
+            )
 
     def __call__(self, *activations: Inexact[Array, "..."]) -> Scalar:
         a, b = (g.reshape(-1) for g in activations)

@@ -24,7 +24,10 @@ def test_exact_gradients_agree(found):
 def test_equilibrium_propagation_has_its_orders(found):
     assert found["ep_order"]["centred"] == pytest.approx(2, abs=0.1)
     assert found["ep_order"]["positive"] == pytest.approx(1, abs=0.1)
-    assert found["gradients"]["ep_centred"]["relative_error"] < found["gradients"]["ep_positive"]["relative_error"]
+    assert (
+        found["gradients"]["ep_centred"]["relative_error"]
+        < found["gradients"]["ep_positive"]["relative_error"]
+    )
 
 
 def test_equilibrium_propagation_is_exact_where_it_should_be(found):

@@ -40,7 +40,13 @@ GRADIENTS: dict[str, AbstractGradient] = {
 
 
 def audit(
-    model: HAM, clamp: Mapping[str, Array], cost: AbstractCost, target: Array, *, beta: float | None = None, key: Key[Array, ""]
+    model: HAM,
+    clamp: Mapping[str, Array],
+    cost: AbstractCost,
+    target: Array,
+    *,
+    beta: float | None = None,
+    key: Key[Array, ""],
 ) -> dict[str, Any]:
     """Hold each gradient of the mean cost of a batch, in weights and clamp, against the exact one; all in float64.
 
@@ -68,14 +74,23 @@ def _audit(model: HAM, clamp: dict, cost: AbstractCost, target: Array, beta: flo
     beta = min(0.05, critical / 20) if beta is None else beta
     check_beta(beta, critical)
     betas = [fraction * critical for fraction in FRACTIONS]
-    radius = lambda update: float(jnp.max(each(lambda c, s, t: spectral_radius(model, c, s, update, key=key))))
+    radius = lambda update: float(
+        jnp.max(each(lambda c, s, t: spectral_radius(model, c, s, update, key=key)))
+    )
     even_odd = Coloured().symmetric(model.condition(jax.tree.map(lambda x: x[0], clamp)))
     rows = {**GRADIENTS, "ep_centred": _nudged(beta, Centred()), "ep_positive": _nudged(beta, Positive())}
     return {
         "gradients": {name: _row(gradient, reference, method) for name, method in rows.items()},
-        "reference_vs_finite_difference": _finite_difference_error(model, clamp, cost, target, reference, key),
-        "ep_order": {name: _order(gradient, reference, v, betas) for name, v in (("centred", Centred()), ("positive", Positive()))},
-        "ep_finite_beta": _finite_beta_error(model, clamp, cost, target, gradient, min(FINITE_BETA, critical / 2), key),
+        "reference_vs_finite_difference": _finite_difference_error(
+            model, clamp, cost, target, reference, key
+        ),
+        "ep_order": {
+            name: _order(gradient, reference, v, betas)
+            for name, v in (("centred", Centred()), ("positive", Positive()))
+        },
+        "ep_finite_beta": _finite_beta_error(
+            model, clamp, cost, target, gradient, min(FINITE_BETA, critical / 2), key
+        ),
         "ep_steps": _step_error(model, clamp, cost, target, gradient),
         "spectral_radius": {"synchronous": radius(Synchronous()), "even_odd": radius(even_odd)},
         "hessian_margin": float(jnp.min(each(lambda c, s, t: hessian_margin(model, c, s, key=key)))),
@@ -155,12 +170,16 @@ def _contrast(model: HAM, clamp: dict, cost: AbstractCost, target: Array, beta: 
     return (at(beta) - at(-beta)) / (2 * beta)
 
 
-def _directional_error(value: Callable, at: tuple, gradient: PyTree, key: Key[Array, ""], step: float = 1e-5) -> float:
+def _directional_error(
+    value: Callable, at: tuple, gradient: PyTree, key: Key[Array, ""], step: float = 1e-5
+) -> float:
     """`|∇·d - (value(x + εd) - value(x - εd)) / 2ε|`, relative, along a random direction `d`."""
     arrays, rest = eqx.partition(at, eqx.is_inexact_array)
     leaves, structure = jax.tree.flatten(arrays)
     keys = jr.split(key, len(leaves))
-    direction = structure.unflatten([jr.normal(k, x.shape, x.dtype) for k, x in zip(keys, leaves, strict=True)])
+    direction = structure.unflatten(
+        [jr.normal(k, x.shape, x.dtype) for k, x in zip(keys, leaves, strict=True)]
+    )
     moved = lambda sign: eqx.combine(jax.tree.map(lambda x, d: x + sign * step * d, arrays, direction), rest)
     difference = (value(*moved(1)) - value(*moved(-1))) / (2 * step)
     expected = dot(eqx.filter(gradient, eqx.is_inexact_array), direction)
@@ -175,7 +194,9 @@ def _step_error(model, clamp, cost, target, gradient, count: int = 3, beta: floa
     return float(_relative(eqx.filter(propagated, eqx.is_array), eqx.filter(truncated, eqx.is_array)))
 
 
-def _stepped(model: HAM, clamp: dict, cost: AbstractCost, target: Array, count: Array, beta: ScalarLike) -> Scalar:
+def _stepped(
+    model: HAM, clamp: dict, cost: AbstractCost, target: Array, count: Array, beta: ScalarLike
+) -> Scalar:
     free = relax(model, clamp, update=Synchronous(), rtol=1e-13, atol=0.0, max_steps=2000).state
     one = lambda c, s, t: _stepped_one(model, c, s, cost, t, count, beta)
     return jnp.mean(jax.vmap(one)(clamp, jax.lax.stop_gradient(free), target))

@@ -30,8 +30,10 @@ def spectral_radius(
     return jnp.sqrt(jnp.abs(_power_iteration(twice, point, key, steps)))
 
 
-def hessian_margin(model: HAM, clamp: Clamp, states: States, *, key: Key[Array, ""], steps: int = 200) -> Scalar:
-    """The smallest eigenvalue of `I - D^½ A D^½`, the energy's Hessian in scaled activations; positive at a strict minimum.
+def hessian_margin(
+    model: HAM, clamp: Clamp, states: States, *, key: Key[Array, ""], steps: int = 200
+) -> Scalar:
+    """The smallest eigenvalue of `I - D^½ A D^½`, the Hessian in scaled activations; positive at a strict minimum.
 
     `D = ∂g/∂s`, `A` the second derivative of the interaction. Taken on the kept half, where the
     largest eigenvalue `μ` of the even-odd map gives `1 - √μ` for a bipartite graph.
@@ -43,7 +45,14 @@ def hessian_margin(model: HAM, clamp: Clamp, states: States, *, key: Key[Array, 
 
 
 def beta_critical(
-    model: HAM, clamp: Clamp, states: States, cost: AbstractCost, target: Array, *, key: Key[Array, ""], steps: int = 20
+    model: HAM,
+    clamp: Clamp,
+    states: States,
+    cost: AbstractCost,
+    target: Array,
+    *,
+    key: Key[Array, ""],
+    steps: int = 20,
 ) -> Scalar:
     """The nudge `β` at which `E - β C` loses its minimum at the equilibrium `states`: `1 / λ_max(C'' H⁻¹)`.
 
@@ -54,7 +63,9 @@ def beta_critical(
     problem = Problem(free, Coloured().symmetric(free))
     point = problem.restrict(states)
     if cost.layer not in point:
-        raise ValueError(f"the cost is on layer {cost.layer!r}, which is clamped or eliminated; put it on the last layer.")
+        raise ValueError(
+            f"the cost is on layer {cost.layer!r}, which is clamped or eliminated; put it on the last layer."
+        )
     activation = free.activations(point)[cost.layer]
     bend = lambda v: jax.jvp(lambda g: cost.pull(g, target), (activation,), (v,))[1]
     product = lambda v: bend(_inverse_hessian(problem, point, cost.layer, v))

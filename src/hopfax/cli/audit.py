@@ -12,11 +12,15 @@ from .output import Json, check_json, emit
 
 def audit(
     model: Annotated[Path | None, typer.Option(help="Folder of a trained model.", show_default=False)] = None,
-    layers: Annotated[str, typer.Option(help="Sizes of a fresh chain, input first: 784 512 10.")] = "784 512 10",
+    layers: Annotated[
+        str, typer.Option(help="Sizes of a fresh chain, input first: 784 512 10.")
+    ] = "784 512 10",
     batch: Annotated[int, typer.Option(min=1, help="Examples.")] = 8,
     beta: Annotated[
         float | None,
-        typer.Option(min=1e-6, max=0.99, help="Nudge; by default well below the critical one.", show_default=False),
+        typer.Option(
+            min=1e-6, max=0.99, help="Nudge; by default well below the critical one.", show_default=False
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the weights and the random examples.")] = 0,
     json: Json = None,
@@ -39,7 +43,9 @@ def audit(
     first, last = network.order[0], network.order[-1]
     images = jr.uniform(jr.fold_in(key, 1), (batch, network.layers[first].size))
     targets = jax.nn.one_hot(jr.randint(jr.fold_in(key, 2), (batch,), 0, 10), network.layers[last].size)
-    result = run_audit(network, {first: images}, SquaredError(last), targets, beta=beta, key=jr.fold_in(key, 3))
+    result = run_audit(
+        network, {first: images}, SquaredError(last), targets, beta=beta, key=jr.fold_in(key, 3)
+    )
     emit(result, json, lambda console: _show(console, result))
 
 
@@ -47,13 +53,22 @@ def _sizes(layers: str) -> list[int]:
     try:
         return [int(size) for size in layers.replace(",", " ").split()]
     except ValueError as error:
-        raise ValueError(f"--layers {layers} must be whole numbers; for example --layers 784 512 10.") from error
+        raise ValueError(
+            f"--layers {layers} must be whole numbers; for example --layers 784 512 10."
+        ) from error
 
 
 def _show(console: Console, result: dict) -> None:
-    table = Table("gradient", "cosine", "relative error", "seconds", "products", title="against the exact gradient")
+    table = Table(
+        "gradient", "cosine", "relative error", "seconds", "products", title="against the exact gradient"
+    )
     for name, row in result["gradients"].items():
-        cells = (f"{row['cosine']:.9f}", f"{row['relative_error']:.1e}", f"{row['seconds']:.4f}", f"{row['products']:.0f}")
+        cells = (
+            f"{row['cosine']:.9f}",
+            f"{row['relative_error']:.1e}",
+            f"{row['seconds']:.4f}",
+            f"{row['products']:.0f}",
+        )
         table.add_row(name, *cells)
     console.print(table)
     order, radius = result["ep_order"], result["spectral_radius"]

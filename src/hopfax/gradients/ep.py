@@ -3,7 +3,7 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Scalar, ScalarLike
+from jaxtyping import Array, Scalar, ScalarLike
 
 from .._tree import tree_sum
 from ..costs import AbstractCost
@@ -72,7 +72,9 @@ class EquilibriumPropagation(AbstractGradient):
         eps = jnp.finfo(jnp.result_type(*jax.tree.leaves(kept))).eps
         rtol = jnp.minimum(solve.stopping.rtol, jnp.maximum(1e-4 * self.beta, 4 * eps))
         stopping = Stopping(rtol, 1e-4 * self.beta * solve.stopping.atol, solve.stopping.max_steps)
-        start = jax.tree.map(lambda x: x.astype(jnp.result_type(x, 1j)), kept) if self.variant.analytic else kept
+        start = (
+            jax.tree.map(lambda x: x.astype(jnp.result_type(x, 1j)), kept) if self.variant.analytic else kept
+        )
         return Solve(Picard() if self.variant.analytic else solve.solver, start, stopping)
 
 
@@ -116,6 +118,10 @@ def _check_analytic(model: HAM, variant: AbstractVariant) -> None:
     for name, layer in model.layers.items():
         kind = type(layer.lagrangian).__name__
         if not layer.lagrangian.analytic:
-            raise ValueError(f"`Holomorphic` needs analytic neurons; {kind!r} of layer {name!r} is not. Use `Centred()`.")
+            raise ValueError(
+                f"`Holomorphic` needs analytic neurons; {kind!r} of layer {name!r} is not. Use `Centred()`."
+            )
         if jax.tree.leaves(eqx.filter(layer.lagrangian, eqx.is_array)):
-            raise ValueError(f"`Holomorphic` cannot train the parameters of {kind!r} on layer {name!r}; give floats.")
+            raise ValueError(
+                f"`Holomorphic` cannot train the parameters of {kind!r} on layer {name!r}; give floats."
+            )

@@ -54,7 +54,9 @@ class Pulled(AbstractLagrangian):
 def nudge(model: HAM, cost: AbstractCost, target: Array, beta: ScalarLike) -> HAM:
     """The model of `E + β C`. Raises `ValueError` if the cost's layer is not free."""
     if cost.layer not in model.layers:
-        raise ValueError(f"the cost is on layer {cost.layer!r}, which is not free; the free layers are {list(model.order)}.")
+        raise ValueError(
+            f"the cost is on layer {cost.layer!r}, which is not free; the free layers are {list(model.order)}."
+        )
     layer = model.layers[cost.layer]
     pulled = Layer(layer.shape, Pulled(layer.lagrangian, cost, target, beta))
     return HAM({n: pulled if n == cost.layer else model.layers[n] for n in model.order}, model.synapses)
