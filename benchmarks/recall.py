@@ -126,17 +126,18 @@ def large(shape: tuple[int, ...], chunk: int) -> dict[str, Any]:
 
     `beta` is such that the effective one of these patterns is 100.
     """
-    generator = np.random.default_rng(0)  # JAX's would take several times the patterns' memory by itself
-    patterns = generator.standard_normal(shape[:2], np.float32)
+    patterns = _in_blocks(shape)
     started = _peak()
     memory = Memory.store(patterns, 100 / shape[1], similarity=Dot(), chunk=chunk)
-    chosen = np.linspace(0, shape[0] - 1, shape[2]).astype(int)
-    queries = patterns[chosen] + np.float32(0.5) * generator.standard_normal(shape[2:0:-1], np.float32)
+    chosen = np.linspace(0, len(patterns) - 1, shape[2]).astype(int)
+    noise = 0.5 * jr.normal(jr.key(2), (shape[2], shape[1]), jnp.float32)
+    queries = np.asarray(patterns[chosen] + noise)
     began = time.perf_counter()
     found = memory.recall(queries)
     names = dict(zip(("patterns", "dimension", "batch"), shape, strict=True))
     return {
         **names,
+        "patterns": len(patterns),
         "chunk": chunk,
         "recalled": float(np.mean(found.index == chosen)),
         "largest number of steps": int(found.steps.max()),
@@ -149,6 +150,13 @@ def large(shape: tuple[int, ...], chunk: int) -> dict[str, Any]:
 
 def _peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT
+
+
+def _in_blocks(shape: tuple[int, ...], blocks: int = 100) -> jax.Array:
+    """Normal patterns, their number a multiple of `blocks`, made in no more memory than they take."""
+    make = lambda key: jr.normal(key, (shape[0] // blocks, shape[1]), jnp.float32)
+    keys = jr.split(jr.key(0), blocks)
+    return jax.jit(lambda keys: lax.map(make, keys).reshape(-1, shape[1]))(keys).block_until_ready()
 
 
 def _normal(shape: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:

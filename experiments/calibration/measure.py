@@ -9,13 +9,14 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
+from hopfax.analysis.calibrate import calibrate
 from hopfax.analysis.phase import Kind, mean_field_beta, thresholds
 from hopfax.memory import AveragingWarning, Memory
 from hopfax.similarities import AbstractSimilarity, Dot, Euclidean
 
 from .config import Config
 
-AUTO = "auto"
+AUTO, STRICT = "auto", "calibrated for 99 %"
 # Name -> whether patterns are centred and scaled to unit variance first, and the similarity.
 USUAL: dict[str, tuple[bool, AbstractSimilarity]] = {
     "1/sqrt(d), raw, distance": (False, Euclidean()),
@@ -29,7 +30,7 @@ def recall_of_set(patterns: np.ndarray, config: Config) -> dict[str, Any]:
     """Contestants and the sweep; all `beta` as effective ones, which no shift or scale of the set changes."""
     usual = patterns.shape[1] ** -0.5
     unit = float(mean_field_beta(jnp.asarray(patterns), 1.0))
-    memories = {AUTO: Memory.store(patterns)}
+    memories = {AUTO: Memory.store(patterns), STRICT: store(patterns, strict_beta(patterns), Euclidean())}
     for name, (standardise, similarity) in USUAL.items():
         memories[name] = store(standardised(patterns) if standardise else patterns, usual, similarity)
     found = {name: _contestant(memory, patterns, config) for name, memory in memories.items()}
@@ -50,6 +51,11 @@ def _contestant(memory: Memory, patterns: np.ndarray, config: Config) -> dict[st
     beta = float(memory.beta)
     effective = float(mean_field_beta(memory.patterns, beta))
     return {"beta": beta, "effective": effective, **recalled(memory, patterns, config)}
+
+
+def strict_beta(patterns: np.ndarray) -> float:
+    """As "auto", for 99 % of the patterns in place of 90 %."""
+    return calibrate(patterns, 0.99).recall_beta
 
 
 def standardised(patterns: np.ndarray) -> np.ndarray:
@@ -121,7 +127,7 @@ def regime(keys: np.ndarray, config: Config) -> dict[str, Any]:
 
     `own`, `other`, `subset`, `average`: shares of the keys that end at themselves, at another key, at a
     subset, at the average of all or more than 16. `lowest`: those of `own` with less energy than the fixed
-    point reached from the mean of all keys.
+    point reached from the mean of all keys, whose kind is `from_mean`.
     """
     beta = keys.shape[1] ** -0.5
     memory = store(keys, beta, Dot())
@@ -146,5 +152,6 @@ def regime(keys: np.ndarray, config: Config) -> dict[str, Any]:
         "coexistence": thresholds(len(keys)).coexistence,
         "predicted": predicted(effective, len(keys)),
         **{name: float(np.mean(share)) for name, share in shares.items()},
+        "from_mean": Kind(int(average.kind)).name.lower(),
         "converged": float(np.mean(found.converged)),
     }
