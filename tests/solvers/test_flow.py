@@ -10,6 +10,7 @@ import pytest
 from problems import close, double, scaled
 
 from hopfax import Damped, Method, Status, Synchronous, chain, costs, objective, relax
+from hopfax.gradients import Unrolled
 from hopfax.lagrangians import Tanh
 from hopfax.solvers import GradientFlow, Picard
 
@@ -103,3 +104,8 @@ def test_gradients_of_the_end_are_those_of_the_equilibrium():
 def test_settings_that_make_no_sense_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_a_method_without_steps_cannot_be_unrolled():
+    with pytest.raises(ValueError, match="has none"):
+        relax(MODEL, {}, solver=GradientFlow(), gradient=Unrolled())
