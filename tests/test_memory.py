@@ -147,6 +147,25 @@ def test_auto_recalls_digits_from_noise_and_halves_where_one_over_root_d_average
         assert right[1] > right[0] + 0.2
 
 
+@pytest.mark.parametrize("chunk", [4, 4096])
+def test_values_are_read_out_with_the_shares_of_the_keys(chunk):
+    labels = np.asarray(jr.normal(jr.key(5), (11, 3)))
+    memory = Memory.store(PATTERNS, 4.0, values=labels, chunk=chunk)
+    found = memory.recall(QUERIES)
+    expected = jax.vmap(memory.network().read)(jnp.asarray(found.state))
+    np.testing.assert_allclose(found.value, expected, atol=1e-12)
+    np.testing.assert_array_equal(found.state, Memory.store(PATTERNS, 4.0, chunk=chunk).recall(QUERIES).state)
+    sharp = Memory.store(PATTERNS, 400.0, values=labels).recall(PATTERNS[3])
+    np.testing.assert_allclose(sharp.value, labels[3], atol=1e-9)
+    assert MEMORY.recall(QUERIES).value is None
+
+
+def test_files_keep_values(tmp_path):
+    labels = np.eye(11)[:, :4]
+    Memory.store(PATTERNS, 2.0, values=labels).save(tmp_path / "memory")
+    np.testing.assert_array_equal(Memory.load(tmp_path / "memory").values, labels)
+
+
 def test_files_give_back_the_same_memory(tmp_path):
     path = tmp_path / "memory.safetensors"
     Memory.store(PATTERNS, 2.0, similarity=Euclidean()).save(path)
@@ -173,6 +192,7 @@ def spoiled(tmp_path, spoil, about=None):
         (lambda t: {"beta": t["beta"]}, None, "its tensors have"),
         (lambda t: {**t, "patterns": np.full((2, 2), np.nan)}, None, "not all finite"),
         (lambda t: {**t, "beta": np.asarray(-1.0)}, None, "its beta is -1.0"),
+        (lambda t: {**t, "values": np.ones((3, 2))}, None, r"its values, of shape \(3, 2\)"),
     ],
 )
 def test_files_that_do_not_fit_are_refused(tmp_path, spoil, about, message):
@@ -202,6 +222,8 @@ def test_beta_in_the_averaging_regime_is_warned_of():
         (lambda: Memory.store(np.array([[1.0, np.nan], [0.0, 1.0]]), 1.0), r"rows \[0\]"),
         (lambda: Memory.store(np.ones((1, 3)), 1.0), "two rows or more"),
         (lambda: Memory.store(PATTERNS, -1.0), "`beta` must be positive"),
+        (lambda: Memory.store(PATTERNS, 1.0, values=np.ones((3, 2))), "`values` has 3 rows for 11"),
+        (lambda: Memory.store(PATTERNS, 1.0, values=np.full((11, 2), np.inf)), "`values` must be finite"),
         (lambda: MEMORY.recall(np.ones(5)), "5 values a row, patterns 6"),
         (lambda: MEMORY.recall(np.full(6, np.nan)), "NaN where `known` is false"),
         (lambda: MEMORY.recall(QUERIES, np.ones(5, bool)), "`known` has shape"),
@@ -221,13 +243,14 @@ def test_spread_over_devices_it_recalls_the_same():
         rng = np.random.default_rng(0)
         patterns = rng.normal(size=(10, 6)).astype(np.float32)
         queries = patterns + 0.2 * rng.normal(size=(10, 6)).astype(np.float32)
-        whole = Memory.store(patterns, 3.0)
+        whole = Memory.store(patterns, 3.0, values=rng.normal(size=(10, 2)))
         spread = whole.shard()
         assert len(spread.rows.patterns.sharding.device_set) == 4
         assert spread.rows.patterns.addressable_shards[0].data.shape == (3, 6)
         a, b = whole.recall(queries), spread.recall(queries)
         np.testing.assert_allclose(a.state, b.state, atol=1e-5)
         np.testing.assert_array_equal(a.index, b.index)
+        np.testing.assert_allclose(a.value, b.value, atol=1e-5)
         np.testing.assert_allclose(a.confidence, b.confidence, atol=1e-5)
         np.testing.assert_array_equal(spread.patterns, patterns)
     """

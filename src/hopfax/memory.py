@@ -21,7 +21,7 @@ from .equilibrium import Status
 from .memoryfile import read_memory, write_memory
 from .modern import ModernHopfield
 from .similarities import AbstractSimilarity, Euclidean
-from .streaming import Leaders, Rows, leaders, settle, step
+from .streaming import Leaders, Rows, leaders, read, settle, step
 
 _CONTRAST = 0.25  # as `analysis.phase.classify`
 _SAMPLE = 4096  # patterns that the mean distance is estimated from
@@ -39,7 +39,8 @@ class Recall(eqx.Module):
     one), by falling share, -1 after the last; all -1 for the global average. `size`: how many patterns are
     averaged over. `confidence`: `sum_i min(p_i, u_i)` with equal shares `u` for the members, 0 to 1: 1 for a
     state exactly of its kind (an upper bound for global averages). `share`: `p` of `index`. `steps`,
-    `residual`, and `status`, a `Status`: `converged` or `max_steps`.
+    `residual`, and `status`, a `Status`: `converged` or `max_steps`. `value`: `V^T p`, where values were
+    stored.
     """
 
     state: Float[Array | np.ndarray, "*batch dimension"]
@@ -52,6 +53,7 @@ class Recall(eqx.Module):
     steps: Int[Array | np.ndarray, "*batch"]
     residual: Float[Array | np.ndarray, "*batch"]
     status: Int[Array | np.ndarray, "*batch"]
+    value: Float[Array | np.ndarray, "*batch outputs"] | None = None
 
     @property
     def converged(self) -> Bool[Array | np.ndarray, "*batch"]:
@@ -69,6 +71,7 @@ class Memory(eqx.Module):
 
     rows: Rows
     beta: Float[Array, ""]
+    values: Float[Array, "values outputs"] | None = None
 
     @classmethod
     def store(
@@ -76,6 +79,7 @@ class Memory(eqx.Module):
         patterns: Real[Array | np.ndarray, "patterns dimension"],
         beta: ScalarLike | Literal["auto"] = "auto",
         *,
+        values: Real[Array | np.ndarray, "values outputs"] | None = None,
         similarity: AbstractSimilarity = Euclidean(),
         chunk: int = 4096,
     ) -> "Memory":
@@ -84,23 +88,26 @@ class Memory(eqx.Module):
         Args:
             beta: inverse temperature; "auto" takes `analysis.calibrate.calibrate(patterns).recall_beta`,
                 found on a sample of at most 2,000 patterns.
+            values: one row for each pattern, which is then a key: recall reads out their mixture.
             similarity: `Dot()`, or `Euclidean()`, for which patterns of small norm are recalled as well as
                 others.
             chunk: rows passed through at once.
-        Raises: `ValueError` for patterns that are not finite, fewer than two of them, or `beta` not positive.
+        Raises: `ValueError` for patterns that are not finite, fewer than two of them, values that are not
+            finite or not one row for each, or `beta` not positive.
         Warns: `AveragingWarning` where a given `beta` is below the spinodal of equidistant patterns with the
             same number and mean distance, so that recall is likely to average over all of them.
         """
         check_patterns(patterns)
         require(chunk >= 1, f"`chunk` must be at least 1, got {chunk}.")
         array = _floating(patterns)
-        rows = Rows(array, similarity, array.shape[0], chunk)
+        rows, outputs = Rows(array, similarity, array.shape[0], chunk), _values(values, array)
         if isinstance(beta, str):
             require(beta == "auto", f'`beta` must be "auto" or a positive number, got {beta!r}.')
-            return cls(rows, jnp.asarray(calibrate(array, similarity=similarity).recall_beta, array.dtype))
+            beta = calibrate(array, similarity=similarity).recall_beta
+            return cls(rows, jnp.asarray(beta, array.dtype), outputs)
         check_positive("beta", beta)
         _warn_if_averaging(array, beta)
-        return cls(rows, jnp.asarray(beta, array.dtype))
+        return cls(rows, jnp.asarray(beta, array.dtype), outputs)
 
     @property
     def patterns(self) -> Float[Array, "patterns dimension"]:
@@ -109,7 +116,7 @@ class Memory(eqx.Module):
 
     def network(self) -> ModernHopfield:
         """The model: energy, Jacobian, stability, and the HAM."""
-        return ModernHopfield(self.patterns, self.beta, similarity=self.rows.similarity)
+        return ModernHopfield(self.patterns, self.beta, similarity=self.rows.similarity, values=self.values)
 
     def recall(
         self,
@@ -151,18 +158,21 @@ class Memory(eqx.Module):
 
     def shard(self, devices: Sequence[Any] | None = None) -> "Memory":
         """The same memory with its patterns spread evenly over `devices`, by default all there are."""
-        return Memory(self.rows.shard(jax.devices() if devices is None else list(devices)), self.beta)
+        rows = self.rows.shard(jax.devices() if devices is None else list(devices))
+        return Memory(rows, self.beta, self.values)
 
     def save(self, path: str | PathLike) -> None:
         """Writes a safetensors file, whole or not at all. Raises: `OSError` where it cannot be written."""
-        write_memory(path, np.asarray(self.patterns), float(self.beta), self.rows.similarity)
+        values = None if self.values is None else np.asarray(self.values)
+        write_memory(path, np.asarray(self.patterns), float(self.beta), self.rows.similarity, values)
 
     @classmethod
     def load(cls, path: str | PathLike, *, chunk: int = 4096) -> "Memory":
         """What `save` wrote. Raises: `ValueError` for a file that is none of these; `FileNotFoundError`."""
-        patterns, beta, similarity = read_memory(path)
+        patterns, beta, similarity, values = read_memory(path)
         rows = Rows(jnp.asarray(patterns), similarity, len(patterns), chunk)
-        return cls(rows, jnp.asarray(beta, rows.patterns.dtype))
+        outputs = None if values is None else jnp.asarray(values)
+        return cls(rows, jnp.asarray(beta, rows.patterns.dtype), outputs)
 
 
 @eqx.filter_jit
@@ -177,8 +187,9 @@ def _recall(memory: Memory, queries, known, tolerance, max_steps, candidates) ->
     first = leaders(rows, found.state, beta, candidates + 1)
     kind, members, size, confidence = _classify(first, rows.count)
     index, share = first.index[:, 0], first.shares[:, 0]
+    value = None if memory.values is None else read(rows, found.state, beta, memory.values)
     return Recall(
-        found.state, kind, index, members, size, confidence, share, found.steps, found.residual, status
+        found.state, kind, index, members, size, confidence, share, found.steps, found.residual, status, value
     )
 
 
@@ -202,6 +213,17 @@ def _floating(values: Array | np.ndarray) -> Array:
     """As floating point of JAX's, integers in the default precision."""
     array = jnp.asarray(values)
     return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(jnp.result_type(float))
+
+
+def _values(values: Array | np.ndarray | None, patterns: Array) -> Array | None:
+    """`values` in the precision of the patterns."""
+    if values is None:
+        return None
+    count = np.shape(values)[0]
+    require(count == len(patterns), f"`values` has {count} rows for {len(patterns)} patterns; give one each.")
+    finite = isinstance(values, Tracer) or bool(np.isfinite(np.asarray(values)).all())
+    require(finite, "`values` must be finite; leave out patterns whose values are not.")
+    return jnp.asarray(values, patterns.dtype)
 
 
 def _mask(queries: Array | np.ndarray, known: Array | np.ndarray | None) -> np.ndarray | Array | None:

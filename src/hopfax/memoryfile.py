@@ -1,5 +1,5 @@
-"""Memories as files: one safetensors file with the patterns, `beta` and the name of the similarity; no code
-in it.
+"""Memories as files: one safetensors file with the patterns, their values, `beta` and the name of the
+similarity; no code in it.
 """
 
 import os
@@ -23,6 +23,7 @@ def write_memory(
     patterns: Float[np.ndarray, "patterns dimension"],
     beta: float,
     similarity: AbstractSimilarity,
+    values: Float[np.ndarray, "values outputs"] | None = None,
 ) -> None:
     """Writes beside `path` and renames, so that a file is there whole or not at all.
 
@@ -36,6 +37,8 @@ def write_memory(
     target = Path(path)
     about = {"format": FORMAT, "version": VERSION, "similarity": names[0]}
     tensors = {"patterns": np.ascontiguousarray(patterns), "beta": np.asarray(beta, np.float64)}
+    if values is not None:
+        tensors["values"] = np.ascontiguousarray(values)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
         part = Path(folder) / target.name
         save_file(tensors, part, about)
@@ -44,9 +47,9 @@ def write_memory(
 
 def read_memory(
     path: str | PathLike,
-) -> tuple[Float[np.ndarray, "patterns dimension"], float, AbstractSimilarity]:
-    """Patterns, `beta` and similarity. Raises: `ValueError` naming the file and what is wrong;
-    `FileNotFoundError`.
+) -> tuple[Float[np.ndarray, "patterns dimension"], float, AbstractSimilarity, np.ndarray | None]:
+    """Patterns, `beta`, similarity, and values if there are any. Raises: `ValueError` naming the file and
+    what is wrong; `FileNotFoundError`.
     """
     if not Path(path).exists():
         raise FileNotFoundError(f"{path} does not exist; write it with `Memory.save`.")
@@ -57,7 +60,8 @@ def read_memory(
         raise ValueError(f"{path} is no safetensors file: {error}. Write it with `Memory.save`.") from error
     if reason := _misfit(about, tensors):
         raise ValueError(f"{path} holds no memory: {reason}. Write it with `Memory.save`.")
-    return tensors["patterns"], float(tensors["beta"]), _SIMILARITIES[about["similarity"]]()
+    similarity = _SIMILARITIES[about["similarity"]]()
+    return tensors["patterns"], float(tensors["beta"]), similarity, tensors.get("values")
 
 
 def _misfit(about: dict[str, str], tensors: dict[str, np.ndarray]) -> str | None:
@@ -68,9 +72,16 @@ def _misfit(about: dict[str, str], tensors: dict[str, np.ndarray]) -> str | None
     if similarity not in _SIMILARITIES:
         return f"its similarity is {similarity!r}, not one of {list(_SIMILARITIES)}"
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
-    if set(shapes) != {"patterns", "beta"} or len(shapes["patterns"]) != 2 or shapes["beta"] != ():
+    if (
+        set(shapes) - {"values"} != {"patterns", "beta"}
+        or len(shapes["patterns"]) != 2
+        or shapes["beta"] != ()
+    ):
         return f"its tensors have the shapes {shapes}, not a matrix of patterns and one beta"
     patterns, beta = tensors["patterns"], tensors["beta"]
     if not np.issubdtype(patterns.dtype, np.floating) or not np.isfinite(patterns).all():
         return "its patterns are not all finite numbers"
+    values = tensors.get("values", patterns)
+    if values.ndim != 2 or len(values) != len(patterns) or not np.isfinite(values).all():
+        return f"its values, of shape {values.shape}, are not finite rows, one for each pattern"
     return None if 0 < beta < np.inf else f"its beta is {beta}, not positive"

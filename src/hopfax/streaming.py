@@ -59,7 +59,7 @@ class Tally(eqx.Module):
 
     peak: Float[Array, " batch"]
     total: Float[Array, " batch"]
-    mixture: Float[Array, "batch dimension"]
+    mixture: Float[Array, "batch width"]
 
 
 class Leaders(eqx.Module):
@@ -92,15 +92,27 @@ def step(
     """`x' = X^T softmax(beta (X x + t))` of each state, in one pass; with `known`, only those values are
     compared.
     """
+    return _mix(rows, _query(states, known), beta, None)
 
-    def part(patterns, query, beta):
-        found = _tally(rows, patterns, query, beta)
+
+def read(
+    rows: Rows, states: States, beta: Beta, values: Float[Array, "values outputs"]
+) -> Float[Array, "batch outputs"]:
+    """`V^T softmax(beta (X x + t))` of each state, in one pass; `values` has a row for each pattern."""
+    return _mix(rows, _query(states, None), beta, values)
+
+
+def _mix(rows: Rows, query: "_Query", beta: Beta, values: Array | None) -> Array:
+    """Patterns, or `values` where given, summed with the shares of each query."""
+
+    def part(patterns, asked, beta):
+        found = _tally(rows, patterns, asked[0], beta, asked[1])
         whole = lax.pmax(found.peak, AXIS) if rows.mesh else found.peak
         weight = jnp.exp(found.peak - whole)
         mixture, total = _sum(rows, (found.mixture * weight[:, None], found.total * weight))
         return mixture / total[:, None]
 
-    return _spread(rows, part)(rows.patterns, _query(states, known), beta)
+    return _spread(rows, part)(rows.patterns, (query, values), beta)
 
 
 def leaders(rows: Rows, states: States, beta: Beta, count: int) -> Leaders:
@@ -165,11 +177,13 @@ def _query(states: States, known: Bool[Array, "batch dimension"] | None) -> _Que
     return _Query(jnp.where(known, states, 0), known.astype(states.dtype))
 
 
-def _tally(rows: Rows, patterns: Array, query: _Query, beta: Beta) -> Tally:
-    """`Tally` of the rows on this device."""
+def _tally(rows: Rows, patterns: Array, query: _Query, beta: Beta, values: Array | None) -> Tally:
+    """`Tally` of the rows on this device; `values`, all of them on each, are summed in place of patterns."""
 
     def add(tally, chunk):
-        some, scores, _ = chunk
+        some, scores, index = chunk
+        # Rows that only fill have no values, and no weight either.
+        some = some if values is None else jnp.take(values, index, axis=0, mode="clip")
         peak = jnp.maximum(tally.peak, jnp.max(scores, axis=1))
         weights, old = jnp.exp(scores - peak[:, None]), jnp.exp(tally.peak - peak)
         total = tally.total * old + jnp.sum(weights, axis=1)
@@ -177,9 +191,12 @@ def _tally(rows: Rows, patterns: Array, query: _Query, beta: Beta) -> Tally:
 
     states = query.states
     batch, dtype = states.shape[0], states.dtype
+    width = (patterns if values is None else values).shape[1]
     # The lowest number rather than -inf, which less itself would be NaN where all scores are -inf.
     first = Tally(
-        jnp.full(batch, jnp.finfo(dtype).min, dtype), jnp.zeros(batch, dtype), jnp.zeros_like(states)
+        jnp.full(batch, jnp.finfo(dtype).min, dtype),
+        jnp.zeros(batch, dtype),
+        jnp.zeros((batch, width), dtype),
     )
     return _over_chunks(rows, patterns, query, beta, add, first)
 
