@@ -22,7 +22,8 @@ OUTCOMES = {
     "same": ("same equilibrium", "#dcdce4"),
     "other_lower": ("another, lower energy", PALETTE[2]),
     "other_higher": ("another, higher energy", PALETTE[1]),
-    "not_converged": ("no equilibrium", PALETTE[3]),
+    "not_converged": ("not converged", PALETTE[3]),
+    "only_reference_not_converged": ("converged, where even-odd Picard did not", PALETTE[0]),
 }
 HALF_DECADE = 0.5
 
@@ -42,7 +43,7 @@ def draw(results: Sequence[dict[str, Any]], path: Path) -> None:
     for result in results:
         name = "-".join(map(str, result["config"]["recipe"]["layers"]))
         networks.setdefault(name, []).append(result)
-    figure = Figure(figsize=(11, 0.9 + 3.6 * len(networks)), layout="constrained", dpi=110)
+    figure = Figure(figsize=(11.5, 0.9 + 3.8 * len(networks)), layout="constrained", dpi=110)
     grid = figure.subplots(len(networks), 2, squeeze=False, width_ratios=(3, 2))
     for (left, right), (name, runs) in zip(grid, sorted(networks.items(), key=_depth), strict=True):
         _outcomes(left, runs)
@@ -64,29 +65,29 @@ def _pooled(runs: Sequence[dict]) -> str:
 
 
 def _outcomes(axes: Axes, runs: Sequence[dict]) -> None:
-    """For each contestant a bar for each epoch, on a logarithmic scale of examples that differ."""
+    """For each contestant a bar an epoch: the share of examples that are not at the same equilibrium, and why."""
     names = list(runs[0]["epochs"][0]["contestants"])[1:]
     total = sum(run["config"]["examples"] for run in runs)
-    epochs = range(min(len(run["epochs"]) for run in runs))
-    width = 0.8 / len(epochs)
-    for outcome, (label, colour) in OUTCOMES.items():
-        if outcome == "same":
-            continue
-        below = _shares(runs, names, epochs, list(OUTCOMES)[1 : list(OUTCOMES).index(outcome)]) / total
-        share = _shares(runs, names, epochs, [outcome]) / total
-        places = np.arange(len(names))[:, None] - 0.4 + width * (np.array(epochs) + 0.5)
-        flat = {"height": width * 0.9, "left": 100 * below.ravel(), "color": colour, "label": label}
-        axes.barh(places.ravel(), 100 * share.ravel(), **flat)
-    axes.set(yticks=range(len(names)), yticklabels=names, xlabel="% of examples")
+    epochs = np.arange(min(len(run["epochs"]) for run in runs))
+    width = 0.9 / len(epochs)
+    places = (np.arange(len(names))[:, None] - 0.45 + width * (epochs + 0.5)).ravel()
+    reached = np.zeros(len(places))
+    for outcome, (label, colour) in list(OUTCOMES.items())[1:]:
+        share = 100 * _counts(runs, names, epochs, outcome).ravel() / total
+        axes.barh(places, share, width * 0.9, reached, color=colour, label=label)
+        reached = reached + share
+    for place, end, epoch in zip(places, reached, np.tile(epochs, len(names)), strict=True):
+        axes.text(end, place, f" epoch {epoch}: {end:.3g} %", size=6, va="center", color="0.3")
+    axes.set(yticks=range(len(names)), yticklabels=names, xlim=(0, max(1.35 * reached.max(), 1)))
+    axes.set_xlabel("examples not at the same equilibrium, %")
     axes.invert_yaxis()
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _shares(runs, names: Iterable[str], epochs: Iterable[int], outcomes: Iterable[str]) -> np.ndarray:
-    """How many examples had one of `outcomes`; contestants x epochs."""
+def _counts(runs: Sequence[dict], names: Iterable[str], epochs: Iterable[int], outcome: str) -> np.ndarray:
+    """How many examples had `outcome`; contestants x epochs."""
     rows = lambda name, epoch: (run["epochs"][epoch]["contestants"][name] for run in runs)
-    count = lambda name, epoch: sum(row[outcome] for row in rows(name, epoch) for outcome in outcomes)
-    return np.array([[count(name, epoch) for epoch in epochs] for name in names], float)
+    return np.array([[sum(row[outcome] for row in rows(name, epoch)) for epoch in epochs] for name in names])
 
 
 def _distances(axes: Axes, runs: Sequence[dict]) -> None:
@@ -101,8 +102,9 @@ def _distances(axes: Axes, runs: Sequence[dict]) -> None:
     style = {"align": "edge", "color": colours, "edgecolor": "0.4", "linewidth": 0.5}
     axes.bar(list(counts), list(counts.values()), HALF_DECADE, **style)
     axes.axvline(threshold, color="0.3", linestyle="--", linewidth=1)
-    axes.set(yscale="log", ylim=(0.5, None), xlim=(-16, 0.5), ylabel="equilibria")
-    axes.set_xlabel("log$_{10}$ largest distance of an activation from even-odd Picard's")
+    axes.set(yscale="log", ylim=(0.5, None), xlim=(-13, 0.5), ylabel="equilibria, all epochs")
+    axes.set_xlabel("log$_{10}$ of the largest distance of an activation")
+    axes.set_title("distance from even-odd Picard's", loc="left")
     axes.spines[["top", "right"]].set_visible(False)
 
 

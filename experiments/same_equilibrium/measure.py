@@ -40,12 +40,14 @@ def compare(model: HAM, images: np.ndarray, labels: np.ndarray, config: Config) 
         model = jax.tree.map(lambda x: x.astype(jnp.float64) if eqx.is_inexact_array(x) else x, model)
         images = np.asarray(images, np.float64)
         reference = relax_by(model, images, REFERENCE, config)
-        rows = {name: _row(model, images, labels, name, reference, config) for name in CONTESTANTS}
-        return {"contestants": rows, "two_cycles": two_cycles(model, images, reference, config)}
+        others = {name: relax_by(model, images, name, config) for name in CONTESTANTS if name != REFERENCE}
+        found = {REFERENCE: reference, **others}
+        rows = {name: _row(each, reference, labels, config) for name, each in found.items()}
+        cycles = two_cycles(model, images, reference, ~found[SYNCHRONOUS].converged, config)
+        return {"contestants": rows, "two_cycles": cycles}
 
 
-def _row(model, images, labels, name, reference: Found, config: Config) -> dict[str, Any]:
-    found = reference if name == REFERENCE else relax_by(model, images, name, config)
+def _row(found: Found, reference: Found, labels: np.ndarray, config: Config) -> dict[str, Any]:
     both = found.converged & reference.converged
     distance = np.max(np.abs(found.activations - reference.activations), axis=1)
     same = both & (distance <= config.same)
@@ -56,8 +58,9 @@ def _row(model, images, labels, name, reference: Found, config: Config) -> dict[
         "same": int(same.sum()),
         "other_lower": int((gap < 0).sum()),
         "other_higher": int((gap >= 0).sum()),
-        "not_converged": int((~both).sum()),
-        "not_converged_near": int((~both & (distance <= config.same)).sum()),
+        "not_converged": int((~found.converged).sum()),
+        "not_converged_near": int((~found.converged & (distance <= config.same)).sum()),
+        "only_reference_not_converged": int((found.converged & ~reference.converged).sum()),
         "energy_gaps": [float(f"{x:.6g}") for x in np.sort(gap)],
         "largest_distance_of_same": float(distance[same].max(initial=0)),
         "least_distance_of_other": float(distance[other].min()) if other.any() else None,
@@ -95,21 +98,27 @@ def _found(model: HAM, reached: hopfax.Equilibrium) -> Found:
     return Found(*(np.asarray(column) for column in (*columns, jnp.argmax(scores, axis=1))))
 
 
-def two_cycles(model: HAM, images: np.ndarray, reference: Found, config: Config) -> dict[str, Any]:
-    """Where synchronous Picard ends, by its last state, and the two equilibria that a cycle is made of.
+def two_cycles(model: HAM, images, reference: Found, restless: np.ndarray, config: Config) -> dict[str, Any]:
+    """Where synchronous Picard ends on the `restless` examples, and the two equilibria that a cycle is made of.
 
     From zero, its even layers at even steps and odd layers at odd steps are even-odd Picard's; the rest is
     even-odd Picard from another start. A two-cycle is their meeting two equilibria.
     """
-    chunks = (images[i : i + config.chunk] for i in range(0, len(images), config.chunk))
-    parts = [_last(model, jnp.asarray(chunk), config.max_steps) for chunk in chunks]
-    once, twice, first, second, energies = (
-        np.concatenate([np.asarray(part[i]) for part in parts]) for i in range(5)
-    )
+    chosen = np.flatnonzero(restless)
+    padded = np.resize(chosen if len(chosen) else [0], -(-len(chosen) // config.chunk) * config.chunk)
+    chunks = padded.reshape(-1, config.chunk)
+    parts = [_last(model, jnp.asarray(images[chunk]), config.max_steps) for chunk in chunks]
+    if not parts:
+        return _cycles(*np.zeros((2, 0)), *np.zeros((2, 0, 1)), np.zeros((0, 2)), np.zeros((0, 1)), config)
+    columns = (np.concatenate([np.asarray(part[i]) for part in parts])[: len(chosen)] for i in range(5))
+    return _cycles(*columns, reference.activations[chosen], config)
+
+
+def _cycles(once, twice, first, second, energies, reference, config: Config) -> dict[str, Any]:
     cycle = (twice <= PERIODIC) & (once > FAR)
     gap = (energies[:, 1] - energies[:, 0])[cycle]
     distance = np.max(np.abs(first - second), axis=1)[cycle]
-    own = np.max(np.abs(first - reference.activations), axis=1)[cycle] <= config.same
+    own = np.max(np.abs(first - reference), axis=1)[cycle] <= config.same
     return {
         "settled": int((once <= PERIODIC).sum()),
         "two_cycles": int(cycle.sum()),
