@@ -29,9 +29,7 @@ def test_same_equilibrium_accounts_for_every_example_and_resumes(tmp_path):
     for row in result["epochs"]:
         assert set(row["contestants"]) == set(config.CONTESTANTS)
         for found in row["contestants"].values():
-            outcomes = [
-                found[outcome] for outcome in ("same", "other_lower", "other_higher", "not_converged")
-            ]
+            outcomes = [found[outcome] for outcome in figures.OUTCOMES]
             assert sum(outcomes) == result["config"]["examples"]
             assert sum(found["histogram"].values()) == sum(outcomes[:3])
         assert row["contestants"][config.REFERENCE]["largest_distance_of_same"] == 0
