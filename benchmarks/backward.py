@@ -75,9 +75,9 @@ def _gmres(build, biases, states, cotangent) -> list[int]:
 
         def apply(x, own=own, s=s, calls=calls):
             calls[0] += 1
-            return np.asarray(product(own, s, jnp.asarray(x)))
+            return np.array(product(own, s, jnp.asarray(x, jnp.float64)))
 
-        operator = LinearOperator((right.size, right.size), apply)
+        operator = LinearOperator((right.size, right.size), apply, dtype=right.dtype)
         gmres(operator, right, rtol=TOLERANCE, restart=30, maxiter=50)
         counts.append(calls[0])
     return counts
