@@ -2,11 +2,11 @@
 
     python benchmarks/training_step.py [--hopdeq DIR]
 
-The floor is one jitted product with the input matrix, its weight gradient and the Madam update. As in training, ours run many
-steps in one compiled loop; times are of one step. The hand-written step is the same arithmetic in plain JAX for a fixed number
-of sweeps, with the gradient written out: what is left between it and the floor is not hopfax's. `--hopdeq` is
-a checkout of github.com/cgoemaere/hopdeq; its even-odd and synchronous models run 40 Picard iterations
-forward and 8 backward.
+The floor is one jitted product with the input matrix, its weight gradient and the Madam update. As in training,
+ours run many steps in one compiled loop; times are of one step. The hand-written step is the same arithmetic in
+plain JAX for a fixed number of sweeps, with the gradient written out: what is left between it and the floor is not
+hopfax's. `--hopdeq` is a checkout of github.com/cgoemaere/hopdeq; its even-odd and synchronous models run 40 Picard
+iterations forward and 8 backward.
 """
 
 import os
