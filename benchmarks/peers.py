@@ -48,18 +48,18 @@ def _jaxopt(build, biases, tolerance, cap):
 
 
 def _banax(build, biases, tolerance, cap):
-    import banax
+    """Everything traced goes through its `(f, args)`."""
+    from banax.adjoint import JFB
+    from banax.solver import Anderson
 
-    solver = banax.Anderson(depth=5, max_steps=cap, rel_tol=tolerance) if hasattr(banax, "Anderson") else None
-    if solver is None:
-        raise RuntimeError("this version of banax has no `Anderson`")
+    find = JFB(Anderson(depth=5, max_steps=cap, rtol=tolerance))
 
     @jax.jit
     def solve(biases):
         def one(own):
-            f, start, unravel = _flat_problem(build(own))
-            found = solver(lambda z, _: f(z), start, None)
-            return unravel(found.value), found.steps
+            _, start, unravel = _flat_problem(build(own))
+            found = find((lambda z, own: _flat_problem(build(own))[0](z), (own,)), start)
+            return unravel(found.value), found.stats.steps
 
         return jax.vmap(one)(biases)
 

@@ -12,7 +12,7 @@ import pytest
 import hopfax
 
 PACKAGE = Path(inspect.getfile(hopfax)).parent
-REFERENCES = PACKAGE.parents[1] / "docs" / "references.bib"
+REFERENCES = Path(__file__).parents[1] / "docs" / "references.bib"  # the package may be installed elsewhere
 FILES = {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob("*.py"))}
 NAMESPACES = sorted(
     ".".join(("hopfax", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
