@@ -70,8 +70,8 @@ class HAM(eqx.Module):
         """
         wanted = {name: activations[name] for name in names}
         analytic = any(jnp.iscomplexobj(g) for g in activations.values())
-        energy = lambda some: self.interaction({**activations, **some})
-        return jax.tree.map(jnp.negative, jax.grad(energy, holomorphic=analytic)(wanted))
+        lowered = lambda some: -self.interaction({**activations, **some})  # the sign inside: no pass over the arrays
+        return jax.grad(lowered, holomorphic=analytic)(wanted)
 
     def energy_tree(self, states: Mapping[str, Array]) -> dict[str, dict[str, Scalar]]:
         """The energy of one example, one entry for each layer and each synapse."""
