@@ -35,7 +35,7 @@ METHODS = {
     "recurrent backprop, 200 steps": RecurrentBackprop(200, 1e-6),
     "phantom, 200 steps": Phantom(200),
     "unrolled, 200 steps": Unrolled(200),
-    "equilibrium propagation, centred, beta 0.005": EquilibriumPropagation(0.005),
+    "equilibrium propagation, centred, beta 0.002": EquilibriumPropagation(0.002),
 }
 
 
