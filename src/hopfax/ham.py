@@ -70,9 +70,8 @@ class HAM(eqx.Module):
         """
         wanted = {name: activations[name] for name in names}
         analytic = any(jnp.iscomplexobj(g) for g in activations.values())
-        lowered = lambda some: (
-            -self.interaction({**activations, **some})
-        )  # the sign inside: no pass over the arrays
+        # The sign is inside the gradient, where it costs no pass over the arrays.
+        lowered = lambda some: -self.interaction({**activations, **some})
         return jax.grad(lowered, holomorphic=analytic)(wanted)
 
     def energy_tree(self, states: Mapping[str, Array]) -> dict[str, dict[str, Scalar]]:

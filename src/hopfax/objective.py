@@ -35,7 +35,7 @@ def objective(
     """
     clamp, start, axes, batch = prepare(model, clamp, start or {})
     report = Report.blank(batch) if report is None else report
-    stopping = Stopping(*(jnp.asarray(x) for x in (method.rtol, method.atol, method.max_steps)))
+    stopping = Stopping.of_arrays(method.rtol, method.atol, method.max_steps)
     target = jnp.asarray(target)
     if batch is not None and target.shape[:1] != (batch,):
         raise ValueError(

@@ -54,7 +54,7 @@ def relax(
     """
     clamp, start, axes, batch = prepare(model, clamp or {}, start or {})
     report = Report.blank(batch) if report is None else report
-    stopping = Stopping(*(jnp.asarray(x) for x in (rtol, atol, max_steps)))
+    stopping = Stopping.of_arrays(rtol, atol, max_steps)
     found = _relax(model, clamp, start, update, solver, gradient, stopping, trace, report, axes, batch)
     return _throw_unless_converged(found) if throw else found
 

@@ -31,6 +31,11 @@ class Stopping(eqx.Module):
     atol: ScalarLike
     max_steps: ScalarLike
 
+    @staticmethod
+    def of_arrays(rtol: ScalarLike, atol: ScalarLike, max_steps: ScalarLike) -> "Stopping":
+        """Numbers made arrays: a compiled function takes others without compiling again."""
+        return Stopping(jnp.asarray(rtol), jnp.asarray(atol), jnp.asarray(max_steps))
+
     def tolerance(self, trial: Trial) -> Float[Array, ""]:
         return jnp.asarray(self.atol + self.rtol * trial.scale)
 

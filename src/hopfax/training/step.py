@@ -57,7 +57,7 @@ def make_step(trainer: Trainer) -> Step:
 def _loss(model: HAM, trainer: Trainer, images: Array, labels: Array) -> tuple[Float[Array, ""], Totals]:
     """Mean cost of a batch, and what is counted of it."""
     method, cost = trainer.method, trainer.cost
-    stopping = Stopping(*(jnp.asarray(x) for x in (method.rtol, method.atol, method.max_steps)))
+    stopping = Stopping.of_arrays(method.rtol, method.atol, method.max_steps)
     targets = jax.nn.one_hot(labels, model.layers[cost.layer].size, dtype=images.dtype)
 
     def one(image, target):
