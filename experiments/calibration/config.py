@@ -9,7 +9,9 @@ class Config:
 
     Attributes:
         sets: "digits" (training images of scikit-learn's), "mnist" (its training images), "faces" (the 100
-            face patches of scikit-image, left out where that is not installed).
+            face patches of scikit-image, left out where that is not installed); and of the same sources
+            "digits-test" (its test images), "mnist-next" (training images from the 2,001st on), "not-faces"
+            (the 100 patches without a face).
         patterns: the first so many of each set are stored.
         queries: so many of them, drawn at random, are recalled.
         noises: standard deviations of the noise added to queries, over that of the set (the root of its total
@@ -40,6 +42,11 @@ class Config:
         for name in ("noises", "sweep"):
             if min(getattr(self, name)) <= 0:
                 raise ValueError(f"`Config({name}={getattr(self, name)})` must be positive throughout.")
+
+
+def fresh(seed: int = 1) -> Config:
+    """Patterns, queries and noise that the share of "auto" was not chosen by."""
+    return Config(sets=("digits-test", "mnist-next", "not-faces"), dimensions=(), numbers=(), seed=seed)
 
 
 def smoke(seed: int = 0) -> Config:

@@ -24,7 +24,7 @@ MARKED = {
     "1/sqrt(d), raw, distance": ("$1/\\sqrt{d}$, raw", ":"),
     "1/sqrt(d), standardised, distance": ("$1/\\sqrt{d}$, standardised", "--"),
     "auto": ('"auto"', "-"),
-    "calibrated for 99 %": ("99 %", "-."),
+    "calibrated for 90 %": ("90 %", "-."),
 }
 
 

@@ -16,7 +16,7 @@ from hopfax.similarities import AbstractSimilarity, Dot, Euclidean
 
 from .config import Config
 
-AUTO, STRICT = "auto", "calibrated for 99 %"
+AUTO, LENIENT = "auto", "calibrated for 90 %"
 # Name -> whether patterns are centred and scaled to unit variance first, and the similarity.
 USUAL: dict[str, tuple[bool, AbstractSimilarity]] = {
     "1/sqrt(d), raw, distance": (False, Euclidean()),
@@ -30,7 +30,7 @@ def recall_of_set(patterns: np.ndarray, config: Config) -> dict[str, Any]:
     """Contestants and the sweep; all `beta` as effective ones, which no shift or scale of the set changes."""
     usual = patterns.shape[1] ** -0.5
     unit = float(mean_field_beta(jnp.asarray(patterns), 1.0))
-    memories = {AUTO: Memory.store(patterns), STRICT: store(patterns, strict_beta(patterns), Euclidean())}
+    memories = {AUTO: Memory.store(patterns), LENIENT: store(patterns, lenient_beta(patterns), Euclidean())}
     for name, (standardise, similarity) in USUAL.items():
         memories[name] = store(standardised(patterns) if standardise else patterns, usual, similarity)
     found = {name: _contestant(memory, patterns, config) for name, memory in memories.items()}
@@ -53,9 +53,9 @@ def _contestant(memory: Memory, patterns: np.ndarray, config: Config) -> dict[st
     return {"beta": beta, "effective": effective, **recalled(memory, patterns, config)}
 
 
-def strict_beta(patterns: np.ndarray) -> float:
-    """As "auto", for 99 % of the patterns in place of 90 %."""
-    return calibrate(patterns, 0.99).recall_beta
+def lenient_beta(patterns: np.ndarray) -> float:
+    """As "auto", for 90 % of the patterns in place of 99 %."""
+    return calibrate(patterns, 0.9).recall_beta
 
 
 def standardised(patterns: np.ndarray) -> np.ndarray:

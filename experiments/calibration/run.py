@@ -1,6 +1,6 @@
 """Does `beta="auto"` recall better than 1/sqrt(d), and what does 1/sqrt(d) do to an attention head?
 
-    python -m experiments.calibration.run [--seed 0] [--smoke]
+    python -m experiments.calibration.run [--seed 0] [--fresh | --smoke]
 
 Writes JSON after each set and each head.
 """
@@ -19,7 +19,7 @@ from benchmarks.common import circumstances
 from hopfax.checkpoint import write_whole
 from hopfax.data import load
 
-from .config import Config, smoke
+from .config import Config, fresh, smoke
 from .measure import attention, recall_of_set
 
 HERE = Path(__file__).parent
@@ -27,6 +27,9 @@ HERE = Path(__file__).parent
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
+    if options.fresh:
+        run(fresh(), options.results / "fresh.json")
+        return
     config = smoke(options.seed) if options.smoke else Config(seed=options.seed)
     run(config, options.results / f"seed{config.seed}.json")
 
@@ -37,7 +40,7 @@ def run(config: Config, path: Path) -> dict[str, Any]:
         began = time.perf_counter()
         patterns = images(name)
         if patterns is None:
-            print("faces are left out: scikit-image is not installed", flush=True)
+            print(f"{name} are left out: scikit-image is not installed", flush=True)
             continue
         found = recall_of_set(patterns[: config.patterns].astype(np.float32), config)
         result["sets"][name] = {**found, "seconds": time.perf_counter() - began}
@@ -54,14 +57,24 @@ def run(config: Config, path: Path) -> dict[str, Any]:
 
 def images(name: str) -> np.ndarray | None:
     """Images in rows, in [0, 1]; none where the package that has them is not installed."""
-    if name != "faces":
-        return load(name).train_images
+    match name:
+        case "faces" | "not-faces":
+            return _patches(slice(100) if name == "faces" else slice(100, 200))
+        case "digits-test":
+            return load("digits").test_images
+        case "mnist-next":
+            return load("mnist").train_images[2000:]
+    return load(name).train_images
+
+
+def _patches(chosen: slice) -> np.ndarray | None:
+    """Of the patches of scikit-image; the first hundred are faces, the others are none."""
     try:
         from skimage.data import lfw_subset
     except ImportError:
         return None
-    faces = lfw_subset()[:100]  # the other hundred are no faces
-    return faces.reshape(len(faces), -1)
+    patches = lfw_subset()[chosen]
+    return patches.reshape(len(patches), -1)
 
 
 def _write(path: Path, result: dict[str, Any]) -> None:
@@ -73,6 +86,7 @@ def _write(path: Path, result: dict[str, Any]) -> None:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--fresh", action="store_true", help="on patterns that nothing was chosen by")
     parser.add_argument("--smoke", action="store_true", help="seconds on small digits, to see that it runs")
     parser.add_argument("--results", type=Path, default=HERE / "results", help="folder of the JSON")
     return parser.parse_args(arguments)

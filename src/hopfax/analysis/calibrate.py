@@ -25,6 +25,7 @@ from hopfax.streaming import Rows, leaders, settle
 _STEPS = 200  # a ghost that lasts longer than this lies within about (pi / 200)^2 of its threshold
 _POWER_STEPS = 50  # the largest eigenvalue from below, to a few per mille unless many are nearly as large
 _WIDEST = 2.0**20  # times the first guess; a threshold beyond is taken not to exist
+SHARE = 0.99  # at 0.9 recall is well below what the patterns allow: docs/choosing_beta.md
 
 
 class Calibration(eqx.Module):
@@ -55,7 +56,7 @@ class Calibration(eqx.Module):
 
 def calibrate(
     patterns: Real[Array | np.ndarray, "patterns dimension"],
-    share: float = 0.9,
+    share: float = SHARE,
     *,
     similarity: AbstractSimilarity = Euclidean(),
     probes: int = 128,

@@ -61,7 +61,7 @@ def recall(
 
 def calibrate(
     patterns: Annotated[Path, typer.Argument(metavar="FILE", help=".npy or .csv, one pattern a row.")],
-    share: Annotated[float, typer.Option(help="Share of the patterns that are to be fixed points.")] = 0.9,
+    share: Annotated[float, typer.Option(help="Share of the patterns that are to be fixed points.")] = 0.99,
     dot: DotOption = False,
     json: Json = None,
 ) -> None:
