@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Inexact, Scalar
 
+from ._tree import tree_sum
 from .ham import States
 
 
@@ -62,6 +63,55 @@ class CrossEntropy(AbstractCost):
 
     def pull(self, activation: Array, target: Array) -> Array:
         return jnp.sum(target) * jax.nn.softmax(activation) - target
+
+
+class BinaryCrossEntropy(AbstractCost):
+    """`C = Σ softplus(slope g) - target slope g`: minus the Bernoulli log-likelihood of pixels `target` in [0, 1].
+
+    The logits are `slope` times the activation of `layer`, which should be an identity layer: then the nudge
+    `slope (sigmoid(slope g) - target)` is exact. A larger slope needs smaller weights, so feeds back less.
+    """
+
+    layer: str = eqx.field(static=True, default="output")
+    slope: float = 1.0
+
+    def __check_init__(self):
+        if not self.slope > 0:
+            raise ValueError(f"`BinaryCrossEntropy(slope={self.slope})` must be positive; 1 reads plain logits.")
+
+    def __call__(self, states: States, activations: States, target: Float[Array, "..."]) -> Scalar:
+        logits = self.slope * activations[self.layer]
+        return jnp.sum(jnp.logaddexp(logits, jnp.zeros_like(logits)) - target * logits)
+
+    def scores(self, states: States, activations: States) -> Array:
+        return jax.nn.sigmoid(self.slope * activations[self.layer])
+
+    def pull(self, activation: Array, target: Array) -> Array:
+        return self.slope * (jax.nn.sigmoid(self.slope * activation) - target)
+
+
+class Several(AbstractCost):
+    """`C = Σ_i C_i` of costs on different layers, all given the same target; each nudges its own layer."""
+
+    parts: tuple[AbstractCost, ...]
+
+    def __check_init__(self):
+        layers = [part.layer for part in self.parts]
+        if not layers or len(set(layers)) < len(layers):
+            raise ValueError(f"`Several(parts=...)` has layers {layers}; give at least one cost, one a layer.")
+
+    @property
+    def layer(self) -> str:
+        return self.parts[0].layer
+
+    def __call__(self, states: States, activations: States, target: Array) -> Scalar:
+        return tree_sum([part(states, activations, target) for part in self.parts])
+
+    def scores(self, states: States, activations: States) -> Array:
+        return self.parts[0].scores(states, activations)
+
+    def pull(self, activation: Array, target: Array) -> Array:
+        raise ValueError("`Several` pulls at several layers; ask one of its `parts`.")
 
 
 class StateSquaredError(AbstractCost):

@@ -1,6 +1,7 @@
 """Nudged phases: `F = E + β C` as a model in its own right, and the points in β that each variant visits."""
 
 import abc
+import functools as ft
 from typing import ClassVar
 
 import equinox as eqx
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Inexact, Key, Scalar, ScalarLike
 
-from ..costs import AbstractCost, SquaredError
+from ..costs import AbstractCost, Several, SquaredError
 from ..ham import HAM, States
 from ..lagrangians import AbstractLagrangian, Identity
 from ..layers import Layer
@@ -53,6 +54,8 @@ class Pulled(AbstractLagrangian):
 
 def nudge(model: HAM, cost: AbstractCost, target: Array, beta: ScalarLike) -> HAM:
     """The model of `E + β C`. Raises `ValueError` if the cost's layer is not free."""
+    if isinstance(cost, Several):
+        return ft.reduce(lambda nudged, part: nudge(nudged, part, target, beta), cost.parts, model)
     if cost.layer not in model.layers:
         raise ValueError(
             f"the cost is on layer {cost.layer!r}, which is not free; the free layers are {list(model.order)}."

@@ -1,0 +1,52 @@
+"""The encoder's cost: what its latents are worth, given how the decoder's loss depends on the sample."""
+
+from typing import ClassVar
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Scalar, ScalarLike
+
+from ..costs import AbstractCost
+from ..ham import States
+
+LATENT, LOG_VARIANCE = "latent", "log_variance"
+
+
+class MeanCost(AbstractCost):
+    """`v·μ + ½ weight |μ|²`: with `v = dL/dz` held fixed, the part of `v·z + weight KL` that is about the mean.
+
+    The target has two rows, `v` and the noise of the sample. Source: [vandermeersch2023]; derived here.
+    """
+
+    weight: ScalarLike
+    layer: ClassVar[str] = LATENT
+
+    def __call__(self, states: States, activations: States, target: Float[Array, "2 latents"]) -> Scalar:
+        mean = activations[self.layer]
+        return jnp.sum(target[0] * mean + 0.5 * self.weight * jnp.square(mean))
+
+    def scores(self, states: States, activations: States) -> Array:
+        return activations[self.layer]
+
+    def pull(self, activation: Array, target: Array) -> Array:
+        return target[0] + self.weight * activation
+
+
+class LogVarianceCost(AbstractCost):
+    """`v·(exp(½ λ) ε) + ½ weight Σ(exp(λ) - 1 - λ)` of the log-variance `λ`; the target has rows `v` and `ε`."""
+
+    weight: ScalarLike
+    layer: ClassVar[str] = LOG_VARIANCE
+
+    def __call__(self, states: States, activations: States, target: Float[Array, "2 latents"]) -> Scalar:
+        value = activations[self.layer]
+        deviation = jnp.exp(0.5 * value)
+        divergence = 0.5 * (jnp.square(deviation) - 1 - value)
+        return jnp.sum(target[0] * target[1] * deviation + self.weight * divergence)
+
+    def scores(self, states: States, activations: States) -> Array:
+        return activations[self.layer]
+
+    def pull(self, activation: Array, target: Array) -> Array:
+        deviation = jnp.exp(0.5 * activation)
+        divergence = 0.5 * (jnp.square(deviation) - 1)
+        return 0.5 * target[0] * target[1] * deviation + self.weight * divergence

@@ -1,0 +1,102 @@
+"""Total gradient of the VAE's loss: equilibrium propagation, implicit differentiation and finite differences agree."""
+
+import functools as ft
+import itertools
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+from problems import double, scaled
+
+from hopfax import Method
+from hopfax.gradients import ConjugateGradient, Implicit
+from hopfax.lagrangians import Sigmoid, Tanh
+from hopfax.solvers import Picard
+from hopfax.vae import (
+    Autodiff,
+    Bernoulli,
+    Fixed,
+    Gaussian,
+    HopfieldVAE,
+    Learned,
+    Pair,
+    Propagation,
+    Tied,
+    dense,
+    layered,
+    negative_elbo,
+)
+
+METHOD = Method(
+    solver=Picard(), gradient=Implicit(ConjugateGradient(rtol=1e-12)), rtol=1e-13, atol=1e-14, max_steps=400
+)
+PIXELS, HIDDEN, LATENTS, BATCH = 5, 4, 2, 3
+IMAGES = jr.uniform(jr.key(0), (BATCH, PIXELS), jnp.float64)
+NOISE = jr.normal(jr.key(1), (BATCH, LATENTS), jnp.float64)
+WEIGHT = jnp.asarray(0.7)
+BETA, STEP, DIRECTIONS = 1e-4, 1e-5, 4
+
+GRAPHS = {"layered": (layered, HIDDEN), "dense": (dense, (2, 2))}
+LIKELIHOODS = {"Gaussian": Gaussian(variance=0.1), "Bernoulli": Bernoulli(2.0)}
+VARIANCES = {"fixed": Fixed(0.31), "learned": Learned()}
+CASES = list(itertools.product(GRAPHS, VARIANCES, LIKELIHOODS))
+
+
+def pair(graph, variance, likelihood, same=False):
+    """Two networks, or the same one twice; sigmoid neurons in layered ones, tanh in dense ones."""
+    build, hidden = GRAPHS[graph]
+    neurons = Sigmoid.paper() if graph == "layered" else Tanh()
+    parts = (LIKELIHOODS[likelihood], VARIANCES[variance])
+    make = lambda key: build(PIXELS, hidden, LATENTS, *parts, neurons=neurons, key=jr.key(key))
+    networks = [scaled(double(make(seed)), 0.6) for seed in (3, 3 if same else 4)]
+    return HopfieldVAE(Pair(*networks), *parts, METHOD)
+
+
+def flat(tree):
+    return ravel_pytree(eqx.filter(tree, eqx.is_inexact_array))[0]
+
+
+@eqx.filter_jit
+def nudged(vae):
+    return Propagation(BETA)(vae, IMAGES, NOISE, WEIGHT)
+
+
+@eqx.filter_jit
+def slopes(vae, directions):
+    """Slopes of the loss, which only relaxes, along each direction, by central differences."""
+    leaves, rest = eqx.partition(vae, eqx.is_inexact_array)
+    vector, unravel = ravel_pytree(leaves)
+    moved = jnp.concatenate([vector + STEP * directions, vector - STEP * directions])
+    one = lambda v, x, e: negative_elbo(eqx.combine(unravel(v), rest), x, e, WEIGHT)[0]
+    total = lambda v: jnp.mean(jax.vmap(ft.partial(one, v))(IMAGES, NOISE))
+    up, down = jnp.split(jax.lax.map(total, moved), 2)
+    return (up - down) / (2 * STEP)
+
+
+@pytest.mark.parametrize("case", CASES, ids="-".join)
+def test_equilibrium_propagation_gives_the_total_gradient(case):
+    """Against finite differences of the whole loss, for two networks, and for one moved in both its uses."""
+    for same in (False, True):
+        vae = pair(*case, same=same)
+        directions = jr.normal(jr.key(5), (DIRECTIONS, flat(vae).size), jnp.float64)
+        if same:
+            directions = jnp.tile(directions[:, : directions.shape[1] // 2], 2)
+        loss, gradient = nudged(vae)
+        assert np.allclose(directions @ flat(gradient), slopes(vae, directions), rtol=1e-4, atol=1e-6)
+        assert not loss.unconverged.any()
+
+
+@pytest.mark.parametrize("case", [CASES[0], CASES[-1]], ids="-".join)
+def test_the_gradient_of_a_tied_network_is_the_sum_of_both_uses(case):
+    vae = pair(*case, same=True)
+    tied = eqx.tree_at(lambda v: v.networks, vae, Tied(vae.networks.encoder))
+    both = nudged(vae)[1].networks
+    summed = flat(both.encoder) + flat(both.decoder)
+    assert np.allclose(flat(nudged(tied)[1]), summed, rtol=1e-12, atol=1e-14)
+    loss, exact = eqx.filter_jit(Autodiff())(tied, IMAGES, NOISE, WEIGHT)
+    assert np.linalg.norm(flat(exact) - summed) < 1e-5 * np.linalg.norm(summed)
+    assert np.isclose(loss.total, nudged(vae)[0].total, rtol=1e-10)
