@@ -75,6 +75,15 @@ def test_unknown_values_are_filled_in_and_duplicates_reported(here, capsys):
     np.testing.assert_allclose(np.load("found.npy"), ROWS[2:3], atol=1e-3)
 
 
+def test_values_are_read_out_in_place_of_the_patterns(here, capsys):
+    labels = np.arange(10.0).reshape(5, 2)
+    np.save("values.npy", labels)
+    files = ["--patterns", "patterns.npy", "--queries", "queries.npy", "--values", "values.npy"]
+    found = result(capsys, "recall", *files, "--out", "found.npy", "--beta", "5")
+    assert [query["index"] for query in found["queries"]] == [0, 1]
+    np.testing.assert_allclose(np.load("found.npy"), labels[:2], atol=1e-3)
+
+
 def test_calibration_of_orthogonal_patterns(here, capsys):
     found = result(capsys, "calibrate", "patterns.npy")
     assert found["beta"] == pytest.approx(phase.thresholds(5).spinodal / 4, rel=0.03)
@@ -91,6 +100,21 @@ def test_capacity_lies_between_what_holds_and_what_fails(capsys):
     found = result(capsys, "capacity", "projection", "--neurons", "16", "--flips", "0", "--most", "8")
     assert found["holds"] == found["fails"] == 8
     assert found["theory"] == {"n": 16}
+    # With 4 patterns of 16 neurons: more than no sign can be flipped, and never more than half.
+    assert 0 < found["basin"]["flips"] <= 0.5
+
+
+def test_curves_and_basins_are_written_as_json_and_figures(here, capsys):
+    options = ["--neurons", "12", "--flips", "0", "--most", "2", "--beside", "", "--out", "curves"]
+    found = result(capsys, "capacity", "projection", *options)
+    assert found["files"] == ["curves/capacity.json", "curves/capacity.png", "curves/basins.png"]
+    content = json.loads((here / "curves" / "capacity.json").read_text(encoding="utf-8"))
+    load = content["curves"]["projection"]["load"]
+    assert load["values"][0] == 1
+    # Projections hold every set of independent patterns, and one pattern or two of 12 signs are that.
+    assert load["share"][0] == load["high"][0] == 1 > load["low"][0]
+    for name in ("capacity.png", "basins.png"):
+        assert (here / "curves" / name).stat().st_size > 0
 
 
 @pytest.mark.parametrize(
@@ -109,6 +133,12 @@ def test_capacity_lies_between_what_holds_and_what_fails(capsys):
             ["recall", "--patterns", "patterns.npy", "--queries", "queries.npy", "--out", "a.txt"],
             "end in .npy",
         ),
+        (
+            ["recall", "--patterns", "patterns.npy", "--queries", "queries.npy"]
+            + ["--values", "queries.npy", "--out", "a.npy"],
+            "queries.npy has 2 rows for 5 patterns",
+        ),
+        (["capacity", "hebb", "--beside", "none"], "--beside 'none'"),
         (["phase", "thresholds", "--patterns", "1"], "at least 2"),
         (["phase", "thresholds", "--patterns", "5", "--cosine", "0.1"], "go together"),
         (["phase", "minima", "patterns.npy", "--points", "1"], "--points"),

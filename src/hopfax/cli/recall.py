@@ -17,6 +17,15 @@ Queries = Annotated[
     Path, typer.Option("--queries", metavar="FILE", help="One query a row; NaN where a value is not known.")
 ]
 Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="Where the recalled rows go, as .npy.")]
+Values = Annotated[
+    Path | None,
+    typer.Option(
+        "--values",
+        metavar="FILE",
+        help="One row for each pattern: what it stands for, and what is read out in its place.",
+        show_default=False,
+    ),
+]
 Beta = Annotated[
     float | None,
     typer.Option("--beta", help="Inverse temperature; calibrated without it.", show_default=False),
@@ -30,11 +39,12 @@ def recall(
     patterns: Patterns,
     queries: Queries,
     out: Out,
+    values: Values = None,
     beta: Beta = None,
     dot: DotOption = False,
     json: Json = None,
 ) -> None:
-    """Recall the pattern behind each query; known values of a query with NaN are held."""
+    """Recall the pattern behind each query, or its values; known values of a query with NaN are held."""
     from ..memory import Memory
     from ..similarities import Dot, Euclidean
 
@@ -44,12 +54,18 @@ def recall(
     writable_folder(out.parent)
     stored = read_rows(patterns)
     asked = read_rows(queries, stored.shape[1], missing=True)
+    outputs = None if values is None else read_rows(values)
+    if outputs is not None and len(outputs) != len(stored):
+        raise ValueError(f"{values} has {len(outputs)} rows for {len(stored)} patterns; give one for each.")
     with error_console().status("recalling"):
         memory = Memory.store(
-            stored, "auto" if beta is None else beta, similarity=Dot() if dot else Euclidean()
+            stored,
+            "auto" if beta is None else beta,
+            values=outputs,
+            similarity=Dot() if dot else Euclidean(),
         )
         found = _recall(memory, asked)
-    np.save(out, found.state)
+    np.save(out, found.state if found.value is None else found.value)
     account = {"beta": float(memory.beta), "duplicates": duplicates(stored), "queries": [*_each(found)]}
 
     def show(console: Console) -> None:
