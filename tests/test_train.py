@@ -216,6 +216,18 @@ def test_an_interrupted_run_ends_as_one_that_was_not(tmp_path):
     assert MetricsFile(parts / "metrics.jsonl").read() == later
 
 
+def test_a_run_that_ends_early_keeps_its_schedule_and_can_be_gone_on_with(tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    recipe = dataclasses.replace(RECIPE, final_learning_rate_fraction=0.1)
+    model, _ = train(recipe, DATASET, whole)
+    _, rows = train(recipe, DATASET, parts, stop_after=1)
+    assert [row.epoch for row in rows] == [1]
+    assert_identical(train(recipe, DATASET, parts, resume=True)[0], model)
+    for wrong in (0, 3):
+        with pytest.raises(ValueError, match=f"`stop_after={wrong}` must lie between 1 and the recipe's 2"):
+            train(recipe, DATASET, parts, resume=True, stop_after=wrong)
+
+
 def test_a_folder_in_use_and_another_recipe_are_refused(tmp_path):
     train(dataclasses.replace(RECIPE, epochs=1), DATASET, tmp_path)
     with pytest.raises(ValueError, match="not empty"):

@@ -5,6 +5,7 @@ The only module that imports matplotlib: import it where a figure is drawn.
 
 from collections.abc import Mapping, Sequence
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike, Float, Real
@@ -50,25 +51,50 @@ def convergence_heatmap(
 
     Source: [goemaere2024], Figs. 3 and 4, and code; what is below 1e-8 is not drawn.
     """
-    traces = _matrix("traces", traces)
     _check_tolerance(tolerance)
-    count = residual_counts(traces, bins)
-    iterations = traces.shape[1]
+    return crossing_heatmap(axes, crossings(traces, tolerance, bins), tolerance, most=most)
+
+
+class Crossings(eqx.Module):
+    """What a heat map shows of many traces, without them.
+
+    `counts`: examples in each bin of `log10` residual over [-8, 0], for each iteration. `means`: of the index
+    of the first residual below each of `CURVE_TOLERANCES`. `mean`: the same at the tolerance drawn.
+    """
+
+    counts: Real[np.ndarray, "bins iterations"]
+    means: Float[np.ndarray, " tolerances"]
+    mean: float
+
+
+def crossings(
+    traces: Float[ArrayLike, "examples iterations"], tolerance: float = 1e-4, bins: int = BINS
+) -> Crossings:
+    """Of traces. Raises: `ValueError` for traces without examples or iterations, or no bins."""
+    means = np.array([first_crossing(traces, each) for each in CURVE_TOLERANCES])
+    return Crossings(residual_counts(traces, bins), means, first_crossing(traces, tolerance))
+
+
+def crossing_heatmap(
+    axes: Axes, found: Crossings, tolerance: float = 1e-4, *, most: float | None = None
+) -> Axes:
+    """`convergence_heatmap` of what is left of the traces."""
+    bins, iterations = found.counts.shape
     axes.pcolormesh(
         np.arange(iterations + 1) - 0.5,
         np.linspace(*DECADES, bins + 1),
-        np.ma.masked_equal(count, 0),
-        norm=LogNorm(1, max(most or count.max(), 2)),
+        np.ma.masked_equal(found.counts, 0),
+        norm=LogNorm(1, max(most or found.counts.max(), 2)),
         cmap="magma_r",
         rasterized=True,
     )
     axes.set_facecolor(EMPTY)
     height = np.log10(tolerance)
     axes.axhline(height, color="white", linestyle="--", linewidth=1.8, path_effects=_outline("0.45", 3.0))
-    means = [first_crossing(traces, each) for each in CURVE_TOLERANCES]
-    axes.plot(means, np.log10(CURVE_TOLERANCES), color="cyan", linewidth=2, path_effects=_outline("0.2", 3.6))
+    curve = {"color": "cyan", "linewidth": 2, "path_effects": _outline("0.2", 3.6)}
+    axes.plot(found.means, np.log10(CURVE_TOLERANCES), **curve)
     circle = {"markersize": 8, "markerfacecolor": "white", "markeredgecolor": "black"}
-    axes.plot(first_crossing(traces, tolerance), height, "o", **circle)
+    axes.plot(found.mean, height, "o", **circle)
     axes.set(
         xlim=(-0.5, iterations - 0.5), ylim=DECADES, xlabel="iteration", ylabel=f"log$_{{10}}$ {RESIDUAL}"
     )
@@ -105,15 +131,30 @@ def convergence_figure(
 
     Raises: `ValueError` for no models, and as `convergence_heatmap`.
     """
-    most = max((float(residual_counts(trace, bins).max()) for trace in traces.values()), default=0)
-    rows = -(-len(_colours("traces", traces)) // 2)
-    figure = Figure(figsize=(9, 0.8 + 3.1 * rows), layout="constrained", dpi=110)
-    grid = figure.subplots(rows, 2, sharex=True, sharey=True, squeeze=False)
-    for axes, (name, trace) in zip(grid.flat, traces.items(), strict=False):
-        convergence_heatmap(axes, trace, tolerance, bins=bins, most=most)
+    _check_tolerance(tolerance)
+    _colours("traces", traces)
+    return crossing_figure(
+        {name: crossings(trace, tolerance, bins) for name, trace in traces.items()}, tolerance
+    )
+
+
+def crossing_figure(
+    found: Mapping[str, Crossings], tolerance: float = 1e-4, *, columns: int = 2, share_x: bool = True
+) -> Figure:
+    """A `crossing_heatmap` for each model, `columns` a row, on one colour scale.
+
+    Args: `share_x` for one axis of iterations in all panels, else one in each.
+    Raises: `ValueError` for no models.
+    """
+    rows = -(-len(_colours("found", found)) // columns)
+    most = max(float(each.counts.max()) for each in found.values())
+    figure = Figure(figsize=(4.5 * columns, 0.8 + 3.1 * rows), layout="constrained", dpi=110)
+    grid = figure.subplots(rows, columns, sharex=share_x, sharey=True, squeeze=False)
+    for axes, (name, each) in zip(grid.flat, found.items(), strict=False):
+        crossing_heatmap(axes, each, tolerance, most=most)
         axes.set_title(name, fontweight="bold")
         axes.label_outer()
-    for axes in grid.flat[len(traces) :]:
+    for axes in grid.flat[len(found) :]:
         axes.set_visible(False)
     scale = ScalarMappable(LogNorm(1, max(most, 2)), "magma_r")
     figure.colorbar(scale, ax=grid, label="examples in a bin", format="%d", fraction=0.04, pad=0.02)

@@ -30,6 +30,7 @@ def train(
     folder: Path,
     *,
     resume: bool = False,
+    stop_after: int | None = None,
     checkpoint_blocks: int = 5,
     watch: Callable[[Block], None] = lambda block: None,
 ) -> tuple[HAM, list[EpochMetrics]]:
@@ -38,6 +39,7 @@ def train(
     Args:
         folder: made if it is not there; empty unless `resume`.
         resume: go on from the folder's checkpoint, if it has one; the result is the same to the last bit.
+        stop_after: end after so many of the recipe's epochs, whose schedule stays; it can be gone on with.
         checkpoint_blocks: save after so many blocks (there are about 20 an epoch), and after each epoch.
         watch: told of every block as it ends.
 
@@ -51,6 +53,7 @@ def train(
         raise ValueError(
             f"`{folder}` is not empty; resume the run in it with --resume, or name another folder."
         )
+    epochs = _last_epoch(recipe, stop_after)
     check_recipe(recipe, dataset)
     part = validation_split(dataset, recipe.validation) if recipe.validation else dataset
     trainer = make_trainer(recipe, len(part.train_labels))
@@ -60,7 +63,7 @@ def train(
     metrics = MetricsFile(folder / METRICS)
     metrics.rewrite(run.rows)
     todo = blocks(
-        trainer, run.state, part.train_images, part.train_labels, epochs=recipe.epochs, seconds=run.seconds
+        trainer, run.state, part.train_images, part.train_labels, epochs=epochs, seconds=run.seconds
     )
     for count, block in enumerate(todo, start=1):
         run = run.after(block, _row(recipe, trainer, part, block) if block.ends_epoch else None)
@@ -82,6 +85,12 @@ def make_trainer(recipe: Recipe, examples: int) -> Trainer:
     return Trainer(
         recipe.optimiser(batches), recipe.method, batch_size=recipe.batch_size, shuffle=recipe.shuffle
     )
+
+
+def _last_epoch(recipe: Recipe, stop_after: int | None) -> int:
+    if stop_after is not None and not 1 <= stop_after <= recipe.epochs:
+        raise ValueError(f"`stop_after={stop_after}` must lie between 1 and the recipe's {recipe.epochs} epochs.")
+    return recipe.epochs if stop_after is None else stop_after
 
 
 def check_recipe(recipe: Recipe, dataset: Dataset) -> None:

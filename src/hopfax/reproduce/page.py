@@ -1,0 +1,24 @@
+"""The page of an experiment: text that people write, around a table that is made."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..checkpoint import write_whole
+from .table import TableRow, markdown
+
+BEGIN, END = "<!-- table: made by hopfax reproduce -->", "<!-- end of table -->"
+
+
+def write_page(folder: Path, table: Sequence[TableRow]) -> Path:
+    """Puts the table between the two marks in `folder/README.md`, and the rest as it was.
+
+    Without the file, or without marks in it, they are added at its end. Raises: `OSError`.
+    """
+    path = folder / "README.md"
+    page = path.read_text(encoding="utf-8") if path.exists() else f"# {folder.name}\n"
+    if BEGIN not in page or END not in page:
+        page = f"{page}\n{BEGIN}\n{END}\n"
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    write_whole(path, f"{before}{BEGIN}\n\n{markdown(table)}\n{END}{after}".encode())
+    return path
