@@ -12,6 +12,7 @@ from . import similarities as similarities
 from . import solvers as solvers
 from . import synapses as synapses
 from . import updates as updates
+from .chn import CHN as CHN
 from .equilibrium import Equilibrium as Equilibrium
 from .equilibrium import Status as Status
 from .graph import Graph as Graph
@@ -26,7 +27,9 @@ from .methods import paper_method as paper_method
 from .modelfile import load_model as load_model
 from .modelfile import save_model as save_model
 from .modern import ModernHopfield as ModernHopfield
+from .network import AbstractNetwork as AbstractNetwork
 from .objective import objective as objective
+from .one_matrix import OneMatrix as OneMatrix
 from .relax import relax as relax
 from .synapses import Bias as Bias
 from .synapses import Dense as Dense

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Inexact, Scalar
 
 from ._tree import tree_sum
-from .ham import States
+from .network import States
 
 
 class AbstractCost(eqx.Module):

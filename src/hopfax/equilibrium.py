@@ -5,7 +5,7 @@ import enum
 import equinox as eqx
 from jaxtyping import Array, Bool, Float, Int
 
-from .ham import States
+from .network import States
 
 
 class Status(enum.IntEnum):

@@ -16,12 +16,15 @@ from safetensors.numpy import load, save
 
 from . import lagrangians
 from .checkpoint import write_whole
+from .chn import CHN
 from .ham import HAM
 from .lagrangians import AbstractLagrangian
 from .layers import Layer
+from .network import AbstractNetwork
 from .synapses import AbstractSynapse, Bias, Dense
 
 SCHEMA = 1
+NETWORKS: Mapping[str, type[HAM] | type[CHN]] = MappingProxyType({"HAM": HAM, "CHN": CHN})
 DESCRIPTION, WEIGHTS = "model.json", "weights.safetensors"
 
 LAGRANGIANS: Mapping[str, type[AbstractLagrangian]] = MappingProxyType(
@@ -41,7 +44,7 @@ LAGRANGIANS: Mapping[str, type[AbstractLagrangian]] = MappingProxyType(
 )
 
 
-def save_model(model: HAM, directory: str | Path) -> None:
+def save_model(model: AbstractNetwork, directory: str | Path) -> None:
     """Write `model.json` and `weights.safetensors` into `directory`, made if it is not there.
 
     Raises: `ValueError` for a layer or synapse of a kind that files do not have, such as an `Interaction`,
@@ -52,6 +55,7 @@ def save_model(model: HAM, directory: str | Path) -> None:
     description = {
         "schema": SCHEMA,
         "hopfax": version("hopfax"),
+        "network": type(model).__name__,
         "layers": [_describe_layer(name, model.layers[name], arrays) for name in model.order],
         "synapses": [_describe_synapse(name, synapse, arrays) for name, synapse in model.synapses.items()],
     }
@@ -60,7 +64,7 @@ def save_model(model: HAM, directory: str | Path) -> None:
     write_whole(directory / DESCRIPTION, (json.dumps(description, indent=2) + "\n").encode())
 
 
-def load_model(directory: str | Path) -> HAM:
+def load_model(directory: str | Path) -> HAM | CHN:
     """The model that `save_model` wrote.
 
     Raises: `ValueError` where a file is missing, damaged, or does not fit the other, naming the entry with
@@ -68,6 +72,7 @@ def load_model(directory: str | Path) -> HAM:
     """
     directory = Path(directory)
     description = _read_description(directory / DESCRIPTION)
+    kind = _kind(description)
     weights = _Weights(directory / WEIGHTS, _read_weights(directory / WEIGHTS))
     try:
         layers = {entry["name"]: _layer(entry, weights) for entry in description["layers"]}
@@ -77,7 +82,15 @@ def load_model(directory: str | Path) -> HAM:
             f"`{directory / DESCRIPTION}` is malformed: {type(error).__name__} {error}."
         ) from error
     weights.refuse_unused()
-    return HAM(layers, synapses)
+    return kind(layers, synapses)
+
+
+def _kind(description: dict[str, Any]) -> type[HAM] | type[CHN]:
+    """Files written before there were CHNs do not say."""
+    name = description.get("network", "HAM")
+    if name not in NETWORKS:
+        raise ValueError(f"the network is a {name!r}; known are {', '.join(NETWORKS)}.")
+    return NETWORKS[name]
 
 
 class _Weights:

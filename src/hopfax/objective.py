@@ -10,16 +10,16 @@ from jaxtyping import Array, ArrayLike, Float
 from .costs import AbstractCost
 from .equilibrium import Equilibrium
 from .gradients.base import Report, Solve
-from .ham import HAM
 from .layers import Known
 from .methods import Method
+from .network import AbstractNetwork
 from .problem import Problem
 from .relax import assemble, begin, prepare
 from .solvers.loop import Stopping
 
 
 def objective(
-    model: HAM,
+    model: AbstractNetwork,
     clamp: Mapping[str, ArrayLike | Known],
     cost: AbstractCost,
     target: ArrayLike,

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Scalar
 
 from ._tree import accumulator, rms, subtract
-from .ham import HAM, States
+from .network import AbstractNetwork, States
 from .updates import AbstractUpdate
 
 
@@ -39,10 +39,10 @@ class AbstractMap(eqx.Module):
 class Problem(AbstractMap):
     """Find kept states `z` with `z = f(z)`; one example.
 
-    `model` has only free layers left (`HAM.condition`).
+    `model` has only free layers left (`AbstractNetwork.condition`).
     """
 
-    model: HAM
+    model: AbstractNetwork
     update: AbstractUpdate
 
     def image(self, states: States) -> States:

@@ -12,8 +12,8 @@ from ._tree import accumulator
 from .equilibrium import Equilibrium
 from .gradients.base import AbstractGradient, Report, Solve
 from .gradients.implicit import Implicit
-from .ham import HAM, States
 from .layers import Held, Known
+from .network import AbstractNetwork, States
 from .problem import Problem
 from .solvers.anderson import Anderson
 from .solvers.loop import AbstractMethod, AnySolver, Stopping
@@ -21,7 +21,7 @@ from .updates import AbstractUpdate, Coloured
 
 
 def relax(
-    model: HAM,
+    model: AbstractNetwork,
     clamp: Mapping[str, ArrayLike | Known] | None = None,
     *,
     start: Mapping[str, ArrayLike] | None = None,
@@ -60,7 +60,7 @@ def relax(
 
 
 def prepare(
-    model: HAM, clamp: Mapping, start: Mapping
+    model: AbstractNetwork, clamp: Mapping, start: Mapping
 ) -> tuple[dict, dict, tuple[PyTree, PyTree], int | None]:
     """Clamp and start as checked arrays, which of their axes are the batch's, and its length."""
     clamp, start = _as_arrays(model, clamp, "clamp"), _as_arrays(model, start, "start")
@@ -90,7 +90,11 @@ def relax_one(model, clamp, start, update, solver, gradient, stopping, trace, re
 
 
 def assemble(
-    model: HAM, free: HAM, clamp: Mapping[str, Array | Known], states: States, statistics
+    model: AbstractNetwork,
+    free: AbstractNetwork,
+    clamp: Mapping[str, Array | Known],
+    states: States,
+    statistics,
 ) -> Equilibrium:
     """The result over all layers, from the states of the free ones."""
     energy = free.energy(states)
@@ -111,12 +115,12 @@ def begin(problem: Problem, start: States) -> States:
     return {**kept, **problem.model.drive(problem.model.activations({**zeros, **given}), missing)}
 
 
-def _revealed(free: HAM, name: str, state: Array) -> Array:
+def _revealed(free: AbstractNetwork, name: str, state: Array) -> Array:
     lagrangian = free.layers[name].lagrangian
     return lagrangian.hold(state) if isinstance(lagrangian, Held) else state
 
 
-def _as_arrays(model: HAM, values: Mapping, what: str) -> dict[str, Array | Known]:
+def _as_arrays(model: AbstractNetwork, values: Mapping, what: str) -> dict[str, Array | Known]:
     """The values as floating-point arrays, checked against the layers."""
     for name in values:
         if name not in model.layers:
@@ -151,14 +155,14 @@ def _check_shape(shape: tuple[int, ...], value: ArrayLike | Known, label: str) -
             )
 
 
-def _check_free(model: HAM, clamp: Mapping[str, Array | Known]) -> None:
+def _check_free(model: AbstractNetwork, clamp: Mapping[str, Array | Known]) -> None:
     if all(name in clamp and not isinstance(clamp[name], Known) for name in model.order):
         raise ValueError(
             "`clamp` holds every layer, so nothing is left to relax; use `model.energy` for an energy."
         )
 
 
-def _batch_axes(model: HAM, clamp, start) -> tuple[tuple[PyTree, PyTree], int | None]:
+def _batch_axes(model: AbstractNetwork, clamp, start) -> tuple[tuple[PyTree, PyTree], int | None]:
     """Which arrays carry the batch axis, and how long it is."""
     arrays = [
         (name, x) for tree in (clamp, start) for name, value in tree.items() for x in jax.tree.leaves(value)

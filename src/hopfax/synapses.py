@@ -6,7 +6,7 @@ is one function and nothing else: `Dense`, `Bias`, or any function of your own t
 
 import abc
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 import equinox as eqx
@@ -187,3 +187,15 @@ def _require_shape(layers: tuple[str, ...], what: str, array: Array, expected: S
             f"the {what} on {' and '.join(map(repr, layers))} has shape {tuple(array.shape)}, "
             f"the layers need {tuple(expected)}; change the {what} or the layer sizes."
         )
+
+
+def named(synapses: Mapping[str, AbstractSynapse] | Sequence[AbstractSynapse]) -> dict[str, AbstractSynapse]:
+    """By name: as given, else like "input-hidden", where a second one between the same layers gets a number."""
+    if isinstance(synapses, Mapping):
+        return dict(synapses)
+    names: dict[str, AbstractSynapse] = {}
+    for synapse in synapses:
+        base = "-".join(synapse.layers)
+        taken = sum(name == base or name.startswith(f"{base} ") for name in names)
+        names[f"{base} {taken + 1}" if taken else base] = synapse
+    return names

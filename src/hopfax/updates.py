@@ -13,33 +13,33 @@ import jax.numpy as jnp
 from jaxtyping import Scalar, ScalarLike
 
 from ._tree import tree_sum
-from .ham import HAM, States
+from .network import AbstractNetwork, States
 
 
 class AbstractUpdate(eqx.Module):
     """A map whose fixed points are the equilibria of a model over its free layers, for one example."""
 
     @abc.abstractmethod
-    def kept(self, model: HAM) -> tuple[str, ...]:
+    def kept(self, model: AbstractNetwork) -> tuple[str, ...]:
         """The layers whose states are the unknowns."""
 
     @abc.abstractmethod
-    def image(self, model: HAM, states: States) -> States:
+    def image(self, model: AbstractNetwork, states: States) -> States:
         """`f(z)`: new states of the kept layers."""
 
     @abc.abstractmethod
-    def complete(self, model: HAM, states: States) -> States:
+    def complete(self, model: AbstractNetwork, states: States) -> States:
         """States of all free layers, the eliminated ones at their best given the kept ones."""
 
     @abc.abstractmethod
-    def energy(self, model: HAM, states: States) -> tuple[Scalar, Scalar]:
+    def energy(self, model: AbstractNetwork, states: States) -> tuple[Scalar, Scalar]:
         """The energy of `complete(z)`, and the sum of the magnitudes of its parts (its rounding error over eps).
 
         Shares its products with `image`, so that a solver that watches the energy pays little for it.
         """
 
     @abc.abstractmethod
-    def symmetric(self, model: HAM) -> "Eliminate":
+    def symmetric(self, model: AbstractNetwork) -> "Eliminate":
         """The update with the same equilibria through which gradients are taken: `∂f/∂g` is symmetric there."""
 
 
@@ -52,55 +52,56 @@ class Eliminate(AbstractUpdate):
 
     names: tuple[str, ...] = eqx.field(static=True)
 
-    def kept(self, model: HAM) -> tuple[str, ...]:
+    def kept(self, model: AbstractNetwork) -> tuple[str, ...]:
         return tuple(name for name in model.order if name not in self.names)
 
-    def response(self, model: HAM, activations: States) -> States:
+    def response(self, model: AbstractNetwork, activations: States) -> States:
         """`h(g)`: the drive of the kept layers, the eliminated ones following `g`."""
-        eliminated = self.eliminated(model, activations)
+        eliminated = model.settle(self.drives(model, activations))
         return model.drive({**activations, **model.activations(eliminated)}, self.kept(model))
 
-    def eliminated(self, model: HAM, activations: States) -> States:
-        """States of the eliminated layers, each the drive of the kept activations."""
+    def drives(self, model: AbstractNetwork, activations: States) -> States:
+        """What the kept activations exert on the eliminated layers."""
         unknown = {name: jnp.zeros(model.layers[name].shape, _dtype(activations)) for name in self.names}
         return model.drive({**activations, **unknown}, self.names)
 
-    def image(self, model: HAM, states: States) -> States:
-        return self.response(model, model.activations(states))
+    def image(self, model: AbstractNetwork, states: States) -> States:
+        return model.respond(states, self.response(model, model.activations(states)))
 
-    def complete(self, model: HAM, states: States) -> States:
-        return _ordered(model, {**states, **self.eliminated(model, model.activations(states))})
+    def complete(self, model: AbstractNetwork, states: States) -> States:
+        eliminated = model.settle(self.drives(model, model.activations(states)))
+        return _ordered(model, {**states, **eliminated})
 
-    def energy(self, model: HAM, states: States) -> tuple[Scalar, Scalar]:
+    def energy(self, model: AbstractNetwork, states: States) -> tuple[Scalar, Scalar]:
         """`Σ_kept L*(g) - Σ_eliminated L(drive) + E_synapses(g, 0)`: at its drive, `L*(g) - g·drive = -L(drive)`."""
         activations = model.activations(states)
-        kept = [model.layers[name].lagrangian.conjugate(state) for name, state in states.items()]
-        drives = self.eliminated(model, activations) if self.names else {}
-        eliminated = [-model.layers[name].lagrangian(drive) for name, drive in drives.items()]
+        kept = [model.layer_energy(name, state) for name, state in states.items()]
+        drives = self.drives(model, activations) if self.names else {}
+        eliminated = [model.settled_energy(name, drive) for name, drive in drives.items()]
         silent = {name: jnp.zeros_like(drive) for name, drive in drives.items()}
         parts = [*kept, *eliminated, *_synapse_energies(model, {**activations, **silent}, self.names)]
         return tree_sum(parts), tree_sum([jnp.abs(part) for part in parts])
 
-    def symmetric(self, model: HAM) -> "Eliminate":
+    def symmetric(self, model: AbstractNetwork) -> "Eliminate":
         return self
 
 
 class Synchronous(AbstractUpdate):
     """`s = W ρ(s) + b` for all free layers at once. Source: [goemaere2024], eq. 6."""
 
-    def kept(self, model: HAM) -> tuple[str, ...]:
+    def kept(self, model: AbstractNetwork) -> tuple[str, ...]:
         return model.order
 
-    def image(self, model: HAM, states: States) -> States:
+    def image(self, model: AbstractNetwork, states: States) -> States:
         return Eliminate(()).image(model, states)
 
-    def complete(self, model: HAM, states: States) -> States:
+    def complete(self, model: AbstractNetwork, states: States) -> States:
         return states
 
-    def energy(self, model: HAM, states: States) -> tuple[Scalar, Scalar]:
+    def energy(self, model: AbstractNetwork, states: States) -> tuple[Scalar, Scalar]:
         return Eliminate(()).energy(model, states)
 
-    def symmetric(self, model: HAM) -> Eliminate:
+    def symmetric(self, model: AbstractNetwork) -> Eliminate:
         return Eliminate(())
 
 
@@ -112,19 +113,19 @@ class EvenOdd(AbstractUpdate):
     Source: [goemaere2024], eq. 9.
     """
 
-    def kept(self, model: HAM) -> tuple[str, ...]:
+    def kept(self, model: AbstractNetwork) -> tuple[str, ...]:
         return self.symmetric(model).kept(model)
 
-    def image(self, model: HAM, states: States) -> States:
-        return self.symmetric(model).image(model, states)
+    def image(self, model: AbstractNetwork, states: States) -> States:
+        return model.settle(self.symmetric(model).response(model, model.activations(states)))
 
-    def complete(self, model: HAM, states: States) -> States:
+    def complete(self, model: AbstractNetwork, states: States) -> States:
         return self.symmetric(model).complete(model, states)
 
-    def energy(self, model: HAM, states: States) -> tuple[Scalar, Scalar]:
+    def energy(self, model: AbstractNetwork, states: States) -> tuple[Scalar, Scalar]:
         return self.symmetric(model).energy(model, states)
 
-    def symmetric(self, model: HAM) -> Eliminate:
+    def symmetric(self, model: AbstractNetwork) -> Eliminate:
         if cycle := model.graph.odd_cycle():
             raise ValueError(
                 f"`EvenOdd()` needs a bipartite graph of free layers; the odd cycle {' - '.join(cycle)} stands in "
@@ -145,25 +146,25 @@ class Coloured(AbstractUpdate):
     rises. Where a synapse is not affine nothing is eliminated and a step is only a fixed-point step.
     """
 
-    def kept(self, model: HAM) -> tuple[str, ...]:
+    def kept(self, model: AbstractNetwork) -> tuple[str, ...]:
         return self.symmetric(model).kept(model)
 
-    def image(self, model: HAM, states: States) -> States:
+    def image(self, model: AbstractNetwork, states: States) -> States:
         newest = self.complete(model, states)
         for names in self._swept(model):
-            newest = {**newest, **model.drive(model.activations(newest), names)}
+            newest = {**newest, **model.settle(model.drive(model.activations(newest), names))}
         return {name: newest[name] for name in states}
 
-    def complete(self, model: HAM, states: States) -> States:
+    def complete(self, model: AbstractNetwork, states: States) -> States:
         return self.symmetric(model).complete(model, states)
 
-    def energy(self, model: HAM, states: States) -> tuple[Scalar, Scalar]:
+    def energy(self, model: AbstractNetwork, states: States) -> tuple[Scalar, Scalar]:
         return self.symmetric(model).energy(model, states)
 
-    def symmetric(self, model: HAM) -> Eliminate:
+    def symmetric(self, model: AbstractNetwork) -> Eliminate:
         return Eliminate(()) if _curved(model) else _eliminate_first_colour(model)
 
-    def _swept(self, model: HAM) -> Sequence[tuple[str, ...]]:
+    def _swept(self, model: AbstractNetwork) -> Sequence[tuple[str, ...]]:
         colours = model.graph.colours()
         return colours if _curved(model) else colours[1:] or colours
 
@@ -181,42 +182,42 @@ class Damped(AbstractUpdate):
         if isinstance(self.step, int | float) and not 0 < self.step <= 1:
             raise ValueError(f"`Damped(step={self.step})` must lie in (0, 1]; 1 is no damping.")
 
-    def kept(self, model: HAM) -> tuple[str, ...]:
+    def kept(self, model: AbstractNetwork) -> tuple[str, ...]:
         return self.update.kept(model)
 
-    def image(self, model: HAM, states: States) -> States:
+    def image(self, model: AbstractNetwork, states: States) -> States:
         step = jnp.asarray(self.step, _dtype(states))
         mix = lambda old, new: (1 - step) * old + step * new
         return jax.tree.map(mix, states, self.update.image(model, states))
 
-    def complete(self, model: HAM, states: States) -> States:
+    def complete(self, model: AbstractNetwork, states: States) -> States:
         return self.update.complete(model, states)
 
-    def energy(self, model: HAM, states: States) -> tuple[Scalar, Scalar]:
+    def energy(self, model: AbstractNetwork, states: States) -> tuple[Scalar, Scalar]:
         return self.update.energy(model, states)
 
-    def symmetric(self, model: HAM) -> Eliminate:
+    def symmetric(self, model: AbstractNetwork) -> Eliminate:
         return self.update.symmetric(model)
 
 
-def _synapse_energies(model: HAM, activations: States, silent: tuple[str, ...]) -> list[Scalar]:
+def _synapse_energies(model: AbstractNetwork, activations: States, silent: tuple[str, ...]) -> list[Scalar]:
     """Energies of the synapses, but for those that vanish because a layer in `silent` is at zero."""
     gone = lambda synapse: synapse.vanishes and any(name in silent for name in synapse.layers)
     heard = [synapse for synapse in model.synapses.values() if not gone(synapse)]
     return [synapse(*(activations[name] for name in synapse.layers)) for synapse in heard]
 
 
-def _eliminate_first_colour(model: HAM) -> Eliminate:
+def _eliminate_first_colour(model: AbstractNetwork) -> Eliminate:
     colours = model.graph.colours()
     return Eliminate(colours[0] if len(colours) > 1 else ())
 
 
-def _curved(model: HAM) -> str | None:
+def _curved(model: AbstractNetwork) -> str | None:
     """The name of a synapse that is not affine in each activation, if there is one."""
     return next((repr(name) for name, synapse in model.synapses.items() if not synapse.affine), None)
 
 
-def _ordered(model: HAM, states: States) -> States:
+def _ordered(model: AbstractNetwork, states: States) -> States:
     return {name: states[name] for name in model.order}
 
 

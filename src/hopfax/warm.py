@@ -9,7 +9,7 @@ from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Bool
 
 from .equilibrium import Equilibrium
-from .ham import HAM, States
+from .network import AbstractNetwork, States
 
 
 class WarmStarts(eqx.Module):
@@ -30,7 +30,7 @@ class WarmStarts(eqx.Module):
     known: Bool[Array, " examples"]
 
     @staticmethod
-    def cold(model: HAM, layers: Sequence[str], examples: int, dtype=jnp.float32) -> "WarmStarts":
+    def cold(model: AbstractNetwork, layers: Sequence[str], examples: int, dtype=jnp.float32) -> "WarmStarts":
         """Nothing known yet of `examples` examples; `examples * neurons` numbers for each of `layers`."""
         for name in layers:
             if name not in model.layers:

@@ -7,7 +7,7 @@ import optimistix as optx
 from jaxtyping import Array, Bool, Float, Int
 
 from .._tree import rms, subtract
-from ..ham import States
+from ..network import States
 from ..problem import Problem
 from ..solvers.loop import AbstractMethod, AnySolver
 

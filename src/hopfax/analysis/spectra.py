@@ -11,13 +11,19 @@ from jaxtyping import Array, ArrayLike, Float, Key, Scalar, ScalarLike
 from .._tree import dot, rms
 from ..costs import AbstractCost
 from ..gradients.adjoints import ConjugateGradient
-from ..ham import HAM, Clamp, States
+from ..network import AbstractNetwork, Clamp, States
 from ..problem import Problem
 from ..updates import AbstractUpdate, Coloured
 
 
 def spectral_radius(
-    model: HAM, clamp: Clamp, states: States, update: AbstractUpdate, *, key: Key[Array, ""], steps: int = 200
+    model: AbstractNetwork,
+    clamp: Clamp,
+    states: States,
+    update: AbstractUpdate,
+    *,
+    key: Key[Array, ""],
+    steps: int = 200,
 ) -> Scalar:
     """The largest `|λ|` of `J = ∂f/∂z` at the equilibrium `states` of one example, by power iteration on `J²`.
 
@@ -31,7 +37,7 @@ def spectral_radius(
 
 
 def hessian_margin(
-    model: HAM, clamp: Clamp, states: States, *, key: Key[Array, ""], steps: int = 200
+    model: AbstractNetwork, clamp: Clamp, states: States, *, key: Key[Array, ""], steps: int = 200
 ) -> Scalar:
     """The smallest eigenvalue of `I - D^½ A D^½`, the Hessian in scaled activations; positive at a strict minimum.
 
@@ -45,7 +51,7 @@ def hessian_margin(
 
 
 def beta_critical(
-    model: HAM,
+    model: AbstractNetwork,
     clamp: Clamp,
     states: States,
     cost: AbstractCost,

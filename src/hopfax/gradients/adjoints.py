@@ -10,7 +10,7 @@ import lineax as lx
 from jaxtyping import Array, Bool, Float, Int, ScalarLike
 
 from .._tree import accumulator, axpy, dot, rms, select, subtract
-from ..ham import States
+from ..network import States
 from ..problem import AbstractMap, Problem, Trial
 from ..solvers.anderson import Anderson
 from ..solvers.loop import AnySolver, Stopping, iterate
@@ -182,10 +182,8 @@ class _Affine(AbstractMap):
 
 def _structure(problem: Problem, point: States):
     """The products with `D` and with `K` at an equilibrium, as functions of kept states."""
-    model, eliminate = problem.model, problem.update.symmetric(problem.model)
-    activations, curvature = jax.linearize(model.activations, point)
-    _, response = jax.linearize(lambda g: eliminate.response(model, g), activations)
-    return curvature, response
+    eliminate = problem.update.symmetric(problem.model)
+    return problem.model.linearise(lambda g: eliminate.response(problem.model, g), point)
 
 
 def _pullback(problem: Problem, point: States):

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PyTree, Scalar
 
 from ..costs import AbstractCost
 from ..equilibrium import Statistics
-from ..ham import States
+from ..network import States
 from ..problem import Problem
 from ..solvers.loop import AbstractMethod, AnySolver, Stopping, iterate
 

@@ -8,7 +8,7 @@ from jaxtyping import Array, Scalar, ScalarLike
 from .._tree import tree_sum
 from ..costs import AbstractCost
 from ..equilibrium import Statistics, Status
-from ..ham import HAM, States
+from ..network import AbstractNetwork, States
 from ..problem import Problem
 from ..solvers.loop import Stopping
 from ..solvers.picard import Picard
@@ -78,7 +78,7 @@ class EquilibriumPropagation(AbstractGradient):
         return Solve(Picard() if self.variant.analytic else solve.solver, start, stopping)
 
 
-def energy_at(model: HAM, states: States, activations: States) -> Scalar:
+def energy_at(model: AbstractNetwork, states: States, activations: States) -> Scalar:
     """The energy as a function of independent states and activations: `Σ s·g - L(s)` plus the synapses.
 
     With both stopped its gradient in any parameter, of a Lagrangian too, is the right one.
@@ -88,7 +88,7 @@ def energy_at(model: HAM, states: States, activations: States) -> Scalar:
     return tree_sum(neurons) + tree_sum(synapses)
 
 
-def _neurons(model: HAM, name: str, state: Array, activation: Array) -> Scalar:
+def _neurons(model: AbstractNetwork, name: str, state: Array, activation: Array) -> Scalar:
     if jnp.iscomplexobj(state):
         return jnp.sum(state * activation)  # Lagrangian parameters are refused there
     return jnp.sum(state * activation) - model.layers[name].lagrangian(state)
@@ -112,7 +112,7 @@ def _told(report: Report, phases: Statistics) -> Scalar:
     return told - jax.lax.stop_gradient(told)
 
 
-def _check_analytic(model: HAM, variant: AbstractVariant) -> None:
+def _check_analytic(model: AbstractNetwork, variant: AbstractVariant) -> None:
     if not variant.analytic:
         return
     for name, layer in model.layers.items():

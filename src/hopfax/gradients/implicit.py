@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import ScalarLike
 
 from ..equilibrium import Statistics
-from ..ham import States
+from ..network import States
 from ..problem import Problem
 from .adjoints import AbstractAdjoint, ConjugateGradient, Neumann
 from .base import AbstractGradient, Report, Solve, read_cost, stop_gradient, with_value_of

@@ -11,9 +11,10 @@ import jax.random as jr
 from jaxtyping import Array, Inexact, Key, Scalar, ScalarLike
 
 from ..costs import AbstractCost, Several, SquaredError
-from ..ham import HAM, States
+from ..ham import HAM
 from ..lagrangians import AbstractLagrangian, Identity
 from ..layers import Layer
+from ..network import AbstractNetwork, States
 
 INNER = 25  # fixed-point steps for the proximal state; they contract by about β each
 
@@ -52,8 +53,12 @@ class Pulled(AbstractLagrangian):
         return jax.lax.fori_loop(0, INNER, step, drive)
 
 
-def nudge(model: HAM, cost: AbstractCost, target: Array, beta: ScalarLike) -> HAM:
-    """The model of `E + β C`. Raises `ValueError` if the cost's layer is not free."""
+def nudge(model: AbstractNetwork, cost: AbstractCost, target: Array, beta: ScalarLike) -> HAM:
+    """The model of `E + β C`. Raises `ValueError` if the cost's layer is not free, or the network is no `HAM`."""
+    if not isinstance(model, HAM):
+        raise ValueError(
+            f"a nudge acts on activations, in which a `{type(model).__name__}` does not descend; use `to_ham()`."
+        )
     if isinstance(cost, Several):
         return ft.reduce(lambda nudged, part: nudge(nudged, part, target, beta), cost.parts, model)
     if cost.layer not in model.layers:
@@ -65,7 +70,7 @@ def nudge(model: HAM, cost: AbstractCost, target: Array, beta: ScalarLike) -> HA
     return HAM({n: pulled if n == cost.layer else model.layers[n] for n in model.order}, model.synapses)
 
 
-def unpulled(model: HAM, states: States) -> States:
+def unpulled(model: AbstractNetwork, states: States) -> States:
     """The states behind the activations of a nudged model: `u` in place of the drive where a cost pulls."""
     behind = lambda lagrangian, s: lagrangian.nudged(s) if isinstance(lagrangian, Pulled) else s
     return {name: behind(model.layers[name].lagrangian, state) for name, state in states.items()}

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import ScalarLike
 
 from ..equilibrium import Statistics
-from ..ham import States
+from ..network import States
 from ..problem import Problem
 from ..solvers.loop import AbstractMethod, iterate
 from .base import AbstractGradient, Report, Solve, read_cost, with_value_of

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int
 
 from ..equilibrium import Statistics, Status
-from ..ham import States
+from ..network import States
 from ..problem import Problem, Trial
 from .loop import AbstractMethod, Stopping
 

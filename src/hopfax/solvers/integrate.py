@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, ScalarLike
 
 from .._tree import rms, subtract
-from ..ham import States
+from ..network import States
 from ..problem import Problem
 from .flow import GradientFlow, Passage
 from .loop import Stopping

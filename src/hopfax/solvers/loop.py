@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int, PyTree, ScalarLike
 
 from .._tree import select, subtract
 from ..equilibrium import Statistics, Status
-from ..ham import States
+from ..network import States
 from ..problem import AbstractMap, Problem, Trial
 
 RUNNING = -1

@@ -1,0 +1,87 @@
+"""The local problem of a continuous Hopfield neuron: its best state while the rest of the network stands still."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Inexact
+
+from ..lagrangians import AbstractElementwise
+
+LONGEST = 100  # steps; bisection alone needs about 60 in float64
+
+State = Inexact[Array, "*neurons"]
+
+
+def slope(neurons: AbstractElementwise, state: State) -> State:
+    """`ρ'(s)`."""
+    return jax.jvp(neurons.activation, (state,), (jnp.ones_like(state),))[1]
+
+
+def curvature(neurons: AbstractElementwise, state: State) -> State:
+    """`ρ''(s)`."""
+    return jax.jvp(lambda s: slope(neurons, s), (state,), (jnp.ones_like(state),))[1]
+
+
+@eqx.filter_custom_jvp
+def local_minimum(neurons: AbstractElementwise, drive: State) -> State:
+    """`argmin_s ½ s² - ρ(s) C` of each neuron at its drive `C`, where `s = ρ'(s) C`: a Newton step if it stays in the
+    bracket, else bisection.
+
+    With several minima it is one of them. Differentiable in the drive and in the parameters of the neurons.
+    """
+    search = _Search.begin(neurons, drive)
+    return jax.lax.while_loop(lambda s: s.going(), lambda s: s.advanced(neurons, drive), search).state
+
+
+@local_minimum.def_jvp
+def _implicit_derivative(primals, tangents):
+    """`ds = (ρ'(s) dC + ∂_θ ρ'(s) C dθ) / (1 - ρ''(s) C)`."""
+    neurons, drive = primals
+    state = local_minimum(neurons, drive)
+    push = lambda neurons, drive: slope(neurons, state) * drive
+    _, slip = eqx.filter_jvp(push, primals, tangents)
+    return state, slip / (1 - curvature(neurons, state) * drive)
+
+
+class _Search(eqx.Module):
+    """A state between two at which `φ(s) = s - ρ'(s) C` has different signs."""
+
+    state: State
+    low: State
+    high: State
+    done: Bool[Array, "*neurons"]
+    count: Array
+
+    @staticmethod
+    def begin(neurons: AbstractElementwise, drive: State) -> "_Search":
+        reach = _reach(neurons, drive)
+        low, high = jnp.minimum(reach, 0), jnp.maximum(reach, 0)
+        return _Search(reach / 2, low, high, drive == 0, jnp.zeros((), jnp.int32))
+
+    def going(self) -> Bool[Array, ""]:
+        return ~jnp.all(self.done) & (self.count < LONGEST)
+
+    def advanced(self, neurons: AbstractElementwise, drive: State) -> "_Search":
+        push = slope(neurons, self.state) * drive
+        error = self.state - push
+        low, high = (
+            jnp.where(error <= 0, self.state, self.low),
+            jnp.where(error >= 0, self.state, self.high),
+        )
+        bend = 1 - curvature(neurons, self.state) * drive
+        newton = self.state - error / jnp.where(bend > 0, bend, 1)
+        inside = (bend > 0) & (newton > low) & (newton < high)
+        eps = jnp.finfo(error.dtype).eps
+        small = jnp.abs(error) <= 2 * eps * jnp.maximum(jnp.abs(self.state), jnp.abs(push))
+        closed = high - low <= 2 * eps * jnp.maximum(jnp.abs(low), jnp.abs(high))
+        done = self.done | small | closed | ~jnp.isfinite(error)
+        new = jnp.where(inside, newton, (low + high) / 2)
+        return _Search(jnp.where(done, self.state, new), low, high, done, self.count + 1)
+
+
+def _reach(neurons: AbstractElementwise, drive: State) -> State:
+    """A state beyond the one sought, seen from zero: as `ρ' >= 0`, that one has the sign of the drive."""
+    short = lambda reach: (reach - slope(neurons, reach) * drive) * jnp.sign(drive) < 0
+    longer = lambda carry: (jnp.where(short(carry[0]), 2 * carry[0], carry[0]), carry[1] + 1)
+    going = lambda carry: jnp.any(short(carry[0])) & (carry[1] < LONGEST)
+    return jax.lax.while_loop(going, longer, (drive, jnp.zeros((), jnp.int32)))[0]
