@@ -70,7 +70,7 @@ def slopes(vae, directions):
     """Slopes of the loss, which only relaxes, along each direction, by central differences."""
     leaves, rest = eqx.partition(vae, eqx.is_inexact_array)
     vector, unravel = ravel_pytree(leaves)
-    moved = jnp.concatenate([vector + STEP * directions, vector - STEP * directions])
+    moved = vector[None] + STEP * jnp.concatenate([directions, -directions])
     one = lambda v, x, e: negative_elbo(eqx.combine(unravel(v), rest), x, e, WEIGHT)[0]
     total = lambda v: jnp.mean(jax.vmap(ft.partial(one, v))(IMAGES, NOISE))
     up, down = jnp.split(jax.lax.map(total, moved), 2)

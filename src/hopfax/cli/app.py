@@ -14,7 +14,9 @@ from .info import info
 from .output import one_line
 from .phase import app as phase_app
 from .recall import calibrate, recall
+from .reproduce import reproduce
 from .train import train
+from .vae import app as vae_app
 
 # Typer has brought its own copy of click since 0.26; the class has the same place in both.
 _CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
@@ -34,8 +36,10 @@ app.command()(info)
 app.command()(recall)
 app.command()(calibrate)
 app.command()(capacity)
+app.command()(reproduce)
 app.add_typer(data_app, name="data")
 app.add_typer(phase_app, name="phase")
+app.add_typer(vae_app, name="vae")
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """Variational autoencoders whose encoder and decoder are one relaxing network, trained by equilibrium propagation."""
 
+from .config import VAEConfig as VAEConfig
 from .likelihoods import Bernoulli as Bernoulli
 from .likelihoods import Gaussian as Gaussian
 from .loss import Autodiff as Autodiff

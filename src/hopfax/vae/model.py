@@ -106,7 +106,15 @@ def relax_with(network: HAM, clamp: dict, method: Method, start: States | None =
     """`relax` for one example by a `Method`, differentiable by its gradient."""
     stopping = Stopping.of_arrays(method.rtol, method.atol, method.max_steps)
     return relax_one(
-        network, clamp, start or {}, method.update, method.solver, method.gradient, stopping, 0, Report.blank()
+        network,
+        clamp,
+        start or {},
+        method.update,
+        method.solver,
+        method.gradient,
+        stopping,
+        0,
+        Report.blank(),
     )
 
 

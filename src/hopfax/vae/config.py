@@ -1,0 +1,163 @@
+"""Settings of one VAE and its training; all of them numbers and names, so that they can be saved as JSON."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import jax.random as jr
+import optax
+from jaxtyping import Array, Key
+
+from ..data import Dataset
+from ..methods import Method
+from ..solvers.picard import Picard
+from .feedforward import perceptrons
+from .likelihoods import AbstractLikelihood, Bernoulli, Gaussian
+from .loss import AbstractLossGradient, Autodiff
+from .model import AbstractVAE, HopfieldVAE
+from .networks import Pair, Tied, dense, layered
+from .posterior import AbstractVariance, Fixed, Learned
+from .propagation import Propagation
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VAEConfig:
+    """What is trained, and how.
+
+    Attributes:
+        model: tied, untied, dense, tied-dense or feedforward.
+        hidden, latents: numbers of neurons; a dense network has two hidden blocks of half of `hidden` each.
+        bernoulli: pixels are drawn 0 or 1 anew for each step (stochastic binarisation); else Gaussian, of
+            `variance`.
+        slope: of the visible neurons, see `Gaussian` and `Bernoulli`.
+        sigma: standard deviation of the posterior; None if it is learned.
+        kl, warmup: the weight of the KL term, 1 for the evidence lower bound, and the epochs in which it rises to
+            that from zero.
+        propagation: train by equilibrium propagation with nudge `beta`; else by implicit differentiation. The
+            feed-forward model is always trained by backpropagation.
+        learning_rate: of Adam at the start, falling by a cosine to `final` times that after the last epoch.
+        rtol, max_steps: of every relaxing.
+    """
+
+    model: str = "tied"
+    pixels: int = 64
+    hidden: int = 128
+    latents: int = 8
+    bernoulli: bool = False
+    variance: float = 0.02
+    slope: float = 4.0
+    sigma: float | None = 0.15
+    kl: float = 1.0
+    warmup: float = 0.0
+    propagation: bool = True
+    beta: float = 0.01
+    learning_rate: float = 5e-3
+    final: float = 0.02
+    batch_size: int = 20
+    epochs: int = 20
+    seed: int = 0
+    rtol: float = 1e-4
+    max_steps: int = 100
+
+    def __post_init__(self):
+        if self.model not in MODELS:
+            raise ValueError(f"unknown model {self.model!r}; choose one of {', '.join(MODELS)}.")
+        for name in ("pixels", "hidden", "latents", "batch_size", "epochs", "max_steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`VAEConfig({name}={getattr(self, name)})` must be at least 1.")
+        for name in ("variance", "slope", "learning_rate", "rtol", "beta"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"`VAEConfig({name}={getattr(self, name)})` must be positive.")
+        for name in ("kl", "warmup", "final"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"`VAEConfig({name}={getattr(self, name)})` must not be negative.")
+
+    def json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    def likelihood(self) -> AbstractLikelihood:
+        if self.bernoulli:
+            return Bernoulli(self.slope)
+        return Gaussian(self.variance, slope=self.slope)
+
+    def posterior(self) -> AbstractVariance:
+        return Learned() if self.sigma is None else Fixed(self.sigma)
+
+    def method(self) -> Method:
+        # Plain Picard: with one end clamped few sweeps are needed, and it compiles in a third of the time.
+        return Method(solver=Picard(), rtol=self.rtol, max_steps=self.max_steps)
+
+    def vae(self) -> AbstractVAE:
+        """The untrained model."""
+        return MODELS[self.model](self, jr.fold_in(jr.key(self.seed), 0))
+
+    def gradient(self) -> AbstractLossGradient:
+        by_nudging = self.propagation and self.model != "feedforward"
+        return Propagation(self.beta) if by_nudging else Autodiff()
+
+    def optimiser(self, steps: int) -> optax.GradientTransformation:
+        """Adam over so many steps in all."""
+        return optax.adam(optax.cosine_decay_schedule(self.learning_rate, steps, self.final))
+
+
+def _layered(config: VAEConfig, key: Key[Array, ""]):
+    parts = (config.likelihood(), config.posterior())
+    return layered(config.pixels, config.hidden, config.latents, *parts, key=key)
+
+
+def _dense(config: VAEConfig, key: Key[Array, ""]):
+    halves = (config.hidden - config.hidden // 2, config.hidden // 2)
+    if not halves[1]:
+        raise ValueError(f"`VAEConfig(hidden={config.hidden})` of a dense network must be at least 2.")
+    return dense(config.pixels, halves, config.latents, config.likelihood(), config.posterior(), key=key)
+
+
+def _hopfield(config: VAEConfig, networks) -> HopfieldVAE:
+    return HopfieldVAE(networks, config.likelihood(), config.posterior(), config.method())
+
+
+def _tied(build: Callable) -> Callable[[VAEConfig, Key[Array, ""]], AbstractVAE]:
+    return lambda config, key: _hopfield(config, Tied(build(config, key)))
+
+
+def _pair(build: Callable) -> Callable[[VAEConfig, Key[Array, ""]], AbstractVAE]:
+    each = lambda config, key: Pair(*(build(config, one) for one in jr.split(key)))
+    return lambda config, key: _hopfield(config, each(config, key))
+
+
+def _feedforward(config: VAEConfig, key: Key[Array, ""]) -> AbstractVAE:
+    sizes = (config.pixels, config.hidden, config.latents)
+    return perceptrons(*sizes, config.likelihood(), config.sigma, key=key)
+
+
+MODELS: Mapping[str, Callable[[VAEConfig, Key[Array, ""]], AbstractVAE]] = MappingProxyType(
+    {
+        "tied": _tied(_layered),
+        "untied": _pair(_layered),
+        "tied-dense": _tied(_dense),
+        "dense": _pair(_dense),
+        "feedforward": _feedforward,
+    }
+)
+
+
+def preset(dataset: Dataset) -> VAEConfig:
+    """Settings chosen on a validation split of the digits; on larger images, 50 latents and drawn pixels."""
+    pixels = dataset.train_images.shape[1]
+    return VAEConfig(pixels=pixels) if pixels <= SMALL else dataclasses.replace(LARGE, pixels=pixels)
+
+
+SMALL = 256  # pixels; images that are larger are treated as MNIST is
+LARGE = VAEConfig(
+    pixels=784,
+    hidden=512,
+    latents=50,
+    bernoulli=True,
+    sigma=None,
+    beta=0.02,
+    learning_rate=1e-3,
+    final=0.02,
+    batch_size=100,
+    warmup=5.0,
+)
