@@ -3,6 +3,7 @@
 Derived and simulated here; the figures of arXiv 2311.18434 were not available, and every title says so.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -43,9 +44,11 @@ def collapse(
     effective: Float[np.ndarray, " betas"] | None = None,
 ) -> Axes:
     """Figure 3: one curve a geometry, against `beta`, or on top of one another against `effective` beta."""
-    for geometry, curve in zip(geometries, curves, strict=True):
+    styles = itertools.cycle(((5, "-"), (3, "--"), (1.5, ":")))  # all are seen where they coincide
+    for geometry, curve, (width, style) in zip(geometries, curves, styles, strict=False):
         label = f"d = {geometry.dimension}, r = {geometry.norm:g}, cos = {geometry.cosine:g}"
-        axes.plot(curve.betas if effective is None else effective, curve.down, label=label)
+        betas = curve.betas if effective is None else effective
+        axes.plot(betas, curve.down, style, linewidth=width, label=label)
     if effective is None:
         axes.set_xscale("log")
         return _finish(axes, "Geometries", "inverse temperature", "m")
@@ -71,8 +74,11 @@ def unequal_distances(axes: Axes, found: phase.UnequalDistances) -> Axes:
     axes.step(found.betas, found.cluster_minima, where="mid", label="clusters")
     axes.step(found.betas, found.random_minima, where="mid", label="random")
     predicted = found.predicted
-    for beta in (predicted.cluster_minima_appear, predicted.pattern_minima_appear):
-        axes.axvline(beta, color="grey", linestyle=":")
+    for beta, label in (
+        (predicted.cluster_minima_appear, "predicted: minima of clusters, of their patterns"),
+        (predicted.pattern_minima_appear, None),
+    ):
+        axes.axvline(beta, color="grey", linestyle=":", label=label)
     axes.set_xscale("log")
     return _finish(axes, "Unequal distances", "inverse temperature", "minima")
 
@@ -80,14 +86,14 @@ def unequal_distances(axes: Axes, found: phase.UnequalDistances) -> Axes:
 def draw_all(folder: Path, seed: int = 0) -> Iterator[Path]:
     """Simulates and writes `phase1.png` to `phase6.png`; figure 3 has two panels."""
     keys = jr.split(jr.key(seed), 3)
-    effective = np.linspace(2.0, 12.0, 41)
+    effective, fine = np.linspace(2.0, 12.0, 41), np.linspace(2.0, 12.0, 401)
     geometries = [
         phase.Geometry(10, d, r, c) for d, r, c in ((32, 1.0, 0.0), (16, 2.0, 0.5), (12, 0.5, -0.05))
     ]
     curves = phase.collapse_data(geometries, effective, keys[0])
     geometry, betas = phase.Geometry(10, 32, 1.0, 0.0), np.geomspace(1, 60, 30)
     panels: list[list[Callable[[Axes], Axes]]] = [
-        [lambda axes: order_parameter(axes, phase.order_parameter_data([3, 5, 10], effective))],
+        [lambda axes: order_parameter(axes, phase.order_parameter_data([3, 5, 10], fine))],
         [
             lambda axes: threshold_curves(
                 axes, phase.threshold_data(np.geomspace(2, 1e6, 60).astype(int).tolist())
