@@ -246,7 +246,7 @@ def test_elements_are_independent_neurons():
     state = jnp.asarray(STATE)
     for lagrangian in (Identity(), Sigmoid.paper(), Tanh(2.0), ReLU(), HardSigmoid()):
         one_by_one = jnp.stack([lagrangian(s) for s in state])
-        np.testing.assert_allclose(lagrangian.elements(state), one_by_one, rtol=1e-14)
+        np.testing.assert_allclose(lagrangian.elements(state), one_by_one, rtol=1e-14, atol=1e-15)
 
 
 def test_softmax_and_norms_take_the_whole_layer():
