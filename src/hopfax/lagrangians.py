@@ -105,7 +105,7 @@ class Sigmoid(AbstractElementwise):
         _require_finite("Sigmoid", "centre", self.centre)
 
     def __call__(self, state: State) -> Scalar:
-        """`Σ l(s_i)` at a fifth of its cost, for solvers that watch the energy; rounds each neuron to 1 eps, absolute."""
+        """`Σ l(s_i)` at a fifth of its cost, for solvers that watch the energy; off by an eps a neuron, absolute."""
         if jnp.iscomplexobj(state):
             return jnp.sum(self.elements(state))
         slope, offset = _like(self.slope, state), state - _like(self.centre, state)
