@@ -139,19 +139,21 @@ def convergence_figure(
 
 
 def crossing_figure(
-    found: Mapping[str, Crossings], tolerance: float = 1e-4, *, columns: int = 2, share_x: bool = True
+    found: Mapping[str, Crossings | None], tolerance: float = 1e-4, *, columns: int = 2
 ) -> Figure:
-    """A `crossing_heatmap` for each model, `columns` a row, on one colour scale.
+    """A `crossing_heatmap` for each model, `columns` a row, on one colour scale; the panel of None says so.
 
-    Args: `share_x` for one axis of iterations in all panels, else one in each.
-    Raises: `ValueError` for no models.
+    Panels of a column share the axis of iterations. Raises: `ValueError` for no models.
     """
     rows = -(-len(_colours("found", found)) // columns)
-    most = max(float(each.counts.max()) for each in found.values())
+    most = max((float(each.counts.max()) for each in found.values() if each), default=0)
     figure = Figure(figsize=(4.5 * columns, 0.8 + 3.1 * rows), layout="constrained", dpi=110)
-    grid = figure.subplots(rows, columns, sharex=share_x, sharey=True, squeeze=False)
+    grid = figure.subplots(rows, columns, sharex="col", sharey=True, squeeze=False)
     for axes, (name, each) in zip(grid.flat, found.items(), strict=False):
-        crossing_heatmap(axes, each, tolerance, most=most)
+        if each is None:
+            axes.text(0.5, 0.5, "not run yet", transform=axes.transAxes, ha="center", color="0.5")
+        else:
+            crossing_heatmap(axes, each, tolerance, most=most)
         axes.set_title(name, fontweight="bold")
         axes.label_outer()
     for axes in grid.flat[len(found) :]:

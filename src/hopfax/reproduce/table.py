@@ -19,8 +19,8 @@ HEADINGS = (
     "ours",
     "speed-up, paper",
     "ours",
-    "seconds an epoch",
-    "speed-up in seconds",
+    "epoch, seconds",
+    "speed-up, seconds",
     "seeds",
 )
 NONE = "-"
@@ -28,10 +28,10 @@ NONE = "-"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Spread:
-    """Mean, and population standard deviation over seeds, as the papers have it."""
+    """Mean, and population standard deviation over seeds, as the papers have it; none of one seed."""
 
     mean: float
-    std: float
+    std: float | None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,18 +43,18 @@ class TableRow:
         ratio: `iterations` over the paper's.
         did_not_converge: of each seed. accuracy: percent.
         speed_up: in iterations, weighed as updates, against the base row. seconds_speed_up: in seconds.
-        seconds: of the fastest epoch of each seed, mean; other work on the machine slows single epochs.
+        seconds: of the fastest epoch of all seeds; other work on the machine slows the others.
     """
 
     name: str
     published: Published
     seeds: tuple[int, ...]
     iterations: Spread | None = None
-    corrected: Spread | None = None
+    corrected: float | None = None
     ratio: float | None = None
     did_not_converge: tuple[int, ...] = ()
     accuracy: Spread | None = None
-    seconds: Spread | None = None
+    seconds: float | None = None
     speed_up: float | None = None
     seconds_speed_up: float | None = None
 
@@ -78,13 +78,13 @@ def cells(row: TableRow) -> tuple[str, ...]:
         f"{paper.iterations} ({paper.iterations_std})",
         _spread(row.iterations, 2),
         _times(row.ratio, 2, ""),
-        _spread(row.corrected, 2),
+        _times(row.corrected, 2, ""),
         ", ".join(str(each) for each in row.did_not_converge) or NONE,
         f"{paper.accuracy} ({paper.accuracy_std})",
         _spread(row.accuracy, 2),
         _times(paper.speed_up, 1),
         _times(row.speed_up, 2),
-        _spread(row.seconds, 1),
+        _times(row.seconds, 1, ""),
         _times(row.seconds_speed_up, 2),
         ", ".join(str(each) for each in row.seeds) or NONE,
     )
@@ -94,31 +94,36 @@ def _row(row: Row, found: Sequence[Result], base: Sequence[Result]) -> TableRow:
     if not found:
         return TableRow(name=row.name, published=row.published, seeds=())
     iterations = _over(each.published for each in found)
-    seconds = _over(min(each.seconds) for each in found)
     faster = np.mean([each.published for each in base]) / (row.updates * iterations.mean) if base else None
-    sooner = np.mean([min(each.seconds) for each in base]) / seconds.mean if base else None
+    seconds, base_seconds = _fastest(found), _fastest(base)
     return TableRow(
         name=row.name,
         published=row.published,
         seeds=tuple(each.seed for each in found),
         iterations=iterations,
-        corrected=_over(each.corrected for each in found),
+        corrected=_over(each.corrected for each in found).mean,
         ratio=iterations.mean / row.published.iterations,
         did_not_converge=tuple(each.did_not_converge for each in found),
         accuracy=_over(100 * each.accuracy for each in found),
         seconds=seconds,
         speed_up=None if faster is None else float(faster),
-        seconds_speed_up=None if sooner is None else float(sooner),
+        seconds_speed_up=base_seconds / seconds if seconds and base_seconds else None,
     )
+
+
+def _fastest(found: Sequence[Result]) -> float | None:
+    return min((second for each in found for second in each.seconds), default=None)
 
 
 def _over(values) -> Spread:
     values = list(values)
-    return Spread(mean=float(np.mean(values)), std=float(np.std(values)))
+    return Spread(mean=float(np.mean(values)), std=float(np.std(values)) if len(values) > 1 else None)
 
 
 def _spread(value: Spread | None, digits: int) -> str:
-    return NONE if value is None else f"{value.mean:.{digits}f} ({value.std:.{digits}f})"
+    if value is None:
+        return NONE
+    return f"{value.mean:.{digits}f}" + ("" if value.std is None else f" ({value.std:.{digits}f})")
 
 
 def _times(value: float | None, digits: int, unit: str = "x") -> str:
