@@ -18,7 +18,7 @@ def test_each_memory_has_its_curves_and_theory_on_one_figure():
     figure = curves_figure({"a": CURVES, "b": CURVES}, {"a": GROWTH}, {"a": {"n": 5.0}}, lines)
     load, *_, size = figure.axes
     np.testing.assert_array_equal(load.lines[0].get_ydata(), [1.0, 0.5])
-    assert {text.get_text() for text in load.get_legend().get_texts()} == {"a", "b", "a: n = 5"}
+    assert {text.get_text() for text in figure.legends[0].get_texts()} == {"a", "b", "a: n = 5"}
     np.testing.assert_array_equal(size.lines[-1].get_ydata(), [8, 16])
     with pytest.raises(ValueError, match="`curves` is empty"):
         curves_figure({}, {}, {}, {})
@@ -30,7 +30,7 @@ def test_theory_beyond_the_axis_is_written_and_not_drawn():
     theory_lines(axes, {"a": {"near": 5.0, "far": 1e9}}, {"a": "red"})
     drawn = [line for line in axes.lines if len(line.get_xdata())]
     assert [line.get_xdata()[0] for line in drawn] == [5.0]
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a: near = 5", "a: far = 1e+09"]
+    assert axes.get_legend_handles_labels()[1] == ["a: near = 5", "a: far = 1e+09"]
 
 
 def test_the_map_has_the_basin_on_it():

@@ -43,6 +43,7 @@ def curves_figure(
     masks.set(xlabel=f"share of values masked, {count} patterns", xlim=(0, None))
     for name, found in growth.items():
         growth_curve(size, found, lines.get(name, {}), name, colours[name])
+    figure.legend(*load.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
     figure.suptitle(LABEL, fontsize=9, color="0.4")
     return figure
 
@@ -57,7 +58,7 @@ def recall_curve(axes: Axes, curve: Curve, name: str, colour: str) -> Axes:
 
 
 def theory_lines(axes: Axes, theory: Mapping[str, Mapping[str, float]], colours: Mapping[str, str]) -> Axes:
-    """Upright lines in the colour of each memory; a number beyond the axis is written in the legend alone."""
+    """Upright lines in the colour of each memory; one beyond the axis has no line, only a label."""
     low, high = axes.get_xlim()
     for name, numbers in theory.items():
         for style, (formula, value) in zip(("--", ":", "-."), numbers.items(), strict=False):
@@ -66,7 +67,6 @@ def theory_lines(axes: Axes, theory: Mapping[str, Mapping[str, float]], colours:
             axes.plot([], [], style if seen else " ", color=colours[name], label=label)
             if seen:
                 axes.axvline(value, color=colours[name], linestyle=style, linewidth=1.2)
-    axes.legend(frameon=False, fontsize="small")
     return axes
 
 
@@ -91,7 +91,6 @@ def growth_curve(axes: Axes, found: Growth, lines: Mapping[str, np.ndarray], nam
     axes.set_ylim(0.5, max(axes.get_ylim()[1] if axes.lines else 1, 3.0 * found.fails.max()))
     axes.set_xticks(found.neurons, [f"{n}" for n in found.neurons])
     axes.minorticks_off()
-    axes.legend(loc="upper left", framealpha=0.7, edgecolor="none", fontsize="small")
     return _tidy(axes)
 
 

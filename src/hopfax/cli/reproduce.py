@@ -126,13 +126,12 @@ def _present(target: Target, folder: Path) -> "tuple[list[TableRow], list[Path]]
 def _show(console: Console, table: "list[TableRow]", files: list[Path]) -> None:
     from ..reproduce import HEADINGS, cells
 
-    # Two tables, each of which fits a terminal of 80 columns.
+    # Two tables, each of which fits a terminal of 80 columns: headings and lists, one entry a seed, are folded.
     for columns in ((0, 1, 2, 3, 4, 8, 9), (0, 6, 7, 10, 11, 5, 12)):
         shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
         for i in columns:
-            lists = i in (5, 12)  # one entry a seed: these may be folded
-            width = max(len(cells(row)[i]) for row in table)
-            shown.add_column(HEADINGS[i], min_width=5 if lists else width)
+            heading = HEADINGS[i].replace(", ", "\n").replace("not ", "not\n")
+            shown.add_column(heading, no_wrap=i not in (5, 12))
         for row in table:
             shown.add_row(*(cells(row)[i] for i in columns))
         console.print(shown)
