@@ -13,7 +13,7 @@ from problems import double, scaled
 from hopfax import CHN, Coloured, Damped, EvenOdd, Known, Layer, Synchronous, chain, objective, relax
 from hopfax.chn import Continuous, LocalSteps
 from hopfax.chn.local import local_minimum, slope
-from hopfax.costs import SquaredError, StateSquaredError
+from hopfax.costs import SquaredError
 from hopfax.gradients import EquilibriumPropagation, Implicit, RecurrentBackprop
 from hopfax.lagrangians import HardSigmoid, Identity, ReLU, Sigmoid, Softmax, Tanh
 from hopfax.methods import Method
@@ -84,7 +84,7 @@ def test_its_ham_has_the_same_equilibria():
     np.testing.assert_allclose(found.energy, FOUND.energy, rtol=1e-10)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.sampled_from(NEURONS), st.lists(st.floats(-60, 60), min_size=4, max_size=4))
 def test_the_two_coordinates_are_each_others_inverse(neurons, drives):
     drives = jnp.asarray(drives)
@@ -92,7 +92,7 @@ def test_the_two_coordinates_are_each_others_inverse(neurons, drives):
     np.testing.assert_allclose(continuous.drive(continuous.own_state(drives)), drives, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("neurons", NEURONS, ids=lambda n: type(n).__name__)
+@pytest.mark.parametrize("neurons", NEURONS[:2], ids=lambda n: type(n).__name__)
 def test_its_lagrangian_has_the_activation_as_gradient_and_half_the_square_as_conjugate(neurons):
     continuous, drives = Continuous(neurons), jnp.linspace(-9, 9, 7)
     g = continuous.activation(drives)
@@ -134,39 +134,40 @@ def test_without_a_bijection_it_relaxes_all_the_same():
     assert max(float(jnp.abs(x).max()) for x in left.values()) < 1e-10
 
 
+TIGHT = {"rtol": 1e-12, "max_steps": 4000}
 GRADIENTS = {
-    "implicit": Method(gradient=Implicit(), rtol=1e-12, max_steps=4000),
-    "recurrent": Method(HALF, Picard(), RecurrentBackprop(1500), 1e-12, max_steps=4000),
-    "local steps": Method(LocalSteps(2), Picard(), RecurrentBackprop(500), 1e-12, max_steps=4000),
-    "even-odd": Method(EvenOdd(), Picard(), RecurrentBackprop(500), 1e-12, max_steps=4000),
+    "implicit": Method(gradient=Implicit(), **TIGHT),
+    "damped": Method(HALF, Picard(), RecurrentBackprop(1500), **TIGHT),
+    "local steps": Method(LocalSteps(2), Picard(), RecurrentBackprop(500), **TIGHT),
+    "even-odd": Method(EvenOdd(), Picard(), RecurrentBackprop(500), **TIGHT),
 }
 TARGET = jax.nn.one_hot(jnp.arange(6) % 3, 3, dtype=jnp.float64)
 
 
-SMALL = network((4, 3, 2, 3), factor=0.9)
+def small() -> CHN:
+    model = network((4, 3, 3), factor=0.9)
+    layers = {n: Layer(3, Identity()) if n == "output" else model.layers[n] for n in model.order}
+    return CHN(layers, model.synapses)
 
 
-def weight_gradient(model, clamp, cost, method):
-    total = lambda m: jnp.sum(objective(m, clamp, cost, TARGET, method=method)[0])
-    return eqx.filter_grad(total)(model).synapses["hidden1-hidden2"].weight
+def weight_gradient(model, clamp, method):
+    total = lambda m: jnp.sum(objective(m, clamp, SquaredError(), TARGET, method=method)[0])
+    return eqx.filter_grad(total)(model).synapses["hidden-output"].weight
 
 
-def test_gradients_agree_with_each_other():
-    found = {name: weight_gradient(SMALL, CLAMP, StateSquaredError(), m) for name, m in GRADIENTS.items()}
+def test_gradients_agree_with_each_other_and_with_equilibrium_propagation_in_its_ham():
+    model = small()
+    found = {name: weight_gradient(model, CLAMP, method) for name, method in GRADIENTS.items()}
     for gradient in found.values():
-        np.testing.assert_allclose(gradient, found["recurrent"], rtol=1e-4, atol=1e-7)
-
-
-def test_equilibrium_propagation_goes_through_its_ham():
-    layers = {n: SMALL.layers[n] if n != "output" else Layer(3, Identity()) for n in SMALL.order}
-    small = CHN(layers, SMALL.synapses)
-    cost = SquaredError()
-    with pytest.raises(ValueError, match="to_ham"):
-        weight_gradient(small, CLAMP, cost, Method(gradient=EquilibriumPropagation()))
-    exact = weight_gradient(small, CLAMP, cost, GRADIENTS["implicit"])
+        np.testing.assert_allclose(gradient, found["damped"], rtol=1e-4, atol=1e-7)
     method = Method(gradient=EquilibriumPropagation(beta=1e-3), rtol=1e-10, max_steps=2000)
-    estimate = weight_gradient(small.to_ham(), small.ham_states(CLAMP), cost, method)
-    np.testing.assert_allclose(estimate, exact, rtol=1e-3, atol=1e-6)
+    estimate = weight_gradient(model.to_ham(), model.ham_states(CLAMP), method)
+    np.testing.assert_allclose(estimate, found["damped"], rtol=1e-3, atol=1e-6)
+
+
+def test_equilibrium_propagation_refuses_it_and_names_its_ham():
+    with pytest.raises(ValueError, match="to_ham"):
+        weight_gradient(small(), CLAMP, Method(gradient=EquilibriumPropagation()))
 
 
 def test_half_steps_are_stable_up_to_the_saturated_edge_and_no_further():
