@@ -22,6 +22,7 @@ class Kind(enum.StrEnum):
     storkey = "storkey"
     polynomial = "polynomial"
     modern = "modern"
+    trained = "trained"
 
 
 def capacity(
@@ -121,10 +122,17 @@ def _kinds(names: str) -> list[Kind]:
 
 
 def _store(memory: Kind):
+    import jax
+
     from .. import classical
     from ..analysis import stores
+    from ..analysis.trained_memory import trained
 
-    others = {Kind.polynomial: lambda: stores.polynomial(3), Kind.modern: lambda: stores.modern(_beta)}
+    others = {
+        Kind.polynomial: lambda: stores.polynomial(3),
+        Kind.modern: lambda: stores.modern(_beta),
+        Kind.trained: lambda: trained(lambda visible: visible, jax.random.key(0)),
+    }
     return others[memory]() if memory in others else stores.binary(getattr(classical, memory.value))
 
 
@@ -144,5 +152,6 @@ def _theory(memory: Kind, neurons: int) -> dict[str, float]:
         Kind.storkey: {"n / sqrt(2 ln n)": theory.storkey(neurons)},
         Kind.polynomial: {"n^2 / (6 ln n)": theory.polynomial(neurons, 3)},
         Kind.modern: {"2^(n/2)": theory.exponential(neurons)},
+        Kind.trained: {},  # no theory of these: as many hidden as visible neurons, trained on the patterns
     }
     return lines[memory]

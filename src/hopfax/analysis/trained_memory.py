@@ -1,0 +1,76 @@
+"""Trained memories: HAMs whose weights are learned, by gradients through the equilibrium, from the patterns alone."""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import optax
+from jaxtyping import Array, Bool, Float, Key
+
+from hopfax.analysis.phase.checks import check_count, check_positive
+from hopfax.analysis.stores import Patterns, Store, continuous
+from hopfax.costs import SquaredError
+from hopfax.ham import HAM
+from hopfax.lagrangians import Tanh
+from hopfax.layers import Known, Layer
+from hopfax.methods import Method
+from hopfax.modern import MEMORY, VISIBLE
+from hopfax.objective import objective
+from hopfax.synapses import Dense
+
+BATCH = 64  # patterns, each drawn at random, in one step
+
+
+def trained(
+    hidden: int | Callable[[int], int], key: Key[Array, ""], *, steps: int = 300, rate: float = 0.02
+) -> Store:
+    """HAMs of tanh neurons, visible ones and `hidden` others, trained to complete patterns of signs.
+
+    In each of `steps` steps of Adam at `rate`, half of the values of each of 64 patterns are held, the rest relaxes
+    from zero, and the cost is `½ |g - pattern|²` of the equilibrium. Weights start from N(0, 1 / (4 visible)).
+
+    Args: `hidden` a number, or a function of the number of visible neurons.
+    Raises: `ValueError` for `steps < 1`, a `rate` that is not positive, or fewer than one hidden neuron.
+    """
+    steps = check_count("steps", steps, 1)
+    check_positive("rate", rate)
+
+    def build(patterns: Patterns) -> HAM:
+        visible = patterns.shape[1]
+        size = check_count("hidden", hidden(visible) if callable(hidden) else hidden, 1)
+        weights, draw, mask = jr.split(key, 3)
+        rows = jr.randint(draw, (steps, BATCH), 0, patterns.shape[0])
+        held = jr.bernoulli(mask, 0.5, (steps, BATCH, visible))
+        start = jr.normal(weights, (size, visible), patterns.dtype) / (2 * visible**0.5)
+        return _fit(_network(start), patterns[rows], held, rate)
+
+    return continuous(build)
+
+
+def _network(weights: Float[Array, "hidden visible"]) -> HAM:
+    hidden, visible = weights.shape
+    layers = {MEMORY: Layer(hidden, Tanh(1.0)), VISIBLE: Layer(visible, Tanh(1.0))}
+    return HAM(layers, [Dense((MEMORY, VISIBLE), weights)])
+
+
+@eqx.filter_jit
+def _fit(
+    model: HAM, patterns: Float[Array, "steps batch neurons"], held: Bool[Array, "steps batch neurons"], rate
+) -> HAM:
+    optimiser, cost = optax.adam(rate), SquaredError(VISIBLE)
+    weights, static = eqx.partition(model, eqx.is_inexact_array)
+
+    def loss(weights, wanted, mask):
+        clamp = {VISIBLE: Known(wanted, mask)}
+        found = objective(eqx.combine(weights, static), clamp, cost, wanted, method=Method(max_steps=50))
+        return jnp.mean(found[0])
+
+    def step(carry, batch):
+        weights, state = carry
+        updates, state = optimiser.update(jax.grad(loss)(weights, *batch), state, weights)
+        return (eqx.apply_updates(weights, updates), state), None
+
+    (weights, _), _ = jax.lax.scan(step, (weights, optimiser.init(weights)), (patterns, held))
+    return eqx.combine(weights, static)
