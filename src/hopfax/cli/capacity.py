@@ -105,7 +105,7 @@ def _draw(folder: Path, kinds: list[Kind], trial, limits: tuple[float, int], hal
 
 def _sizes(neurons: int) -> list[int]:
     """Up to five numbers of neurons, the largest `neurons`."""
-    return sorted({max(round(neurons / 2**step), 2) for step in (3, 2, 1.5, 1, 0)})
+    return sorted({min(neurons, max(round(neurons / 2**step), 8)) for step in (3, 2, 1.5, 1, 0)})
 
 
 def _lines(kind: Kind, sizes: list[int]) -> dict[str, np.ndarray]:

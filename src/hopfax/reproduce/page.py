@@ -10,15 +10,19 @@ BEGIN, END = "<!-- table: made by hopfax reproduce -->", "<!-- end of table -->"
 
 
 def write_page(folder: Path, table: Sequence[TableRow]) -> Path:
-    """Puts the table between the two marks in `folder/README.md`, and the rest as it was.
+    """Puts the table into `folder/README.md`, between its marks. Raises: `OSError`."""
+    return fill(folder / "README.md", markdown(table))
+
+
+def fill(path: Path, text: str) -> Path:
+    """Puts `text` between the two marks in a file of Markdown, and leaves the rest as it was.
 
     Without the file, or without marks in it, they are added at its end. Raises: `OSError`.
     """
-    path = folder / "README.md"
-    page = path.read_text(encoding="utf-8") if path.exists() else f"# {folder.name}\n"
+    page = path.read_text(encoding="utf-8") if path.exists() else f"# {path.parent.name}\n"
     if BEGIN not in page or END not in page:
         page = f"{page}\n{BEGIN}\n{END}\n"
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
-    write_whole(path, f"{before}{BEGIN}\n\n{markdown(table)}\n{END}{after}".encode())
+    write_whole(path, f"{before}{BEGIN}\n\n{text}\n{END}{after}".encode())
     return path
