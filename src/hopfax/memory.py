@@ -66,7 +66,8 @@ class Memory(eqx.Module):
 
     Made by `Memory.store` or `Memory.load`. One pass through the patterns a step, in chunks, so that memory
     does not grow with their number beyond the patterns themselves. `network()` is the same memory as a
-    `ModernHopfield`.
+    `ModernHopfield`. Softmax only, since that can be summed up in one pass: for other separations (sparsemax,
+    entmax, polynomial) make a `ModernHopfield` with `separation=` and relax its `ham()`.
     """
 
     rows: Rows
