@@ -199,6 +199,7 @@ def test_the_command_runs_stores_and_tells(tmp_path, capsys, monkeypatch):
         (["figure3", "--rows", "5-HAM"], "there is no 5-HAM"),
         (["table2", "--seeds", "a"], "--seeds 'a'"),
         (["table2", "--epochs", "0"], "--epochs 0"),
+        (["vae", "--rows", "none"], "unknown row 'none'"),
     ],
 )
 def test_mistakes_cost_one_line(tmp_path, arguments, told, capsys):

@@ -53,7 +53,10 @@ def reproduce(
             show_default=False,
         ),
     ] = None,
-    data: Annotated[str, typer.Option(help="digits, mnist or fashion-mnist.")] = "mnist",
+    data: Annotated[
+        str | None,
+        typer.Option(help="digits, mnist or fashion-mnist: mnist, for vae digits.", show_default=False),
+    ] = None,
     stored: Annotated[bool, typer.Option("--stored", help="Run nothing: draw from results/ alone.")] = False,
     json: Json = None,
 ) -> None:
@@ -63,13 +66,13 @@ def reproduce(
     if epochs is not None and epochs < 1:
         raise ValueError(f"--epochs {epochs} must be at least 1.")
     if target == Target.vae:
-        result = _vae(names, numbers, epochs, data, out)
-        emit(result, json, lambda console: console.print(result))
+        result = _vae(names, numbers, epochs, data or "digits", out)
+        emit(result, json, lambda console: console.print_json(data=result, default=str))
         return
     folder = writable_folder(out or EXPERIMENTS / _paper(target))
     picked = _picked(target, names)
     if not stored:
-        _run(picked, numbers, epochs, data, folder)
+        _run(picked, numbers, epochs, data or "mnist", folder)
     table, files = _present(target, folder)
     shown = [row for row in table if row.name in {each.name for each in picked}]
     result = {"rows": [dataclasses.asdict(row) for row in shown], "files": [str(path) for path in files]}
