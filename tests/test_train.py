@@ -13,9 +13,12 @@ import pytest
 from hopfax import chain, objective, paper_method, relax
 from hopfax.costs import StateSquaredError
 from hopfax.data import Dataset
+from hopfax.gradients import EquilibriumPropagation
 from hopfax.metrics import MetricsFile
-from hopfax.recipes import Recipe, v1, v2
+from hopfax.recipes import Recipe, ep, v1, v2
 from hopfax.training import Diverged, Trainer, TrainState, blocks, evaluate, fit, make_step, train
+from hopfax.training.divergence import first_failure, not_finite
+from hopfax.training.step import targets_of
 
 SIZES = (6, 5, 2)
 METHOD = paper_method("HAM-EO", steps=20, backward=4)
@@ -240,8 +243,38 @@ def test_a_folder_in_use_and_another_recipe_are_refused(tmp_path):
 def test_a_diverged_run_keeps_the_last_good_checkpoint(tmp_path):
     wild = dataclasses.replace(RECIPE, learning_rate=1e39)
     for resume in (False, True):  # the second finds a checkpoint, and it is finite
-        with pytest.raises(Diverged, match=r"epoch 1.*checkpoint"):
+        with pytest.raises(Diverged, match=r"epoch 1, batch 1 .*synapse 'hidden'.*checkpoint"):
             train(wild, DATASET, tmp_path, resume=resume)
+
+
+def test_the_step_and_the_weights_that_failed_first_are_found():
+    """After the third step one matrix is not finite; after the fourth everything would be."""
+
+    def spoil(updates, state, params=None):
+        nan = lambda w: jnp.where(state == 2, jnp.nan, w)
+        return eqx.tree_at(lambda m: m.synapses["hidden-output"].weight, updates, replace_fn=nan), state + 1
+
+    spoiler = optax.GradientTransformation(lambda weights: jnp.zeros((), jnp.int32), spoil)
+    trainer = dataclasses.replace(TRAINER, optimiser=optax.chain(optax.adam(0.01), spoiler))
+    found = first_failure(trainer, begin(trainer), IMAGES, LABELS, epochs=1)
+    assert (found.epoch, found.batch) == (1, 3)
+    assert not_finite(found.state.model) == ["synapse 'hidden-output'"]
+    assert first_failure(TRAINER, begin(), IMAGES, LABELS, epochs=1) is None
+
+
+def test_equilibrium_propagation_is_watched(tmp_path):
+    gradient = EquilibriumPropagation(0.1)  # too far for this network, but still a descent
+    recipe = dataclasses.replace(ep(SIZES, "HAM-EO"), epochs=1, batch_size=4, gradient=gradient)
+    with pytest.warns(UserWarning, match="above a tenth of the critical nudge"):
+        _, rows = train(recipe, DATASET, tmp_path)
+    assert 0.99 < rows[0].gradient_cosine < 1
+    assert 0 <= rows[0].gradient_flagged <= 16  # examples seen
+
+
+def test_smoothing_gives_every_class_its_share():
+    trainer = dataclasses.replace(TRAINER, smoothing=0.2)
+    targets = targets_of(trainer, begin().model, jnp.array([1, 0]))
+    np.testing.assert_allclose(targets, [[0.1, 0.9], [0.9, 0.1]], rtol=1e-6)
 
 
 def test_layers_that_do_not_fit_the_data_are_refused(tmp_path):

@@ -20,6 +20,8 @@ class EpochMetrics:
         mean_steps: updates until an example converged. did_not_converge: examples that did not.
         seconds: spent training, compilation and evaluation not counted.
         validation_accuracy: in [0, 1], after the epoch, if examples are held out.
+        gradient_flagged: examples whose backward or nudged solves missed their tolerance, each time they were seen.
+        gradient_cosine: of equilibrium propagation's gradient with the implicit one, on one batch after the epoch.
     """
 
     epoch: int
@@ -30,6 +32,8 @@ class EpochMetrics:
     did_not_converge: int
     seconds: float
     validation_accuracy: float | None = None
+    gradient_flagged: int | None = None
+    gradient_cosine: float | None = None
 
 
 class MetricsFile:

@@ -17,6 +17,7 @@ from safetensors.numpy import load, save
 from . import lagrangians
 from .checkpoint import write_whole
 from .chn import CHN
+from .feedback import Scaled, Weighted
 from .ham import HAM
 from .lagrangians import AbstractLagrangian
 from .layers import Layer
@@ -117,6 +118,9 @@ class _Weights:
 
 
 def _describe_layer(name: str, layer: Layer, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    if isinstance(layer.lagrangian, Weighted):
+        plain = Layer(layer.shape, layer.lagrangian.lagrangian)
+        return {**_describe_layer(name, plain, arrays), "weight": layer.lagrangian.weight}
     kind = type(layer.lagrangian).__name__
     if LAGRANGIANS.get(kind) is not type(layer.lagrangian):
         raise ValueError(f"layer {name!r} cannot be saved: {kind} is not one of {', '.join(LAGRANGIANS)}.")
@@ -144,7 +148,9 @@ def _layer(entry: dict[str, Any], weights: _Weights) -> Layer:
             f"layer {name!r}: {kind} has parameters {sorted(expected)}, found {sorted(parameters)}."
         )
     values = {key: _parameter(value, weights) for key, value in parameters.items()}
-    return Layer(tuple(entry["shape"]), LAGRANGIANS[kind](**values))
+    lagrangian: Any = LAGRANGIANS[kind](**values)
+    weighted = Weighted(lagrangian, entry["weight"]) if "weight" in entry else lagrangian
+    return Layer(tuple(entry["shape"]), weighted)
 
 
 def _parameter(value: Any, weights: _Weights) -> Any:
@@ -152,6 +158,8 @@ def _parameter(value: Any, weights: _Weights) -> Any:
 
 
 def _describe_synapse(name: str, synapse: AbstractSynapse, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    if isinstance(synapse, Scaled):
+        return {**_describe_synapse(name, synapse.synapse, arrays), "factor": synapse.factor}
     if not isinstance(synapse, Dense | Bias):
         raise ValueError(
             f"synapse {name!r} cannot be saved: a file holds Dense and Bias only, and "
@@ -170,7 +178,8 @@ def _synapse(entry: dict[str, Any], weights: _Weights) -> AbstractSynapse:
             f"synapse {name!r} is a {kind!r} of {len(layers)} layers; known are Dense of 2 and Bias of 1."
         )
     array = weights.take(f"synapses.{name}", tuple(entry["shape"]))
-    return Dense(layers, array) if len(layers) == 2 else Bias(layers[0], array)
+    synapse = Dense(layers, array) if len(layers) == 2 else Bias(layers[0], array)
+    return Scaled(synapse, entry["factor"]) if "factor" in entry else synapse
 
 
 def _read_description(path: Path) -> dict[str, Any]:

@@ -39,6 +39,19 @@ def test_train_then_evaluate_give_the_same_numbers(tmp_path, capsys):
     assert "epochs was 8, is 9" in capsys.readouterr().err
 
 
+def test_a_recipe_with_a_gradient_of_its_own_and_with_another(tmp_path, capsys):
+    settings = ["train", "--data", "digits", "--layers", "64", "12", "10", "--epochs", "1", "--json", "-"]
+    folders = [str(tmp_path / name) for name in ("best", "refused")]
+    assert run([*settings, "--recipe", "best", "--gradient", "implicit", "--out", folders[0]]) == 0
+    trained = json.loads(capsys.readouterr().out)
+    assert run(["evaluate", folders[0], "--json", "-"]) == 0
+    assert json.loads(capsys.readouterr().out)["test_accuracy"] == trained["test_accuracy"]
+    assert run([*settings, "--recipe", "v1", "--gradient", "ep", "--out", folders[1]]) == 2
+    assert "recipe `ep`" in capsys.readouterr().err
+    assert run([*settings, "--recipe", "v1", "--beta", "0.1", "--out", folders[1]]) == 2
+    assert "--gradient ep" in capsys.readouterr().err
+
+
 def command(out, *more):
     settings = [*SETTINGS, "--epochs", str(EPOCHS), "--checkpoint-blocks", "7", "--out", str(out), *more]
     return [sys.executable, "-m", "hopfax.cli", "train", *settings]

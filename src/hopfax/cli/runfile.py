@@ -20,12 +20,11 @@ def write_run(folder: Path, recipe: "Recipe", data: str, result: dict[str, Any])
 
 def read_run(folder: Path) -> "tuple[Recipe, str]":
     """The recipe and the name of the data set. Raises: `ValueError` for a folder that has no finished run."""
-    from ..recipes import Recipe
+    from ..recipes import from_config
 
     try:
         content = json.loads((folder / NAME).read_text(encoding="utf-8"))
-        settings = {**content["recipe"], "layers": tuple(content["recipe"]["layers"]), "gradient": None}
-        return Recipe(**settings), str(content["data"])
+        return from_config(content["recipe"]), str(content["data"])
     except OSError as error:
         raise ValueError(
             f"{folder} has no {NAME}, so no finished run; name the folder that `hopfax train --out` was "

@@ -1,4 +1,4 @@
-"""`hopfax train`: train a network by a recipe of the papers, in a folder of its own."""
+"""`hopfax train`: train a network by a recipe, in a folder of its own."""
 
 import dataclasses
 import enum
@@ -16,9 +16,20 @@ if TYPE_CHECKING:
     from ..recipes import Recipe
 
 
+RECIPES_OWN = "That of the recipe if not given."
+
+
 class RecipeName(enum.StrEnum):
     v1 = "v1"
     v2 = "v2"
+    ep = "ep"
+    best = "best"
+
+
+class GradientName(enum.StrEnum):
+    ep = "ep"
+    implicit = "implicit"
+    recurrent = "recurrent"
 
 
 def train(
@@ -27,18 +38,39 @@ def train(
     layers: Annotated[
         str, typer.Option("--layers", metavar="SIZES", help="784 512 10 or 784,512,10.")
     ] = "784,512,10",
-    model: Annotated[str, typer.Option("--model", help="HAM, HAM-DEQ, HAM-EO or HAM-EO-DEQ.")] = "HAM-EO-DEQ",
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            help="HAM, HAM-DEQ, HAM-EO or HAM-EO-DEQ; by default HAM-EO-DEQ, and HAM-EO with --recipe best.",
+            show_default=False,
+        ),
+    ] = None,
     recipe: Annotated[
         RecipeName | None,
-        typer.Option("--recipe", help="v1 (2023) for three layers, v2 (2024) for more.", show_default=False),
+        typer.Option(
+            "--recipe",
+            help="v1 (2023) or v2 (2024); ep, trained with equilibrium propagation; best, ours. By default ep "
+            "with --gradient ep, else v1 for three layers and v2 for more.",
+            show_default=False,
+        ),
     ] = None,
-    epochs: Annotated[int, typer.Option("--epochs")] = 10,
+    gradient: Annotated[
+        GradientName | None,
+        typer.Option("--gradient", help=RECIPES_OWN, show_default=False),
+    ] = None,
+    beta: Annotated[
+        float | None,
+        typer.Option("--beta", help="The nudge of equilibrium propagation, in (0, 1).", show_default=False),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", help=RECIPES_OWN, show_default=False)] = None,
     seed: Annotated[int, typer.Option("--seed")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in DIR.")] = False,
-    batch_size: Annotated[int, typer.Option("--batch-size")] = 64,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", help=RECIPES_OWN, show_default=False)
+    ] = None,
     learning_rate: Annotated[
-        float | None,
-        typer.Option("--learning-rate", help="That of the recipe if not given.", show_default=False),
+        float | None, typer.Option("--learning-rate", help=RECIPES_OWN, show_default=False)
     ] = None,
     validation: Annotated[int, typer.Option("--validation", help="Training examples to hold out.")] = 0,
     shuffle: Annotated[
@@ -56,10 +88,11 @@ def train(
     json: Json = None,
 ) -> None:
     """Train a network; weights, metrics and the checkpoint go to DIR."""
-    given = {"learning_rate": learning_rate, "shuffle": shuffle}
+    given = {"learning_rate": learning_rate, "shuffle": shuffle, "epochs": epochs, "batch_size": batch_size}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    changes |= {"epochs": epochs, "seed": seed, "batch_size": batch_size, "validation": validation}
-    chosen = dataclasses.replace(_recipe(recipe, sizes(layers), model), **changes)
+    changes |= {"seed": seed, "validation": validation}
+    chosen = _with_gradient(_recipe(recipe, sizes(layers), model, gradient), gradient, beta)
+    chosen = dataclasses.replace(chosen, **changes)
     if checkpoint_blocks < 1:
         raise ValueError(f"--checkpoint-blocks {checkpoint_blocks} must be at least 1.")
     check_json(json, to_be_made=out)
@@ -75,11 +108,29 @@ def sizes(text: str) -> tuple[int, ...]:
         raise ValueError(f"--layers {text!r} must be whole numbers, such as --layers 784 512 10.") from error
 
 
-def _recipe(name: RecipeName | None, layers: tuple[int, ...], model: str) -> "Recipe":
+def _recipe(
+    name: RecipeName | None, layers: tuple[int, ...], model: str | None, gradient: GradientName | None
+) -> "Recipe":
     from .. import recipes
 
-    name = name or (RecipeName.v1 if len(layers) <= 3 else RecipeName.v2)
-    return (recipes.v1 if name == RecipeName.v1 else recipes.v2)(layers, model)
+    papers = RecipeName.v1 if len(layers) <= 3 else RecipeName.v2
+    name = name or (RecipeName.ep if gradient == GradientName.ep else papers)
+    make = getattr(recipes, name.value)
+    return make(layers) if model is None else make(layers, model)
+
+
+def _with_gradient(recipe: "Recipe", name: GradientName | None, beta: float | None) -> "Recipe":
+    """The recipe with another gradient. Raises: `ValueError` for a nudge where nothing is nudged."""
+    from ..gradients import EquilibriumPropagation, Implicit
+    from ..recipes import BETA
+
+    if name is None and isinstance(recipe.gradient, EquilibriumPropagation):
+        name = GradientName.ep
+    if beta is not None and name != GradientName.ep:
+        raise ValueError(f"--beta {beta} is the nudge of equilibrium propagation; add --gradient ep.")
+    nudged = EquilibriumPropagation(BETA if beta is None else beta)
+    makes = {GradientName.ep: nudged, GradientName.implicit: Implicit(), GradientName.recurrent: None}
+    return recipe if name is None else dataclasses.replace(recipe, gradient=makes[name])
 
 
 def _load(data: str, directory: Path | None) -> "Dataset":

@@ -94,6 +94,7 @@ def epoch_metrics(block: Block, batch_size: int) -> EpochMetrics:
         mean_steps=int(totals.steps) / examples,
         did_not_converge=int(totals.did_not_converge),
         seconds=block.seconds,
+        gradient_flagged=int(totals.gradient_flagged),
     )
 
 

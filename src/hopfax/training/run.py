@@ -12,8 +12,10 @@ from ..data import Dataset, validation_split
 from ..ham import HAM
 from ..metrics import EpochMetrics, MetricsFile, from_json, to_json
 from ..recipes import Recipe
+from .divergence import first_failure, not_finite
 from .evaluation import evaluate
 from .loop import Block, blocks, epoch_metrics
+from .nudges import check_nudge
 from .state import TrainState
 from .step import Trainer
 
@@ -46,7 +48,7 @@ def train(
     Raises:
         ValueError: the folder is in use, its checkpoint is of another recipe or data set, or the recipe does
             not fit the data.
-        Diverged: the loss or a weight is no longer finite; the last good checkpoint is kept.
+        Diverged: the loss or a weight is no longer finite, naming the first; the last good checkpoint is kept.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not resume and any(folder.iterdir()):
@@ -57,15 +59,18 @@ def train(
     check_recipe(recipe, dataset)
     part = validation_split(dataset, recipe.validation) if recipe.validation else dataset
     trainer = make_trainer(recipe, len(part.train_labels))
-    run = _Run(folder, _config(recipe, dataset), _begin(recipe, trainer))
-    run = run.resumed() if (folder / CHECKPOINT).exists() else run
+    fresh = _Run(folder, _config(recipe, dataset), _begin(recipe, trainer))
+    run = fresh.resumed() if (folder / CHECKPOINT).exists() else fresh
     run.save()
     metrics = MetricsFile(folder / METRICS)
     metrics.rewrite(run.rows)
+    check_nudge(trainer, run.state.model, part)
     todo = blocks(
         trainer, run.state, part.train_images, part.train_labels, epochs=epochs, seconds=run.seconds
     )
     for count, block in enumerate(todo, start=1):
+        if not block.finite:
+            raise _diverged(dataclasses.replace(fresh, state=_begin(recipe, trainer)), trainer, part, block)
         run = run.after(block, _row(recipe, trainer, part, block) if block.ends_epoch else None)
         if block.ends_epoch or count % checkpoint_blocks == 0:
             run.save()
@@ -83,13 +88,20 @@ def make_trainer(recipe: Recipe, examples: int) -> Trainer:
             f"`batch_size={recipe.batch_size}` is more than the {examples} training examples; lower it."
         )
     return Trainer(
-        recipe.optimiser(batches), recipe.method, batch_size=recipe.batch_size, shuffle=recipe.shuffle
+        recipe.optimiser(batches),
+        recipe.method,
+        recipe.cost,
+        batch_size=recipe.batch_size,
+        shuffle=recipe.shuffle,
+        smoothing=recipe.smoothing,
     )
 
 
 def _last_epoch(recipe: Recipe, stop_after: int | None) -> int:
     if stop_after is not None and not 1 <= stop_after <= recipe.epochs:
-        raise ValueError(f"`stop_after={stop_after}` must lie between 1 and the recipe's {recipe.epochs} epochs.")
+        raise ValueError(
+            f"`stop_after={stop_after}` must lie between 1 and the recipe's {recipe.epochs} epochs."
+        )
     return recipe.epochs if stop_after is None else stop_after
 
 
@@ -127,13 +139,7 @@ class _Run:
         save_checkpoint(self.folder / CHECKPOINT, self.state, account)
 
     def after(self, block: Block, row: EpochMetrics | None) -> "_Run":
-        """With a block more, and at the end of an epoch its row. Raises: `Diverged`."""
-        if not block.finite:
-            raise Diverged(
-                f"training diverged in epoch {block.epoch}, by batch {block.batch} of {block.batches}: the "
-                f"loss or a weight is not finite. The last good state is in {self.folder / CHECKPOINT}; "
-                "lower the learning rate."
-            )
+        """With a block more, and at the end of an epoch its row."""
         if row is None:
             return dataclasses.replace(self, state=block.state, seconds=block.seconds)
         return dataclasses.replace(self, state=block.state, rows=(*self.rows, row), seconds=0.0)
@@ -144,12 +150,25 @@ def _begin(recipe: Recipe, trainer: Trainer) -> TrainState:
 
 
 def _row(recipe: Recipe, trainer: Trainer, part: Dataset, block: Block) -> EpochMetrics:
-    row = epoch_metrics(block, trainer.batch_size)
-    if not recipe.validation or not block.finite:
+    row, model = epoch_metrics(block, trainer.batch_size), block.state.model
+    row = dataclasses.replace(row, gradient_cosine=check_nudge(trainer, model, part))
+    if not recipe.validation:
         return row
-    model, steps = block.state.model, recipe.forward_steps
-    held_out = evaluate(model, part.test_images, part.test_labels, method=recipe.method, steps=steps)
+    images, labels, steps = part.test_images, part.test_labels, recipe.forward_steps
+    held_out = evaluate(model, images, labels, method=recipe.method, steps=steps)
     return dataclasses.replace(row, validation_accuracy=held_out.accuracy)
+
+
+def _diverged(fresh: _Run, trainer: Trainer, part: Dataset, block: Block) -> Diverged:
+    """What to say of a block that is not finite, once the steps since the checkpoint were done again."""
+    images, labels = part.train_images, part.train_labels
+    found = first_failure(trainer, fresh.resumed().state, images, labels, epochs=block.epoch) or block
+    names = ", ".join(not_finite(found.state.model))
+    return Diverged(
+        f"training diverged in epoch {found.epoch}, batch {found.batch} of {found.batches}: "
+        f"{f'weights of {names}' if names else 'the loss'} became NaN or infinite. The last good state is in "
+        f"{fresh.folder / CHECKPOINT}; lower the learning rate."
+    )
 
 
 def _config(recipe: Recipe, dataset: Dataset) -> dict[str, Any]:

@@ -16,10 +16,11 @@ class Totals(eqx.Module):
     correct: Int[Array, ""]  # examples
     steps: Int[Array, ""]  # updates made in relaxing, over all examples
     did_not_converge: Int[Array, ""]  # examples
+    gradient_flagged: Int[Array, ""]  # examples whose backward or nudged solves missed their tolerance
 
     @staticmethod
     def zero() -> "Totals":
-        counts = (jnp.zeros((), jnp.int32) for _ in range(3))  # not one array thrice: each memory is reused
+        counts = (jnp.zeros((), jnp.int32) for _ in range(4))  # not one array for all: each memory is reused
         return Totals(jnp.zeros((), jnp.float32), *counts)
 
     def add(self, other: "Totals") -> "Totals":

@@ -6,13 +6,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, PyTree
 
 from ..costs import AbstractCost, StateSquaredError
 from ..equilibrium import Status
 from ..gradients.base import Report
-from ..ham import HAM
 from ..methods import Method
+from ..network import AbstractNetwork
 from ..objective import objective_one
 from ..solvers.loop import Stopping
 from .state import Totals, TrainState
@@ -28,6 +28,7 @@ class Trainer(eqx.Module):
         clamp: the layer that is given the image.
         batch_size: the last batch of an epoch is dropped if it is not full.
         shuffle: whether each epoch has its own order of the examples.
+        smoothing: `ε` of the target `(1 - ε) one-hot + ε / classes`, in [0, 1).
     """
 
     optimiser: optax.GradientTransformation
@@ -36,6 +37,7 @@ class Trainer(eqx.Module):
     clamp: str = eqx.field(static=True, default="input")
     batch_size: int = eqx.field(static=True, default=64)
     shuffle: bool = eqx.field(static=True, default=True)
+    smoothing: float = eqx.field(static=True, default=0.0)
 
 
 Step = Callable[[TrainState, Float[Array, "batch pixels"], Int[Array, " batch"]], TrainState]
@@ -45,7 +47,7 @@ def make_step(trainer: Trainer) -> Step:
     """`(state, images, labels) -> state` for one batch; neither checked nor compiled."""
 
     def step(state: TrainState, images: Array, labels: Array) -> TrainState:
-        gradient, account = eqx.filter_grad(_loss, has_aux=True)(state.model, trainer, images, labels)
+        gradient, account = gradient_of(state.model, trainer, images, labels)
         weights = eqx.filter(state.model, eqx.is_inexact_array)
         updates, optimiser_state = trainer.optimiser.update(gradient, state.optimiser_state, weights)
         model = eqx.apply_updates(state.model, updates)
@@ -54,19 +56,41 @@ def make_step(trainer: Trainer) -> Step:
     return step
 
 
-def _loss(model: HAM, trainer: Trainer, images: Array, labels: Array) -> tuple[Float[Array, ""], Totals]:
-    """Mean cost of a batch, and what is counted of it."""
-    method, cost = trainer.method, trainer.cost
+def gradient_of(
+    model: AbstractNetwork,
+    trainer: Trainer,
+    images: Float[Array, "batch pixels"],
+    labels: Int[Array, " batch"],
+) -> tuple[PyTree, Totals]:
+    """The gradient of a batch's mean cost, in the form of the model, and what is counted of the batch."""
+    report = Report.blank(len(labels))
+    (gradient, told), account = eqx.filter_grad(_loss, has_aux=True)((model, report), trainer, images, labels)
+    # Not their sum: of equilibrium propagation, what is told has the factor of the mean.
+    return gradient, eqx.tree_at(lambda t: t.gradient_flagged, account, jnp.sum(told.flagged > 0))
+
+
+def _loss(
+    model_and_report: tuple[AbstractNetwork, Report], trainer: Trainer, images: Array, labels: Array
+) -> tuple[Float[Array, ""], Totals]:
+    """Mean cost of a batch, and what is counted of it but for the gradient."""
+    (model, reports), method, cost = model_and_report, trainer.method, trainer.cost
     stopping = Stopping.of_arrays(method.rtol, method.atol, method.max_steps)
-    targets = jax.nn.one_hot(labels, model.layers[cost.layer].size, dtype=images.dtype)
+    targets = targets_of(trainer, model, labels)
 
-    def one(image, target):
-        return objective_one(
-            model, {trainer.clamp: image}, {}, cost, target, method, stopping, Report.blank()
-        )
+    def one(image, target, report):
+        return objective_one(model, {trainer.clamp: image}, {}, cost, target, method, stopping, report)
 
-    values, found = jax.vmap(one)(images, targets)
+    values, found = jax.vmap(one)(images, targets, reports)
     scores = jax.vmap(cost.scores)(found.state, found.activation)
     loss, correct = jnp.mean(values), jnp.argmax(scores, axis=-1) == labels
     unfinished = found.statistics.status != Status.converged
-    return loss, Totals(loss, jnp.sum(correct), jnp.sum(found.statistics.steps), jnp.sum(unfinished))
+    counts = jnp.sum(correct), jnp.sum(found.statistics.steps), jnp.sum(unfinished)
+    return loss, Totals(loss, *counts, jnp.zeros((), jnp.int32))
+
+
+def targets_of(
+    trainer: Trainer, model: AbstractNetwork, labels: Int[Array, " batch"]
+) -> Float[Array, "batch classes"]:
+    """One row for each label, one-hot or smoothed."""
+    targets = jax.nn.one_hot(labels, model.layers[trainer.cost.layer].size, dtype=jnp.float32)
+    return targets if not trainer.smoothing else optax.smooth_labels(targets, trainer.smoothing)

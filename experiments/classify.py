@@ -1,0 +1,78 @@
+"""A classifier trained by a recipe and tested after its last epoch, stored as one JSON: what several experiments do."""
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.common import circumstances
+
+from hopfax.checkpoint import check_config, write_whole
+from hopfax.data import Dataset, load
+from hopfax.recipes import Recipe
+from hopfax.training import evaluate, train
+from hopfax.training.loop import Block
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One network in training; `name` is that of its JSON."""
+
+    name: str
+    recipe: Recipe
+    data: str = "mnist"
+
+    def config(self) -> dict[str, Any]:
+        return {**self.recipe.config(), "data": self.data}
+
+
+def carry_out(run: Run, results: Path, runs: Path) -> dict[str, Any]:
+    """The result, from `results` if it is there; else trained in a folder of `runs`, which may be interrupted.
+
+    Raises: `ValueError` if what is stored is of other settings.
+    """
+    path = results / f"{run.name}.json"
+    if path.exists():
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        check_config(stored["config"], json.loads(json.dumps(run.config())), str(path))
+        return stored
+    result = _trained(run, load(run.data), runs / run.name)
+    results.mkdir(parents=True, exist_ok=True)
+    write_whole(path, (json.dumps(result, indent=1) + "\n").encode())
+    return result
+
+
+def _trained(run: Run, dataset: Dataset, folder: Path) -> dict[str, Any]:
+    def watch(block: Block) -> None:
+        if block.ends_epoch:
+            print(f"{run.name}: epoch {block.epoch} took {block.seconds:.0f} s", flush=True)
+
+    model, rows = train(run.recipe, dataset, folder, resume=True, watch=watch)
+    images, labels, steps = dataset.test_images, dataset.test_labels, run.recipe.forward_steps
+    found = evaluate(model, images, labels, method=run.recipe.method, steps=steps)
+    print(f"{run.name}: test error {100 * (1 - found.accuracy):.2f} %", flush=True)
+    summary = found.summary()
+    return {
+        "name": run.name,
+        "config": run.config(),
+        "test_accuracy": summary.pop("accuracy"),
+        **summary,
+        "seconds_per_epoch": [row.seconds for row in rows],
+        "metrics": [dataclasses.asdict(row) for row in rows],
+        "circumstances": circumstances(),
+    }
+
+
+def main(runs: Sequence[Run], smoke: Sequence[Run], description: str, here: Path) -> None:
+    """The runs whose names begin as asked for, one after another."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--only", default="", help="runs whose names begin so")
+    parser.add_argument("--smoke", action="store_true", help="seconds on small digits, to see that it runs")
+    parser.add_argument("--results", type=Path, default=here / "results", help="folder of the JSON")
+    parser.add_argument("--runs", type=Path, default=Path("runs") / here.name, help="folder of the networks")
+    options = parser.parse_args()
+    for run in smoke if options.smoke else runs:
+        if run.name.startswith(options.only):
+            carry_out(run, options.results, options.runs)

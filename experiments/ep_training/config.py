@@ -1,0 +1,29 @@
+"""The same networks from the same seeds, by equilibrium propagation and by the implicit gradient."""
+
+import dataclasses
+
+from experiments.classify import Run
+
+from hopfax.gradients import EquilibriumPropagation, Implicit
+from hopfax.recipes import BETA, Recipe, best, ep
+
+SEEDS = 3
+GRADIENTS = {"ep": EquilibriumPropagation(BETA), "implicit": Implicit()}
+BEST = ((784, 1024, 10), (784, 1024, 1024, 10))  # of the strict energies that were published
+
+
+def runs() -> list[Run]:
+    """The papers' recipe with both gradients, then the recipe `best` with equilibrium propagation."""
+    pairs = [_run(name, ep(), seed) for seed in range(SEEDS) for name in GRADIENTS]
+    return pairs + [_run("ep", best(layers), seed, "best-") for seed in range(SEEDS) for layers in BEST]
+
+
+def smoke() -> list[Run]:
+    """Seconds on the digits of scikit-learn; shows that all runs, and nothing else."""
+    recipe = dataclasses.replace(best((64, 16, 10)), epochs=1, gradient=GRADIENTS["ep"])
+    return [Run("smoke", recipe, "digits")]
+
+
+def _run(gradient: str, recipe: Recipe, seed: int, prefix: str = "") -> Run:
+    name = f"{prefix}{gradient}-{'-'.join(map(str, recipe.layers))}-seed{seed}"
+    return Run(name, dataclasses.replace(recipe, seed=seed, gradient=GRADIENTS[gradient]))

@@ -1,0 +1,39 @@
+"""Where a run diverged: the steps since the last good state done again, one at a time."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import ArrayLike, Float, Int
+
+from ..network import AbstractNetwork
+from .loop import Block, blocks
+from .state import TrainState
+from .step import Trainer
+
+
+def first_failure(
+    trainer: Trainer,
+    state: TrainState,
+    images: Float[ArrayLike, "..."],
+    labels: Int[ArrayLike, "..."],
+    *,
+    epochs: int,
+) -> Block | None:
+    """The first step from `state` on after which the loss or a weight is not finite, if there is one.
+
+    Repeated to the last bit, since results do not depend on the blocks.
+    """
+    single = blocks(trainer, state, images, labels, epochs=epochs, per_epoch=jnp.size(labels))
+    return next((block for block in single if not block.finite), None)
+
+
+def not_finite(model: AbstractNetwork) -> list[str]:
+    """The layers whose weights or parameters are not finite, and the synapses between them, in order."""
+    parts = {f"synapse {label!r}": synapse for label, synapse in model.synapses.items()}
+    parts |= {f"layer {name!r}": model.layers[name] for name in model.order}
+    return [name for name, part in parts.items() if not _finite(part)]
+
+
+def _finite(part) -> bool:
+    arrays = jax.tree.leaves(eqx.filter(part, eqx.is_inexact_array))
+    return all(bool(jnp.all(jnp.isfinite(array))) for array in arrays)

@@ -1,0 +1,79 @@
+"""Equilibrium propagation watched in training: how near its gradient is to the exact one, and how far it may nudge."""
+
+import dataclasses
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, Int, Scalar
+
+from .._tree import dot
+from ..analysis.spectra import beta_critical, check_beta
+from ..data import Dataset
+from ..gradients.base import Report
+from ..gradients.ep import EquilibriumPropagation
+from ..gradients.implicit import Implicit
+from ..network import AbstractNetwork
+from ..objective import objective_one
+from ..solvers.loop import Stopping
+from .step import Trainer, gradient_of, targets_of
+
+
+def check_nudge(trainer: Trainer, model: AbstractNetwork, dataset: Dataset) -> float | None:
+    """`gradient_cosine` on the first batch of the training data, None for gradients that do not nudge.
+
+    Warns where the nudge is above a tenth of the least critical one of the batch.
+    """
+    if not isinstance(trainer.method.gradient, EquilibriumPropagation):
+        return None
+    images, labels = first_batch(trainer, dataset)
+    check_beta(trainer.method.gradient.beta, critical_nudges(trainer, model, images, labels))
+    return float(gradient_cosine(trainer, model, images, labels))
+
+
+def first_batch(
+    trainer: Trainer, dataset: Dataset
+) -> tuple[Float[Array, "batch pixels"], Int[Array, " batch"]]:
+    """The first examples for training, as many as a batch has."""
+    images, labels = (x[: trainer.batch_size] for x in (dataset.train_images, dataset.train_labels))
+    return jnp.asarray(images, jnp.float32), jnp.asarray(labels, jnp.int32)
+
+
+@eqx.filter_jit
+def gradient_cosine(
+    trainer: Trainer,
+    model: AbstractNetwork,
+    images: Float[Array, "batch pixels"],
+    labels: Int[Array, " batch"],
+) -> Scalar:
+    """`<a, b> / |a| |b|` over all weights, `a` the trainer's gradient of a batch's mean cost, `b` the implicit one."""
+    ours, exact = (gradient_of(model, each, images, labels)[0] for each in (trainer, _implicit(trainer)))
+    return dot(ours, exact) / jnp.sqrt(dot(ours, ours) * dot(exact, exact))
+
+
+def critical_nudges(
+    trainer: Trainer,
+    model: AbstractNetwork,
+    images: Float[Array, "batch pixels"],
+    labels: Int[Array, " batch"],
+) -> Float[Array, " batch"]:
+    """`hopfax.analysis.spectra.beta_critical` of each example at its equilibrium, whatever the trainer's gradient."""
+    return _critical_nudges(_implicit(trainer), model, images, labels)
+
+
+@eqx.filter_jit
+def _critical_nudges(trainer: Trainer, model: AbstractNetwork, images: Array, labels: Array) -> Array:
+    method, cost = trainer.method, trainer.cost
+    stopping = Stopping.of_arrays(method.rtol, method.atol, method.max_steps)
+
+    def one(image, target):
+        clamp = {trainer.clamp: image}
+        _, found = objective_one(model, clamp, {}, cost, target, method, stopping, Report.blank())
+        return beta_critical(model, clamp, found.state, cost, target, key=jr.key(0))
+
+    return jax.vmap(one)(images, targets_of(trainer, model, labels))
+
+
+def _implicit(trainer: Trainer) -> Trainer:
+    return dataclasses.replace(trainer, method=dataclasses.replace(trainer.method, gradient=Implicit()))
