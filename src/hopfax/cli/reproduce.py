@@ -123,7 +123,7 @@ def _present(target: Target, folder: Path) -> "tuple[list[TableRow], list[Path]]
     figures = ["figure3-2023"] if target == Target.table1 else [name for name in FIGURES if "-" not in name]
     drawn = [draw(name, results, folder) for name in figures]
     files = [path for path in drawn if path]
-    return table, [write_page(folder, table), *files]
+    return table, [write_page(folder, table, results), *files]
 
 
 def _show(console: Console, table: "list[TableRow]", files: list[Path]) -> None:

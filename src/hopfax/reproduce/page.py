@@ -1,17 +1,19 @@
 """The page of an experiment: text that people write, around a table that is made."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..checkpoint import write_whole
+from .crossings import crossing_table
+from .results import Result
 from .table import TableRow, markdown
 
 BEGIN, END = "<!-- table: made by hopfax reproduce -->", "<!-- end of table -->"
 
 
-def write_page(folder: Path, table: Sequence[TableRow]) -> Path:
-    """Puts the table into `folder/README.md`, between its marks. Raises: `OSError`."""
-    return fill(folder / "README.md", markdown(table))
+def write_page(folder: Path, table: Sequence[TableRow], results: Mapping[str, Sequence[Result]]) -> Path:
+    """Puts the table, and curves that the paper prints, into `folder/README.md`. Raises: `OSError`."""
+    return fill(folder / "README.md", markdown(table) + crossing_table(results))
 
 
 def fill(path: Path, text: str) -> Path:
