@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from hopfax import recipes
+from hopfax import CHN, recipes
 from hopfax.architecture import Architecture
 from hopfax.costs import CrossEntropy, SquaredError, StateSquaredError
 from hopfax.feedback import Weighted
@@ -153,3 +153,10 @@ def test_every_recipe_has_a_name_at_the_command_line():
     from hopfax.cli.train import RecipeName
 
     assert all(callable(getattr(recipes, name)) for name in RecipeName)
+
+
+@pytest.mark.parametrize(("model", "steps"), [("CHN", (80, 16)), ("CHN-EO", (40, 8))])
+def test_continuous_networks_are_trained_by_name_and_damped_ones_take_twice_the_steps(model, steps):
+    recipe = v2((64, 6, 10), model)
+    assert (recipe.forward_steps, recipe.backward_steps) == steps
+    assert isinstance(recipe.network(), CHN)

@@ -15,6 +15,7 @@ from .data import Dataset
 from .ham import HAM
 from .layers import Known
 from .modern import ModernHopfield
+from .network import AbstractNetwork
 from .relax import relax
 from .similarities import Euclidean
 from .training import Evaluation, TrainState, evaluate, fit
@@ -29,7 +30,7 @@ BETA = 3.0  # a fair choice for both kinds of damage, made on held-out training 
 class Trained:
     """One of the four models after training, and what became of it on the test digits."""
 
-    network: HAM
+    network: AbstractNetwork
     evaluation: Evaluation
     losses: tuple[float, ...]  # of each epoch
     seconds: float  # compilation, training and evaluation

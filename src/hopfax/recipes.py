@@ -8,15 +8,17 @@ import jax.random as jr
 import optax
 
 from .architecture import Architecture
+from .chn import CHN
 from .costs import AbstractCost, CrossEntropy, SquaredError, StateSquaredError
 from .gradients import EquilibriumPropagation
 from .gradients.base import AbstractGradient
-from .ham import HAM
 from .lagrangians import Identity, ReLU
 from .methods import Method, paper_method
+from .network import AbstractNetwork
 from .rules import AbstractDecay, AbstractRule, Adam, Cosine, Linear, Madam, Schedule
 from .settings import describe, restore
 
+DAMPED = ("CHN", "CHN-DEQ")  # by ½
 DEEPER_FROM = 4  # layers; the 2024 paper halves the learning rate of its deeper networks
 BETA = 0.02  # a nudge that is small enough for the networks here, and large enough for float32
 
@@ -27,7 +29,7 @@ class Recipe:
 
     Attributes:
         layers: neurons in each layer, input first.
-        model: HAM, HAM-DEQ, HAM-EO or HAM-EO-DEQ, as in the papers' tables.
+        model: HAM or CHN, with or without -DEQ, -EO and -EO-DEQ, as in the papers' tables.
         architecture: the neurons, and what is drawn for their synapses.
         cost: of one example.
         smoothing: of the target, `(1 - smoothing) one-hot + smoothing / classes`, in [0, 1).
@@ -88,9 +90,10 @@ class Recipe:
         gradient = papers.gradient if self.gradient is None else self.gradient
         return dataclasses.replace(papers, gradient=gradient, rtol=self.rtol)
 
-    def network(self) -> HAM:
+    def network(self) -> AbstractNetwork:
         """The untrained network of this seed."""
-        return self.architecture.network(self.layers, key=jr.fold_in(jr.key(self.seed), 0))
+        network = self.architecture.network(self.layers, key=jr.fold_in(jr.key(self.seed), 0))
+        return CHN.like(network) if self.model.startswith("CHN") else network
 
     def optimiser(self, batches: int) -> optax.GradientTransformation:
         """The rule on the schedule of this recipe, for epochs of so many batches."""
@@ -142,10 +145,11 @@ def v1(layers: Sequence[int] = (784, 512, 10), model: str = "HAM-EO-DEQ") -> Rec
 def v2(layers: Sequence[int] = (784, 1990, 10), model: str = "HAM-EO-DEQ") -> Recipe:
     """The recipe of the 2024 paper: rate 0.01, halved beyond three layers, falling to a tenth; small biases.
 
-    Relaxation steps grow with depth: 40, 80, 120 forward and 8, 16, 24 backward for 3, 5, 7 layers.
+    Relaxation steps grow with depth: 40, 80, 120 forward and 8, 16, 24 backward for 3, 5, 7 layers; the damped CHNs
+    take twice as many.
     Source: [goemaere2024], section 4, and code.
     """
-    depth = max(len(layers) // 2, 1)
+    stretch = max(len(layers) // 2, 1) * (2 if model in DAMPED else 1)
     return Recipe(
         layers=tuple(layers),
         model=model,
@@ -153,8 +157,8 @@ def v2(layers: Sequence[int] = (784, 1990, 10), model: str = "HAM-EO-DEQ") -> Re
         rule=Madam(gradient_bound=3.0),
         learning_rate=0.01 if len(layers) < DEEPER_FROM else 0.005,
         final_learning_rate_fraction=0.1,
-        forward_steps=40 * depth,
-        backward_steps=8 * depth,
+        forward_steps=40 * stretch,
+        backward_steps=8 * stretch,
     )
 
 

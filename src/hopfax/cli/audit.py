@@ -33,6 +33,7 @@ def audit(
     import jax.random as jr
 
     from ..analysis.audit import audit as run_audit
+    from ..chn import CHN
     from ..costs import SquaredError
     from ..ham import chain
     from ..modelfile import load_model
@@ -40,6 +41,7 @@ def audit(
     check_json(json)
     key = jr.key(seed)
     network = chain(_sizes(layers), key=key) if model is None else load_model(model)
+    network = network.to_ham() if isinstance(network, CHN) else network  # the same equilibria, and EP there
     first, last = network.order[0], network.order[-1]
     images = jr.uniform(jr.fold_in(key, 1), (batch, network.layers[first].size))
     targets = jax.nn.one_hot(jr.randint(jr.fold_in(key, 2), (batch,), 0, 10), network.layers[last].size)

@@ -42,7 +42,7 @@ def train(
         str | None,
         typer.Option(
             "--model",
-            help="HAM, HAM-DEQ, HAM-EO or HAM-EO-DEQ; by default HAM-EO-DEQ, and HAM-EO with --recipe best.",
+            help="HAM or CHN, with -DEQ, -EO, -EO-DEQ or neither; HAM-EO-DEQ if not given, best: HAM-EO.",
             show_default=False,
         ),
     ] = None,

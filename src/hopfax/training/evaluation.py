@@ -8,8 +8,8 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from ..analysis.convergence import as_published, corrected, fixed_iterations
 from ..costs import AbstractCost, StateSquaredError
-from ..ham import HAM
 from ..methods import Method
+from ..network import AbstractNetwork
 from ..problem import Problem
 
 
@@ -60,7 +60,7 @@ class Evaluation(eqx.Module):
 
 
 def evaluate(
-    model: HAM,
+    model: AbstractNetwork,
     images: Float[ArrayLike, "..."],
     labels: Int[ArrayLike, "..."],
     *,
@@ -102,7 +102,7 @@ def _evaluate(model, chunks, update, solver, steps: int, cost, clamp: str) -> tu
     return jax.lax.map(jax.vmap(one), chunks)
 
 
-def _check(model: HAM, images: Array, labels: Array, clamp: str, steps: int) -> None:
+def _check(model: AbstractNetwork, images: Array, labels: Array, clamp: str, steps: int) -> None:
     size = model.layers[clamp].size if clamp in model.layers else 0
     if images.ndim != 2 or images.shape[1] != size or not len(images):
         raise ValueError(

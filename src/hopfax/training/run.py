@@ -9,8 +9,8 @@ import jax.random as jr
 
 from ..checkpoint import check_config, load_checkpoint, read_account, save_checkpoint
 from ..data import Dataset, validation_split
-from ..ham import HAM
 from ..metrics import EpochMetrics, MetricsFile, from_json, to_json
+from ..network import AbstractNetwork
 from ..recipes import Recipe
 from .divergence import first_failure, not_finite
 from .evaluation import evaluate
@@ -35,7 +35,7 @@ def train(
     stop_after: int | None = None,
     checkpoint_blocks: int = 5,
     watch: Callable[[Block], None] = lambda block: None,
-) -> tuple[HAM, list[EpochMetrics]]:
+) -> tuple[AbstractNetwork, list[EpochMetrics]]:
     """Train by `recipe` in `folder`: the network and one row of metrics an epoch, also in `metrics.jsonl`.
 
     Args:

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from ..ham import HAM
+from ..network import AbstractNetwork
 
 
 class Totals(eqx.Module):
@@ -30,14 +30,16 @@ class Totals(eqx.Module):
 class TrainState(eqx.Module):
     """A network in training. `step` counts batches since the start; `key` shuffles, folded with the epoch."""
 
-    model: HAM
+    model: AbstractNetwork
     optimiser_state: PyTree
     key: Key[Array, ""]
     step: Int[Array, ""]
     totals: Totals
 
     @staticmethod
-    def begin(model: HAM, optimiser: optax.GradientTransformation, *, key: Key[Array, ""]) -> "TrainState":
+    def begin(
+        model: AbstractNetwork, optimiser: optax.GradientTransformation, *, key: Key[Array, ""]
+    ) -> "TrainState":
         """The state before the first step. Its arrays are copies: training reuses their memory."""
         optimiser_state = optimiser.init(eqx.filter(model, eqx.is_inexact_array))
         state = TrainState(model, optimiser_state, key, jnp.zeros((), jnp.int32), Totals.zero())
