@@ -220,6 +220,14 @@ def test_mistakes_cost_one_line(tmp_path, arguments, told, capsys):
     assert told in printed.err
 
 
+def test_other_results_than_the_papers_need_a_folder_of_their_own(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for changed in (["--epochs", "1"], ["--data", "digits"]):
+        assert run(["reproduce", "table1", *changed]) == 2
+        assert "name their folder with --out" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_file_that_is_no_result_is_named(tmp_path):
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "tiny-seed0.json").write_text("{}")

@@ -69,6 +69,10 @@ def reproduce(
         result = _vae(names, numbers, epochs, data or "digits", out)
         emit(result, json, lambda console: console.print_json(data=result, default=str))
         return
+    if out is None and (epochs is not None or data not in (None, "mnist")):
+        raise ValueError(
+            "--epochs and --data make results that are not the paper's; name their folder with --out."
+        )
     folder = writable_folder(out or EXPERIMENTS / _paper(target))
     picked = _picked(target, names)
     if not stored:
