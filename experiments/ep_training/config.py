@@ -10,12 +10,16 @@ from hopfax.recipes import BETA, Recipe, best, ep
 SEEDS = 3
 GRADIENTS = {"ep": EquilibriumPropagation(BETA), "implicit": Implicit()}
 BEST = ((784, 1024, 10), (784, 1024, 1024, 10))  # of the strict energies that were published
+PAIRS = {"": ep(), "best-": best((784, 512, 10))}
 
 
 def runs() -> list[Run]:
-    """The papers' recipe with both gradients, then the recipe `best` with equilibrium propagation."""
-    pairs = [_run(name, ep(), seed) for seed in range(SEEDS) for name in GRADIENTS]
-    return pairs + [_run("ep", best(layers), seed, "best-") for seed in range(SEEDS) for layers in BEST]
+    """Two recipes with both gradients, then wider and deeper networks with equilibrium propagation alone."""
+    seeds = range(SEEDS)
+    pairs = [
+        _run(name, PAIRS[prefix], seed, prefix) for prefix in PAIRS for seed in seeds for name in GRADIENTS
+    ]
+    return pairs + [_run("ep", best(layers), seed, "best-") for seed in seeds for layers in BEST]
 
 
 def smoke() -> list[Run]:
@@ -24,6 +28,6 @@ def smoke() -> list[Run]:
     return [Run("smoke", recipe, "digits")]
 
 
-def _run(gradient: str, recipe: Recipe, seed: int, prefix: str = "") -> Run:
+def _run(gradient: str, recipe: Recipe, seed: int, prefix: str) -> Run:
     name = f"{prefix}{gradient}-{'-'.join(map(str, recipe.layers))}-seed{seed}"
     return Run(name, dataclasses.replace(recipe, seed=seed, gradient=GRADIENTS[gradient]))
