@@ -12,7 +12,8 @@ import pytest
 from jax.flatten_util import ravel_pytree
 from problems import double, scaled
 
-from hopfax import Method
+from hopfax import Damped, Method, Synchronous
+from hopfax.chn import Continuous
 from hopfax.gradients import ConjugateGradient, Implicit
 from hopfax.lagrangians import Sigmoid, Tanh
 from hopfax.solvers import Picard
@@ -31,9 +32,9 @@ from hopfax.vae import (
     negative_elbo,
 )
 
-METHOD = Method(
-    solver=Picard(), gradient=Implicit(ConjugateGradient(rtol=1e-12)), rtol=1e-13, atol=1e-14, max_steps=400
-)
+EXACT = Implicit(ConjugateGradient(rtol=1e-12))
+# All layers at once compiles fastest; damped, it converges on dense networks too.
+METHOD = Method(Damped(Synchronous(), 0.6), Picard(), EXACT, rtol=1e-13, atol=1e-14, max_steps=2000)
 PIXELS, HIDDEN, LATENTS, BATCH = 5, 4, 2, 3
 IMAGES = jr.uniform(jr.key(0), (BATCH, PIXELS), jnp.float64)
 NOISE = jr.normal(jr.key(1), (BATCH, LATENTS), jnp.float64)
@@ -44,12 +45,14 @@ GRAPHS = {"layered": (layered, HIDDEN), "dense": (dense, (2, 2))}
 LIKELIHOODS = {"Gaussian": Gaussian(variance=0.1), "Bernoulli": Bernoulli(2.0)}
 VARIANCES = {"fixed": Fixed(0.31), "learned": Learned()}
 CASES = list(itertools.product(GRAPHS, VARIANCES, LIKELIHOODS))
+OF_A_CHN = CASES[2]
 
 
 def pair(graph, variance, likelihood, same=False):
-    """Two networks, or the same one twice; sigmoid neurons in layered ones, tanh in dense ones."""
+    """Two networks, or the same one twice."""
     build, hidden = GRAPHS[graph]
-    neurons = Sigmoid.paper() if graph == "layered" else Tanh()
+    chn = (graph, variance, likelihood) == OF_A_CHN
+    neurons = Continuous(Sigmoid(2.0)) if chn else Sigmoid.paper() if graph == "layered" else Tanh()
     parts = (LIKELIHOODS[likelihood], VARIANCES[variance])
     make = lambda key: build(PIXELS, hidden, LATENTS, *parts, neurons=neurons, key=jr.key(key))
     networks = [scaled(double(make(seed)), 0.6) for seed in (3, 3 if same else 4)]
@@ -86,13 +89,12 @@ def test_equilibrium_propagation_gives_the_total_gradient(case):
         if same:
             directions = jnp.tile(directions[:, : directions.shape[1] // 2], 2)
         loss, gradient = nudged(vae)
-        assert np.allclose(directions @ flat(gradient), slopes(vae, directions), rtol=1e-4, atol=1e-6)
         assert not loss.unconverged.any()
+        assert np.allclose(directions @ flat(gradient), slopes(vae, directions), rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("case", [CASES[0], CASES[-1]], ids="-".join)
-def test_the_gradient_of_a_tied_network_is_the_sum_of_both_uses(case):
-    vae = pair(*case, same=True)
+def test_the_gradient_of_a_tied_network_is_the_sum_of_both_uses():
+    vae = pair(*CASES[-1], same=True)
     tied = eqx.tree_at(lambda v: v.networks, vae, Tied(vae.networks.encoder))
     both = nudged(vae)[1].networks
     summed = flat(both.encoder) + flat(both.decoder)

@@ -173,7 +173,7 @@ def _open(
 def _finish(rows: "Rows", out: Path, json: Path | None, result: dict[str, Any]) -> None:
     from ..plots import images_figure
 
-    images_figure(rows).savefig(out)
+    images_figure(rows).savefig(out, bbox_inches="tight", pad_inches=0.1)
     result = {**result, "figure": str(out)}
     emit(result, json, lambda console: _show(console, result))
 

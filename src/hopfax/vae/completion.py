@@ -12,10 +12,10 @@ from .model import AbstractVAE, HopfieldVAE, Image, relax_with
 
 
 def inpaint(
-    vae: HopfieldVAE,
+    vae: AbstractVAE,
     images: Float[ArrayLike, "examples pixels"],
     known: Bool[ArrayLike, "..."],
-    guess: Float[ArrayLike, " pixels"],
+    guess: Float[ArrayLike, "..."],
     *,
     rounds: int = 0,
 ) -> tuple[Float[Array, "examples pixels"], Bool[Array, " examples"]]:
@@ -43,7 +43,7 @@ def fill_in(
     vae: AbstractVAE,
     images: Float[ArrayLike, "examples pixels"],
     known: Bool[ArrayLike, "..."],
-    guess: Float[ArrayLike, " pixels"],
+    guess: Float[ArrayLike, "..."],
     *,
     rounds: int = 1,
 ) -> Float[Array, "examples pixels"]:

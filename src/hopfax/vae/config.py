@@ -1,6 +1,7 @@
 """Settings of one VAE and its training; all of them numbers and names, so that they can be saved as JSON."""
 
 import dataclasses
+import functools as ft
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -45,16 +46,16 @@ class VAEConfig:
     hidden: int = 128
     latents: int = 8
     bernoulli: bool = False
-    variance: float = 0.02
+    variance: float = 0.01
     slope: float = 4.0
-    sigma: float | None = 0.15
+    sigma: float | None = 0.12
     kl: float = 1.0
     warmup: float = 0.0
     propagation: bool = True
     beta: float = 0.01
     learning_rate: float = 5e-3
     final: float = 0.02
-    batch_size: int = 20
+    batch_size: int = 10
     epochs: int = 20
     seed: int = 0
     rtol: float = 1e-4
@@ -98,7 +99,13 @@ class VAEConfig:
 
     def optimiser(self, steps: int) -> optax.GradientTransformation:
         """Adam over so many steps in all."""
-        return optax.adam(optax.cosine_decay_schedule(self.learning_rate, steps, self.final))
+        return _adam(self.learning_rate, steps, self.final)
+
+
+@ft.cache
+def _adam(learning_rate: float, steps: int, final: float) -> optax.GradientTransformation:
+    """The same object for the same settings, so that what is compiled with it is found again."""
+    return optax.adam(optax.cosine_decay_schedule(learning_rate, steps, final))
 
 
 def _layered(config: VAEConfig, key: Key[Array, ""]):

@@ -59,6 +59,6 @@ def perceptrons(
     """Pixels - hidden - latents and back, tanh neurons, one hidden layer each way."""
     first, second = jr.split(key)
     outputs = latents if sigma is not None else 2 * latents
-    encoder = eqx.nn.MLP(pixels, outputs, hidden, 1, jnp.tanh, key=first)
-    decoder = eqx.nn.MLP(latents, pixels, hidden, 1, jnp.tanh, key=second)
+    encoder = eqx.nn.MLP(pixels, outputs, hidden, 1, jnp.tanh, dtype=jnp.float32, key=first)
+    decoder = eqx.nn.MLP(latents, pixels, hidden, 1, jnp.tanh, dtype=jnp.float32, key=second)
     return FeedForwardVAE(encoder, decoder, likelihood, sigma)

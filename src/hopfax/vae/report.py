@@ -30,5 +30,5 @@ def final_figures(vae: AbstractVAE, config: VAEConfig, dataset: Dataset, folder:
     }
     paths = {name: folder / f"{name}.png" for name in pictures}
     for name, rows in pictures.items():
-        images_figure(rows).savefig(paths[name])
+        images_figure(rows).savefig(paths[name], bbox_inches="tight", pad_inches=0.1)
     return [str(path) for path in paths.values()]

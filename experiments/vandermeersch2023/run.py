@@ -1,0 +1,50 @@
+"""Trains and measures the rows of the Hopfield VAE table, as we reconstruct it; one JSON a run.
+
+    python -m experiments.vandermeersch2023.run [--rows H-VAE,TH-VAE] [--seeds 0,1,2] [--data digits] [--smoke]
+
+Runs lie in `runs/`, results in `results/`; what is there is not done again.
+"""
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from hopfax.vae.reproduce import reproduce_vae
+
+from .config import Config, smoke
+
+HERE = Path(__file__).parent
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = _options(arguments)
+    config = smoke() if options.smoke else Config()
+    given = {"data": options.data, "epochs": options.epochs, "seeds": options.seeds, "rows": options.rows}
+    config = dataclasses.replace(
+        config, **{name: value for name, value in given.items() if value is not None}
+    )
+    for row in config.rows:
+        found = reproduce_vae([row], config.seeds, config.epochs, config.data, options.out, config.protocol)
+        for run in found["runs"]:
+            print(
+                f"{run['row']} on {run['data']}, seed {run['seed']}: negative ELBO {run['negative_elbo']:.2f} nats, "
+                f"{run['config']['model']}, {run['parameters']} parameters, squared error "
+                f"{run['squared_error']:.3f}",
+                flush=True,
+            )
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=lambda text: tuple(text.split(",")), help="such as H-VAE,TH-VAE")
+    parser.add_argument("--seeds", type=lambda text: tuple(map(int, text.split(","))), help="such as 0,1,2")
+    parser.add_argument("--data", help="digits, mnist or fashion-mnist")
+    parser.add_argument("--epochs", type=int, help="those of the settings if not given")
+    parser.add_argument("--smoke", action="store_true", help="seconds, to see that it runs")
+    parser.add_argument("--out", type=Path, default=HERE, help="folder of runs and results")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""Runs: learning, exact resume, what stops them, and completion of damaged images."""
+
+import dataclasses
+import itertools
+
+import equinox as eqx
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+from hopfax.data import Dataset
+from hopfax.training.run import Diverged
+from hopfax.vae import Propagation, VAEConfig
+from hopfax.vae.completion import fill_in, inpaint
+from hopfax.vae.diagnosis import nonfinite_layer
+from hopfax.vae.reproduce import ROWS
+from hopfax.vae.run import load_vae, train_vae, trained_on
+
+SHAPE, EXAMPLES = (2, 3), 40
+CONFIG = VAEConfig(
+    pixels=6, hidden=4, latents=2, batch_size=10, epochs=3, learning_rate=0.03, final=1.0, model="tied"
+)
+FORWARD = dataclasses.replace(CONFIG, model="feedforward")
+
+
+@pytest.fixture(scope="module")
+def stripes():
+    """Images of one of two columns patterns, and noise."""
+    labels = np.arange(EXAMPLES, dtype=np.int32) % 2
+    clean = np.where(labels[:, None] == np.arange(6) % 2, 0.8, 0.2)
+    images = (clean + np.asarray(jr.uniform(jr.key(0), clean.shape, minval=-0.15, maxval=0.15))).astype(
+        np.float32
+    )
+    return Dataset("stripes", images, labels, images[:10], labels[:10], classes=2, image_shape=SHAPE)
+
+
+@pytest.fixture(scope="module")
+def run(stripes, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tied")
+    return folder, *train_vae(CONFIG, stripes, folder)
+
+
+def test_a_run_learns_and_is_found_again(run):
+    folder, vae, rows = run
+    assert rows[-1]["total"] < 0.8 * rows[0]["total"]
+    assert set(rows[0]["did_not_converge"]) == {
+        "encoder free",
+        "decoder free",
+        "decoder nudged",
+        "encoder nudged",
+    }
+    found, config = load_vae(folder)
+    assert eqx.tree_equal(found, vae)
+    assert config == CONFIG
+    assert trained_on(folder) == "stripes"
+
+
+class Stop(Exception):
+    pass
+
+
+def test_a_run_that_is_stopped_ends_with_the_same_bits(stripes, run, tmp_path):
+    count = itertools.count()
+
+    def watch(block):
+        if next(count) == 6:  # in the second epoch
+            raise Stop
+
+    with pytest.raises(Stop):
+        train_vae(CONFIG, stripes, tmp_path, checkpoint_blocks=3, watch=watch)
+    with pytest.raises(ValueError, match="--resume"):
+        train_vae(CONFIG, stripes, tmp_path)
+    with pytest.raises(ValueError, match="epochs was 3, is 4"):
+        train_vae(dataclasses.replace(CONFIG, epochs=4), stripes, tmp_path, resume=True)
+    vae, rows = train_vae(CONFIG, stripes, tmp_path, resume=True)
+    assert eqx.tree_equal(vae, run[1])
+    strip = lambda rows: [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+    assert strip(rows) == strip(run[2])
+
+
+def test_a_run_that_is_not_finite_stops_at_the_last_good_state(stripes, tmp_path):
+    config = dataclasses.replace(FORWARD, learning_rate=1e38)
+    with pytest.raises(Diverged, match=r"not finite first in the (gradient|update) of .*lower the learning"):
+        train_vae(config, stripes, tmp_path)
+
+
+def test_the_layer_where_a_number_stopped_being_finite_is_named(run, stripes):
+    vae, images, noise = run[1], jnp.asarray(stripes.train_images[:3]), jnp.zeros((3, 2), jnp.float32)
+    poison = lambda name: eqx.tree_at(
+        lambda v: v.networks.network.synapses[name].bias, vae, replace_fn=lambda b: b * jnp.nan
+    )
+    where = lambda vae: nonfinite_layer(vae, Propagation(), images, noise)
+    assert where(poison("latent")) == "layer 'latent' of the encoder"
+    assert where(poison("hidden")) == "layer 'hidden' of the encoder"
+    assert where(poison("visible")) == "layer 'visible' of the decoder"
+
+
+def test_a_beta_near_the_critical_one_is_warned_of(run, stripes):
+    from hopfax.vae.run import warn_of_beta
+
+    images = jnp.asarray(stripes.train_images[:2])
+    with pytest.warns(UserWarning, match="above a tenth of the critical nudge"):
+        warn_of_beta(run[1], dataclasses.replace(CONFIG, beta=0.9), images)
+
+
+def test_completion_keeps_what_is_known_and_relaxes_the_rest(run, stripes):
+    vae, images, guess = run[1], stripes.test_images, np.full(6, 0.5, np.float32)
+    known = np.array([True, True, True, True, False, False])
+    found, converged = inpaint(vae, images, known, guess)
+    assert bool(converged.all())
+    assert np.array_equal(found[:, known], images[:, known])
+    error = lambda found: np.sum(np.square(np.asarray(found) - images))
+    assert error(found) < 0.5 * error(np.where(known, images, guess))
+    assert np.array_equal(fill_in(vae, images, known, guess, rounds=0)[:, ~known], np.full((10, 2), 0.5))
+
+
+def test_what_a_feed_forward_vae_cannot_do_is_refused(stripes):
+    vae = FORWARD.vae()
+    with pytest.raises(ValueError, match="use `fill_in`"):
+        inpaint(vae, stripes.test_images, np.ones(6, bool), np.ones(6))
+    with pytest.raises(ValueError, match="use `Autodiff"):
+        Propagation()(vae, jnp.zeros((2, 6)), jnp.zeros((2, 2)), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model": "x"}, "choose one of"),
+        ({"hidden": 0}, "at least 1"),
+        ({"beta": 0.0}, "positive"),
+        ({"kl": -1.0}, "not be negative"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(CONFIG, **change)
+
+
+def test_the_papers_rows_are_models_that_can_be_made():
+    """Two networks have twice the parameters of one."""
+    from hopfax.vae import parameters
+
+    count = {
+        name: parameters(dataclasses.replace(CONFIG, model=row.model).vae()) for name, row in ROWS.items()
+    }
+    assert count["H-VAE"] == 2 * count["TH-VAE"]
+    assert count["DH-VAE"] == 2 * count["TDH-VAE"]
+    assert count["F-VAE"] == count["H-VAE"] - 6 - 2  # no bias on the clamped ends
