@@ -65,14 +65,38 @@ def _trained(run: Run, dataset: Dataset, folder: Path) -> dict[str, Any]:
     }
 
 
+def table(results: Path) -> str:
+    """One row for each network and its seeds, in Markdown, from the JSON alone."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for path in sorted(results.glob("*.json")):
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        groups.setdefault(stored["name"].split("-seed")[0], []).append(stored)
+    head = "| run | seeds | test error, % | mean | validation error, % | seconds an epoch |"
+    return "\n".join([head, "| --- | --- | --- | --- | --- | --- |", *map(_row, groups, groups.values())])
+
+
+def _row(name: str, group: Sequence[dict[str, Any]]) -> str:
+    errors = [100 * (1 - each["test_accuracy"]) for each in group]
+    held_out = [each["metrics"][-1]["validation_accuracy"] for each in group]
+    validation = ", ".join(f"{100 * (1 - each):.2f}" for each in held_out if each is not None)
+    seconds = min(min(each["seconds_per_epoch"]) for each in group)
+    tested = ", ".join(f"{error:.2f}" for error in errors)
+    mean = sum(errors) / len(errors)
+    return f"| {name} | {len(group)} | {tested} | {mean:.2f} | {validation} | {seconds:.1f} |"
+
+
 def main(runs: Sequence[Run], smoke: Sequence[Run], description: str, here: Path) -> None:
     """The runs whose names begin as asked for, one after another."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--only", default="", help="runs whose names begin so")
+    parser.add_argument("--table", action="store_true", help="what is stored, in Markdown, and no training")
     parser.add_argument("--smoke", action="store_true", help="seconds on small digits, to see that it runs")
     parser.add_argument("--results", type=Path, default=here / "results", help="folder of the JSON")
     parser.add_argument("--runs", type=Path, default=Path("runs") / here.name, help="folder of the networks")
     options = parser.parse_args()
+    if options.table:
+        print(table(options.results))
+        return
     for run in smoke if options.smoke else runs:
         if run.name.startswith(options.only):
             carry_out(run, options.results, options.runs)

@@ -13,7 +13,7 @@ def importable(monkeypatch):
 
 
 def test_a_run_is_stored_and_not_done_again(tmp_path, capsys):
-    from experiments.classify import carry_out
+    from experiments.classify import carry_out, table
     from experiments.deep.config import smoke
 
     (run,) = smoke()
@@ -24,6 +24,7 @@ def test_a_run_is_stored_and_not_done_again(tmp_path, capsys):
     assert stored["metrics"][-1]["epoch"] == run.recipe.epochs
     assert carry_out(run, tmp_path, tmp_path / "runs") == stored
     assert capsys.readouterr().out == ""
+    assert f"| smoke | 1 | {100 * (1 - stored['test_accuracy']):.2f} |" in table(tmp_path)
     other = dataclasses.replace(run, recipe=dataclasses.replace(run.recipe, learning_rate=0.5))
     with pytest.raises(ValueError, match="learning_rate"):
         carry_out(other, tmp_path, tmp_path / "runs")

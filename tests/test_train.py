@@ -16,7 +16,7 @@ from hopfax.data import Dataset
 from hopfax.gradients import EquilibriumPropagation
 from hopfax.metrics import MetricsFile
 from hopfax.recipes import Recipe, ep, v1, v2
-from hopfax.training import Diverged, Trainer, TrainState, blocks, evaluate, fit, make_step, train
+from hopfax.training import Diverged, Trainer, TrainState, blocks, evaluate, fit, make_step, nudges, train
 from hopfax.training.divergence import first_failure, not_finite
 from hopfax.training.step import targets_of
 
@@ -262,11 +262,15 @@ def test_the_step_and_the_weights_that_failed_first_are_found():
     assert first_failure(TRAINER, begin(), IMAGES, LABELS, epochs=1) is None
 
 
-def test_equilibrium_propagation_is_watched(tmp_path):
+def test_equilibrium_propagation_is_watched(tmp_path, monkeypatch):
+    monkeypatch.setattr(nudges, "LEAST_COSINE", 2.0)  # nothing is good enough
     gradient = EquilibriumPropagation(0.1)  # too far for this network, but still a descent
     recipe = dataclasses.replace(ep(SIZES, "HAM-EO"), epochs=1, batch_size=4, gradient=gradient)
-    with pytest.warns(UserWarning, match="above a tenth of the critical nudge"):
+    with pytest.warns(UserWarning, match="critical nudge|has cosine") as told:
         _, rows = train(recipe, DATASET, tmp_path)
+    messages = [str(each.message) for each in told]
+    for part in ("above a tenth of the critical nudge", "has cosine"):
+        assert any(part in message for message in messages)
     assert 0.99 < rows[0].gradient_cosine < 1
     assert 0 <= rows[0].gradient_flagged <= 16  # examples seen
 

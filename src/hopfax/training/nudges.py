@@ -1,6 +1,7 @@
 """Equilibrium propagation watched in training: how near its gradient is to the exact one, and how far it may nudge."""
 
 import dataclasses
+import warnings
 
 import equinox as eqx
 import jax
@@ -19,17 +20,27 @@ from ..objective import objective_one
 from ..solvers.loop import Stopping
 from .step import Trainer, gradient_of, targets_of
 
+LEAST_COSINE = 0.99
+
 
 def check_nudge(trainer: Trainer, model: AbstractNetwork, dataset: Dataset) -> float | None:
     """`gradient_cosine` on the first batch of the training data, None for gradients that do not nudge.
 
-    Warns where the nudge is above a tenth of the least critical one of the batch.
+    Warns where the nudge is above a tenth of the least critical one of the batch, and where the cosine is below 0.99.
     """
     if not isinstance(trainer.method.gradient, EquilibriumPropagation):
         return None
     images, labels = first_batch(trainer, dataset)
     check_beta(trainer.method.gradient.beta, critical_nudges(trainer, model, images, labels))
-    return float(gradient_cosine(trainer, model, images, labels))
+    cosine = float(gradient_cosine(trainer, model, images, labels))
+    if cosine < LEAST_COSINE:
+        warnings.warn(
+            f"the gradient of equilibrium propagation has cosine {cosine:.3f} with the implicit one: what the nudge "
+            "changes is near the rounding error of early layers, or it is too far. Change beta, or take an "
+            "architecture with more feedback.",
+            stacklevel=2,
+        )
+    return cosine
 
 
 def first_batch(
