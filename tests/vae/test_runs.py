@@ -19,7 +19,7 @@ from hopfax.vae.run import load_vae, train_vae, trained_on
 
 SHAPE, EXAMPLES = (2, 3), 40
 CONFIG = VAEConfig(
-    pixels=6, hidden=4, latents=2, batch_size=10, epochs=3, learning_rate=0.03, final=1.0, model="tied"
+    pixels=6, hidden=4, latents=2, batch_size=10, epochs=20, learning_rate=0.05, final=1.0, model="tied"
 )
 FORWARD = dataclasses.replace(CONFIG, model="feedforward")
 
@@ -71,7 +71,7 @@ def test_a_run_that_is_stopped_ends_with_the_same_bits(stripes, run, tmp_path):
         train_vae(CONFIG, stripes, tmp_path, checkpoint_blocks=3, watch=watch)
     with pytest.raises(ValueError, match="--resume"):
         train_vae(CONFIG, stripes, tmp_path)
-    with pytest.raises(ValueError, match="epochs was 3, is 4"):
+    with pytest.raises(ValueError, match="epochs was 20, is 4"):
         train_vae(dataclasses.replace(CONFIG, epochs=4), stripes, tmp_path, resume=True)
     vae, rows = train_vae(CONFIG, stripes, tmp_path, resume=True)
     assert eqx.tree_equal(vae, run[1])
@@ -80,7 +80,7 @@ def test_a_run_that_is_stopped_ends_with_the_same_bits(stripes, run, tmp_path):
 
 
 def test_a_run_that_is_not_finite_stops_at_the_last_good_state(stripes, tmp_path):
-    config = dataclasses.replace(FORWARD, learning_rate=1e38)
+    config = dataclasses.replace(FORWARD, learning_rate=1e38, epochs=3)
     with pytest.raises(Diverged, match=r"not finite first in the (gradient|update) of .*lower the learning"):
         train_vae(config, stripes, tmp_path)
 

@@ -1,5 +1,7 @@
 """Damaged images: clamp the pixels that are known and let the rest relax."""
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -9,6 +11,8 @@ from ..layers import Known
 from .evaluation import reconstruct
 from .likelihoods import VISIBLE
 from .model import AbstractVAE, HopfieldVAE, Image, relax_with
+
+LONGER = 10  # times the steps of encoding: with no end clamped, relaxing is slower
 
 
 def inpaint(
@@ -67,7 +71,8 @@ def _inpaint_one(vae: HopfieldVAE, image: Image, known: Array, start: Image) -> 
     """From the encoder's equilibrium at `start`."""
     begun = vae.relax_encoder(start).state
     clamp = {VISIBLE: Known(vae.likelihood.state(image), known)}
-    found = relax_with(vae.networks.decoder, clamp, vae.method, begun)
+    patient = dataclasses.replace(vae.method, max_steps=LONGER * vae.method.max_steps)
+    found = relax_with(vae.networks.decoder, clamp, patient, begun)
     mean = vae.likelihood.mean(found.activation[VISIBLE])
     return jnp.where(known, image, mean), found.converged
 

@@ -11,6 +11,7 @@ import optax
 from jaxtyping import Array, Key
 
 from ..data import Dataset
+from ..lagrangians import Sigmoid
 from ..methods import Method
 from ..solvers.picard import Picard
 from .feedforward import perceptrons
@@ -32,6 +33,8 @@ class VAEConfig:
         bernoulli: pixels are drawn 0 or 1 anew for each step (stochastic binarisation); else Gaussian, of
             `variance`.
         slope: of the visible neurons, see `Gaussian` and `Bernoulli`.
+        hidden_slope, hidden_centre: of the hidden neurons, `sigmoid(slope (s - centre))`; a centre above that of the
+            papers, 0.5, makes them sparser.
         sigma: standard deviation of the posterior; None if it is learned.
         kl, warmup: the weight of the KL term, 1 for the evidence lower bound, and the epochs in which it rises to
             that from zero.
@@ -46,8 +49,10 @@ class VAEConfig:
     hidden: int = 128
     latents: int = 8
     bernoulli: bool = False
-    variance: float = 0.01
+    variance: float = 0.015
     slope: float = 4.0
+    hidden_slope: float = 2.0
+    hidden_centre: float = 1.0
     sigma: float | None = 0.12
     kl: float = 1.0
     warmup: float = 0.0
@@ -67,7 +72,7 @@ class VAEConfig:
         for name in ("pixels", "hidden", "latents", "batch_size", "epochs", "max_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`VAEConfig({name}={getattr(self, name)})` must be at least 1.")
-        for name in ("variance", "slope", "learning_rate", "rtol", "beta"):
+        for name in ("variance", "slope", "hidden_slope", "learning_rate", "rtol", "beta"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"`VAEConfig({name}={getattr(self, name)})` must be positive.")
         for name in ("kl", "warmup", "final"):
@@ -110,14 +115,19 @@ def _adam(learning_rate: float, steps: int, final: float) -> optax.GradientTrans
 
 def _layered(config: VAEConfig, key: Key[Array, ""]):
     parts = (config.likelihood(), config.posterior())
-    return layered(config.pixels, config.hidden, config.latents, *parts, key=key)
+    neurons = Sigmoid(config.hidden_slope, config.hidden_centre)
+    return layered(config.pixels, config.hidden, config.latents, *parts, neurons=neurons, key=key)
 
 
 def _dense(config: VAEConfig, key: Key[Array, ""]):
     halves = (config.hidden - config.hidden // 2, config.hidden // 2)
     if not halves[1]:
         raise ValueError(f"`VAEConfig(hidden={config.hidden})` of a dense network must be at least 2.")
-    return dense(config.pixels, halves, config.latents, config.likelihood(), config.posterior(), key=key)
+    parts, neurons = (
+        (config.likelihood(), config.posterior()),
+        Sigmoid(config.hidden_slope, config.hidden_centre),
+    )
+    return dense(config.pixels, halves, config.latents, *parts, neurons=neurons, key=key)
 
 
 def _hopfield(config: VAEConfig, networks) -> HopfieldVAE:
