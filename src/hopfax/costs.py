@@ -77,7 +77,9 @@ class BinaryCrossEntropy(AbstractCost):
 
     def __check_init__(self):
         if not self.slope > 0:
-            raise ValueError(f"`BinaryCrossEntropy(slope={self.slope})` must be positive; 1 reads plain logits.")
+            raise ValueError(
+                f"`BinaryCrossEntropy(slope={self.slope})` must be positive; 1 reads plain logits."
+            )
 
     def __call__(self, states: States, activations: States, target: Float[Array, "..."]) -> Scalar:
         logits = self.slope * activations[self.layer]
@@ -93,16 +95,16 @@ class BinaryCrossEntropy(AbstractCost):
 class Several(AbstractCost):
     """`C = Σ_i C_i` of costs on different layers, all given the same target; each nudges its own layer."""
 
+    layer: str = eqx.field(static=True)
     parts: tuple[AbstractCost, ...]
 
-    def __check_init__(self):
-        layers = [part.layer for part in self.parts]
+    def __init__(self, parts: tuple[AbstractCost, ...]):
+        layers = [part.layer for part in parts]
         if not layers or len(set(layers)) < len(layers):
-            raise ValueError(f"`Several(parts=...)` has layers {layers}; give at least one cost, one a layer.")
-
-    @property
-    def layer(self) -> str:
-        return self.parts[0].layer
+            raise ValueError(
+                f"`Several(parts=...)` has layers {layers}; give at least one cost, one a layer."
+            )
+        self.layer, self.parts = layers[0], parts
 
     def __call__(self, states: States, activations: States, target: Array) -> Scalar:
         return tree_sum([part(states, activations, target) for part in self.parts])

@@ -131,7 +131,8 @@ def _dense(config: VAEConfig, key: Key[Array, ""]):
 
 
 def _hopfield(config: VAEConfig, networks) -> HopfieldVAE:
-    return HopfieldVAE(networks, config.likelihood(), config.posterior(), config.method())
+    parts = {"likelihood": config.likelihood(), "variance": config.posterior(), "method": config.method()}
+    return HopfieldVAE(networks=networks, **parts)
 
 
 def _tied(build: Callable) -> Callable[[VAEConfig, Key[Array, ""]], AbstractVAE]:

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from ..data import Dataset
 from ..demo import train_small
-from ..ham import HAM
+from ..network import AbstractNetwork
 from ..recipes import v1
 from ..relax import relax
 from .evaluation import decode_mean, in_chunks
@@ -23,13 +23,15 @@ FEATURES = (
 )
 
 
-def feature_classifier(dataset: Dataset, *, epochs: int = EPOCHS, seed: int = 0) -> HAM:
+def feature_classifier(dataset: Dataset, *, epochs: int = EPOCHS, seed: int = 0) -> AbstractNetwork:
     """Pixels - 64 - classes, trained on the training images of `dataset` by the 2023 paper's recipe."""
     layers = (dataset.train_images.shape[1], HIDDEN, dataset.classes)
-    return train_small(dataclasses.replace(v1(layers, "HAM-EO"), epochs=epochs, seed=seed), dataset).model
+    return train_small(dataclasses.replace(v1(layers, "HAM-EO"), epochs=epochs, seed=seed), dataset).network
 
 
-def features(classifier: HAM, images: Float[Array, "examples pixels"]) -> Float[Array, "examples features"]:
+def features(
+    classifier: AbstractNetwork, images: Float[Array, "examples pixels"]
+) -> Float[Array, "examples features"]:
     """The hidden activations at equilibrium."""
     hidden = lambda some: relax(classifier, {"input": some}).activation["hidden"]
     return in_chunks(hidden, jnp.asarray(images, jnp.float32))
@@ -51,7 +53,9 @@ def frechet_distance(a: Float[np.ndarray, "m features"], b: Float[np.ndarray, "n
     return float(apart + spread)
 
 
-def feature_distance(vae: AbstractVAE, dataset: Dataset, classifier: HAM, *, seed: int = 0) -> float:
+def feature_distance(
+    vae: AbstractVAE, dataset: Dataset, classifier: AbstractNetwork, *, seed: int = 0
+) -> float:
     """`frechet_distance` of the test images and as many mean images of latents drawn from the prior."""
     count = len(dataset.test_images)
     drawn = decode_mean(vae, jr.normal(jr.key(seed), (count, vae.latents), jnp.float32))

@@ -61,4 +61,4 @@ def perceptrons(
     outputs = latents if sigma is not None else 2 * latents
     encoder = eqx.nn.MLP(pixels, outputs, hidden, 1, jnp.tanh, dtype=jnp.float32, key=first)
     decoder = eqx.nn.MLP(latents, pixels, hidden, 1, jnp.tanh, dtype=jnp.float32, key=second)
-    return FeedForwardVAE(encoder, decoder, likelihood, sigma)
+    return FeedForwardVAE(encoder=encoder, decoder=decoder, likelihood=likelihood, sigma=sigma)

@@ -2,7 +2,6 @@
 
 import abc
 import math
-from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -21,9 +20,20 @@ class AbstractLikelihood(eqx.Module):
     `-log p(x | z) = cost / scale + constant`, with `cost` read off the visible activation.
     """
 
-    lagrangian: eqx.AbstractVar[AbstractElementwise]  # of the visible layer
-    cost: eqx.AbstractVar[AbstractCost]
-    scale: eqx.AbstractVar[float]
+    @property
+    @abc.abstractmethod
+    def lagrangian(self) -> AbstractElementwise:
+        """Of the visible layer."""
+
+    @property
+    @abc.abstractmethod
+    def cost(self) -> AbstractCost:
+        """What the visible layer is nudged with."""
+
+    @property
+    @abc.abstractmethod
+    def scale(self) -> float:
+        """Of the cost, in units per nat."""
 
     @abc.abstractmethod
     def constant(self, pixels: int) -> float:
@@ -93,7 +103,6 @@ class Bernoulli(AbstractLikelihood):
     """
 
     slope: float = 4.0
-    scale: ClassVar[float] = 1.0
 
     def __check_init__(self):
         if not self.slope > 0:
@@ -106,6 +115,10 @@ class Bernoulli(AbstractLikelihood):
     @property
     def cost(self) -> AbstractCost:
         return BinaryCrossEntropy(VISIBLE, self.slope)
+
+    @property
+    def scale(self) -> float:
+        return 1.0
 
     def constant(self, pixels: int) -> float:
         return 0.0

@@ -5,7 +5,7 @@ import abc
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Scalar, ScalarLike
+from jaxtyping import Array, Float, Int, PyTree, Scalar, ScalarLike
 
 from .model import AbstractVAE, Image, Latent
 
@@ -47,7 +47,7 @@ class AbstractLossGradient(eqx.Module):
         images: Float[Array, "batch pixels"],
         noise: Float[Array, "batch latents"],
         weight: ScalarLike,
-    ) -> tuple[Loss, AbstractVAE]:
+    ) -> tuple[Loss, PyTree]:
         """The loss, and its gradient in the shape of `vae` with None where nothing is trained."""
 
 

@@ -1,5 +1,6 @@
 """The networks that encode and decode: layered or dense, one for both or one each."""
 
+import abc
 import itertools
 from collections.abc import Sequence
 
@@ -21,8 +22,15 @@ Pairs = Sequence[tuple[str, str]]
 class AbstractNetworks(eqx.Module):
     """The network that encodes and the one that decodes; both have all layers."""
 
-    encoder: eqx.AbstractVar[HAM]
-    decoder: eqx.AbstractVar[HAM]
+    @property
+    @abc.abstractmethod
+    def encoder(self) -> HAM:
+        """Relaxed with the image clamped."""
+
+    @property
+    @abc.abstractmethod
+    def decoder(self) -> HAM:
+        """Relaxed with the latents clamped."""
 
 
 class Tied(AbstractNetworks):
@@ -42,8 +50,16 @@ class Tied(AbstractNetworks):
 class Pair(AbstractNetworks):
     """Two networks."""
 
-    encoder: HAM
-    decoder: HAM
+    encoding: HAM
+    decoding: HAM
+
+    @property
+    def encoder(self) -> HAM:
+        return self.encoding
+
+    @property
+    def decoder(self) -> HAM:
+        return self.decoding
 
 
 def layered(
