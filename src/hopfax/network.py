@@ -1,7 +1,7 @@
 """What all energy networks have in common: named layers joined by synapses, whatever the coordinate of their states."""
 
 import abc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import equinox as eqx
 import jax
@@ -82,7 +82,7 @@ class AbstractNetwork(eqx.Module):
             [synapse(*(activations[n] for n in synapse.layers)) for synapse in self.synapses.values()]
         )
 
-    def drive(self, activations: Mapping[str, Array], names: tuple[str, ...]) -> States:
+    def drive(self, activations: Mapping[str, Array], names: Sequence[str]) -> States:
         """`-∂/∂g` of the interaction for the layers in `names`: `W ρ(s) + b`, what the others exert on them."""
         wanted = {name: activations[name] for name in names}
         analytic = any(jnp.iscomplexobj(g) for g in activations.values())

@@ -70,6 +70,7 @@ class VAEBlock(eqx.Module):
 
 
 def no_loss() -> Loss:
+    """Sums before the first batch."""
     zero = lambda: jnp.zeros((), jnp.float32)
     return Loss(zero(), zero(), zero(), jnp.zeros((len(PHASES),), jnp.int32))
 
