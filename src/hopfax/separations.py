@@ -17,14 +17,14 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, ArrayLike
 
-from .lagrangians import (
+from .lagrangians.base import (
     AbstractElementwise,
     AbstractLagrangian,
     Scalar,
     State,
-    _like,
-    _require_finite,
-    _require_positive,
+    like,
+    require_finite,
+    require_positive,
 )
 
 
@@ -48,14 +48,14 @@ class Polynomial(AbstractElementwise):
             raise ValueError(
                 f"`Polynomial(degree={self.degree})` must be at least 2 for a smooth activation."
             )
-        _require_positive("Polynomial", "beta", self.beta)
+        require_positive("Polynomial", "beta", self.beta)
 
     def elements(self, state: State) -> State:
-        beta = _like(self.beta, state)
+        beta = like(self.beta, state)
         return jax.nn.relu(beta * state) ** self.degree / (self.degree * beta)
 
     def activation(self, state: State) -> State:
-        return jax.nn.relu(_like(self.beta, state) * state) ** (self.degree - 1)
+        return jax.nn.relu(like(self.beta, state) * state) ** (self.degree - 1)
 
     def conjugate(self, state: State) -> Scalar:
         return (self.degree - 1) * self(state)
@@ -76,17 +76,17 @@ class Exponential(AbstractElementwise):
     analytic: ClassVar[bool] = True
 
     def __check_init__(self):
-        _require_positive("Exponential", "beta", self.beta)
+        require_positive("Exponential", "beta", self.beta)
 
     def elements(self, state: State) -> State:
-        beta = _like(self.beta, state)
+        beta = like(self.beta, state)
         return jnp.exp(beta * state) / beta
 
     def activation(self, state: State) -> State:
-        return jnp.exp(_like(self.beta, state) * state)
+        return jnp.exp(like(self.beta, state) * state)
 
     def conjugate(self, state: State) -> Scalar:
-        beta = _like(self.beta, state)
+        beta = like(self.beta, state)
         return jnp.sum((state - 1 / beta) * jnp.exp(beta * state))
 
 
@@ -104,13 +104,13 @@ class Sparsemax(AbstractLagrangian):
     analytic: ClassVar[bool] = False
 
     def __check_init__(self):
-        _require_positive("Sparsemax", "beta", self.beta)
+        require_positive("Sparsemax", "beta", self.beta)
 
     def __call__(self, state: State) -> Scalar:
         return jnp.sum(self.activation(state) * state) - self.conjugate(state)
 
     def activation(self, state: State) -> State:
-        scaled = _like(self.beta, state) * (state - lax.stop_gradient(jnp.max(state)))
+        scaled = like(self.beta, state) * (state - lax.stop_gradient(jnp.max(state)))
         ranked = -jnp.sort(-scaled.reshape(-1))
         counts = jnp.arange(1, ranked.size + 1, dtype=ranked.dtype)
         excess = jnp.cumsum(ranked) - 1
@@ -119,7 +119,7 @@ class Sparsemax(AbstractLagrangian):
         return jax.nn.relu(scaled - threshold)
 
     def conjugate(self, state: State) -> Scalar:
-        return (jnp.sum(jnp.square(self.activation(state))) - 1) / (2 * _like(self.beta, state))
+        return (jnp.sum(jnp.square(self.activation(state))) - 1) / (2 * like(self.beta, state))
 
 
 class Entmax(AbstractLagrangian):
@@ -139,18 +139,18 @@ class Entmax(AbstractLagrangian):
     analytic: ClassVar[bool] = False
 
     def __check_init__(self):
-        _require_finite("Entmax", "alpha", self.alpha)
+        require_finite("Entmax", "alpha", self.alpha)
         if not self.alpha > 1:
             raise ValueError(
                 f"`Entmax(alpha={self.alpha})` must be above 1; use `Softmax` for its limit at 1."
             )
-        _require_positive("Entmax", "beta", self.beta)
+        require_positive("Entmax", "beta", self.beta)
 
     def __call__(self, state: State) -> Scalar:
         return jnp.sum(self.activation(state) * state) - self.conjugate(state)
 
     def activation(self, state: State) -> State:
-        scaled = _like(self.beta, state) * (state - lax.stop_gradient(jnp.max(state)))
+        scaled = like(self.beta, state) * (state - lax.stop_gradient(jnp.max(state)))
         return _entmax(self.alpha, scaled)
 
     def conjugate(self, state: State) -> Scalar:
@@ -158,7 +158,7 @@ class Entmax(AbstractLagrangian):
         # A power of zero has no second derivative below 2; of the shares, those that are zero stay so.
         inside = shares > 0
         powers = jnp.where(inside, jnp.where(inside, shares, 1) ** alpha, 0)
-        return (jnp.sum(powers) - 1) / (alpha * (alpha - 1) * _like(self.beta, state))
+        return (jnp.sum(powers) - 1) / (alpha * (alpha - 1) * like(self.beta, state))
 
 
 @ft.partial(jax.custom_jvp, nondiff_argnums=(0,))

@@ -1,0 +1,170 @@
+"""Lagrangians of neurons that do not see each other."""
+
+import math
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import ArrayLike
+
+from .base import AbstractElementwise, Scalar, State, like, require_finite, require_positive
+
+CHUNK = 64  # neurons under one logarithm
+
+
+class Identity(AbstractElementwise):
+    """Linear neurons: `l(s) = s^2 / 2`, `g = s`, `l* = s^2 / 2`."""
+
+    analytic: ClassVar[bool] = True
+
+    def elements(self, state: State) -> State:
+        return 0.5 * jnp.square(state)
+
+    def activation(self, state: State) -> State:
+        return state
+
+    def conjugate(self, state: State) -> Scalar:
+        return jnp.sum(0.5 * jnp.square(state))
+
+
+class Sigmoid(AbstractElementwise):
+    """Logistic neurons: `l(s) = softplus(u) / slope`, `g = sigmoid(u)`, with `u = slope (s - centre)`.
+
+    `l* = centre g - H(g) / slope`, where `H` is the binary entropy in nats. `g` lies in (0, 1).
+
+    Args:
+        slope: positive scalar; a float is fixed, an array is trained.
+        centre: scalar, the state at which `g = 1/2`; a float is fixed, an array is trained.
+
+    Raises:
+        ValueError: `slope` is not a positive finite scalar, or `centre` not a finite one.
+    """
+
+    slope: ArrayLike = 1.0
+    centre: ArrayLike = 0.0
+
+    analytic: ClassVar[bool] = True
+
+    @classmethod
+    def paper(cls) -> "Sigmoid":
+        """`g = sigmoid(4 s - 2)`, `l = softplus(4 s - 2) / 4`: the neurons of "Faster Hopfield dynamics"."""
+        return cls(slope=4.0, centre=0.5)
+
+    def __check_init__(self):
+        require_positive("Sigmoid", "slope", self.slope)
+        require_finite("Sigmoid", "centre", self.centre)
+
+    def __call__(self, state: State) -> Scalar:
+        """`Σ l(s_i)` at a fifth of its cost, for solvers that watch the energy; off by an eps a neuron, absolute."""
+        if jnp.iscomplexobj(state):
+            return jnp.sum(self.elements(state))
+        slope, offset = like(self.slope, state), state - like(self.centre, state)
+        return jnp.sum(jnp.maximum(offset, 0)) + _sum_of_soft_corners(slope * offset) / slope
+
+    def elements(self, state: State) -> State:
+        offset = state - like(self.centre, state)
+        return _soft_maximum(offset, jnp.zeros_like(offset), like(self.slope, state))
+
+    def activation(self, state: State) -> State:
+        return jax.nn.sigmoid(like(self.slope, state) * (state - like(self.centre, state)))
+
+    def conjugate(self, state: State) -> Scalar:
+        slope, centre = like(self.slope, state), like(self.centre, state)
+        entropy = _binary_entropy(slope * (state - centre))
+        return jnp.sum(centre * self.activation(state) - entropy / slope)
+
+
+class Tanh(AbstractElementwise):
+    """Bipolar neurons: `l(s) = log cosh(slope s) / slope`, `g = tanh(slope s)`.
+
+    `l* = (log 2 - H((1 + g) / 2)) / slope`, where `H` is the binary entropy in nats. `g` lies in (-1, 1).
+
+    Args:
+        slope: positive scalar; a float is fixed, an array is trained.
+
+    Raises:
+        ValueError: `slope` is not a positive finite scalar.
+    """
+
+    slope: ArrayLike = 1.0
+
+    analytic: ClassVar[bool] = True
+
+    def __check_init__(self):
+        require_positive("Tanh", "slope", self.slope)
+
+    def elements(self, state: State) -> State:
+        slope = like(self.slope, state)
+        return _soft_maximum(state, -state, slope) - math.log(2.0) / slope
+
+    def activation(self, state: State) -> State:
+        return jnp.tanh(like(self.slope, state) * state)
+
+    def conjugate(self, state: State) -> Scalar:
+        slope = like(self.slope, state)
+        return jnp.sum((math.log(2.0) - _binary_entropy(2.0 * slope * state)) / slope)
+
+
+class ReLU(AbstractElementwise):
+    """Rectified neurons: `l(s) = max(s, 0)^2 / 2`, `g = max(s, 0)`, `l* = g^2 / 2`."""
+
+    analytic: ClassVar[bool] = False
+
+    def elements(self, state: State) -> State:
+        return 0.5 * jnp.square(jax.nn.relu(state))
+
+    def activation(self, state: State) -> State:
+        return jax.nn.relu(state)
+
+    def conjugate(self, state: State) -> Scalar:
+        return jnp.sum(0.5 * jnp.square(jax.nn.relu(state)))
+
+
+class HardSigmoid(AbstractElementwise):
+    """Clipped neurons: `g = clip(s, 0, 1)`, `l(s) = g (s - g / 2)`, `l* = g^2 / 2`."""
+
+    analytic: ClassVar[bool] = False
+
+    def elements(self, state: State) -> State:
+        activation = jnp.clip(state, 0.0, 1.0)
+        return activation * (state - 0.5 * activation)
+
+    def activation(self, state: State) -> State:
+        return jnp.clip(state, 0.0, 1.0)
+
+    def conjugate(self, state: State) -> Scalar:
+        return jnp.sum(0.5 * jnp.square(jnp.clip(state, 0.0, 1.0)))
+
+
+def _soft_maximum(a, b, slope):
+    """`log(exp(slope a) + exp(slope b)) / slope`, elementwise.
+
+    The value does not depend on `peak`, so its gradient may be stopped; taking it out *before* scaling by
+    `slope` keeps the gradient in `slope` from being the small difference of two large numbers.
+    """
+    peak = jax.lax.stop_gradient(jnp.maximum(a, b))
+    return peak + jnp.logaddexp(slope * (a - peak), slope * (b - peak)) / slope
+
+
+@jax.custom_jvp
+def _sum_of_soft_corners(u):
+    """`Σ log(1 + exp(-|u|))`, what softplus adds to `max(u, 0)`: `-log Π max(g, 1 - g)` with `g = sigmoid(u)`.
+
+    One logarithm for many neurons: their factors are at least 1/2, so products of `CHUNK` do not underflow.
+    """
+    g = jax.nn.sigmoid(u.reshape(-1))
+    factors = jnp.pad(jnp.maximum(g, 1 - g), (0, -g.size % CHUNK), constant_values=1)
+    return -jnp.sum(jnp.log(jnp.prod(factors.reshape(-1, CHUNK), axis=1)))
+
+
+@_sum_of_soft_corners.defjvp
+def _sum_of_soft_corners_jvp(primals, tangents):
+    (u,), (du,) = primals, tangents
+    slope = jax.nn.sigmoid(u) - jnp.heaviside(u, jnp.asarray(0.5, u.dtype))
+    return _sum_of_soft_corners(u), jnp.sum(slope * du)
+
+
+def _binary_entropy(u):
+    """Entropy in nats of a coin with log-odds `u`: a sum of positive terms, smooth at `u = 0`."""
+    log_p, log_q = jax.nn.log_sigmoid(u), jax.nn.log_sigmoid(-u)
+    return -(jnp.exp(log_p) * log_p + jnp.exp(log_q) * log_q)
