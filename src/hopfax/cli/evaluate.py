@@ -35,7 +35,7 @@ def _evaluate(folder: Path, data: str | None, directory: Path | None) -> dict[st
     from ..modelfile import load_model
     from ..training import check_recipe
     from ..training import evaluate as evaluate_model
-    from .runfile import read_run
+    from ..training.runfile import read_run
 
     keep_compiled_code()
     recipe, trained_on = read_run(folder)

@@ -145,8 +145,8 @@ def _run(
     from ..modelfile import save_model
     from ..training import evaluate
     from ..training import train as train_in
+    from ..training.runfile import write_run
     from .progress import training_bar
-    from .runfile import write_run
 
     keep_compiled_code()
     with training_bar(recipe.epochs, recipe.batch_size) as watch:

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from ..checkpoint import check_config
-from ..cli.runfile import NAME, read_run, write_run
 from ..data import Dataset
 from ..metrics import EpochMetrics, MetricsFile, to_json
 from ..modelfile import load_model, save_model
 from ..recipes import Recipe
 from ..training import Block, evaluate, train
 from ..training.run import METRICS
+from ..training.runfile import NAME, read_run, write_run
 from .results import Result, measured, read_result, result_path, write_result
 from .rows import Row
 
