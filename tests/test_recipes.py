@@ -160,3 +160,8 @@ def test_continuous_networks_are_trained_by_name_and_damped_ones_take_twice_the_
     recipe = v2((64, 6, 10), model)
     assert (recipe.forward_steps, recipe.backward_steps) == steps
     assert isinstance(recipe.network(), CHN)
+
+
+def test_little_feedback_is_for_hams():
+    with pytest.raises(ValueError, match="use a HAM"):
+        best((64, 6, 10), model="CHN-EO")

@@ -77,6 +77,10 @@ class Recipe:
         self._require(0 <= self.smoothing < 1, "smoothing", "in [0, 1)")
         self._require(0 < self.rtol < 1, "rtol", "in (0, 1)")
         paper_method(self.model)
+        if self.model.startswith("CHN") and self.architecture.feedback != 1:
+            raise ValueError(
+                f"`Recipe(model={self.model!r})` with feedback {self.architecture.feedback} is no energy model; use a HAM."
+            )
         _check_nudge(self.gradient, self.cost)
 
     def _require(self, fine: bool, name: str, rule: str) -> None:
