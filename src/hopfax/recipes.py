@@ -79,7 +79,7 @@ class Recipe:
         paper_method(self.model)
         if self.model.startswith("CHN") and self.architecture.feedback != 1:
             raise ValueError(
-                f"`Recipe(model={self.model!r})` with feedback {self.architecture.feedback} is no energy model; use a HAM."
+                f"`Recipe(model={self.model!r})` needs feedback 1, got {self.architecture.feedback}; use a HAM."
             )
         _check_nudge(self.gradient, self.cost)
 
