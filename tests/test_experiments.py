@@ -68,3 +68,16 @@ def excitable_pair() -> hopfax.HAM:
         "output": Bias("output", jnp.array([-1.0])),
     }
     return eqx.tree_at(lambda m: [m.synapses[name] for name in weights], model, list(weights.values()))
+
+
+@pytest.mark.parametrize("name", ["chain", "skip connections", "small world"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_every_graph_is_bipartite_and_joins_the_input_to_the_output(name, seed):
+    from experiments.bipartite.graphs import GRAPHS, INPUT, OUTPUT, Config, build
+
+    config = Config(modules=9, neurons=2, pixels=3, classes=2, seed=seed)
+    network = build(config, GRAPHS[name], jr.key(seed))
+    assert network.graph.odd_cycle() is None
+    assert len(network.graph.components()) == 1
+    assert {INPUT, OUTPUT} <= set(network.order)
+    assert (name == "chain") == (len(network.graph.edges) == 10)
