@@ -27,6 +27,11 @@ class Config:
             raise ValueError(f"`Config(rows=...)` has {unknown[0]!r}; choose of {', '.join(ROWS)}.")
 
 
+MNIST = Protocol(
+    samples=200, subset=100, classifier_epochs=1, completed=200
+)  # more takes longer than the training
+
+
 def smoke() -> Config:
     """Seconds; shows that all runs, and nothing else."""
     return Config(epochs=1, protocol=Protocol(samples=10, subset=5, classifier_epochs=1))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hopfax.vae.reproduce import reproduce_vae
 
-from .config import Config, smoke
+from .config import MNIST, Config, smoke
 
 HERE = Path(__file__).parent
 
@@ -21,6 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
     config = smoke() if options.smoke else Config()
     given = {"data": options.data, "epochs": options.epochs, "seeds": options.seeds, "rows": options.rows}
+    if options.data == "mnist" and not options.smoke:
+        config = dataclasses.replace(config, protocol=MNIST)
     config = dataclasses.replace(
         config, **{name: value for name, value in given.items() if value is not None}
     )

@@ -1,7 +1,6 @@
 """Total gradient of the VAE's loss: equilibrium propagation, implicit differentiation and finite differences agree."""
 
 import functools as ft
-import itertools
 
 import equinox as eqx
 import jax
@@ -23,6 +22,7 @@ from hopfax.vae import (
     Fixed,
     Gaussian,
     HopfieldVAE,
+    Ink,
     Learned,
     Pair,
     Propagation,
@@ -42,10 +42,16 @@ WEIGHT = jnp.asarray(0.7)
 BETA, STEP, DIRECTIONS = 1e-4, 1e-5, 4
 
 GRAPHS = {"layered": (layered, HIDDEN), "dense": (dense, (2, 2))}
-LIKELIHOODS = {"Gaussian": Gaussian(variance=0.1), "Bernoulli": Bernoulli(2.0)}
+LIKELIHOODS = {"Gaussian": Gaussian(variance=0.1), "Bernoulli": Bernoulli(2.0), "Ink": Ink(2.0, 1.5, 1.0)}
 VARIANCES = {"fixed": Fixed(0.31), "learned": Learned()}
-CASES = list(itertools.product(GRAPHS, VARIANCES, LIKELIHOODS))
-OF_A_CHN = CASES[2]
+OF_A_CHN = ("layered", "learned", "Bernoulli")
+CASES = [  # every two of a graph, a variance and a likelihood but Bernoulli
+    ("layered", "fixed", "Gaussian"),
+    ("layered", "learned", "Ink"),
+    OF_A_CHN,
+    ("dense", "fixed", "Ink"),
+    ("dense", "learned", "Gaussian"),
+]
 
 
 def pair(graph, variance, likelihood, same=False):
@@ -54,7 +60,7 @@ def pair(graph, variance, likelihood, same=False):
     chn = (graph, variance, likelihood) == OF_A_CHN
     neurons = Continuous(Sigmoid(2.0)) if chn else Sigmoid.paper() if graph == "layered" else Tanh()
     parts = (LIKELIHOODS[likelihood], VARIANCES[variance])
-    make = lambda key: build(PIXELS, hidden, LATENTS, *parts, neurons=neurons, key=jr.key(key))
+    make = lambda key: build(PIXELS, hidden, LATENTS, *parts, neurons=neurons, gain=0.7, key=jr.key(key))
     networks = [scaled(double(make(seed)), 0.6) for seed in (3, 3 if same else 4)]
     return HopfieldVAE(Pair(*networks), *parts, METHOD)
 

@@ -9,7 +9,7 @@ from problems import close
 from scipy import stats
 
 from hopfax.costs import BinaryCrossEntropy, Several, SquaredError
-from hopfax.vae import Bernoulli, Fixed, Gaussian, Learned, Posterior
+from hopfax.vae import Bernoulli, Fixed, Gaussian, Ink, Learned, Linear, Posterior
 
 IMAGE = jnp.array([0.1, 0.5, 0.9, 0.3])
 ACTIVATION = jnp.array([0.2, 0.4, 0.7, 0.6])
@@ -73,8 +73,27 @@ def test_binary_cross_entropy_pulls_by_its_derivative():
     assert close(slope, 2.5 * (cost.scores({}, {"visible": ACTIVATION}) - IMAGE))
 
 
+def test_ink_is_silent_where_it_is_dark():
+    ink, drawn = Ink(4.0, 3.0, 1.5), jnp.array([0.0, 1.0, 1.0, 0.0])
+    p = jax.nn.sigmoid(4.0 * ACTIVATION - 1.5)
+    assert close(ink.negative(ACTIVATION, drawn), -jnp.sum(jnp.log(jnp.where(drawn == 1, p, 1 - p))))
+    assert close(ink.mean(ACTIVATION), p)
+    assert close(ink.state(drawn), 3.0 * drawn)
+    slope = jax.grad(lambda g: ink.cost({}, {"visible": g}, IMAGE))(ACTIVATION)
+    assert close(ink.cost.pull(ACTIVATION, IMAGE), slope)
+    curvature = jax.jacfwd(lambda g: ink.cost.pull(g, IMAGE))(jnp.full(4, 1.5 / 4.0))
+    assert close(jnp.diag(curvature), jnp.full(4, ink.steepness))
+
+
+def test_linear_neurons_are_what_their_lagrangian_says():
+    neurons, state = Linear(0.3), ACTIVATION
+    assert close(jax.grad(neurons)(state), neurons.activation(state))
+    assert close(neurons.conjugate(state), state @ neurons.activation(state) - neurons(state))
+    assert close(neurons.state(neurons.activation(state)), state)
+
+
 def test_settings_that_cannot_be_are_refused():
-    for make in (Gaussian, Bernoulli, Fixed, lambda x: BinaryCrossEntropy("a", x)):
+    for make in (Gaussian, Bernoulli, Ink, Linear, Fixed, lambda x: BinaryCrossEntropy("a", x)):
         with pytest.raises(ValueError, match="must be positive"):
             make(0.0)
     with pytest.raises(ValueError, match="one a layer"):

@@ -11,11 +11,11 @@ import optax
 from jaxtyping import Array, Key
 
 from ..data import Dataset
-from ..lagrangians import Sigmoid
+from ..lagrangians import AbstractLagrangian, Sigmoid, Tanh
 from ..methods import Method
 from ..solvers.picard import Picard
 from .feedforward import perceptrons
-from .likelihoods import AbstractLikelihood, Bernoulli, Gaussian
+from .likelihoods import AbstractLikelihood, Gaussian, Ink
 from .loss import AbstractLossGradient, Autodiff
 from .model import AbstractVAE, HopfieldVAE
 from .networks import Pair, Tied, dense, layered
@@ -32,9 +32,12 @@ class VAEConfig:
         hidden, latents: numbers of neurons; a dense network has two hidden blocks of half of `hidden` each.
         bernoulli: pixels are drawn 0 or 1 anew for each step (stochastic binarisation); else Gaussian, of
             `variance`.
-        slope: of the visible neurons, see `Gaussian` and `Bernoulli`.
+        slope: of the visible neurons, see `Gaussian` and `Ink`; `shown` is of `Ink` alone.
         hidden_slope, hidden_centre: of the hidden neurons, `sigmoid(slope (s - centre))`; a centre above that of the
-            papers, 0.5, makes them sparser.
+            papers, 0.5, makes them sparser. None: `tanh(slope s)`, as far above zero as below.
+        gain: of the latents, see `hopfax.vae.neurons.Linear`.
+        centred: start at the mean training image, see `hopfax.vae.start.at_mean`; needs drawn pixels, and is
+            nothing to the feed-forward model.
         sigma: standard deviation of the posterior; None if it is learned.
         kl, warmup: the weight of the KL term, 1 for the evidence lower bound, and the epochs in which it rises to
             that from zero.
@@ -51,8 +54,11 @@ class VAEConfig:
     bernoulli: bool = False
     variance: float = 0.015
     slope: float = 4.0
+    shown: float = 2.5
     hidden_slope: float = 2.0
-    hidden_centre: float = 1.0
+    hidden_centre: float | None = 1.0
+    gain: float = 1.0
+    centred: bool = False
     sigma: float | None = 0.12
     kl: float = 1.0
     warmup: float = 0.0
@@ -72,7 +78,7 @@ class VAEConfig:
         for name in ("pixels", "hidden", "latents", "batch_size", "epochs", "max_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`VAEConfig({name}={getattr(self, name)})` must be at least 1.")
-        for name in ("variance", "slope", "hidden_slope", "learning_rate", "rtol", "beta"):
+        for name in ("variance", "slope", "hidden_slope", "learning_rate", "rtol", "beta", "gain"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"`VAEConfig({name}={getattr(self, name)})` must be positive.")
         for name in ("kl", "warmup", "final"):
@@ -84,8 +90,14 @@ class VAEConfig:
 
     def likelihood(self) -> AbstractLikelihood:
         if self.bernoulli:
-            return Bernoulli(self.slope)
+            return Ink(self.slope, self.shown)
         return Gaussian(self.variance, slope=self.slope)
+
+    def neurons(self) -> AbstractLagrangian:
+        """Of the hidden layer."""
+        if self.hidden_centre is None:
+            return Tanh(self.hidden_slope)
+        return Sigmoid(self.hidden_slope, self.hidden_centre)
 
     def posterior(self) -> AbstractVariance:
         return Learned() if self.sigma is None else Fixed(self.sigma)
@@ -115,19 +127,18 @@ def _adam(learning_rate: float, steps: int, final: float) -> optax.GradientTrans
 
 def _layered(config: VAEConfig, key: Key[Array, ""]):
     parts = (config.likelihood(), config.posterior())
-    neurons = Sigmoid(config.hidden_slope, config.hidden_centre)
-    return layered(config.pixels, config.hidden, config.latents, *parts, neurons=neurons, key=key)
+    neurons = config.neurons()
+    return layered(
+        config.pixels, config.hidden, config.latents, *parts, neurons=neurons, gain=config.gain, key=key
+    )
 
 
 def _dense(config: VAEConfig, key: Key[Array, ""]):
     halves = (config.hidden - config.hidden // 2, config.hidden // 2)
     if not halves[1]:
         raise ValueError(f"`VAEConfig(hidden={config.hidden})` of a dense network must be at least 2.")
-    parts, neurons = (
-        (config.likelihood(), config.posterior()),
-        Sigmoid(config.hidden_slope, config.hidden_centre),
-    )
-    return dense(config.pixels, halves, config.latents, *parts, neurons=neurons, key=key)
+    parts, neurons = (config.likelihood(), config.posterior()), config.neurons()
+    return dense(config.pixels, halves, config.latents, *parts, neurons=neurons, gain=config.gain, key=key)
 
 
 def _hopfield(config: VAEConfig, networks) -> HopfieldVAE:
@@ -167,15 +178,23 @@ def preset(dataset: Dataset) -> VAEConfig:
 
 
 SMALL = 256  # pixels; images that are larger are treated as MNIST is
-LARGE = VAEConfig(
+LARGE = VAEConfig(  # chosen on the last 5,000 training images of MNIST, see the page of the experiment
     pixels=784,
-    hidden=512,
+    hidden=400,
     latents=50,
     bernoulli=True,
+    slope=16.0,
+    shown=10.0,
+    hidden_slope=1.0,
+    hidden_centre=None,
+    gain=0.3,
+    centred=True,
     sigma=None,
-    beta=0.02,
+    beta=0.1,
     learning_rate=1e-3,
     final=0.02,
     batch_size=100,
-    warmup=5.0,
+    epochs=6,
+    warmup=0.5,
+    rtol=1e-3,
 )

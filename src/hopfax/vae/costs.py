@@ -1,14 +1,15 @@
-"""The encoder's cost: what its latents are worth, given how the decoder's loss depends on the sample."""
+"""Costs of the encoder, what its latents are worth to the decoder's loss; and of a decoder."""
 
 from typing import ClassVar
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Scalar, ScalarLike
 
 from ..costs import AbstractCost
 from ..ham import States
 
-LATENT, LOG_VARIANCE = "latent", "log_variance"
+VISIBLE, LATENT, LOG_VARIANCE = "visible", "latent", "log_variance"
 
 
 class MeanCost(AbstractCost):
@@ -50,3 +51,41 @@ class LogVarianceCost(AbstractCost):
         deviation = jnp.exp(0.5 * activation)
         divergence = 0.5 * (jnp.square(deviation) - 1)
         return 0.5 * target[0] * target[1] * deviation + self.weight * divergence
+
+
+class Divided(AbstractCost):
+    """`cost / by`: the same nudge at `by` times the `beta`, whose tolerance is then in keeping with the response."""
+
+    cost: AbstractCost
+    by: float
+
+    @property
+    def layer(self) -> str:
+        return self.cost.layer
+
+    def __call__(self, states: States, activations: States, target: Array) -> Scalar:
+        return self.cost(states, activations, target) / self.by
+
+    def scores(self, states: States, activations: States) -> Array:
+        return self.cost.scores(states, activations)
+
+    def pull(self, activation: Array, target: Array) -> Array:
+        return self.cost.pull(activation, target) / self.by
+
+
+class InkCost(AbstractCost):
+    """`Σ softplus(u) - x u`, `u = slope g - logit`: minus the Bernoulli log-likelihood of the image `x`."""
+
+    slope: float
+    logit: float
+    layer: ClassVar[str] = VISIBLE
+
+    def __call__(self, states: States, activations: States, target: Float[Array, " pixels"]) -> Scalar:
+        logits = self.slope * activations[self.layer] - self.logit
+        return jnp.sum(jnp.logaddexp(logits, jnp.zeros_like(logits)) - target * logits)
+
+    def scores(self, states: States, activations: States) -> Array:
+        return jax.nn.sigmoid(self.slope * activations[self.layer] - self.logit)
+
+    def pull(self, activation: Array, target: Array) -> Array:
+        return self.slope * (jax.nn.sigmoid(self.slope * activation - self.logit) - target)

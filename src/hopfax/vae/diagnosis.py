@@ -6,7 +6,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, ScalarLike
 
 from ..ham import HAM
-from .costs import LATENT
 from .likelihoods import VISIBLE
 from .loss import AbstractLossGradient
 from .model import AbstractVAE, HopfieldVAE
@@ -40,7 +39,7 @@ def _in_networks(vae: HopfieldVAE, images, noise) -> str | None:
     if at:
         return f"layer {at!r} of the encoder"
     posterior, _ = jax.vmap(vae.encode)(images)
-    at = _in_network(vae.decoder, {LATENT: posterior.sample(noise)})
+    at = _in_network(vae.decoder, vae.held(posterior.sample(noise)))
     return f"layer {at!r} of the decoder" if at else None
 
 

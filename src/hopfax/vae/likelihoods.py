@@ -10,8 +10,8 @@ from jaxtyping import Array, Float, Scalar
 
 from ..costs import AbstractCost, BinaryCrossEntropy, SquaredError
 from ..lagrangians import AbstractElementwise, Identity, Sigmoid
-
-VISIBLE = "visible"
+from .costs import VISIBLE as VISIBLE
+from .costs import InkCost
 
 
 class AbstractLikelihood(eqx.Module):
@@ -34,6 +34,11 @@ class AbstractLikelihood(eqx.Module):
     @abc.abstractmethod
     def scale(self) -> float:
         """Of the cost, in units per nat."""
+
+    @property
+    def steepness(self) -> float:
+        """What the cost is divided by in nudged phases: its largest curvature, which makes `beta` one of order 1."""
+        return 1.0
 
     @abc.abstractmethod
     def constant(self, pixels: int) -> float:
@@ -128,3 +133,46 @@ class Bernoulli(AbstractLikelihood):
 
     def mean(self, activation: Float[Array, " pixels"]) -> Float[Array, " pixels"]:
         return jax.nn.sigmoid(self.slope * activation)
+
+
+class Ink(AbstractLikelihood):
+    """Pixels 1 with probability `sigmoid(slope g - logit)`, `g` of identity neurons: `cost` in nats.
+
+    Held at `shown x`: dark pixels are silent, so that on images that are dark for the most part a step moves the
+    hidden neurons far less than with `Bernoulli`. At `shown = 2 logit / slope` an image decoded to
+    `sigmoid(± logit)` is an equilibrium of encoder and decoder alike; more drives the encoder harder.
+    """
+
+    slope: float = 16.0
+    shown: float = 2.5
+    logit: float = 5.0
+
+    def __check_init__(self):
+        for name in ("slope", "shown", "logit"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"`Ink({name}={getattr(self, name)})` must be positive.")
+
+    @property
+    def lagrangian(self) -> AbstractElementwise:
+        return Identity()
+
+    @property
+    def cost(self) -> AbstractCost:
+        return InkCost(self.slope, self.logit)
+
+    @property
+    def steepness(self) -> float:
+        return 0.25 * self.slope**2
+
+    @property
+    def scale(self) -> float:
+        return 1.0
+
+    def constant(self, pixels: int) -> float:
+        return 0.0
+
+    def state(self, image: Float[Array, " pixels"]) -> Float[Array, " pixels"]:
+        return self.shown * image
+
+    def mean(self, activation: Float[Array, " pixels"]) -> Float[Array, " pixels"]:
+        return jax.nn.sigmoid(self.slope * activation - self.logit)

@@ -1,6 +1,7 @@
 """Variational autoencoders, and the one whose encoder and decoder are relaxing networks."""
 
 import abc
+import math
 
 import equinox as eqx
 import jax
@@ -15,6 +16,7 @@ from ..solvers.loop import Stopping
 from .costs import LATENT
 from .likelihoods import VISIBLE, AbstractLikelihood
 from .networks import AbstractNetworks, without
+from .neurons import Linear
 from .posterior import AbstractVariance, Posterior
 
 Image = Float[Array, " pixels"]
@@ -93,13 +95,24 @@ class HopfieldVAE(AbstractVAE):
         found = self.relax_decoder(latent)
         return found.activation[VISIBLE], found.converged
 
+    def held(self, latent: Float[Array, "*batch latents"]) -> dict[str, Array]:
+        """The clamp with which `latent` is decoded."""
+        neurons = self.networks.decoder.layers[LATENT].lagrangian
+        return {LATENT: neurons.state(latent) if isinstance(neurons, Linear) else latent}
+
+    @property
+    def latent_scale(self) -> float:
+        """`√gain` of the encoder's latents."""
+        neurons = self.networks.encoder.layers[LATENT].lagrangian
+        return math.sqrt(neurons.gain) if isinstance(neurons, Linear) else 1.0
+
     def relax_encoder(self, image: Image) -> Equilibrium:
         """The equilibrium with the image clamped."""
         return relax_with(self.networks.encoder, {VISIBLE: self.likelihood.state(image)}, self.method)
 
     def relax_decoder(self, latent: Latent) -> Equilibrium:
         """The equilibrium with the latents clamped."""
-        return relax_with(self.decoder, {LATENT: latent}, self.method)
+        return relax_with(self.decoder, self.held(latent), self.method)
 
 
 def relax_with(network: HAM, clamp: dict, method: Method, start: States | None = None) -> Equilibrium:

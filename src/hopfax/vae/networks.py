@@ -14,6 +14,7 @@ from ..layers import Layer
 from ..synapses import Bias
 from .costs import LATENT, LOG_VARIANCE
 from .likelihoods import VISIBLE, AbstractLikelihood
+from .neurons import Linear
 from .posterior import AbstractVariance
 
 Pairs = Sequence[tuple[str, str]]
@@ -70,14 +71,15 @@ def layered(
     variance: AbstractVariance,
     *,
     neurons: AbstractLagrangian | None = None,
+    gain: float = 1.0,
     key: Key[Array, ""],
 ) -> HAM:
     """Visible - hidden - latent (and - log_variance): even-odd whichever end is clamped.
 
-    Args: `neurons` of the hidden layer, by default `Sigmoid.paper()`.
+    Args: `neurons` of the hidden layer, by default `Sigmoid.paper()`; `gain` of the latents, see `Linear`.
     """
     ends = [VISIBLE, LATENT, *variance.layers]
-    layers = _layers({"hidden": hidden}, pixels, latents, likelihood, variance, neurons)
+    layers = {**_hidden({"hidden": hidden}, neurons), **_ends(pixels, latents, likelihood, variance, gain)}
     return _with_all_biases(layers, [("hidden", end) for end in ends], key)
 
 
@@ -89,6 +91,7 @@ def dense(
     variance: AbstractVariance,
     *,
     neurons: AbstractLagrangian | None = None,
+    gain: float = 1.0,
     key: Key[Array, ""],
 ) -> HAM:
     """Every two blocks are joined, the two halves of the hidden layer and the two ends included: not bipartite.
@@ -96,7 +99,7 @@ def dense(
     Mean and log-variance alone are not joined, as the decoder has no log-variance.
     """
     sizes = {"hidden1": hidden[0], "hidden2": hidden[1]}
-    layers = _layers(sizes, pixels, latents, likelihood, variance, neurons)
+    layers = {**_hidden(sizes, neurons), **_ends(pixels, latents, likelihood, variance, gain)}
     pairs = [pair for pair in itertools.combinations(layers, 2) if pair != (LATENT, LOG_VARIANCE)]
     return _with_all_biases(layers, pairs, key)
 
@@ -110,12 +113,15 @@ def without(network: HAM, names: Sequence[str]) -> HAM:
     return HAM(layers, {n: s for n, s in network.synapses.items() if not touches(s)})
 
 
-def _layers(hidden: dict[str, int], pixels, latents, likelihood, variance, neurons) -> dict[str, Layer]:
-    """In this order the visible layer is kept when decoding and the latents are when encoding."""
+def _hidden(sizes: dict[str, int], neurons: AbstractLagrangian | None) -> dict[str, Layer]:
     neurons = Sigmoid.paper() if neurons is None else neurons
-    middle = {name: Layer(size, neurons) for name, size in hidden.items()}
-    ends = {name: Layer(latents, Identity()) for name in (LATENT, *variance.layers)}
-    return {**middle, VISIBLE: Layer(pixels, likelihood.lagrangian), **ends}
+    return {name: Layer(size, neurons) for name, size in sizes.items()}
+
+
+def _ends(pixels, latents, likelihood, variance, gain: float) -> dict[str, Layer]:
+    """Behind the hidden layers, so that the visible layer is kept when decoding and the latents are when encoding."""
+    others = {name: Layer(latents, Identity()) for name in variance.layers}
+    return {VISIBLE: Layer(pixels, likelihood.lagrangian), LATENT: Layer(latents, Linear(gain)), **others}
 
 
 def _with_all_biases(layers: dict[str, Layer], pairs: Pairs, key: Key[Array, ""]) -> HAM:

@@ -15,7 +15,7 @@ from ..ham import HAM
 from ..methods import Method
 from ..objective import objective_one
 from ..solvers.loop import Stopping
-from .costs import LATENT
+from .costs import Divided
 from .likelihoods import VISIBLE
 from .loss import AbstractLossGradient, Loss
 from .model import HopfieldVAE
@@ -27,7 +27,7 @@ class Propagation(AbstractLossGradient):
     1. clamp the images on the encoder: `μ`, `log σ²`, and `z = μ + σ noise`;
     2. clamp `z` on the decoder, nudge by `± beta` with the reconstruction cost: the decoder's gradient, and
        `v = dL/dz = [∂E/∂z(β) - ∂E/∂z(-β)] / 2β`, what the clamped units feel of the nudge;
-    3. nudge the encoder with `(v·z + scale weight KL) / c`, times `c` in the gradient, `c = max(1, |v|)`: the
+    3. nudge the encoder with `(v·z + scale weight KL) / c`, times `c` in the gradient, `c = max(1, √gain |v|)`: the
        cost is linear with slope `v`, so this keeps the nudge of a steep example small.
 
     Where encoder and decoder are one network the gradients add.
@@ -58,14 +58,15 @@ class Propagation(AbstractLossGradient):
 
     def _decode(self, vae: HopfieldVAE, images: Array, latents: Array) -> "_Decoding":
         """The summed cost's gradient in the model and in each example's latents."""
-        method, cost = self._method(vae, self.beta), vae.likelihood.cost
+        by = vae.likelihood.steepness
+        method, cost = self._method(vae, self.beta), Divided(vae.likelihood.cost, by)
 
         def total(wanted):
             vae, latents, report = wanted
             decoder = vae.decoder
-            one = lambda z, image, told: _objective(decoder, {LATENT: z}, cost, image, method, told, {})
+            one = lambda z, image, told: _objective(decoder, vae.held(z), cost, image, method, told, {})
             costs, found = jax.vmap(one)(latents, images, report)
-            return jnp.sum(costs), (costs, ~found.converged)
+            return by * jnp.sum(costs), (by * costs, ~found.converged)
 
         wanted = (vae, latents, Report.blank(len(images)))
         (_, account), gradient = eqx.filter_value_and_grad(total, has_aux=True)(wanted)
@@ -74,7 +75,7 @@ class Propagation(AbstractLossGradient):
     def _encode(self, vae: HopfieldVAE, images, encoded: Equilibrium, target, weight):
         """The gradient of the summed `v·z + scale weight KL`, and which examples' nudged phases failed."""
         method = self._method(vae, self.beta if self.encoder_beta is None else self.encoder_beta)
-        steepness = jnp.maximum(1, jnp.linalg.norm(target[:, 0], axis=-1))
+        steepness = jnp.maximum(1, vae.latent_scale * jnp.linalg.norm(target[:, 0], axis=-1))
         weight = vae.likelihood.scale * weight
 
         def one(vae, image, start, target, steep, told):

@@ -48,11 +48,15 @@ ROWS: Mapping[str, VAERow] = MappingProxyType(
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
-    """How a trained model is measured: the first `subset` test images with `samples` importance samples each."""
+    """How a trained model is measured: the first `subset` test images with `samples` importance samples each.
+
+    Damaged images are completed for the first `completed` test images, all if None.
+    """
 
     samples: int = 5000
     subset: int = 100
     classifier_epochs: int = 5
+    completed: int | None = None
 
 
 def reproduce_vae(
@@ -84,7 +88,7 @@ def _one(
     path = folder / "results" / f"{dataset.name}-{name}-seed{seed}.json"
     settings = {"config": config.json(), "protocol": dataclasses.asdict(protocol)}
     if path.exists():
-        return _stored(path, settings)
+        return _stored(path, config, protocol)
     vae, seconds = _trained(config, dataset, folder / "runs" / path.stem)
     told = {"row": name, "meaning": ROWS[name].meaning, "data": dataset.name, "seed": seed, **settings}
     measured = measure(vae, config, dataset, protocol)
@@ -109,9 +113,15 @@ def measure(vae: AbstractVAE, config: VAEConfig, dataset: Dataset, protocol: Pro
         "squared_error": found["squared_error"],
         "did_not_converge": found["did_not_converge"],
         "feature_distance": {"frechet": feature_distance(vae, dataset, classifier), "features": FEATURES},
-        "completion": completion_errors(vae, dataset),
+        "completion": completion_errors(vae, _first(dataset, protocol.completed)),
         "parameters": parameters(vae),
     }
+
+
+def _first(dataset: Dataset, count: int | None) -> Dataset:
+    """With no more than `count` test images."""
+    images, labels = dataset.test_images[:count], dataset.test_labels[:count]
+    return dataclasses.replace(dataset, test_images=images, test_labels=labels)
 
 
 def _trained(config: VAEConfig, dataset: Dataset, folder: Path) -> tuple[AbstractVAE, list[float]]:
@@ -125,9 +135,9 @@ def _trained(config: VAEConfig, dataset: Dataset, folder: Path) -> tuple[Abstrac
     return vae, [json.loads(line)["seconds"] for line in lines]
 
 
-def _stored(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
+def _stored(path: Path, config: VAEConfig, protocol: Protocol) -> dict[str, Any]:
+    """A setting that the file lacks was made later and had its default."""
     result = json.loads(path.read_text(encoding="utf-8"))
-    found = {name: result[name] for name in settings}
-    if found != json.loads(json.dumps(settings)):
+    if VAEConfig(**result["config"]) != config or Protocol(**result["protocol"]) != protocol:
         raise ValueError(f"`{path}` has the result of other settings; move it away, or restore them.")
     return result

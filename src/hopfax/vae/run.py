@@ -16,11 +16,12 @@ from ..checkpoint import check_config, load_checkpoint, read_account, save_check
 from ..data import Dataset
 from ..training.run import Diverged
 from .config import VAEConfig
-from .costs import LATENT
+from .costs import Divided
 from .diagnosis import nonfinite_layer
 from .loss import PHASES
 from .model import AbstractVAE, HopfieldVAE
 from .propagation import Propagation
+from .start import at_mean
 from .training import VAEBlock, VAEState, VAETrainer, batch_of, vae_blocks
 
 CHECKPOINT, METRICS, MODEL = "checkpoint.safetensors", "metrics.jsonl", "vae.safetensors"
@@ -55,7 +56,7 @@ def train_vae(
             f"`{folder}` is not empty; resume the run in it with --resume, or name another folder."
         )
     trainer, images = _trainer(config, dataset), jnp.asarray(dataset.train_images)
-    run = _Run(folder, _settings(config, dataset), _begin(config, trainer))
+    run = _Run(folder, _settings(config, dataset), _begin(config, trainer, images))
     run = run.resumed() if (folder / CHECKPOINT).exists() else run
     run.save()
     warn_of_beta(run.state.vae, config, images[:PROBED])
@@ -113,8 +114,8 @@ def critical_nudge(vae: HopfieldVAE, images: Float[Array, "some pixels"]) -> Flo
     def one(image):
         latent = vae.encode(image)[0].mean
         states = vae.relax_decoder(latent).state
-        cost = vae.likelihood.cost
-        return beta_critical(vae.decoder, {LATENT: latent}, states, cost, image, key=jr.key(0))
+        cost = Divided(vae.likelihood.cost, vae.likelihood.steepness)
+        return beta_critical(vae.decoder, vae.held(latent), states, cost, image, key=jr.key(0))
 
     return jax.jit(jax.vmap(one))(images)
 
@@ -180,8 +181,11 @@ def _trainer(config: VAEConfig, dataset: Dataset) -> VAETrainer:
     return VAETrainer(optimiser, *settings)
 
 
-def _begin(config: VAEConfig, trainer: VAETrainer) -> VAEState:
-    return VAEState.begin(config.vae(), trainer.optimiser, key=jr.fold_in(jr.key(config.seed), 1))
+def _begin(config: VAEConfig, trainer: VAETrainer, images: Array) -> VAEState:
+    vae = config.vae()
+    if config.centred and isinstance(vae, HopfieldVAE):
+        vae = at_mean(vae, jnp.mean(images, axis=0))
+    return VAEState.begin(vae, trainer.optimiser, key=jr.fold_in(jr.key(config.seed), 1))
 
 
 def _settings(config: VAEConfig, dataset: Dataset) -> dict[str, Any]:

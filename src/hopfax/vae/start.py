@@ -1,0 +1,69 @@
+"""A start from which large images are learned: at the mean image, with small signals."""
+
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ..ham import HAM
+from .costs import LATENT, LOG_VARIANCE
+from .likelihoods import VISIBLE, Ink
+from .model import HopfieldVAE, Image
+from .neurons import Linear
+
+LOG_VARIANCE_AT_START = -2.5  # a sample is near its mean, so that the decoder has something to go by
+WEIGHTS = {
+    VISIBLE: 4.0,
+    LATENT: 0.5,
+    LOG_VARIANCE: 0.2,
+}  # times Xavier's; visible over slope, latent over √gain
+SURE = 0.01  # a pixel's probability at the start lies in [SURE, 1 - SURE]
+
+
+def at_mean(vae: HopfieldVAE, mean: Image) -> HopfieldVAE:
+    """The untrained `vae` with biases such that the `mean` image is encoded as zero, and zero decoded as it.
+
+    At the mean image every hidden neuron is at its centre, the latents are 0 and log-variances -2.5. Without that
+    the decoder first learns the mean image, unlearning to use the latents on the way, and never does again.
+    Weights are scaled for a signal of order 1 in logits and hidden neurons, whatever `slope` and `gain` are.
+    Source: biases for centred activity are common in Boltzmann machines [montavon2012]; this form is ours.
+    """
+    if not isinstance(vae.likelihood, Ink):
+        raise ValueError(f"`at_mean` is for a `Ink` likelihood, got `{type(vae.likelihood).__name__}`.")
+    likely = jnp.clip(mean, SURE, 1 - SURE)
+    decoded = (jnp.log(likely) - jnp.log1p(-likely) + vae.likelihood.logit) / vae.likelihood.slope
+    shown = vae.likelihood.state(mean)
+    centre = lambda network: _centred(_scaled(network, vae.likelihood.slope), shown, decoded)
+    is_network = lambda x: isinstance(x, HAM)
+    networks = jax.tree.map(centre, vae.networks, is_leaf=is_network)
+    return eqx.tree_at(lambda v: v.networks, vae, networks)
+
+
+def _scaled(network: HAM, slope: float) -> HAM:
+    """With the weights to the ends at the scale of `WEIGHTS`."""
+    latents = network.layers[LATENT].lagrangian
+    gain = latents.gain if isinstance(latents, Linear) else 1.0
+    divide = {VISIBLE: slope, LATENT: math.sqrt(gain), LOG_VARIANCE: 1.0}
+    factors = {end: WEIGHTS[end] / divide[end] for end in WEIGHTS}
+    scale = lambda synapse: math.prod(factors.get(name, 1.0) for name in synapse.layers)
+    scaled = {n: jax.tree.map(lambda x, s=s: scale(s) * x, s) for n, s in network.synapses.items()}
+    return eqx.tree_at(lambda n: n.synapses, network, scaled)
+
+
+def _centred(network: HAM, shown: Image, decoded: Float[Array, " pixels"]) -> HAM:
+    """With biases such that each layer's drive at the mean image is where it is to be."""
+    zero = network.zeros(jnp.float32)
+    states = {
+        name: zero[name] + getattr(network.layers[name].lagrangian, "centre", 0.0) for name in network.order
+    }
+    states |= {VISIBLE: shown, LATENT: zero[LATENT]}
+    if LOG_VARIANCE in states:
+        states[LOG_VARIANCE] = zero[LOG_VARIANCE] + LOG_VARIANCE_AT_START
+    drive = network.drive(network.activations(states), tuple(network.order))
+    wanted = {**states, VISIBLE: decoded}
+    lacking = lambda synapse: wanted[synapse.layers[0]] - drive[synapse.layers[0]]
+    where = [name for name, synapse in network.synapses.items() if len(synapse.layers) == 1]
+    biases = [network.synapses[name].bias + lacking(network.synapses[name]) for name in where]
+    return eqx.tree_at(lambda n: [n.synapses[name].bias for name in where], network, biases)
