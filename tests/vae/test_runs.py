@@ -16,6 +16,7 @@ from hopfax.vae.completion import fill_in, inpaint
 from hopfax.vae.diagnosis import nonfinite_layer
 from hopfax.vae.reproduce import ROWS
 from hopfax.vae.run import load_vae, train_vae, trained_on
+from hopfax.vae.start import LOG_VARIANCE_AT_START, at_mean
 
 SHAPE, EXAMPLES = (2, 3), 40
 CONFIG = VAEConfig(
@@ -135,6 +136,19 @@ def test_what_a_feed_forward_vae_cannot_do_is_refused(stripes):
 def test_settings_that_cannot_be_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(CONFIG, **change)
+
+
+def test_a_centred_start_encodes_the_mean_image_as_zero():
+    config = dataclasses.replace(
+        CONFIG, bernoulli=True, sigma=None, hidden_centre=None, hidden_slope=1.0, gain=0.3
+    )
+    mean = jnp.linspace(0.1, 0.9, 6, dtype=jnp.float32)
+    posterior, converged = eqx.filter_jit(lambda vae: vae.encode(mean))(at_mean(config.vae(), mean))
+    assert bool(converged)
+    assert np.allclose(posterior.mean, 0, atol=1e-4)
+    assert np.allclose(posterior.log_variance, LOG_VARIANCE_AT_START, atol=1e-4)
+    with pytest.raises(ValueError, match="`Ink` likelihood"):
+        at_mean(CONFIG.vae(), mean)
 
 
 def test_the_papers_rows_are_models_that_can_be_made():

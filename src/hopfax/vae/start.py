@@ -23,12 +23,12 @@ SURE = 0.01  # a pixel's probability at the start lies in [SURE, 1 - SURE]
 
 
 def at_mean(vae: HopfieldVAE, mean: Image) -> HopfieldVAE:
-    """The untrained `vae` with biases such that the `mean` image is encoded as zero, and zero decoded as it.
+    """The untrained `vae` with biases such that the `mean` image is encoded as zero, log-variances as -2.5.
 
-    At the mean image every hidden neuron is at its centre, the latents are 0 and log-variances -2.5. Without that
-    the decoder first learns the mean image, unlearning to use the latents on the way, and never does again.
-    Weights are scaled for a signal of order 1 in logits and hidden neurons, whatever `slope` and `gain` are.
-    Source: biases for centred activity are common in Boltzmann machines [montavon2012]; this form is ours.
+    There every hidden neuron is at its centre, and it drives the visible layer to the mean image. Without that the
+    decoder first learns the mean image, and on the way unlearns to use the latents. Weights are scaled for signals
+    of order 1 in logits and hidden neurons, whatever `slope` and `gain` are.
+    Raises: `ValueError` for another likelihood than `Ink`.
     """
     if not isinstance(vae.likelihood, Ink):
         raise ValueError(f"`at_mean` is for a `Ink` likelihood, got `{type(vae.likelihood).__name__}`.")
