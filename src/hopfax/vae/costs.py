@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Scalar, ScalarLike
@@ -56,12 +57,12 @@ class LogVarianceCost(AbstractCost):
 class Divided(AbstractCost):
     """`cost / by`: the same nudge at `by` times the `beta`, whose tolerance is then in keeping with the response."""
 
+    layer: str = eqx.field(static=True)
     cost: AbstractCost
     by: float
 
-    @property
-    def layer(self) -> str:
-        return self.cost.layer
+    def __init__(self, cost: AbstractCost, by: float):
+        self.layer, self.cost, self.by = cost.layer, cost, by
 
     def __call__(self, states: States, activations: States, target: Array) -> Scalar:
         return self.cost(states, activations, target) / self.by

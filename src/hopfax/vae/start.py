@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..ham import HAM
+from ..synapses import Bias
 from .costs import LATENT, LOG_VARIANCE
 from .likelihoods import VISIBLE, Ink
 from .model import HopfieldVAE, Image
@@ -30,12 +31,13 @@ def at_mean(vae: HopfieldVAE, mean: Image) -> HopfieldVAE:
     of order 1 in logits and hidden neurons, whatever `slope` and `gain` are.
     Raises: `ValueError` for another likelihood than `Ink`.
     """
-    if not isinstance(vae.likelihood, Ink):
-        raise ValueError(f"`at_mean` is for a `Ink` likelihood, got `{type(vae.likelihood).__name__}`.")
+    likelihood = vae.likelihood
+    if not isinstance(likelihood, Ink):
+        raise ValueError(f"`at_mean` is for an `Ink` likelihood, got `{type(likelihood).__name__}`.")
     likely = jnp.clip(mean, SURE, 1 - SURE)
-    decoded = (jnp.log(likely) - jnp.log1p(-likely) + vae.likelihood.logit) / vae.likelihood.slope
-    shown = vae.likelihood.state(mean)
-    centre = lambda network: _centred(_scaled(network, vae.likelihood.slope), shown, decoded)
+    decoded = (jnp.log(likely) - jnp.log1p(-likely) + likelihood.logit) / likelihood.slope
+    shown = likelihood.state(mean)
+    centre = lambda network: _centred(_scaled(network, likelihood.slope), shown, decoded)
     is_network = lambda x: isinstance(x, HAM)
     networks = jax.tree.map(centre, vae.networks, is_leaf=is_network)
     return eqx.tree_at(lambda v: v.networks, vae, networks)
@@ -63,7 +65,6 @@ def _centred(network: HAM, shown: Image, decoded: Float[Array, " pixels"]) -> HA
         states[LOG_VARIANCE] = zero[LOG_VARIANCE] + LOG_VARIANCE_AT_START
     drive = network.drive(network.activations(states), tuple(network.order))
     wanted = {**states, VISIBLE: decoded}
-    lacking = lambda synapse: wanted[synapse.layers[0]] - drive[synapse.layers[0]]
-    where = [name for name, synapse in network.synapses.items() if len(synapse.layers) == 1]
-    biases = [network.synapses[name].bias + lacking(network.synapses[name]) for name in where]
-    return eqx.tree_at(lambda n: [n.synapses[name].bias for name in where], network, biases)
+    biases = {name: synapse for name, synapse in network.synapses.items() if isinstance(synapse, Bias)}
+    moved = [each.bias + wanted[each.layers[0]] - drive[each.layers[0]] for each in biases.values()]
+    return eqx.tree_at(lambda n: [n.synapses[name].bias for name in biases], network, moved)
