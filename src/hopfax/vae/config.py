@@ -172,7 +172,7 @@ MODELS: Mapping[str, Callable[[VAEConfig, Key[Array, ""]], AbstractVAE]] = Mappi
 
 
 def preset(dataset: Dataset) -> VAEConfig:
-    """Settings chosen on a validation split of the digits; on larger images, 50 latents and drawn pixels."""
+    """Settings chosen on a validation split of the digits; on larger images, of MNIST: 50 latents and drawn pixels."""
     pixels = dataset.train_images.shape[1]
     return VAEConfig(pixels=pixels) if pixels <= SMALL else dataclasses.replace(LARGE, pixels=pixels)
 
