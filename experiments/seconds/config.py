@@ -51,13 +51,13 @@ class Config:
     """
 
     recipe: Recipe
-    paths: Paths = HAM_PATHS
+    paths: Paths = dataclasses.field(default_factory=lambda: HAM_PATHS)
     epochs: int = 1
     data: str = "mnist"
     rtol: float = 1e-4
     max_steps: int = 400
     adjoint: float = 1e-3
-    batches: int = 20
+    batches: int = 8
 
     @property
     def name(self) -> str:
