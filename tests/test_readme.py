@@ -15,8 +15,7 @@ def test_example_runs_and_learns():
     with jax.enable_x64(False), jax.numpy_rank_promotion("allow"):  # as a user would run it
         exec(example.replace("print(", "str("), names)
         accuracy, converged = float(names["accuracy"]), bool(jnp.all(names["equilibrium"].converged))
-    # 0.889 to 0.919 on Python 3.11 to 3.13, by rounding alone: 200 full-batch steps end where Adam still jumps.
-    assert accuracy > 0.85
+    assert accuracy > 0.9
     assert converged
 
 
