@@ -3,28 +3,16 @@
 import argparse
 import json
 import os
-import platform
 import statistics
-import subprocess
 import time
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from hopfax.circumstances import circumstances as of_hopfax
+
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = (
-    "hopfax",
-    "jax",
-    "jaxlib",
-    "equinox",
-    "optimistix",
-    "torch",
-    "hamux",
-    "torchdeq",
-    "jaxopt",
-    "banax",
-)
+PEERS = ("torch", "hamux", "torchdeq", "jaxopt", "banax")
 
 
 def interleaved(calls: dict[str, Callable[[], Any]], rounds: int) -> dict[str, dict[str, float]]:
@@ -74,21 +62,5 @@ def write(name: str, result: dict[str, Any], path: Path | None) -> None:
 
 
 def circumstances() -> dict[str, Any]:
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent
-    )
-    return {
-        "versions": {name: found for name in PACKAGES if (found := _version(name))},
-        "commit": commit.stdout.strip(),
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "load": os.getloadavg()[0],
-    }
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
+    """Those of hopfax, the peers' versions, and how busy the machine is."""
+    return {**of_hopfax(PEERS), "load": os.getloadavg()[0]}

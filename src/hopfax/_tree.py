@@ -3,9 +3,10 @@
 import functools as ft
 import operator
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, PyTree, Scalar
+from jaxtyping import Array, ArrayLike, Bool, PyTree, Scalar
 
 
 def tree_sum(tree: PyTree) -> Scalar:
@@ -48,6 +49,12 @@ def axpy(scale: ArrayLike, x: PyTree, y: PyTree) -> PyTree:
 
 def subtract(a: PyTree, b: PyTree) -> PyTree:
     return jax.tree.map(operator.sub, a, b)
+
+
+def all_finite(tree: PyTree) -> Bool[Array, ""]:
+    """Whether every entry of the floating-point arrays is; other leaves do not count."""
+    leaves = jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array))
+    return jnp.all(jnp.stack([jnp.array(True), *(jnp.all(jnp.isfinite(leaf)) for leaf in leaves)]))
 
 
 def select(condition: Array, yes: PyTree, no: PyTree) -> PyTree:

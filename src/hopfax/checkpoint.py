@@ -21,6 +21,15 @@ from safetensors.numpy import load, save
 _ENTRY = "hopfax"
 
 
+def open_folder(folder: Path, *, resume: bool) -> None:
+    """Make the folder of a run. Raises: `ValueError` if it is in use and not to be resumed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not resume and any(folder.iterdir()):
+        raise ValueError(
+            f"`{folder}` is not empty; resume the run in it with --resume, or name another folder."
+        )
+
+
 def save_checkpoint(path: Path, tree: PyTree, account: Mapping[str, Any]) -> None:
     """Write the arrays of `tree` by their paths in it, and `account`, which must be JSON, beside them.
 

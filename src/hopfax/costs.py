@@ -66,14 +66,15 @@ class CrossEntropy(AbstractCost):
 
 
 class BinaryCrossEntropy(AbstractCost):
-    """`C = Σ softplus(slope g) - target slope g`: minus the Bernoulli log-likelihood of pixels `target` in [0, 1].
+    """`C = Σ softplus(u) - target u`, `u = slope g - offset`: minus the Bernoulli log-likelihood of `target` in [0, 1].
 
-    The logits are `slope` times the activation of `layer`, which should be an identity layer: then the nudge
-    `slope (sigmoid(slope g) - target)` is exact. A larger slope needs smaller weights, so feeds back less.
+    `g` is the activation of `layer`, which should be an identity layer: then the nudge
+    `slope (sigmoid(u) - target)` is exact. A larger slope needs smaller weights, so feeds back less.
     """
 
     layer: str = eqx.field(static=True, default="output")
     slope: float = 1.0
+    offset: float = 0.0
 
     def __check_init__(self):
         if not self.slope > 0:
@@ -82,14 +83,17 @@ class BinaryCrossEntropy(AbstractCost):
             )
 
     def __call__(self, states: States, activations: States, target: Float[Array, "..."]) -> Scalar:
-        logits = self.slope * activations[self.layer]
+        logits = self._logits(activations[self.layer])
         return jnp.sum(jnp.logaddexp(logits, jnp.zeros_like(logits)) - target * logits)
 
     def scores(self, states: States, activations: States) -> Array:
-        return jax.nn.sigmoid(self.slope * activations[self.layer])
+        return jax.nn.sigmoid(self._logits(activations[self.layer]))
 
     def pull(self, activation: Array, target: Array) -> Array:
-        return self.slope * (jax.nn.sigmoid(self.slope * activation) - target)
+        return self.slope * (jax.nn.sigmoid(self._logits(activation)) - target)
+
+    def _logits(self, activation: Array) -> Array:
+        return self.slope * activation - self.offset
 
 
 class Several(AbstractCost):

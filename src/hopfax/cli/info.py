@@ -1,24 +1,11 @@
 """`hopfax info`: what a bug report should say."""
 
 import platform
-from importlib.metadata import PackageNotFoundError, version
 
 from rich.console import Console
 
+from ..circumstances import PACKAGES, installed
 from .output import Json, check_json, emit, one_line
-
-PACKAGES = (
-    "hopfax",
-    "jax",
-    "jaxlib",
-    "equinox",
-    "optimistix",
-    "lineax",
-    "diffrax",
-    "optax",
-    "numpy",
-    "scipy",
-)
 
 
 def info(json: Json = None) -> None:
@@ -31,7 +18,7 @@ def info(json: Json = None) -> None:
     result = {
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "versions": {name: _version(name) for name in PACKAGES},
+        "versions": {name: installed(name) or "not installed" for name in PACKAGES},
         "devices": [f"{device.platform}:{device.id} {device.device_kind}" for device in jax.devices()],
         "data": [row._asdict() for row in available()],
     }
@@ -46,10 +33,3 @@ def _show(console: Console, result: dict) -> None:
     console.print("devices: " + ", ".join(result["devices"]), soft_wrap=True)
     for row in result["data"]:
         console.print(f"data {row['name']}: {one_line(row['where'])}", soft_wrap=True)
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "not installed"

@@ -1,15 +1,10 @@
 """A row's run: trained or found trained in its folder, evaluated as the papers do, and stored."""
 
-import functools as ft
-import os
-import platform
-import subprocess
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from ..checkpoint import check_config
+from ..circumstances import circumstances
 from ..data import Dataset
 from ..metrics import EpochMetrics, MetricsFile, to_json
 from ..modelfile import load_model, save_model
@@ -19,8 +14,6 @@ from ..training.run import METRICS
 from ..training.runfile import NAME, read_run, write_run
 from .results import Result, measured, read_result, result_path, write_result
 from .rows import Row
-
-PACKAGES = ("hopfax", "jax", "jaxlib", "equinox", "optimistix", "lineax", "optax", "numpy")
 
 
 def run_row(
@@ -79,27 +72,3 @@ def finished(folder: Path, recipe: Recipe, epochs: int) -> list[EpochMetrics] | 
     check_config(found.config(), recipe.config(), str(folder))
     rows = MetricsFile(folder / METRICS).read()
     return rows if len(rows) == epochs else None
-
-
-@ft.cache
-def circumstances() -> dict[str, Any]:
-    """Versions, the commit (none outside a checkout), the machine."""
-    return {
-        "versions": {name: version(name) for name in PACKAGES},
-        "python": platform.python_version(),
-        "commit": _commit(),
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-    }
-
-
-def _commit() -> str | None:
-    """Of the checkout that the package is in."""
-    command = ["git", "rev-parse", "HEAD"]
-    try:
-        found = subprocess.run(
-            command, capture_output=True, text=True, cwd=Path(__file__).parent, check=False
-        )
-    except OSError:  # there is no git
-        return None
-    return found.stdout.strip() or None

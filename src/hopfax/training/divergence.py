@@ -1,10 +1,9 @@
 """Where a run diverged: the steps since the last good state done again, one at a time."""
 
-import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import ArrayLike, Float, Int
 
+from .._tree import all_finite
 from ..network import AbstractNetwork
 from .loop import Block, blocks
 from .state import TrainState
@@ -31,9 +30,4 @@ def not_finite(model: AbstractNetwork) -> list[str]:
     """The layers whose weights or parameters are not finite, and the synapses between them, in order."""
     parts = {f"synapse {label!r}": synapse for label, synapse in model.synapses.items()}
     parts |= {f"layer {name!r}": model.layers[name] for name in model.order}
-    return [name for name, part in parts.items() if not _finite(part)]
-
-
-def _finite(part) -> bool:
-    arrays = jax.tree.leaves(eqx.filter(part, eqx.is_inexact_array))
-    return all(bool(jnp.all(jnp.isfinite(array))) for array in arrays)
+    return [name for name, part in parts.items() if not all_finite(part)]

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
+from .._tree import all_finite
 from ..metrics import EpochMetrics
 from .state import Totals, TrainState
 from .step import Trainer, make_step
@@ -73,10 +74,10 @@ def blocks(
         order = _order(trainer.shuffle, state.key, jnp.asarray(epoch), len(labels))
         state = state if position else _new_epoch(state)
         inputs = (trainer, images, labels, order)
-        state, _ = _advance((*inputs, *_bounds(position, position)), state)  # compiles
+        state, _ = _advance((*inputs, *bounds(position, position)), state)  # compiles
         while position < batches:
             stop, began = min(position + length, batches), time.perf_counter()
-            state, finite = _advance((*inputs, *_bounds(position, stop)), state)
+            state, finite = _advance((*inputs, *bounds(position, stop)), state)
             position, finite = stop, bool(finite)  # waits
             seconds += time.perf_counter() - began
             yield Block(state, epoch + 1, position, batches, seconds, finite)
@@ -111,7 +112,7 @@ def _advance(inputs, state: TrainState) -> tuple[TrainState, Bool[Array, ""]]:
         return eqx.filter(after, eqx.is_array)
 
     state = eqx.combine(jax.lax.fori_loop(start, stop, body, dynamic), static)
-    return state, _finite((state.model, state.totals))
+    return state, all_finite((state.model, state.totals))
 
 
 @eqx.filter_jit
@@ -120,13 +121,8 @@ def _order(shuffle: bool, key: Array, epoch: Int[ArrayLike, ""], count: int) -> 
     return jr.permutation(jr.fold_in(key, epoch), order) if shuffle else order
 
 
-def _finite(tree) -> Bool[Array, ""]:
-    leaves = jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array))
-    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]))
-
-
-def _bounds(start: int, stop: int) -> tuple[Array, Array]:
-    """As arrays, since a change of a Python number would compile again."""
+def bounds(start: int, stop: int) -> tuple[Array, Array]:
+    """Where a compiled loop starts and stops, as arrays: a change of a Python number would compile again."""
     return jnp.asarray(start, jnp.int32), jnp.asarray(stop, jnp.int32)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax.random as jr
 
-from ..checkpoint import check_config, load_checkpoint, read_account, save_checkpoint
+from ..checkpoint import check_config, load_checkpoint, open_folder, read_account, save_checkpoint
 from ..data import Dataset, validation_split
 from ..metrics import EpochMetrics, MetricsFile, from_json, to_json
 from ..network import AbstractNetwork
@@ -50,11 +50,7 @@ def train(
             not fit the data.
         Diverged: the loss or a weight is no longer finite, naming the first; the last good checkpoint is kept.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    if not resume and any(folder.iterdir()):
-        raise ValueError(
-            f"`{folder}` is not empty; resume the run in it with --resume, or name another folder."
-        )
+    open_folder(folder, resume=resume)
     epochs = _last_epoch(recipe, stop_after)
     check_recipe(recipe, dataset)
     part = validation_split(dataset, recipe.validation) if recipe.validation else dataset

@@ -3,7 +3,6 @@
 from typing import ClassVar
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Scalar, ScalarLike
 
@@ -72,21 +71,3 @@ class Divided(AbstractCost):
 
     def pull(self, activation: Array, target: Array) -> Array:
         return self.cost.pull(activation, target) / self.by
-
-
-class InkCost(AbstractCost):
-    """`Σ softplus(u) - x u`, `u = slope g - logit`: minus the Bernoulli log-likelihood of the image `x`."""
-
-    slope: float
-    logit: float
-    layer: ClassVar[str] = VISIBLE
-
-    def __call__(self, states: States, activations: States, target: Float[Array, " pixels"]) -> Scalar:
-        logits = self.slope * activations[self.layer] - self.logit
-        return jnp.sum(jnp.logaddexp(logits, jnp.zeros_like(logits)) - target * logits)
-
-    def scores(self, states: States, activations: States) -> Array:
-        return jax.nn.sigmoid(self.slope * activations[self.layer] - self.logit)
-
-    def pull(self, activation: Array, target: Array) -> Array:
-        return self.slope * (jax.nn.sigmoid(self.slope * activation - self.logit) - target)

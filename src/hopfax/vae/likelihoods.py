@@ -11,7 +11,6 @@ from jaxtyping import Array, Float, Scalar
 from ..costs import AbstractCost, BinaryCrossEntropy, SquaredError
 from ..lagrangians import AbstractElementwise, Identity, Sigmoid
 from .costs import VISIBLE as VISIBLE
-from .costs import InkCost
 
 
 class AbstractLikelihood(eqx.Module):
@@ -158,7 +157,7 @@ class Ink(AbstractLikelihood):
 
     @property
     def cost(self) -> AbstractCost:
-        return InkCost(self.slope, self.logit)
+        return BinaryCrossEntropy(VISIBLE, self.slope, self.logit)
 
     @property
     def steepness(self) -> float:

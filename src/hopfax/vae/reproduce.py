@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import jax.random as jr
 
 from ..checkpoint import write_whole
+from ..circumstances import circumstances
 from ..data import Dataset, load
-from ..reproduce.runner import circumstances
 from .config import VAEConfig, preset
 from .damage import completion_errors
 from .evaluation import evaluate_vae, importance_weighted

@@ -12,7 +12,14 @@ import jax.random as jr
 from jaxtyping import Array, Float
 
 from ..analysis.spectra import beta_critical, check_beta
-from ..checkpoint import check_config, load_checkpoint, read_account, save_checkpoint, write_whole
+from ..checkpoint import (
+    check_config,
+    load_checkpoint,
+    open_folder,
+    read_account,
+    save_checkpoint,
+    write_whole,
+)
 from ..data import Dataset
 from ..training.run import Diverged
 from .config import VAEConfig
@@ -50,11 +57,7 @@ def train_vae(
         ValueError: the folder is in use, its checkpoint is of other settings, or the data do not fit.
         Diverged: a number is no longer finite; says at which layer. The last good state is in the checkpoint.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    if not resume and any(folder.iterdir()):
-        raise ValueError(
-            f"`{folder}` is not empty; resume the run in it with --resume, or name another folder."
-        )
+    open_folder(folder, resume=resume)
     trainer, images = _trainer(config, dataset), jnp.asarray(dataset.train_images)
     run = _Run(folder, _settings(config, dataset), _begin(config, trainer, images))
     run = run.resumed() if (folder / CHECKPOINT).exists() else run

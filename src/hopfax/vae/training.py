@@ -11,6 +11,8 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key, PyTree
 
+from .._tree import all_finite
+from ..training.loop import bounds
 from .loss import PHASES, AbstractLossGradient, Loss
 from .model import AbstractVAE
 
@@ -96,10 +98,10 @@ def vae_blocks(
     for epoch in range(first, epochs):
         order = jr.permutation(jr.fold_in(jr.fold_in(state.key, 0), epoch), len(images))
         state = state if position else eqx.tree_at(lambda s: s.totals, state, no_loss())
-        _advance(trainer, images, order, *_bounds(position, position), state)  # compiles
+        _advance(trainer, images, order, *bounds(position, position), state)  # compiles
         while position < batches:
             stop, began = min(position + length, batches), time.perf_counter()
-            state, finite = _advance(trainer, images, order, *_bounds(position, stop), state)
+            state, finite = _advance(trainer, images, order, *bounds(position, stop), state)
             finite = bool(finite)  # waits
             seconds += time.perf_counter() - began
             position = stop if finite else int(state.step) % batches
@@ -152,17 +154,9 @@ def _step(trainer: VAETrainer, state: VAEState, images: Array) -> tuple[VAEState
     updates, optimiser_state = trainer.optimiser.update(gradient, state.optimiser_state, weights)
     vae = eqx.apply_updates(state.vae, updates)
     totals = jax.tree.map(lambda a, b: a + b.astype(a.dtype), state.totals, loss)
-    return VAEState(vae, optimiser_state, state.key, state.step + 1, totals), _finite((vae, loss, gradient))
-
-
-def _finite(tree) -> Bool[Array, ""]:
-    leaves = jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array))
-    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]))
-
-
-def _bounds(start: int, stop: int) -> tuple[Array, Array]:
-    """As arrays, since a change of a Python number would compile again."""
-    return jnp.asarray(start, jnp.int32), jnp.asarray(stop, jnp.int32)
+    return VAEState(vae, optimiser_state, state.key, state.step + 1, totals), all_finite(
+        (vae, loss, gradient)
+    )
 
 
 def _checked(trainer: VAETrainer, vae: AbstractVAE, images: ArrayLike) -> Array:
