@@ -86,26 +86,30 @@ class Eliminate(AbstractUpdate):
         return self
 
 
-class Synchronous(AbstractUpdate):
-    """`s = W ρ(s) + b` for all free layers at once. Source: [goemaere2024], eq. 6."""
+class AbstractEliminating(AbstractUpdate):
+    """An update with the unknowns, the completed states and the energy of its `symmetric` form."""
 
     def kept(self, model: AbstractNetwork) -> tuple[str, ...]:
-        return model.order
+        return self.symmetric(model).kept(model)
+
+    def complete(self, model: AbstractNetwork, states: States) -> States:
+        return self.symmetric(model).complete(model, states)
+
+    def energy(self, model: AbstractNetwork, states: States) -> tuple[Scalar, Scalar]:
+        return self.symmetric(model).energy(model, states)
+
+
+class Synchronous(AbstractEliminating):
+    """`s = W ρ(s) + b` for all free layers at once. Source: [goemaere2024], eq. 6."""
 
     def image(self, model: AbstractNetwork, states: States) -> States:
         return Eliminate(()).image(model, states)
-
-    def complete(self, model: AbstractNetwork, states: States) -> States:
-        return states
-
-    def energy(self, model: AbstractNetwork, states: States) -> tuple[Scalar, Scalar]:
-        return Eliminate(()).energy(model, states)
 
     def symmetric(self, model: AbstractNetwork) -> Eliminate:
         return Eliminate(())
 
 
-class EvenOdd(AbstractUpdate):
+class EvenOdd(AbstractEliminating):
     """`s_even = W_Pᵀ ρ(W_P ρ(s_even) + b_odd) + b_even`: two exact block minimisations, the energy never rises.
 
     "Even" are the layers of the last layer's colour. Two synchronous steps for the work of one.
@@ -113,17 +117,8 @@ class EvenOdd(AbstractUpdate):
     Source: [goemaere2024], eq. 9.
     """
 
-    def kept(self, model: AbstractNetwork) -> tuple[str, ...]:
-        return self.symmetric(model).kept(model)
-
     def image(self, model: AbstractNetwork, states: States) -> States:
         return model.settle(self.symmetric(model).response(model, model.activations(states)))
-
-    def complete(self, model: AbstractNetwork, states: States) -> States:
-        return self.symmetric(model).complete(model, states)
-
-    def energy(self, model: AbstractNetwork, states: States) -> tuple[Scalar, Scalar]:
-        return self.symmetric(model).energy(model, states)
 
     def symmetric(self, model: AbstractNetwork) -> Eliminate:
         if cycle := model.graph.odd_cycle():
@@ -139,27 +134,18 @@ class EvenOdd(AbstractUpdate):
         return _eliminate_first_colour(model)
 
 
-class Coloured(AbstractUpdate):
+class Coloured(AbstractEliminating):
     """One colour of layers after another, each at the drive of the newest activations of the others.
 
     With two colours this is `EvenOdd`; with more it is still exact block minimisation, so the energy never
     rises. Where a synapse is not affine nothing is eliminated and a step is only a fixed-point step.
     """
 
-    def kept(self, model: AbstractNetwork) -> tuple[str, ...]:
-        return self.symmetric(model).kept(model)
-
     def image(self, model: AbstractNetwork, states: States) -> States:
         newest = self.complete(model, states)
         for names in self._swept(model):
             newest = {**newest, **model.settle(model.drive(model.activations(newest), names))}
         return {name: newest[name] for name in states}
-
-    def complete(self, model: AbstractNetwork, states: States) -> States:
-        return self.symmetric(model).complete(model, states)
-
-    def energy(self, model: AbstractNetwork, states: States) -> tuple[Scalar, Scalar]:
-        return self.symmetric(model).energy(model, states)
 
     def symmetric(self, model: AbstractNetwork) -> Eliminate:
         return Eliminate(()) if _curved(model) else _eliminate_first_colour(model)
@@ -169,7 +155,7 @@ class Coloured(AbstractUpdate):
         return colours if _curved(model) else colours[1:] or colours
 
 
-class Damped(AbstractUpdate):
+class Damped(AbstractEliminating):
     """`z = (1 - step) z + step f(z)`: damping by `1 - step`; on `Synchronous`, a forward Euler step of size `step`.
 
     Args: `step` in (0, 1]. Source: [goemaere2024], section 2.
@@ -182,19 +168,10 @@ class Damped(AbstractUpdate):
         if isinstance(self.step, int | float) and not 0 < self.step <= 1:
             raise ValueError(f"`Damped(step={self.step})` must lie in (0, 1]; 1 is no damping.")
 
-    def kept(self, model: AbstractNetwork) -> tuple[str, ...]:
-        return self.update.kept(model)
-
     def image(self, model: AbstractNetwork, states: States) -> States:
         step = jnp.asarray(self.step, _dtype(states))
         mix = lambda old, new: (1 - step) * old + step * new
         return jax.tree.map(mix, states, self.update.image(model, states))
-
-    def complete(self, model: AbstractNetwork, states: States) -> States:
-        return self.update.complete(model, states)
-
-    def energy(self, model: AbstractNetwork, states: States) -> tuple[Scalar, Scalar]:
-        return self.update.energy(model, states)
 
     def symmetric(self, model: AbstractNetwork) -> Eliminate:
         return self.update.symmetric(model)

@@ -2,13 +2,12 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Scalar
 
 from ..network import AbstractNetwork, States
-from ..updates import AbstractUpdate, Eliminate
+from ..updates import AbstractEliminating, Eliminate
 
 
-class LocalSteps(AbstractUpdate):
+class LocalSteps(AbstractEliminating):
     """One colour of layers after another takes `steps` steps `s ← (1 - step) s + step f(s)` under a fixed drive.
 
     In a `CHN` the best state of a layer is itself a fixed point, `s = ρ'(s) C`; these steps approach it. `EvenOdd`
@@ -25,20 +24,11 @@ class LocalSteps(AbstractUpdate):
         if not 0 < self.step <= 1:
             raise ValueError(f"`LocalSteps(step={self.step})` must lie in (0, 1]; 1 is no damping.")
 
-    def kept(self, model: AbstractNetwork) -> tuple[str, ...]:
-        return model.order
-
     def image(self, model: AbstractNetwork, states: States) -> States:
         for names in model.graph.colours():
             drives = model.drive(model.activations(states), names)
             states = {**states, **self._approach(model, {n: states[n] for n in names}, drives)}
         return states
-
-    def complete(self, model: AbstractNetwork, states: States) -> States:
-        return states
-
-    def energy(self, model: AbstractNetwork, states: States) -> tuple[Scalar, Scalar]:
-        return Eliminate(()).energy(model, states)
 
     def symmetric(self, model: AbstractNetwork) -> Eliminate:
         return Eliminate(())
