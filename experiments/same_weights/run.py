@@ -18,6 +18,7 @@ from benchmarks.common import circumstances
 
 from hopfax import AbstractNetwork, EvenOdd, Method, load_model, paper_method, save_model
 from hopfax.checkpoint import write_whole
+from hopfax.cli.train import sizes
 from hopfax.data import Dataset, load
 from hopfax.gradients import ConjugateGradient, Implicit
 from hopfax.recipes import Recipe, v1, v2
@@ -35,7 +36,7 @@ FAST = Method(
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
     make, layers, data = (
-        (v1, (64, 16, 10), "digits") if options.smoke else (v2, _sizes(options.layers), "mnist")
+        (v1, (64, 16, 10), "digits") if options.smoke else (v2, sizes(options.layers), "mnist")
     )
     recipe = dataclasses.replace(make(layers), seed=options.seed)
     name = f"{'-'.join(map(str, recipe.layers))}-seed{recipe.seed}"
@@ -87,10 +88,6 @@ def table(result: dict[str, Any]) -> str:
         f"{row['did_not_converge']} | {100 * row['accuracy']:.2f} |"
         for name, row in result["models"].items()
     )
-
-
-def _sizes(text: str) -> tuple[int, ...]:
-    return tuple(int(size) for size in text.split(","))
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

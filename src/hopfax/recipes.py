@@ -17,8 +17,8 @@ from .methods import Method, paper_method
 from .network import AbstractNetwork
 from .rules import AbstractDecay, AbstractRule, Adam, Cosine, Linear, Madam, Schedule
 from .settings import describe, restore
+from .updates import Damped
 
-DAMPED = ("CHN", "CHN-DEQ")  # by ½
 DEEPER_FROM = 4  # layers; the 2024 paper halves the learning rate of its deeper networks
 BETA = 0.02  # a nudge that is small enough for the networks here, and large enough for float32
 
@@ -153,7 +153,7 @@ def v2(layers: Sequence[int] = (784, 1990, 10), model: str = "HAM-EO-DEQ") -> Re
     take twice as many.
     Source: [goemaere2024], section 4, and code.
     """
-    stretch = max(len(layers) // 2, 1) * (2 if model in DAMPED else 1)
+    stretch = max(len(layers) // 2, 1) * (2 if isinstance(paper_method(model).update, Damped) else 1)
     return Recipe(
         layers=tuple(layers),
         model=model,
