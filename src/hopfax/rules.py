@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, PyTree
 
 from .optim import madam
 
@@ -109,8 +109,9 @@ def _madam(rate: Schedule, gradient_bound: float) -> optax.GradientTransformatio
 @ft.cache
 def _adam(rate: Schedule, weight_decay: float) -> optax.GradientTransformation:
     rated: Any = rate  # optax's own type of schedules is narrower than what it takes
-    return optax.adamw(rated, weight_decay=weight_decay, mask=_matrices)
+    return optax.adamw(rated, weight_decay=weight_decay, mask=matrices)
 
 
-def _matrices(weights):
+def matrices(weights: PyTree) -> PyTree:
+    """Which of the arrays are matrices, or have more axes yet: those whose weights decay."""
     return jax.tree.map(lambda w: jnp.ndim(w) > 1, weights)

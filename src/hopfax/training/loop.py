@@ -74,10 +74,10 @@ def blocks(
         order = _order(trainer.shuffle, state.key, jnp.asarray(epoch), len(labels))
         state = state if position else _new_epoch(state)
         inputs = (trainer, images, labels, order)
-        state, _ = _advance((*inputs, *bounds(position, position)), state)  # compiles
+        state, _ = advance((*inputs, *bounds(position, position)), state)  # compiles
         while position < batches:
             stop, began = min(position + length, batches), time.perf_counter()
-            state, finite = _advance((*inputs, *bounds(position, stop)), state)
+            state, finite = advance((*inputs, *bounds(position, stop)), state)
             position, finite = stop, bool(finite)  # waits
             seconds += time.perf_counter() - began
             yield Block(state, epoch + 1, position, batches, seconds, finite)
@@ -100,7 +100,7 @@ def epoch_metrics(block: Block, batch_size: int) -> EpochMetrics:
 
 
 @eqx.filter_jit(donate="all-except-first")
-def _advance(inputs, state: TrainState) -> tuple[TrainState, Bool[Array, ""]]:
+def advance(inputs, state: TrainState) -> tuple[TrainState, Bool[Array, ""]]:
     """The batches from `start` to `stop` of an epoch. A loop of any length: one compilation serves all."""
     trainer, images, labels, order, start, stop = inputs
     step, size = make_step(trainer), trainer.batch_size
