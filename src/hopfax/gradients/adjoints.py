@@ -189,7 +189,7 @@ def _structure(problem: Problem, point: States):
 def _pullback(problem: Problem, point: States):
     """`u ↦ Jᵀ u`."""
     _, pull = jax.vjp(lambda z: problem.update.image(problem.model, z), point)
-    return lambda u: pull(u)[0]
+    return jax.tree_util.Partial(lambda pull, u: pull(u)[0], pull)  # its arrays are seen by `while_running`
 
 
 def _left(pull: Callable, cotangent: States, initial: States | None) -> tuple[States, States, Array]:

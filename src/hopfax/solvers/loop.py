@@ -16,6 +16,7 @@ from .._tree import select, subtract
 from ..equilibrium import Statistics, Status
 from ..network import States
 from ..problem import AbstractMap, Problem, Trial
+from .compaction import while_running
 
 RUNNING = -1
 PATIENCE = 30  # evaluations without improvement after which an example counts as stalled
@@ -135,36 +136,37 @@ def iterate(
     `unroll` runs exactly that many evaluations in a `scan` (points past convergence are frozen), so that the
     whole solve can be differentiated.
     """
-    fn = (
-        _residual_function(problem) if isinstance(solver, optx.AbstractRootFinder) else _map_function(problem)
-    )
+    fn = _function(problem, solver)
     image, trial = jax.eval_shape(fn, start, None)
     state = solver.init(fn, start, None, {}, image, trial, frozenset())
     dynamic, static = eqx.partition(state, eqx.is_array)
 
-    def body(carry):
+    def advance(given, carry):
+        problem, solver, stopping = given
         point, dynamic, progress = carry
-        new, state, trial = solver.step(fn, point, None, {}, eqx.combine(dynamic, static), frozenset())
+        state = eqx.combine(dynamic, static)
+        new, state, trial = solver.step(_function(problem, solver), point, None, {}, state, frozenset())
         return new, eqx.filter(state, eqx.is_array), progress.judge(point, trial, stopping)
 
-    carry = (start, dynamic, Progress.begin(start, trial, trace))
     running = lambda carry: carry[2].status == RUNNING
-    carry = (
-        jax.lax.while_loop(running, body, carry) if unroll is None else _scan(running, body, carry, unroll)
-    )
+    given, carry = (problem, solver, stopping), (start, dynamic, Progress.begin(start, trial, trace))
+    if unroll is None:
+        carry = while_running(running, advance, given, carry)
+    else:
+        carry = _scan(running, lambda carry: advance(given, carry), carry, unroll)
     return carry[2].best, carry[2].statistics()
 
 
-def _map_function(problem: AbstractMap):
-    return lambda states, args: problem.evaluate(states)
+def _function(problem: AbstractMap, solver: AnySolver):
+    """What the solver iterates or zeroes: the map, or for a root finder its residual."""
 
-
-def _residual_function(problem: AbstractMap):
     def residual(states, args):
         image, trial = problem.evaluate(states)
         return subtract(image, states), trial
 
-    return residual
+    if isinstance(solver, optx.AbstractRootFinder):
+        return residual
+    return lambda states, args: problem.evaluate(states)
 
 
 def _scan(running, body, carry, steps: int) -> PyTree:

@@ -1,0 +1,100 @@
+"""A loop over a batch that leaves finished examples behind, so that the slowest does not make the rest wait."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, PyTree
+
+from .._tree import select
+
+SHARE = 8  # a batch is cut to this part of it as soon as no more are running
+SMALLEST = 4  # rows left below which cutting gains nothing
+
+Carry = TypeVar("Carry")
+
+
+def while_running(
+    running: Callable[[Carry], Bool[Array, ""]],
+    step: Callable[[PyTree, Carry], Carry],
+    given: PyTree,
+    carry: Carry,
+) -> Carry:
+    """`lax.while_loop` of one example, `carry ← step(given, carry)` while `running(carry)`.
+
+    Under `vmap` the same for each example, by itself; when an eighth of them is left, only these are worked on (once:
+    for each width the loop is compiled anew). Not differentiable. All arrays that `step` and `running` use must be
+    in `given` or `carry`.
+    """
+    arrays, static = eqx.partition(given, eqx.is_array)
+    full_step = lambda arrays, carry: step(eqx.combine(arrays, static), carry)
+
+    @jax.custom_batching.custom_vmap
+    def one(arrays, carry):
+        return jax.lax.while_loop(running, lambda c: full_step(arrays, c), carry)
+
+    @one.def_vmap
+    def _(size, batched, arrays, carry):
+        carry = _widened(carry, batched[1], size)
+        return _rows(running, full_step, batched[0])(arrays, carry), jax.tree.map(lambda _: True, carry)
+
+    return one(arrays, carry)
+
+
+def _rows(running, step, has_rows: PyTree):
+    """The loop over a leading axis of `carry`, and of the leaves of `given` that `has_rows` marks.
+
+    A further `vmap` makes its axis one with the rows.
+    """
+
+    @jax.custom_batching.custom_vmap
+    def rows(given, carry):
+        left = jax.tree.leaves(carry)[0].shape[0] // SHARE
+        if left < SMALLEST:
+            return _loop(running, step, has_rows, given, carry, 0)
+        carry = _loop(running, step, has_rows, given, carry, left)
+        return _finish(running, step, has_rows, given, carry, left)
+
+    @rows.def_vmap
+    def _(size, batched, given, carry):
+        inner = jax.tree.leaves(carry)[0].shape[1 if jax.tree.leaves(batched[1])[0] else 0]
+        merge = lambda x, outer, has: _merged(x, outer, has, size, inner) if outer or has else x
+        marked = jax.tree.map(lambda outer, has: outer or has, batched[0], has_rows)
+        given = jax.tree.map(merge, given, batched[0], has_rows)
+        carry = jax.tree.map(lambda x, outer: merge(x, outer, True), carry, batched[1])
+        found = _rows(running, step, marked)(given, carry)
+        split = lambda x: x.reshape(size, inner, *x.shape[1:])
+        return jax.tree.map(split, found), jax.tree.map(lambda _: True, found)
+
+    return rows
+
+
+def _finish(running, step, has_rows, given, carry, left: int):
+    """Work on the `left` rows that can still be running, apart from the others."""
+    first = jnp.argsort(~jax.vmap(running)(carry), stable=True)[:left]
+    taken = jax.tree.map(lambda x, has: x[first] if has else x, given, has_rows)
+    worked = _loop(running, step, has_rows, taken, jax.tree.map(lambda x: x[first], carry), 0)
+    return jax.tree.map(lambda x, new: x.at[first].set(new), carry, worked)
+
+
+def _loop(running, step, has_rows, given, carry, left: int):
+    """Until at most `left` rows are running; the others stay as they ended."""
+    advance = lambda given, carry: select(running(carry), step(given, carry), carry)
+    axes = jax.tree.map(lambda has: 0 if has else None, has_rows)
+    body = lambda carry: jax.vmap(advance, in_axes=(axes, 0))(given, carry)
+    return jax.lax.while_loop(lambda carry: jnp.sum(jax.vmap(running)(carry)) > left, body, carry)
+
+
+def _widened(carry, batched: PyTree, size: int):
+    """With the batch's axis on every leaf."""
+    widen = lambda x, has: x if has else jnp.broadcast_to(x, (size, *jnp.shape(x)))
+    return jax.tree.map(widen, carry, batched)
+
+
+def _merged(x: Array, outer: bool, has_rows: bool, size: int, rows: int) -> Array:
+    """`(size, rows, ...)` as `(size rows, ...)`, from an array that may lack either axis."""
+    x = x if outer else jnp.asarray(x)[None]
+    x = x if has_rows else x[:, None]
+    return jnp.broadcast_to(x, (size, rows, *x.shape[2:])).reshape(size * rows, *x.shape[2:])

@@ -1,0 +1,84 @@
+"""A batch from which finished examples are taken gives what each example gives alone, however deep the `vmap`."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hopfax.solvers.compaction import SHARE, SMALLEST, while_running
+
+COMPACTED = SHARE * SMALLEST
+
+
+def halve(given, carry):
+    """`carry / factor` until it is below one, and how often."""
+    value, count = carry
+    return value / given["factor"], count + 1
+
+
+def halvings(start, factor):
+    begin = (start, jnp.zeros((), int))
+    return while_running(lambda c: c[0] >= 1, halve, {"factor": factor, "static": "text"}, begin)
+
+
+def expected(start, factor):
+    return np.maximum(0, np.floor(np.log(np.asarray(start)) / np.log(factor)) + 1).astype(int)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.floats(0.1, 1e6), min_size=COMPACTED, max_size=COMPACTED))
+def test_each_example_ends_where_it_would_alone(starts):
+    values, counts = jax.vmap(halvings, in_axes=(0, None))(jnp.asarray(starts), 2.0)
+    alone = [halvings(jnp.asarray(start), 2.0) for start in starts[:3]]
+    np.testing.assert_array_equal(values[:3], [value for value, _ in alone])
+    np.testing.assert_array_equal(counts[:3], [count for _, count in alone])
+    assert (values < 1).all()
+
+
+@pytest.mark.parametrize("size", [1, COMPACTED - 1, COMPACTED, 2 * COMPACTED + 3])
+def test_any_size_of_batch(size):
+    starts = jnp.exp(jnp.linspace(0.1, 9, size))
+    np.testing.assert_array_equal(jax.vmap(halvings, (0, None))(starts, 3.0)[1], expected(starts, 3.0))
+
+
+@pytest.mark.parametrize("axes", [(None, 0), (0, None), (0, 0)])
+def test_a_vmap_of_a_vmap_is_one_batch(axes):
+    """Also where only the carry, or only what is given, has the outer axis."""
+    starts, factors = jnp.exp(jnp.linspace(0.1, 9, 40)), jnp.asarray([2.0, 3.0, 5.0])
+    inner = jax.vmap(halvings, in_axes=(0, None))
+    rows = starts if axes[0] is None else jnp.stack([starts, starts[::-1], starts + 1])
+    by = factors if axes[1] == 0 else jnp.asarray(2.0)
+    counts = jax.vmap(inner, in_axes=axes)(rows, by)[1]
+    for i in range(3):
+        row = rows if axes[0] is None else rows[i]
+        np.testing.assert_array_equal(counts[i], expected(row, float(by[i] if axes[1] == 0 else by)))
+
+
+def test_one_row_per_example_of_what_is_given():
+    starts, factors = jnp.full(50, 100.0), jnp.linspace(1.5, 20, 50)
+    np.testing.assert_array_equal(
+        jax.vmap(halvings)(starts, factors)[1], expected(starts, np.asarray(factors))
+    )
+
+
+def test_nothing_to_do_is_done_nothing():
+    values, counts = jax.vmap(halvings, in_axes=(0, None))(jnp.full(64, 0.5), 2.0)
+    assert (values == 0.5).all()
+    assert (counts == 0).all()
+
+
+def test_cutting_spares_work():
+    """One slow example of 64: the steps taken in all are far fewer than 64 times its own."""
+    worked = []
+
+    def counted(given, carry):
+        jax.debug.callback(lambda: worked.append(1))
+        return halve(given, carry)
+
+    begin = lambda start: (start, jnp.zeros((), int))
+    run = lambda start: while_running(lambda c: c[0] >= 1, counted, {"factor": 2.0}, begin(start))
+    jax.block_until_ready(jax.vmap(run)(jnp.full(64, 1.5).at[5].set(2.0**99)))
+    jax.effects_barrier()
+    assert len(worked) < 64 * 100 / 4
