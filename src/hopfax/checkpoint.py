@@ -37,7 +37,7 @@ def save_checkpoint(path: Path, tree: PyTree, account: Mapping[str, Any]) -> Non
     one or the new one and never half of one. Random keys are saved as their data.
     Raises: `OSError` if it cannot be.
     """
-    content = save(_arrays(tree), {_ENTRY: json.dumps(account, sort_keys=True)})
+    content = save(arrays_of(tree), {_ENTRY: json.dumps(account, sort_keys=True)})
     write_whole(path, content)
 
 
@@ -48,9 +48,9 @@ def load_checkpoint(path: Path, template: PyTree) -> tuple[PyTree, dict[str, Any
     saying which; nothing is loaded in part.
     """
     account = read_account(path)
-    found, expected = load(path.read_bytes()), _arrays(template)
+    found, expected = load(path.read_bytes()), arrays_of(template)
     check_fit(found, expected, str(path))
-    return _filled(template, found), account
+    return filled(template, found), account
 
 
 def read_account(path: Path) -> dict[str, Any]:
@@ -110,14 +110,17 @@ def _flush_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _arrays(tree: PyTree) -> dict[str, np.ndarray]:
+def arrays_of(tree: PyTree) -> dict[str, np.ndarray]:
+    """The arrays of `tree` on the host by their paths in it, random keys as their data."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(eqx.filter(tree, eqx.is_array))
     return {
         _name(path): np.ascontiguousarray(_data(leaf)).reshape(_data(leaf).shape) for path, leaf in leaves
     }
 
 
-def _filled(template: PyTree, found: Mapping[str, np.ndarray]) -> PyTree:
+def filled(template: PyTree, found: Mapping[str, np.ndarray]) -> PyTree:
+    """`template` with its arrays replaced by those that `arrays_of` gave."""
+
     def fill(path, leaf):
         if not eqx.is_array(leaf):
             return leaf

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import typer
 
+from ..processes import ProcessLost, leave
 from .audit import audit
 from .capacity import capacity
 from .data import app as data_app
@@ -44,7 +45,7 @@ app.add_typer(vae_app, name="vae")
 
 def main() -> None:
     """Run the command line of this process and exit with its code."""
-    sys.exit(run(sys.argv[1:]))
+    leave(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -59,7 +60,7 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(error.format_message(), 2)  # type: ignore[attr-defined]
     except (ValueError, OSError) as error:  # hopfax's own, a `DataError` among them
         return _fail(error, 2)
-    except ArithmeticError as error:  # a `Diverged` run
+    except (ArithmeticError, ProcessLost) as error:  # a `Diverged` run among the first
         return _fail(error, 1)
     except (typer.Abort, KeyboardInterrupt):
         return _fail("interrupted", 130)

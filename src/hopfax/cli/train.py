@@ -1,5 +1,6 @@
 """`hopfax train`: train a network by a recipe, in a folder of its own."""
 
+import contextlib
 import dataclasses
 import enum
 import functools as ft
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .compilation import keep_compiled_code
+from .joining import Coordinator, Devices, Heartbeat, Processes, ProcessId, join_processes
 from .output import Json, check_json, emit, show_result, writable_folder
 
 if TYPE_CHECKING:
@@ -85,6 +87,11 @@ def train(
             "--directory", metavar="DIR", help="Data directory to look in first.", show_default=False
         ),
     ] = None,
+    devices: Devices = None,
+    coordinator: Coordinator = None,
+    processes: Processes = None,
+    process_id: ProcessId = None,
+    heartbeat: Heartbeat = 60,
     json: Json = None,
 ) -> None:
     """Train a network; weights, metrics and the checkpoint go to DIR."""
@@ -96,8 +103,17 @@ def train(
     if checkpoint_blocks < 1:
         raise ValueError(f"--checkpoint-blocks {checkpoint_blocks} must be at least 1.")
     check_json(json, to_be_made=out)
-    result = _run(chosen, _load(data, directory), data, writable_folder(out), resume, checkpoint_blocks)
-    emit(result, json, ft.partial(show_result, result=result))
+    join_processes(coordinator, processes, process_id, heartbeat)
+    result = _run(chosen, _load(data, directory), data, out, resume, checkpoint_blocks, devices)
+    if _is_first():
+        emit(result, json, ft.partial(show_result, result=result))
+
+
+def _is_first() -> bool:
+    """Whether this is the process that writes and prints."""
+    from ..processes import is_first
+
+    return is_first()
 
 
 def sizes(text: str) -> tuple[int, ...]:
@@ -140,7 +156,13 @@ def _load(data: str, directory: Path | None) -> "Dataset":
 
 
 def _run(
-    recipe: "Recipe", dataset: "Dataset", data: str, out: Path, resume: bool, checkpoint_blocks: int
+    recipe: "Recipe",
+    dataset: "Dataset",
+    data: str,
+    out: Path,
+    resume: bool,
+    checkpoint_blocks: int,
+    devices: int | None,
 ) -> dict[str, Any]:
     from ..modelfile import save_model
     from ..training import evaluate
@@ -149,11 +171,20 @@ def _run(
     from .progress import training_bar
 
     keep_compiled_code()
-    with training_bar(recipe.epochs, recipe.batch_size) as watch:
+    first = _is_first()
+    if first:
+        writable_folder(out)
+    bar = training_bar(recipe.epochs, recipe.batch_size)
+    with bar if first else contextlib.nullcontext(lambda block: None) as watch:
         network, rows = train_in(
-            recipe, dataset, out, resume=resume, checkpoint_blocks=checkpoint_blocks, watch=watch
+            recipe,
+            dataset,
+            out,
+            resume=resume,
+            checkpoint_blocks=checkpoint_blocks,
+            watch=watch,
+            devices=devices,
         )
-    save_model(network, out)
     images, labels, steps = dataset.test_images, dataset.test_labels, recipe.forward_steps
     found = evaluate(network, images, labels, method=recipe.method, steps=steps).summary()
     result = {
@@ -167,5 +198,7 @@ def _run(
         "data": data,
         "metrics": [dataclasses.asdict(row) for row in rows],
     }
-    write_run(out, recipe, data, result)
+    if first:
+        save_model(network, out)
+        write_run(out, recipe, data, result)
     return result

@@ -1,6 +1,7 @@
 """Where a run diverged: the steps since the last good state done again, one at a time."""
 
 import jax.numpy as jnp
+from jax.sharding import Mesh
 from jaxtyping import ArrayLike, Float, Int
 
 from .._tree import all_finite
@@ -17,12 +18,13 @@ def first_failure(
     labels: Int[ArrayLike, "..."],
     *,
     epochs: int,
+    mesh: Mesh | None = None,
 ) -> Block | None:
     """The first step from `state` on after which the loss or a weight is not finite, if there is one.
 
     Repeated to the last bit, since results do not depend on the blocks.
     """
-    single = blocks(trainer, state, images, labels, epochs=epochs, per_epoch=jnp.size(labels))
+    single = blocks(trainer, state, images, labels, epochs=epochs, per_epoch=jnp.size(labels), mesh=mesh)
     return next((block for block in single if not block.finite), None)
 
 

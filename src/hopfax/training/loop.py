@@ -7,10 +7,15 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from .._tree import all_finite
 from ..metrics import EpochMetrics
+from ..placement import replicate
+from ..processes import watched
+from .feeds import AbstractSource, Resident, Spread
 from .state import Totals, TrainState
 from .step import Trainer, make_step
 
@@ -60,25 +65,32 @@ def blocks(
     epochs: int,
     per_epoch: int = 20,
     seconds: float = 0.0,
+    mesh: Mesh | None = None,
 ) -> Iterator[Block]:
     """As `fit`, but yield after each of about `per_epoch` blocks an epoch.
 
-    The results do not depend on `per_epoch`. `seconds` were already spent on the epoch in which `state` is.
+    The results do not depend on `per_epoch`. `seconds` were already spent on the epoch in which `state` is. With a
+    `mesh`, as `hopfax.placement.device_mesh` makes it, each device takes an equal share of each batch; results differ
+    from those of one device by rounding. States are then on all devices; `hopfax.placement.local` gives them on one.
     """
-    images, labels = _checked(trainer, state, images, labels)
-    batches = len(labels) // trainer.batch_size
+    _check(trainer, state, images, labels, mesh)
+    examples = np.shape(labels)[0]
+    batches = examples // trainer.batch_size
     length = -(-batches // per_epoch)
-    state = state.copy()
+    source = _source(trainer, images, labels, length, mesh)
+    state = (state if mesh is None else replicate(state, mesh)).copy()
     position, first = int(state.step) % batches, int(state.step) // batches
     for epoch in range(first, epochs):
-        order = _order(trainer.shuffle, state.key, jnp.asarray(epoch), len(labels))
+        order = _order(trainer.shuffle, state.key, jnp.asarray(epoch), examples)
         state = state if position else _new_epoch(state)
-        inputs = (trainer, images, labels, order)
+        inputs = trainer, mesh, source.feed(order, position, position)
         state, _ = advance((*inputs, *bounds(position, position)), state)  # compiles
         while position < batches:
             stop, began = min(position + length, batches), time.perf_counter()
-            state, finite = advance((*inputs, *bounds(position, stop)), state)
-            position, finite = stop, bool(finite)  # waits
+            inputs = trainer, mesh, source.feed(order, position, stop)
+            with watched():
+                state, finite = advance((*inputs, *bounds(position, stop)), state)
+                position, finite = stop, bool(finite)  # waits
             seconds += time.perf_counter() - began
             yield Block(state, epoch + 1, position, batches, seconds, finite)
         position, seconds = 0, 0.0
@@ -101,18 +113,21 @@ def epoch_metrics(block: Block, batch_size: int) -> EpochMetrics:
 
 @eqx.filter_jit(donate="all-except-first")
 def advance(inputs, state: TrainState) -> tuple[TrainState, Bool[Array, ""]]:
-    """The batches from `start` to `stop` of an epoch. A loop of any length: one compilation serves all."""
-    trainer, images, labels, order, start, stop = inputs
-    step, size = make_step(trainer), trainer.batch_size
+    """The batches from `start` to `stop` of a feed. A loop of any length: one compilation serves all.
+
+    `inputs` are the trainer, a mesh or None, the feed, `start` and `stop`.
+    """
+    trainer, mesh, feed, start, stop = inputs
+    step = make_step(trainer, mesh)
     dynamic, static = eqx.partition(state, eqx.is_array)
 
     def body(i, dynamic):
-        chosen = jax.lax.dynamic_slice(order, (i * size,), (size,))
-        after = step(eqx.combine(dynamic, static), images[chosen], labels[chosen])
+        after = step(eqx.combine(dynamic, static), *feed.batch(i))
         return eqx.filter(after, eqx.is_array)
 
     state = eqx.combine(jax.lax.fori_loop(start, stop, body, dynamic), static)
-    return state, all_finite((state.model, state.totals))
+    finished = state, all_finite((state.model, state.totals))
+    return finished if mesh is None else eqx.filter_shard(finished, NamedSharding(mesh, PartitionSpec()))
 
 
 @eqx.filter_jit
@@ -130,27 +145,37 @@ def _new_epoch(state: TrainState) -> TrainState:
     return eqx.tree_at(lambda s: s.totals, state, Totals.zero())
 
 
-def _checked(trainer: Trainer, state: TrainState, images, labels) -> tuple[Array, Array]:
-    """Both on the device, once."""
-    images, labels = jnp.asarray(images, jnp.float32), jnp.asarray(labels, jnp.int32)
+def _source(trainer: Trainer, images, labels, length: int, mesh: Mesh | None) -> AbstractSource:
+    """On the device, once; or for a mesh on the host, where each process takes its own share."""
+    if mesh is None:
+        images, labels = jnp.asarray(images, jnp.float32), jnp.asarray(labels, jnp.int32)
+        return Resident(images, labels, trainer.batch_size)
+    images, labels = np.asarray(images, np.float32), np.asarray(labels, np.int32)
+    return Spread(images, labels, trainer.batch_size, length, mesh)
+
+
+def _check(trainer: Trainer, state: TrainState, images, labels, mesh: Mesh | None) -> None:
     given, read = state.model.layers.get(trainer.clamp), state.model.layers.get(trainer.cost.layer)
     if given is None or read is None:
         raise ValueError(
             f"`Trainer(clamp={trainer.clamp!r}, cost={trainer.cost})` names a layer that the model does not "
             f"have; its layers are {list(state.model.order)}."
         )
-    if images.ndim != 2 or images.shape[1] != given.size:
+    if np.ndim(images) != 2 or np.shape(images)[1] != given.size:
         raise ValueError(
-            f"`images` have shape {images.shape}; layer {trainer.clamp!r} needs (examples, {given.size})."
+            f"`images` have shape {np.shape(images)}; layer {trainer.clamp!r} needs (examples, {given.size})."
         )
-    if labels.shape != images.shape[:1] or len(labels) < trainer.batch_size:
+    if np.shape(labels) != np.shape(images)[:1] or len(labels) < trainer.batch_size:
         raise ValueError(
-            f"`labels` have shape {labels.shape} for {len(images)} images, `batch_size={trainer.batch_size}`"
+            f"`labels` have shape {np.shape(labels)} for {len(images)} images, `batch_size={trainer.batch_size}`"
             "; give one label for each image, and at least one full batch."
         )
-    low, high = int(labels.min()), int(labels.max())
+    low, high = int(np.min(labels)), int(np.max(labels))
     if low < 0 or high >= read.size:
         raise ValueError(
             f"`labels` lie in [{low}, {high}]; layer {trainer.cost.layer!r} has {read.size} neurons."
         )
-    return images, labels
+    if mesh is not None and trainer.batch_size % mesh.size:
+        raise ValueError(
+            f"`batch_size={trainer.batch_size}` cannot be shared evenly by {mesh.size} devices; make it a multiple."
+        )

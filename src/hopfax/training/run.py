@@ -5,12 +5,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.random as jr
+from jax.sharding import Mesh
 
 from ..checkpoint import check_config, load_checkpoint, open_folder, read_account, save_checkpoint
 from ..data import Dataset, validation_split
 from ..metrics import EpochMetrics, MetricsFile, from_json, to_json
 from ..network import AbstractNetwork
+from ..placement import device_mesh, local
+from ..processes import from_first, is_first
 from ..recipes import Recipe
 from .divergence import first_failure, not_finite
 from .evaluation import evaluate
@@ -35,6 +39,7 @@ def train(
     stop_after: int | None = None,
     checkpoint_blocks: int = 5,
     watch: Callable[[Block], None] = lambda block: None,
+    devices: int | None = None,
 ) -> tuple[AbstractNetwork, list[EpochMetrics]]:
     """Train by `recipe` in `folder`: the network and one row of metrics an epoch, also in `metrics.jsonl`.
 
@@ -44,36 +49,47 @@ def train(
         stop_after: end after so many of the recipe's epochs, whose schedule stays; it can be gone on with.
         checkpoint_blocks: save after so many blocks (there are about 20 an epoch), and after each epoch.
         watch: told of every block as it ends.
+        devices: how many share each batch; by default one, or in a run of several processes
+            (`hopfax.processes.join`) all of theirs. A checkpoint does not depend on it: a run goes on with any number.
+
+    Of several processes each calls this with the same arguments, and the first alone reads and writes the folder.
 
     Raises:
         ValueError: the folder is in use, its checkpoint is of another recipe or data set, or the recipe does
             not fit the data.
         Diverged: the loss or a weight is no longer finite, naming the first; the last good checkpoint is kept.
+        ProcessLost: (`hopfax.processes`) another process of the run has ended.
     """
-    open_folder(folder, resume=resume)
+    mesh = _mesh(devices)
+    from_first(lambda: ((), open_folder(folder, resume=resume)))
     epochs = _last_epoch(recipe, stop_after)
     check_recipe(recipe, dataset)
     part = validation_split(dataset, recipe.validation) if recipe.validation else dataset
     trainer = make_trainer(recipe, len(part.train_labels))
     fresh = _Run(folder, _config(recipe, dataset), _begin(recipe, trainer))
-    run = fresh.resumed() if (folder / CHECKPOINT).exists() else fresh
-    run.save()
-    metrics = MetricsFile(folder / METRICS)
-    metrics.rewrite(run.rows)
+    run = fresh.resumed()
+    run.begin_files()
     check_nudge(trainer, run.state.model, part)
-    todo = blocks(
-        trainer, run.state, part.train_images, part.train_labels, epochs=epochs, seconds=run.seconds
-    )
+    images, labels = part.train_images, part.train_labels
+    todo = blocks(trainer, run.state, images, labels, epochs=epochs, seconds=run.seconds, mesh=mesh)
     for count, block in enumerate(todo, start=1):
         if not block.finite:
-            raise _diverged(dataclasses.replace(fresh, state=_begin(recipe, trainer)), trainer, part, block)
+            again = dataclasses.replace(fresh, state=_begin(recipe, trainer))
+            raise _diverged(again, trainer, part, block, mesh)
         run = run.after(block, _row(recipe, trainer, part, block) if block.ends_epoch else None)
         if block.ends_epoch or count % checkpoint_blocks == 0:
             run.save()
         if block.ends_epoch:
-            metrics.append(run.rows[-1])
+            run.append_row()
         watch(block)
-    return run.state.model, list(run.rows)
+    return local(run.state.model), list(run.rows)
+
+
+def _mesh(devices: int | None) -> Mesh | None:
+    """None for one device. Raises: `ValueError` for more than there are."""
+    if jax.process_count() == 1 and devices in (None, 1):
+        return None
+    return device_mesh(devices)
 
 
 def make_trainer(recipe: Recipe, examples: int) -> Trainer:
@@ -122,14 +138,36 @@ class _Run:
     seconds: float = 0.0  # of the epoch that has begun
 
     def resumed(self) -> "_Run":
-        """As saved. The settings are compared first: they explain a difference in shapes."""
-        path = self.folder / CHECKPOINT
-        check_config(read_account(path)["config"], self.config, str(path))
-        state, account = load_checkpoint(path, self.state)
+        """As saved, if it was; the same in all processes."""
+        state, account = from_first(self._saved, self.state)
+        if account is None:
+            return self
         rows = tuple(from_json(row) for row in account["rows"])
         return dataclasses.replace(self, state=state, rows=rows, seconds=account["seconds"])
 
+    def _saved(self) -> tuple[TrainState, dict[str, Any] | None]:
+        """What the checkpoint holds. The settings are compared first: they explain a difference in shapes."""
+        path = self.folder / CHECKPOINT
+        if not path.exists():
+            return self.state, None
+        check_config(read_account(path)["config"], self.config, str(path))
+        return load_checkpoint(path, self.state)
+
+    def begin_files(self) -> None:
+        """A checkpoint, and the metrics as far as it has come."""
+        self.save()
+        if is_first():
+            MetricsFile(self.folder / METRICS).rewrite(self.rows)
+
+    def append_row(self) -> None:
+        """The last row of metrics, on disk."""
+        if is_first():
+            MetricsFile(self.folder / METRICS).append(self.rows[-1])
+
     def save(self) -> None:
+        """A checkpoint, written by the first process."""
+        if not is_first():
+            return
         rows = [to_json(row) for row in self.rows]
         account = {"config": self.config, "rows": rows, "seconds": self.seconds}
         save_checkpoint(self.folder / CHECKPOINT, self.state, account)
@@ -146,7 +184,7 @@ def _begin(recipe: Recipe, trainer: Trainer) -> TrainState:
 
 
 def _row(recipe: Recipe, trainer: Trainer, part: Dataset, block: Block) -> EpochMetrics:
-    row, model = epoch_metrics(block, trainer.batch_size), block.state.model
+    row, model = epoch_metrics(block, trainer.batch_size), local(block.state.model)
     row = dataclasses.replace(row, gradient_cosine=check_nudge(trainer, model, part))
     if not recipe.validation:
         return row
@@ -155,11 +193,12 @@ def _row(recipe: Recipe, trainer: Trainer, part: Dataset, block: Block) -> Epoch
     return dataclasses.replace(row, validation_accuracy=held_out.accuracy)
 
 
-def _diverged(fresh: _Run, trainer: Trainer, part: Dataset, block: Block) -> Diverged:
+def _diverged(fresh: _Run, trainer: Trainer, part: Dataset, block: Block, mesh: Mesh | None) -> Diverged:
     """What to say of a block that is not finite, once the steps since the checkpoint were done again."""
     images, labels = part.train_images, part.train_labels
-    found = first_failure(trainer, fresh.resumed().state, images, labels, epochs=block.epoch) or block
-    names = ", ".join(not_finite(found.state.model))
+    state = fresh.resumed().state
+    found = first_failure(trainer, state, images, labels, epochs=block.epoch, mesh=mesh) or block
+    names = ", ".join(not_finite(local(found.state.model)))
     return Diverged(
         f"training diverged in epoch {found.epoch}, batch {found.batch} of {found.batches}: "
         f"{f'weights of {names}' if names else 'the loss'} became NaN or infinite. The last good state is in "

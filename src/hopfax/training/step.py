@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float, Int, PyTree
 
 from ..costs import AbstractCost, StateSquaredError
@@ -14,6 +15,7 @@ from ..gradients.base import Report
 from ..methods import Method
 from ..network import AbstractNetwork
 from ..objective import objective_one
+from ..placement import DATA
 from ..solvers.loop import Stopping
 from .state import Totals, TrainState
 
@@ -43,11 +45,17 @@ class Trainer(eqx.Module):
 Step = Callable[[TrainState, Float[Array, "batch pixels"], Int[Array, " batch"]], TrainState]
 
 
-def make_step(trainer: Trainer) -> Step:
-    """`(state, images, labels) -> state` for one batch; neither checked nor compiled."""
+def make_step(trainer: Trainer, mesh: Mesh | None = None) -> Step:
+    """`(state, images, labels) -> state` for one batch; neither checked nor compiled.
+
+    With a mesh, each of its devices takes an equal share of the batch.
+    """
 
     def step(state: TrainState, images: Array, labels: Array) -> TrainState:
-        gradient, account = gradient_of(state.model, trainer, images, labels)
+        if mesh is None:
+            gradient, account = gradient_of(state.model, trainer, images, labels)
+        else:
+            gradient, account = gradient_over(mesh, state.model, trainer, images, labels)
         weights = eqx.filter(state.model, eqx.is_inexact_array)
         updates, optimiser_state = trainer.optimiser.update(gradient, state.optimiser_state, weights)
         model = eqx.apply_updates(state.model, updates)
@@ -67,6 +75,38 @@ def gradient_of(
     (gradient, told), account = eqx.filter_grad(_loss, has_aux=True)((model, report), trainer, images, labels)
     # Not their sum: of equilibrium propagation, what is told has the factor of the mean.
     return gradient, eqx.tree_at(lambda t: t.gradient_flagged, account, jnp.sum(told.flagged > 0))
+
+
+def gradient_over(
+    mesh: Mesh,
+    model: AbstractNetwork,
+    trainer: Trainer,
+    images: Float[Array, "batch pixels"],
+    labels: Int[Array, " batch"],
+) -> tuple[PyTree, Totals]:
+    """`gradient_of` the whole batch as `1/n Σ_devices` of each device's own, the same on all `n` devices.
+
+    Each device solves for its own examples and stops when these have converged: no sweep waits for another device.
+    Only the gradient crosses, once a batch. Shares are equal, so the mean of means is the mean.
+    """
+    dynamic, static = eqx.partition(model, eqx.is_array)
+
+    def part(dynamic, images, labels):
+        gradient, account = gradient_of(eqx.combine(dynamic, static), trainer, images, labels)
+        return jax.lax.pmean(gradient, DATA), _of_all(account)
+
+    everywhere, shared = PartitionSpec(), PartitionSpec(DATA)
+    # Not checked for what varies over devices: else differentiating would sum over devices by itself.
+    spread = jax.shard_map(
+        part, mesh=mesh, in_specs=(everywhere, shared, shared), out_specs=everywhere, check_vma=False
+    )
+    return spread(dynamic, images, labels)
+
+
+def _of_all(account: Totals) -> Totals:
+    """Counts are summed over devices; the loss is a mean."""
+    summed = jax.lax.psum(account, DATA)
+    return eqx.tree_at(lambda totals: totals.loss, summed, jax.lax.pmean(account.loss, DATA))
 
 
 def _loss(
