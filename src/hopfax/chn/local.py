@@ -24,8 +24,8 @@ def curvature(neurons: AbstractElementwise, state: State) -> State:
 
 @eqx.filter_custom_jvp
 def local_minimum(neurons: AbstractElementwise, drive: State) -> State:
-    """`argmin_s ½ s² - ρ(s) C` of each neuron at its drive `C`, where `s = ρ'(s) C`: a Newton step if it stays in the
-    bracket, else bisection.
+    """`argmin_s ½ s² - ρ(s) C` of each neuron at its drive `C`, where `s = ρ'(s) C`: a Newton step, in logarithms, if
+    it stays in the bracket, else bisection.
 
     With several minima it is one of them. Differentiable in the drive and in the parameters of the neurons.
     """
@@ -55,28 +55,31 @@ class _Search(eqx.Module):
     @staticmethod
     def begin(neurons: AbstractElementwise, drive: State) -> "_Search":
         reach = _reach(neurons, drive)
-        low, high = jnp.minimum(reach, 0), jnp.maximum(reach, 0)
+        far = 2 * reach  # room for Newton's steps around a state close to `reach`
+        low, high = jnp.minimum(far, 0), jnp.maximum(far, 0)
         return _Search(reach / 2, low, high, drive == 0, jnp.zeros((), jnp.int32))
 
     def going(self) -> Bool[Array, ""]:
         return ~jnp.all(self.done) & (self.count < LONGEST)
 
     def advanced(self, neurons: AbstractElementwise, drive: State) -> "_Search":
-        push = slope(neurons, self.state) * drive
+        at, bent = slope(neurons, self.state), curvature(neurons, self.state)
+        push = at * drive
         error = self.state - push
-        low, high = (
-            jnp.where(error <= 0, self.state, self.low),
-            jnp.where(error >= 0, self.state, self.high),
-        )
-        bend = 1 - curvature(neurons, self.state) * drive
-        newton = self.state - error / jnp.where(bend > 0, bend, 1)
-        inside = (bend > 0) & (newton > low) & (newton < high)
+        low = jnp.where(error <= 0, self.state, self.low)
+        high = jnp.where(error >= 0, self.state, self.high)
+        # Newton's step for log(s / ρ'(s)C) = 0 in log s. Where ρ' falls like an exponential, and where s is tiny,
+        # that function is nearly straight.
+        turn = jnp.log(self.state / push) / (1 - self.state * bent / at)
+        newton = self.state * jnp.exp(-turn)
+        inside = (newton >= low) & (newton <= high)
         eps = jnp.finfo(error.dtype).eps
-        small = jnp.abs(error) <= 2 * eps * jnp.maximum(jnp.abs(self.state), jnp.abs(push))
+        # What is left after a step is about its square.
+        last = inside & (jnp.abs(turn) <= 0.25 * jnp.sqrt(eps))
         closed = high - low <= 2 * eps * jnp.maximum(jnp.abs(low), jnp.abs(high))
-        done = self.done | small | closed | ~jnp.isfinite(error)
+        settled = self.done | (error == 0) | closed | ~jnp.isfinite(error)
         new = jnp.where(inside, newton, (low + high) / 2)
-        return _Search(jnp.where(done, self.state, new), low, high, done, self.count + 1)
+        return _Search(jnp.where(settled, self.state, new), low, high, settled | last, self.count + 1)
 
 
 def _reach(neurons: AbstractElementwise, drive: State) -> State:
