@@ -1,5 +1,6 @@
 """hopfax: Hopfield networks and hierarchical associative memories in JAX."""
 
+from importlib import import_module as _import_module
 from importlib.metadata import version as _version
 
 from . import classical as classical
@@ -15,6 +16,8 @@ from . import updates as updates
 from .chn import CHN as CHN
 from .equilibrium import Equilibrium as Equilibrium
 from .equilibrium import Status as Status
+from .equilibrium_layer import EquilibriumLayer as EquilibriumLayer
+from .equilibrium_layer import as_function as as_function
 from .graph import Graph as Graph
 from .ham import HAM as HAM
 from .ham import chain as chain
@@ -41,3 +44,10 @@ from .updates import Synchronous as Synchronous
 from .warm import WarmStarts as WarmStarts
 
 __version__ = _version("hopfax")
+
+
+def __getattr__(name: str):
+    """`hopfax.estimators` and `hopfax.interop` when they are first asked for: others' libraries take their time."""
+    if name in ("estimators", "interop"):
+        return _import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
