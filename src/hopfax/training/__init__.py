@@ -2,6 +2,9 @@
 
 from .evaluation import Evaluation as Evaluation
 from .evaluation import evaluate as evaluate
+from .loggers import AbstractLogger as AbstractLogger
+from .loggers import open_loggers as open_loggers
+from .loggers import watching as watching
 from .loop import Block as Block
 from .loop import blocks as blocks
 from .loop import fit as fit

@@ -32,6 +32,7 @@ class Block(eqx.Module):
     batches: int  # in an epoch
     seconds: float  # spent on this epoch
     finite: bool  # loss and weights
+    metrics: EpochMetrics | None = None  # of the epoch it ends, where `train` tells of it
 
     @property
     def ends_epoch(self) -> bool:

@@ -48,7 +48,7 @@ def train(
         resume: go on from the folder's checkpoint, if it has one; the result is the same to the last bit.
         stop_after: end after so many of the recipe's epochs, whose schedule stays; it can be gone on with.
         checkpoint_blocks: save after so many blocks (there are about 20 an epoch), and after each epoch.
-        watch: told of every block as it ends.
+        watch: told of every block as it ends, see `hopfax.training.loggers`.
         devices: how many share each batch; by default one, or in a run of several processes
             (`hopfax.processes.join`) all of theirs. A checkpoint does not depend on it: a run goes on with any number.
 
@@ -81,7 +81,7 @@ def train(
             run.save()
         if block.ends_epoch:
             run.append_row()
-        watch(block)
+        watch(dataclasses.replace(block, metrics=run.rows[-1] if block.ends_epoch else None))
     return local(run.state.model), list(run.rows)
 
 
