@@ -89,7 +89,9 @@ def test_every_source_cited_is_in_the_references(name):
 def test_nothing_is_pickled():
     """Loading a pickle runs whatever its author put into it."""
     unsafe = {"pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
-    assert [name for name, path in FILES.items() if imports(path, True) & unsafe] == []
+    found = {name: imports(path, True) & unsafe for name, path in FILES.items()}
+    # joblib starts processes there, and sends them functions and settings; it is given no file.
+    assert {name: each for name, each in found.items() if each} == {"launchers.py": {"joblib"}}
     assert [
         name for name, path in FILES.items() if "allow_pickle=True" in path.read_text(encoding="utf-8")
     ] == []

@@ -114,7 +114,7 @@ def arrays_of(tree: PyTree) -> dict[str, np.ndarray]:
     """The arrays of `tree` on the host by their paths in it, random keys as their data."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(eqx.filter(tree, eqx.is_array))
     return {
-        _name(path): np.ascontiguousarray(_data(leaf)).reshape(_data(leaf).shape) for path, leaf in leaves
+        path_name(path): np.ascontiguousarray(_data(leaf)).reshape(_data(leaf).shape) for path, leaf in leaves
     }
 
 
@@ -124,13 +124,14 @@ def filled(template: PyTree, found: Mapping[str, np.ndarray]) -> PyTree:
     def fill(path, leaf):
         if not eqx.is_array(leaf):
             return leaf
-        data = jnp.asarray(found[_name(path)])
+        data = jnp.asarray(found[path_name(path)])
         return jr.wrap_key_data(data, impl=jr.key_impl(leaf)) if _is_key(leaf) else data
 
     return jax.tree_util.tree_map_with_path(fill, template)
 
 
-def _name(path) -> str:
+def path_name(path: Any) -> str:
+    """The place of a leaf in a tree, by the key path that JAX gives it: `model.synapses.input-hidden.weight`."""
     return jax.tree_util.keystr(path, simple=True, separator=".")
 
 

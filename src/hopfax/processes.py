@@ -124,7 +124,7 @@ def _told(value: Any) -> Any:
 
 @contextlib.contextmanager
 def watched() -> Iterator[None]:
-    """Around what waits for other processes: raises `ProcessLost` where one does not answer."""
+    """Around, or decorating, what waits for other processes: raises `ProcessLost` where one does not answer."""
     try:
         yield
     except (ValueError, jax.errors.JaxRuntimeError) as error:

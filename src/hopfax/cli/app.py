@@ -16,6 +16,7 @@ from .output import one_line
 from .phase import app as phase_app
 from .recall import calibrate, recall
 from .reproduce import reproduce
+from .sweep import sweep
 from .train import train
 from .vae import app as vae_app
 
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.command()(train)
+app.command()(sweep)
 app.command()(evaluate)
 app.command()(audit)
 app.command()(info)

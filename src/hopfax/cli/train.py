@@ -165,9 +165,8 @@ def _run(
     devices: int | None,
 ) -> dict[str, Any]:
     from ..modelfile import save_model
-    from ..training import evaluate
     from ..training import train as train_in
-    from ..training.runfile import write_run
+    from ..training.runfile import result_of, write_run
     from .progress import training_bar
 
     keep_compiled_code()
@@ -185,19 +184,7 @@ def _run(
             watch=watch,
             devices=devices,
         )
-    images, labels, steps = dataset.test_images, dataset.test_labels, recipe.forward_steps
-    found = evaluate(network, images, labels, method=recipe.method, steps=steps).summary()
-    result = {
-        "test_accuracy": found.pop("accuracy"),
-        **found,
-        "seconds_per_epoch": [row.seconds for row in rows],
-        "epochs": recipe.epochs,
-        "seed": recipe.seed,
-        "model": recipe.model,
-        "layers": list(recipe.layers),
-        "data": data,
-        "metrics": [dataclasses.asdict(row) for row in rows],
-    }
+    result = result_of(recipe, network, rows, dataset, data)
     if first:
         save_model(network, out)
         write_run(out, recipe, data, result)

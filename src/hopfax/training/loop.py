@@ -14,7 +14,6 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int
 from .._tree import all_finite
 from ..metrics import EpochMetrics
 from ..placement import replicate
-from ..processes import watched
 from .feeds import AbstractSource, Resident, Spread
 from .state import Totals, TrainState
 from .step import Trainer, make_step
@@ -89,9 +88,8 @@ def blocks(
         while position < batches:
             stop, began = min(position + length, batches), time.perf_counter()
             inputs = trainer, mesh, source.feed(order, position, stop)
-            with watched():
-                state, finite = advance((*inputs, *bounds(position, stop)), state)
-                position, finite = stop, bool(finite)  # waits
+            state, finite = advance((*inputs, *bounds(position, stop)), state)
+            position, finite = stop, bool(finite)  # waits
             seconds += time.perf_counter() - began
             yield Block(state, epoch + 1, position, batches, seconds, finite)
         position, seconds = 0, 0.0

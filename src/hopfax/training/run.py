@@ -14,7 +14,7 @@ from ..data import Dataset, validation_split
 from ..metrics import EpochMetrics, MetricsFile, from_json, to_json
 from ..network import AbstractNetwork
 from ..placement import device_mesh, local
-from ..processes import from_first, is_first
+from ..processes import from_first, is_first, watched
 from ..recipes import Recipe
 from .divergence import first_failure, not_finite
 from .evaluation import evaluate
@@ -30,6 +30,7 @@ class Diverged(ArithmeticError):
     """The loss or a weight became NaN or infinite."""
 
 
+@watched()
 def train(
     recipe: Recipe,
     dataset: Dataset,

@@ -1,15 +1,44 @@
 """`run.json` in the folder of a run: the recipe and the data, all that `hopfax evaluate` needs to know."""
 
+import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..checkpoint import write_whole
+from .evaluation import evaluate
 
 if TYPE_CHECKING:
+    from ..data import Dataset
+    from ..metrics import EpochMetrics
+    from ..network import AbstractNetwork
     from ..recipes import Recipe
 
 NAME = "run.json"
+
+
+def result_of(
+    recipe: "Recipe",
+    network: "AbstractNetwork",
+    rows: "Sequence[EpochMetrics]",
+    dataset: "Dataset",
+    data: str,
+) -> dict[str, Any]:
+    """The result of a finished run: the network evaluated on the test part of `dataset`, the metrics, the settings."""
+    images, labels, steps = dataset.test_images, dataset.test_labels, recipe.forward_steps
+    found = evaluate(network, images, labels, method=recipe.method, steps=steps).summary()
+    return {
+        "test_accuracy": found.pop("accuracy"),
+        **found,
+        "seconds_per_epoch": [row.seconds for row in rows],
+        "epochs": recipe.epochs,
+        "seed": recipe.seed,
+        "model": recipe.model,
+        "layers": list(recipe.layers),
+        "data": data,
+        "metrics": [dataclasses.asdict(row) for row in rows],
+    }
 
 
 def write_run(folder: Path, recipe: "Recipe", data: str, result: dict[str, Any]) -> None:

@@ -1,0 +1,86 @@
+"""`hopfax sweep`: runs that differ in seed, nudge, rate or sizes, on this machine or under Slurm."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from .compilation import keep_compiled_code
+from .output import Json, check_json, emit, writable_folder
+from .train import RecipeName, sizes
+
+if TYPE_CHECKING:
+    from ..launchers import AbstractLauncher
+    from ..recipes import Recipe
+
+NUMBERS = "Numbers with commas between them; that of the recipe if not given."
+
+
+def sweep(
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder of the sweep, one in it for each run.")
+    ],
+    layers: Annotated[
+        list[str],
+        typer.Option("--layers", metavar="SIZES", help="784 512 10 or 784,512,10; may be repeated."),
+    ],
+    data: Annotated[str, typer.Option("--data", help="digits, mnist or fashion-mnist.")] = "mnist",
+    recipe: Annotated[RecipeName, typer.Option("--recipe", help="v1, v2, ep or best.")] = RecipeName.v1,
+    seeds: Annotated[str, typer.Option(metavar="NUMBERS", help="Such as 0,1,2.")] = "0",
+    betas: Annotated[str, typer.Option(metavar="NUMBERS", help=f"Nudges, for ep. {NUMBERS}")] = "",
+    learning_rates: Annotated[str, typer.Option("--learning-rates", metavar="NUMBERS", help=NUMBERS)] = "",
+    epochs: Annotated[
+        int | None, typer.Option(help="That of the recipe if not given.", show_default=False)
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", help="Runs at one time.")] = 1,
+    slurm: Annotated[bool, typer.Option("--slurm", help="As Slurm jobs, by submitit.")] = False,
+    partition: Annotated[str | None, typer.Option(help="Of Slurm.", show_default=False)] = None,
+    minutes: Annotated[int, typer.Option(help="The most that a Slurm job may take.")] = 60,
+    gpus: Annotated[int, typer.Option(help="Of each Slurm job.")] = 0,
+    directory: Annotated[
+        Path | None, typer.Option("--directory", metavar="DIR", help="Data directory.", show_default=False)
+    ] = None,
+    json: Json = None,
+) -> None:
+    """Train and evaluate every combination; what is stored is not made again, what was stopped goes on."""
+    from .. import recipes
+    from ..launchers import Joblib, Submitit
+    from ..sweeps import run_sweep, variations
+
+    check_json(json, to_be_made=out)
+    choices: dict[str, Any] = {"seed": _numbers("--seeds", seeds, int)}
+    choices |= {"beta": _numbers("--betas", betas, float)} if betas else {}
+    choices |= (
+        {"learning_rate": _numbers("--learning-rates", learning_rates, float)} if learning_rates else {}
+    )
+    choices |= {} if epochs is None else {"epochs": [epochs]}
+    runs: dict[str, Recipe] = {}
+    for chain in map(sizes, layers):  # a recipe may change with depth
+        runs |= variations(getattr(recipes, recipe.value)(chain), {"layers": [chain], **choices})
+    launcher: AbstractLauncher = Joblib(jobs)
+    if slurm:
+        launcher = Submitit(logs=out / "logs", minutes=minutes, gpus=gpus, at_once=jobs, partition=partition)
+    keep_compiled_code()
+    found = run_sweep(runs, data, writable_folder(out), launcher=launcher, directory=directory)
+    emit(found, json, lambda console: _show(console, found))
+
+
+def _numbers(option: str, text: str, kind: type) -> list[Any]:
+    try:
+        return [kind(number) for number in text.split(",")]
+    except ValueError as error:
+        raise ValueError(f"{option} {text!r} must be numbers with commas between them.") from error
+
+
+def _show(console: Console, results: Mapping[str, Mapping[str, Any]]) -> None:
+    table = Table("run", "test accuracy", "iterations", box=box.SIMPLE_HEAD)
+    for name, result in results.items():
+        if "diverged" in result:
+            table.add_row(name, "diverged", "")
+        else:
+            table.add_row(name, f"{result['test_accuracy']:.2%}", f"{result['iterations_mean']:.1f}")
+    console.print(table)

@@ -1,0 +1,89 @@
+"""Checkpoints of arrays spread over devices: each process writes and reads its own parts, by orbax.
+
+For networks whose layers are spread (`hopfax.placement.shard_layers`), which no single host may be able to hold. A
+state that is whole on every device needs no more than `hopfax.checkpoint`.
+"""
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.random as jr
+from jax.sharding import SingleDeviceSharding
+from jaxtyping import Array, PyTree
+
+from ..checkpoint import path_name
+
+
+def save_sharded(folder: Path, tree: PyTree) -> None:
+    """Write the arrays of `tree` by their paths in it into `folder`, which must not be there yet.
+
+    All processes call it, and the folder is one that all see. It is made under another name and renamed, so it is
+    there whole or not at all.
+    Raises: `ValueError` for a folder that is there; `ImportError` without orbax.
+    """
+    if folder.exists():
+        raise ValueError(f"`{folder}` is there already; name a new folder for each checkpoint.")
+    with _orbax().StandardCheckpointer() as checkpointer:
+        checkpointer.save(folder.absolute(), {name: _data(leaf) for name, leaf in _arrays(tree).items()})
+
+
+def load_sharded(folder: Path, template: PyTree) -> PyTree:
+    """`template` with its arrays replaced by those in `folder`, placed as the template's are.
+
+    On how many devices they were when saved is of no importance.
+    Raises: `ValueError` where names, shapes or dtypes are not those of `template`, saying which, or nothing is there;
+        `ImportError` without orbax.
+    """
+    wanted = {name: _place(_data(leaf)) for name, leaf in _arrays(template).items()}
+    if not folder.is_dir():
+        raise ValueError(f"`{folder}` has no checkpoint; name a folder that `save_sharded` was given.")
+    with _orbax().StandardCheckpointer() as checkpointer:
+        _check_fit(checkpointer.metadata(folder.absolute()).item_metadata, wanted, folder)
+        found = checkpointer.restore(folder.absolute(), wanted)
+
+    def fill(path, leaf):
+        if not eqx.is_array(leaf):
+            return leaf
+        data = found[path_name(path)]
+        return jr.wrap_key_data(data, impl=jr.key_impl(leaf)) if _is_key(leaf) else data
+
+    return jax.tree_util.tree_map_with_path(fill, template)
+
+
+def _orbax() -> Any:
+    try:
+        return importlib.import_module("orbax.checkpoint")
+    except ImportError as error:
+        raise ImportError("sharded checkpoints need orbax: pip install 'hopfax[cluster]'.") from error
+
+
+def _arrays(tree: PyTree) -> dict[str, Array]:
+    leaves, _ = jax.tree_util.tree_flatten_with_path(eqx.filter(tree, eqx.is_array))
+    return {path_name(path): leaf for path, leaf in leaves}
+
+
+def _data(leaf: Any) -> Any:
+    return jr.key_data(leaf) if _is_key(leaf) else leaf
+
+
+def _is_key(leaf: Any) -> bool:
+    return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _place(leaf: Any) -> jax.ShapeDtypeStruct:
+    sharding = getattr(leaf, "sharding", None) or SingleDeviceSharding(jax.local_devices()[0])
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
+
+
+def _check_fit(found: Any, wanted: dict[str, jax.ShapeDtypeStruct], folder: Path) -> None:
+    told = lambda arrays: {name: f"{each.dtype}{list(each.shape)}" for name, each in arrays.items()}
+    here, there = told(wanted), told(dict(found))
+    wrong = [name for name in sorted(here.keys() | there.keys()) if here.get(name) != there.get(name)]
+    if wrong:
+        problems = "; ".join(
+            f"{name} should be {here.get(name, 'absent')}, is {there.get(name, 'absent')}" for name in wrong
+        )
+        raise ValueError(f"`{folder}` does not fit: {problems}.")
