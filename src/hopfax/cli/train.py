@@ -87,6 +87,15 @@ def train(
             "--directory", metavar="DIR", help="Data directory to look in first.", show_default=False
         ),
     ] = None,
+    log: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--log",
+            metavar="WHERE",
+            help="Also tensorboard:FOLDER, wandb:PROJECT or mlflow:EXPERIMENT; may be given more than once.",
+            show_default=False,
+        ),
+    ] = None,
     devices: Devices = None,
     coordinator: Coordinator = None,
     processes: Processes = None,
@@ -104,7 +113,8 @@ def train(
         raise ValueError(f"--checkpoint-blocks {checkpoint_blocks} must be at least 1.")
     check_json(json, to_be_made=out)
     join_processes(coordinator, processes, process_id, heartbeat)
-    result = _run(chosen, _load(data, directory), data, out, resume, checkpoint_blocks, devices)
+    loggers = _loggers(log or [])
+    result = _run(chosen, _load(data, directory), data, out, resume, checkpoint_blocks, devices, loggers)
     if _is_first():
         emit(result, json, ft.partial(show_result, result=result))
 
@@ -149,6 +159,13 @@ def _with_gradient(recipe: "Recipe", name: GradientName | None, beta: float | No
     return recipe if name is None else dataclasses.replace(recipe, gradient=makes[name])
 
 
+def _loggers(names: list[str]) -> list[str]:
+    from ..training.loggers import check_names
+
+    check_names(names)
+    return names
+
+
 def _load(data: str, directory: Path | None) -> "Dataset":
     from ..data import load
 
@@ -163,8 +180,10 @@ def _run(
     resume: bool,
     checkpoint_blocks: int,
     devices: int | None,
+    loggers: list[str],
 ) -> dict[str, Any]:
     from ..modelfile import save_model
+    from ..training import open_loggers
     from ..training import train as train_in
     from ..training.runfile import result_of, write_run
     from .progress import training_bar
@@ -174,14 +193,15 @@ def _run(
     if first:
         writable_folder(out)
     bar = training_bar(recipe.epochs, recipe.batch_size)
-    with bar if first else contextlib.nullcontext(lambda block: None) as watch:
+    shown = bar if first else contextlib.nullcontext(lambda block: None)
+    with open_loggers(loggers if first else [], recipe.config()) as tell, shown as show:
         network, rows = train_in(
             recipe,
             dataset,
             out,
             resume=resume,
             checkpoint_blocks=checkpoint_blocks,
-            watch=watch,
+            watch=lambda block: (show(block), tell(block))[0],
             devices=devices,
         )
     result = result_of(recipe, network, rows, dataset, data)
