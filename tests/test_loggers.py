@@ -5,19 +5,24 @@ import struct
 import sys
 from types import SimpleNamespace
 
+import equinox as eqx
+import jax.numpy as jnp
+import jax.random as jr
 import numpy as np
+import optax
 import pytest
 
+from hopfax import chain
 from hopfax.cli import run
 from hopfax.data import Dataset
 from hopfax.recipes import Recipe
-from hopfax.training import AbstractLogger, open_loggers, train, watching
+from hopfax.training import AbstractLogger, Block, TrainState, open_loggers, train, watching
 
 RECIPE = Recipe(layers=(4, 3, 2), model="HAM-EO", epochs=2, batch_size=4)
 GENERATOR = np.random.Generator(np.random.Philox(0))
 IMAGES = GENERATOR.random((16, 4), np.float32)
 LABELS = (IMAGES[:, 0] > 0.5).astype(np.int32)
-DATA = Dataset("rows", (2, 2), IMAGES, LABELS, IMAGES, LABELS)
+DATA = Dataset("rows", IMAGES, LABELS, IMAGES, LABELS, 2, image_shape=(2, 2))
 
 
 class Notes(AbstractLogger):
@@ -66,9 +71,9 @@ def test_every_block_tells_the_running_loss_and_the_last_of_an_epoch_its_metrics
     assert all("validation_accuracy" not in numbers for numbers in ends)  # nothing was held out
 
 
-BLOCK = SimpleNamespace(
-    state=SimpleNamespace(step=3, totals=SimpleNamespace(loss=1.0)), batch=2, metrics=None
-)
+STATE = TrainState.begin(chain([2, 2], key=jr.key(0)), optax.identity(), key=jr.key(1))
+AFTER = eqx.tree_at(lambda s: (s.step, s.totals.loss), STATE, (jnp.asarray(3), jnp.asarray(1.0)))
+BLOCK = Block(AFTER, epoch=1, batch=2, batches=4, seconds=0.0, finite=True)
 
 
 def told_to(package, monkeypatch, name):
