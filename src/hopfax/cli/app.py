@@ -26,7 +26,8 @@ _CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
 app = typer.Typer(
     name="hopfax",
     help="Hopfield networks and hierarchical associative memories: train, evaluate, inspect.",
-    add_completion=False,
+    epilog="Exit codes: 0 done; 1 a run failed; 2 arguments, data or a folder are at fault; 130 interrupted. "
+    "No colours where NO_COLOR is set or the output is no terminal.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from .output import Json, check_json, emit
+from .output import Json, check_json, emit, error_console
 
 
 def audit(
@@ -45,9 +45,9 @@ def audit(
     first, last = network.order[0], network.order[-1]
     images = jr.uniform(jr.fold_in(key, 1), (batch, network.layers[first].size))
     targets = jax.nn.one_hot(jr.randint(jr.fold_in(key, 2), (batch,), 0, 10), network.layers[last].size)
-    result = run_audit(
-        network, {first: images}, SquaredError(last), targets, beta=beta, key=jr.fold_in(key, 3)
-    )
+    with error_console().status("auditing"):
+        clamp, cost = {first: images}, SquaredError(last)
+        result = run_audit(network, clamp, cost, targets, beta=beta, key=jr.fold_in(key, 3))
     emit(result, json, lambda console: _show(console, result))
 
 

@@ -49,6 +49,8 @@ def capacity(
     """Bisect for the number of random patterns of signs at which recall falls below a share.
 
     With --out, also draw recall against load, flips and masks, and capacity against size.
+
+    Example: hopfax capacity modern --neurons 64 --flips 0.2 --out curves
     """
     import jax
 

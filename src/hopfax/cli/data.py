@@ -19,7 +19,10 @@ Directory = Annotated[
 
 @app.command("list")
 def list_data(directory: Directory = None, json: Json = None) -> None:
-    """Which data sets there are, and whether they are on this machine; every file is checked."""
+    """Which data sets there are, and whether they are on this machine; every file is checked.
+
+    Example: hopfax data list
+    """
     from ..data import available
 
     check_json(json)
@@ -42,7 +45,10 @@ def fetch_data(
     directory: Directory = None,
     json: Json = None,
 ) -> None:
-    """Download what is missing of data set NAME, and check all of it."""
+    """Download what is missing of data set NAME, and check all of it.
+
+    Example: hopfax data fetch mnist
+    """
     from ..data import fetch
 
     check_json(json)

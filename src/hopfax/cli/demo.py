@@ -28,7 +28,10 @@ def demo(
     ),
     json: Json = None,
 ) -> None:
-    """Train the papers' four models on 8x8 digits, compare them, and recall destroyed digits."""
+    """Train the papers' four models on 8x8 digits, compare them, and recall destroyed digits.
+
+    Example: hopfax demo --out demo
+    """
     check_json(json, to_be_made=out)
     folder = writable_folder(out)
     keep_compiled_code()

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from .compilation import keep_compiled_code
-from .output import Json, check_json, emit, show_result
+from .output import Json, check_json, emit, error_console, show_result
 
 
 def evaluate(
@@ -24,9 +24,13 @@ def evaluate(
     ] = None,
     json: Json = None,
 ) -> None:
-    """Evaluate a trained network on test data."""
+    """Evaluate a trained network on test data.
+
+    Example: hopfax evaluate runs/digits --json -
+    """
     check_json(json)
-    result = _evaluate(folder, data, directory)
+    with error_console().status("evaluating"):
+        result = _evaluate(folder, data, directory)
     emit(result, json, ft.partial(show_result, result=result))
 
 

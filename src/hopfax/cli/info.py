@@ -9,7 +9,10 @@ from .output import Json, check_json, emit, one_line
 
 
 def info(json: Json = None) -> None:
-    """Versions, devices, and the data found on this machine."""
+    """Versions, devices, and the data found on this machine.
+
+    Example: hopfax info --json info.json
+    """
     import jax
 
     from ..data import available

@@ -24,7 +24,10 @@ def thresholds_command(
     ] = None,
     json: Json = None,
 ) -> None:
-    """Effective inverse temperatures at which minima appear, are equally deep, and the centroid goes."""
+    """Effective inverse temperatures at which minima appear, are equally deep, and the centroid goes.
+
+    Example: hopfax phase thresholds --patterns 100 --beta-norm 1 --cosine 0.2
+    """
     from ..analysis.phase import thresholds
 
     check_json(json)
@@ -46,7 +49,10 @@ def clusters_command(
     seed: Seed = 0,
     json: Json = None,
 ) -> None:
-    """The four thresholds of patterns in clusters, by formula and by simulation."""
+    """The four thresholds of patterns in clusters, by formula and by simulation.
+
+    Example: hopfax phase clusters --clusters 4 --per-cluster 8 --within 0.9 --across 0
+    """
     import jax
 
     from ..analysis.phase import cluster_patterns, cluster_thresholds, simulate_cluster_thresholds
@@ -67,7 +73,10 @@ def minima_command(
     points: Annotated[int, typer.Option(help="Number of inverse temperatures.")] = 16,
     json: Json = None,
 ) -> None:
-    """Number of distinct minima that patterns settle into, around where the equidistant formula puts them."""
+    """Number of distinct minima that patterns settle into, around where the equidistant formula puts them.
+
+    Example: hopfax phase minima stored.npy --points 32
+    """
     import jax.numpy as jnp
 
     from ..analysis.phase import beta_for_mean_field, count_minima, thresholds
@@ -95,7 +104,10 @@ def figures_command(
     seed: Seed = 0,
     json: Json = None,
 ) -> None:
-    """The six figures of the phase transition, derived and simulated here, as PNG files."""
+    """The six figures of the phase transition, derived and simulated here, as PNG files.
+
+    Example: hopfax phase figures --out figures
+    """
     from ..phase_plots import draw_all
 
     check_json(json, out)

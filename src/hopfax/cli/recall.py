@@ -44,7 +44,10 @@ def recall(
     dot: DotOption = False,
     json: Json = None,
 ) -> None:
-    """Recall the pattern behind each query, or its values; known values of a query with NaN are held."""
+    """Recall the pattern behind each query, or its values; known values of a query with NaN are held.
+
+    Example: hopfax recall --patterns stored.npy --queries damaged.npy --out recalled.npy
+    """
     from ..memory import Memory
     from ..similarities import Dot, Euclidean
 
@@ -81,7 +84,10 @@ def calibrate(
     dot: DotOption = False,
     json: Json = None,
 ) -> None:
-    """The inverse temperature that suits patterns: where they become fixed points, where the average goes."""
+    """The inverse temperature that suits patterns: where they become fixed points, where the average goes.
+
+    Example: hopfax calibrate stored.npy --share 0.95
+    """
     from ..analysis.calibrate import calibrate as run
     from ..similarities import Dot, Euclidean
 

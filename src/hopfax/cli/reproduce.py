@@ -60,7 +60,10 @@ def reproduce(
     stored: Annotated[bool, typer.Option("--stored", help="Run nothing: draw from results/ alone.")] = False,
     json: Json = None,
 ) -> None:
-    """Train and evaluate what is not stored yet; then the table and figures, from all that is stored."""
+    """Train and evaluate what is not stored yet; then the table and figures, from all that is stored.
+
+    Example: hopfax reproduce table2 --rows 3-HAM,3-HAM-EO --seeds 0,1
+    """
     names, numbers = [name for name in rows.split(",") if name], _numbers(seeds)
     check_json(json, out)
     if epochs is not None and epochs < 1:

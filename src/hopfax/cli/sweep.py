@@ -46,7 +46,10 @@ def sweep(
     ] = None,
     json: Json = None,
 ) -> None:
-    """Train and evaluate every combination; what is stored is not made again, what was stopped goes on."""
+    """Train and evaluate every combination; what is stored is not made again, what was stopped goes on.
+
+    Example: hopfax sweep --data digits --layers 64 32 10 --seeds 0,1,2 --out sweeps/digits
+    """
     from .. import recipes
     from ..launchers import Joblib, Submitit
     from ..sweeps import run_sweep, variations

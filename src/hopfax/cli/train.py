@@ -103,7 +103,10 @@ def train(
     heartbeat: Heartbeat = 60,
     json: Json = None,
 ) -> None:
-    """Train a network; weights, metrics and the checkpoint go to DIR."""
+    """Train a network; weights, metrics and the checkpoint go to DIR.
+
+    Example: hopfax train --data digits --layers 64 128 10 --out runs/digits
+    """
     given = {"learning_rate": learning_rate, "shuffle": shuffle, "epochs": epochs, "batch_size": batch_size}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     changes |= {"seed": seed, "validation": validation}

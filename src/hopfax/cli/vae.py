@@ -64,6 +64,8 @@ def train_command(
     test_elbo is the mean one-sample evidence lower bound in nats: of densities on digits, of pixels drawn 0 or 1
     (stochastic binarisation) on other data. test_squared_error is the mean of |x - x'|^2 over the pixels of an
     image in [0, 1], x' decoded from the posterior's mean.
+
+    Example: hopfax vae train --data digits --epochs 20 --out runs/vae
     """
     given = {"hidden": hidden, "latents": latents, "learning_rate": learning_rate}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
@@ -75,7 +77,10 @@ def train_command(
 
 @app.command("sample")
 def sample_command(folder: Folder, out: Picture, seed: SEED = 0, json: Json = None) -> None:
-    """Draw latents from the prior and decode them."""
+    """Draw latents from the prior and decode them.
+
+    Example: hopfax vae sample runs/vae --out samples.png
+    """
     import jax.random as jr
 
     from ..vae.gallery import samples
@@ -93,7 +98,10 @@ def reconstruct_command(
     directory: Directory = None,
     json: Json = None,
 ) -> None:
-    """Encode and decode test images; evidence lower bound and squared error of all of them."""
+    """Encode and decode test images; evidence lower bound and squared error of all of them.
+
+    Example: hopfax vae reconstruct runs/vae --out reconstructed.png
+    """
     import jax.random as jr
 
     from ..vae.evaluation import evaluate_vae
@@ -118,7 +126,10 @@ def inpaint_command(
     directory: Directory = None,
     json: Json = None,
 ) -> None:
-    """Destroy pixels of test images, clamp the others, and relax; squared errors on what was destroyed."""
+    """Destroy pixels of test images, clamp the others, and relax; squared errors on what was destroyed.
+
+    Example: hopfax vae inpaint runs/vae --out completed.png
+    """
     from ..vae.damage import completed_rows, completion_errors
     from ..vae.run import load_vae
 
