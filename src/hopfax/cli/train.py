@@ -11,7 +11,7 @@ import typer
 
 from .compilation import keep_compiled_code
 from .joining import Coordinator, Devices, Heartbeat, Processes, ProcessId, join_processes
-from .output import Json, check_json, emit, show_result, writable_folder
+from .output import Json, check_json, emit, error_console, show_result, writable_folder
 
 if TYPE_CHECKING:
     from ..data import Dataset
@@ -207,7 +207,8 @@ def _run(
             watch=lambda block: (show(block), tell(block))[0],
             devices=devices,
         )
-    result = result_of(recipe, network, rows, dataset, data)
+    with error_console().status("evaluating") if first else contextlib.nullcontext():
+        result = result_of(recipe, network, rows, dataset, data)
     if first:
         save_model(network, out)
         write_run(out, recipe, data, result)

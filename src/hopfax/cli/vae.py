@@ -86,7 +86,9 @@ def sample_command(folder: Folder, out: Picture, seed: SEED = 0, json: Json = No
     from ..vae.gallery import samples
 
     vae, _, dataset = _open(folder, None, None, out, json)
-    _finish(samples(vae, dataset, key=jr.key(seed)), out, json, {})
+    with error_console().status("sampling"):
+        rows = samples(vae, dataset, key=jr.key(seed))
+    _finish(rows, out, json, {})
 
 
 @app.command("reconstruct")
@@ -108,9 +110,11 @@ def reconstruct_command(
     from ..vae.gallery import reconstructions
 
     vae, config, dataset = _open(folder, data, directory, out, json)
-    found = evaluate_vae(vae, dataset.test_images, key=jr.key(seed), binarise=config.bernoulli).summary()
+    with error_console().status("reconstructing"):
+        found = evaluate_vae(vae, dataset.test_images, key=jr.key(seed), binarise=config.bernoulli).summary()
+        rows = reconstructions(vae, dataset, binarise=config.bernoulli)
     result = {"test_elbo": found["elbo"], "test_squared_error": found["squared_error"]}
-    _finish(reconstructions(vae, dataset, binarise=config.bernoulli), out, json, result)
+    _finish(rows, out, json, result)
 
 
 @app.command("inpaint")
@@ -135,8 +139,10 @@ def inpaint_command(
 
     vae, _, dataset = _open(folder, data, directory, out, json)
     other = load_vae(against)[0] if against else None
-    result = {"squared_error": completion_errors(vae, dataset, other, seed=seed)}
-    _finish(completed_rows(vae, dataset, seed=seed), out, json, result)
+    with error_console().status("completing"):
+        result = {"squared_error": completion_errors(vae, dataset, other, seed=seed)}
+        rows = completed_rows(vae, dataset, seed=seed)
+    _finish(rows, out, json, result)
 
 
 def _by_propagation(gradient: str) -> bool:
