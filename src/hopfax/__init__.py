@@ -47,7 +47,7 @@ __version__ = _version("hopfax")
 
 
 def __getattr__(name: str):
-    """`hopfax.estimators` and `hopfax.interop` when they are first asked for: others' libraries take their time."""
-    if name in ("estimators", "interop"):
+    """`estimators`, `hub` and `interop` when they are first asked for: others' libraries take their time."""
+    if name in ("estimators", "hub", "interop"):
         return _import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
