@@ -14,7 +14,7 @@ import jax.random as jr
 import numpy as np
 import optax
 
-from hopfax import chain, objective, paper_method
+from hopfax import Memory, chain, objective, paper_method
 from hopfax.costs import StateSquaredError
 from hopfax.data import Dataset
 from hopfax.lagrangians import Sigmoid
@@ -121,6 +121,23 @@ def _exchanges(model, mesh) -> list[str]:
     return re.findall(rf" ({names})(?:-start)?\(", compiled.compiled.as_text())
 
 
+def spread_memory(folder: Path) -> dict:
+    """Recall by patterns that eight devices read from a file, beside that by all on one."""
+    rng = np.random.default_rng(0)
+    patterns = rng.normal(size=(11, 6)).astype(np.float32)
+    queries = patterns + 0.1 * rng.normal(size=patterns.shape).astype(np.float32)
+    np.save(folder / "patterns.npy", patterns)
+    spread = Memory.spread(np.load(folder / "patterns.npy", mmap_mode="r"), 3.0)
+    whole, parts = Memory.store(patterns, 3.0).recall(queries), spread.recall(queries)
+    patterns[3, 0] = np.nan
+    return {
+        "states": difference(whole.state, parts.state),
+        "same": np.array_equal(whole.index, parts.index),
+        "share": list(spread.rows.patterns.addressable_shards[0].data.shape),
+        "said": _said(lambda: Memory.spread(patterns, 3.0)),
+    }
+
+
 def saved_in_parts(folder: Path) -> dict:
     """A network spread over eight devices, saved, and loaded onto two and onto one; and what does not fit."""
     model, other = chain((16, 64, 2), key=jr.key(0)), chain((16, 64, 2), key=jr.key(1))
@@ -162,6 +179,7 @@ def _said(attempt) -> str:
 
 if __name__ == "__main__":
     found = {"one_gradient": one_gradient(), "shares": shares(), "spread_layers": spread_layers()}
+    found["spread_memory"] = spread_memory(Path(sys.argv[1]))
     if importlib.util.find_spec("orbax"):
         found["saved_in_parts"] = saved_in_parts(Path(sys.argv[1]))
     found |= {"resumed": resumed(Path(sys.argv[1])), "refusals": refusals()}

@@ -62,6 +62,14 @@ def test_a_sweep_over_two_colours_exchanges_once(found):
     assert found["spread_layers"]["exchanges"] == ["all-reduce"]
 
 
+def test_patterns_read_from_a_file_by_eight_devices_recall_as_on_one(found):
+    numbers = found["spread_memory"]
+    assert numbers["states"] < ROUNDING
+    assert numbers["same"]
+    assert numbers["share"] == [2, 6]
+    assert "rows 2 to 4 hold NaN" in numbers["said"]
+
+
 @pytest.mark.skipif(importlib.util.find_spec("orbax") is None, reason="no orbax here")
 def test_a_network_saved_in_parts_by_eight_devices_is_whole_on_two_and_on_one(found):
     numbers = found["saved_in_parts"]

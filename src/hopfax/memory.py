@@ -111,6 +111,31 @@ class Memory(eqx.Module):
         _warn_if_averaging(array, beta)
         return cls(rows, jnp.asarray(beta, array.dtype), outputs)
 
+    @classmethod
+    def spread(
+        cls,
+        patterns: Real[np.ndarray, "patterns dimension"],
+        beta: ScalarLike,
+        *,
+        similarity: AbstractSimilarity = Euclidean(),
+        chunk: int = 4096,
+        devices: Sequence[Any] | None = None,
+    ) -> "Memory":
+        """A memory of patterns that no one device or process need hold: each reads its own rows.
+
+        Args:
+            patterns: on the host, best mapped from a file: `numpy.load(path, mmap_mode="r")`. Of several processes
+                (`hopfax.processes.join`) each gives the same, and later the same queries.
+            beta: inverse temperature; `analysis.calibrate.calibrate` of a sample gives one.
+            devices: by default all there are, of all processes.
+        Raises: `ValueError` for patterns that are not finite, fewer than two of them, or `beta` not positive.
+        """
+        require(len(patterns) >= 2, f"`patterns` must hold two rows or more, got {len(patterns)}.")
+        require(chunk >= 1, f"`chunk` must be at least 1, got {chunk}.")
+        check_positive("beta", beta)
+        rows = Rows.spread(patterns, similarity, jax.devices() if devices is None else list(devices), chunk)
+        return cls(rows, jnp.asarray(beta, rows.patterns.dtype))
+
     @property
     def patterns(self) -> Float[Array, "patterns dimension"]:
         """The patterns, in rows."""

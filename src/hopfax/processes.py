@@ -57,7 +57,6 @@ def join(
             processes,
             process_id,
             heartbeat_timeout_seconds=heartbeat,
-            shutdown_timeout_seconds=heartbeat,
         )
     except ValueError as error:
         raise ValueError(

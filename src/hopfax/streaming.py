@@ -7,7 +7,7 @@ Gimelshein (2018), arXiv:1805.02867.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, Bool, Float, Int, ScalarLike
+from jaxtyping import Array, Bool, Float, Int, Real, ScalarLike
 
 from .similarities import AbstractSimilarity
 
@@ -45,6 +45,25 @@ class Rows(eqx.Module):
         placed = jax.device_put(padded, NamedSharding(mesh, PartitionSpec(AXIS)))
         return Rows(placed, self.similarity, self.count, self.chunk, mesh)
 
+    @staticmethod
+    def spread(
+        patterns: Real[np.ndarray, "patterns dimension"],
+        similarity: AbstractSimilarity,
+        devices: Sequence[Any],
+        chunk: int = 4096,
+    ) -> "Rows":
+        """Rows on the host spread evenly over `devices`, of several processes too: each process reads its own.
+
+        `patterns` may be mapped from a file, and need fit neither a process nor a device.
+        Raises: `ValueError` for rows that are not finite.
+        """
+        mesh, count = Mesh(np.asarray(devices), (AXIS,)), len(patterns)
+        shape = (count + -count % len(devices), patterns.shape[1])
+        kind = patterns.dtype if np.issubdtype(patterns.dtype, np.floating) else float
+        part: Callable = lambda rows: _part(patterns, rows[0], jnp.zeros((), kind).dtype)
+        placed = jax.make_array_from_callback(shape, NamedSharding(mesh, PartitionSpec(AXIS)), part)
+        return Rows(placed, similarity, count, chunk, mesh)
+
     def mean(self) -> Float[Array, " dimension"]:
         """The mean of the patterns; the rows that only fill are zero."""
         return jnp.sum(self.patterns, axis=0) / self.count
@@ -52,6 +71,15 @@ class Rows(eqx.Module):
     def scale(self) -> Float[Array, ""]:
         """The largest norm of a pattern, the unit of distances."""
         return jnp.sqrt(jnp.max(jnp.sum(jnp.square(self.patterns), axis=1)))
+
+
+def _part(patterns: np.ndarray, rows: slice, dtype: Any) -> np.ndarray:
+    """Some rows, zeros after the last."""
+    start, stop, _ = rows.indices(rows.stop if rows.stop is not None else len(patterns))
+    some = np.asarray(patterns[start:stop], dtype)
+    if not np.isfinite(some).all():
+        raise ValueError(f"`patterns` must be finite; rows {start} to {stop} hold NaN or infinity.")
+    return np.pad(some, ((0, stop - start - len(some)), (0, 0)))
 
 
 class Tally(eqx.Module):

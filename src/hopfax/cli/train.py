@@ -114,8 +114,9 @@ def train(
     chosen = dataclasses.replace(chosen, **changes)
     if checkpoint_blocks < 1:
         raise ValueError(f"--checkpoint-blocks {checkpoint_blocks} must be at least 1.")
-    check_json(json, to_be_made=out)
     join_processes(coordinator, processes, process_id, heartbeat)
+    if _is_first():
+        check_json(json, to_be_made=out)
     loggers = _loggers(log or [])
     result = _run(chosen, _load(data, directory), data, out, resume, checkpoint_blocks, devices, loggers)
     if _is_first():
