@@ -14,9 +14,9 @@ import jax.random as jr
 import numpy as np
 from common import arguments, write
 from scipy.sparse.linalg import LinearOperator, gmres
-from synthetic import network
 
 import hopfax
+from hopfax.bench.networks import network
 from hopfax.gradients import ConjugateGradient, Neumann
 from hopfax.problem import Problem
 

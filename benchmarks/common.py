@@ -1,47 +1,17 @@
-"""What every benchmark shares: interleaved timing, medians and ratios, and JSON with its circumstances."""
+"""What every benchmark shares: its options, and JSON with its circumstances."""
 
 import argparse
 import json
 import os
-import statistics
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hopfax.bench.timing import interleaved as interleaved
+from hopfax.bench.timing import ratio as ratio
 from hopfax.circumstances import circumstances as of_hopfax
 
 RESULTS = Path(__file__).parent / "results"
-PEERS = ("torch", "hamux", "torchdeq", "jaxopt", "banax")
-
-
-def interleaved(calls: dict[str, Callable[[], Any]], rounds: int) -> dict[str, dict[str, float]]:
-    """Milliseconds of each call, taken in turn so that a drift of the machine meets all alike."""
-    for call in calls.values():
-        call(), call()  # compile, and fill the caches
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(rounds):
-        for name, call in calls.items():
-            begin = time.perf_counter()
-            call()
-            times[name].append(1e3 * (time.perf_counter() - begin))
-    return {name: summary(values) for name, values in times.items()}
-
-
-def summary(values: list[float]) -> dict[str, float]:
-    """Median with the quartiles, in the units given."""
-    quartiles = statistics.quantiles(values, n=4)
-    return {
-        "median": statistics.median(values),
-        "lower": quartiles[0],
-        "upper": quartiles[2],
-        "least": min(values),
-    }
-
-
-def ratio(times: dict[str, dict[str, float]], one: str, other: str) -> float:
-    """Median of one over median of the other."""
-    return times[one]["median"] / times[other]["median"]
+PEERS = ("torch",)
 
 
 def arguments(description: str) -> argparse.ArgumentParser:

@@ -1,9 +1,9 @@
-"""Guarded Anderson against Picard and against other libraries' accelerated solvers, on networks of a given difficulty.
+"""Guarded Anderson against Picard and unguarded Anderson, on networks of a given difficulty.
 
-    python benchmarks/solvers.py [--peers]
+    python benchmarks/solvers.py
 
-Same maps, same start, same tolerance (relative residual 1e-5, cap 300), 64 examples, five seeds. `--peers`
-adds those of torchdeq, jaxopt and banax that are installed. Energies are those of the states returned; an
+Same maps, same start, same tolerance (relative residual 1e-5, cap 300), 64 examples, five seeds. Other libraries'
+solvers: `hopfax bench --peers --only solve`. Energies are those of the states returned; an
 evaluation is a sweep.
 """
 
@@ -13,19 +13,16 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from common import arguments, interleaved, write
-from peers import peer_solvers
-from synthetic import network
 
 import hopfax
+from hopfax.bench.networks import network
 
 TOLERANCE, CAP, SEEDS = 1e-5, 300, range(5)
 RADII = (0.9, 0.99, 2.0)
 
 
 def main() -> None:
-    parser = arguments(__doc__)
-    parser.add_argument("--peers", action="store_true", help="other libraries that are installed")
-    options = parser.parse_args()
+    options = arguments(__doc__).parse_args()
     write("solvers", {str(radius): _at(radius, options) for radius in RADII}, options.json)
 
 
@@ -44,8 +41,6 @@ def _at(radius: float, options) -> dict:
 def _one(radius: float, seed: int, options) -> dict:
     build, biases = network(radius, seed)
     calls = {name: _ours(build, biases, *way) for name, way in _ways().items()}
-    if options.peers:
-        calls |= peer_solvers(build, biases, TOLERANCE, CAP)
     timed = interleaved(
         {n: lambda c=c: jax.block_until_ready(c()) for n, c in calls.items()}, max(3, options.rounds // 20)
     )

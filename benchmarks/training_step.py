@@ -1,20 +1,12 @@
-"""One training step of 784-512-10 at batch 64, against its floor and against the authors' PyTorch code.
+"""One training step of 784-512-10 at batch 64, against its floor.
 
-    python benchmarks/training_step.py [--hopdeq DIR]
+    python benchmarks/training_step.py
 
 The floor is one jitted product with the input matrix, its weight gradient and the Madam update. As in training,
 ours run many steps in one compiled loop; times are of one step. The hand-written step is the same arithmetic in
 plain JAX for a fixed number of sweeps, with the gradient written out: what is left between it and the floor is not
-hopfax's. `--hopdeq` is a checkout of github.com/cgoemaere/hopdeq; its even-odd and synchronous models run 40 Picard
-iterations forward and 8 backward.
+hopfax's. Against the authors' code: `hopfax bench --peers --only train`.
 """
-
-import os
-
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # so that idle PyTorch threads do not spin beside us
-
-import sys
-from pathlib import Path
 
 import equinox as eqx
 import jax
@@ -30,9 +22,7 @@ LAYERS, BATCH, INNER = (784, 512, 10), 64, 20
 
 
 def main() -> None:
-    parser = arguments(__doc__)
-    parser.add_argument("--hopdeq", type=Path, help="checkout of the authors' code")
-    options = parser.parse_args()
+    options = arguments(__doc__).parse_args()
     images = jr.uniform(jr.key(1), (BATCH, LAYERS[0]))
     labels = jr.randint(jr.key(2), (BATCH,), 0, LAYERS[-1])
     names = ("HAM", "HAM-DEQ", "HAM-EO", "HAM-EO-DEQ")
@@ -43,14 +33,7 @@ def main() -> None:
         "by hand, no sweeps": _by_hand(images, labels, 0, 0),
     }
     times = _of_one_step(interleaved(calls, options.rounds))
-    if options.hopdeq:
-        times |= interleaved(_hopdeq(options.hopdeq, images, labels), max(options.rounds // 2, 3))
     ratios = {f"{name} / floor": ratio(times, name, "floor") for name in calls if name != "floor"}
-    if options.hopdeq:
-        ratios |= {
-            "hopdeq even-odd / HAM-EO": ratio(times, "hopdeq even-odd", "HAM-EO"),
-            "hopdeq synchronous / HAM-EO": ratio(times, "hopdeq synchronous", "HAM-EO"),
-        }
     write("training_step", {"milliseconds": times, "ratios": ratios}, options.json)
 
 
@@ -115,62 +98,6 @@ def _by_hand(images, labels, forward: int, backward: int):
         return jax.tree.map(jnp.add, (w, v), updates), state
 
     return _repeated(step, (weights, optimiser.init(weights)))
-
-
-def _hopdeq(folder: Path, images, labels):
-    """The authors' models without their trainer: the same modules, solvers, loss and optimiser."""
-    import numpy as np
-    import torch
-
-    sys.path.insert(0, str(folder / "hopdeq"))
-    from deq_core.deq import DEQ
-    from madam import Madam
-
-    x = torch.from_numpy(np.asarray(images).copy())
-    y = torch.nn.functional.one_hot(torch.from_numpy(np.asarray(labels).copy()).long(), LAYERS[-1]).float()
-    kinds = {"hopdeq even-odd": _even_odd_function, "hopdeq synchronous": _one_matrix_function}
-
-    def contestant(function, width):
-        start = torch.nn.Parameter(torch.zeros(BATCH, width), requires_grad=False)
-        forward, backward = (
-            {"solver": "picard", "iter": 40},
-            {"solver": "picard", "iter": 8, "method": "backprop"},
-        )
-        network = DEQ(function, start, lambda *args, **kwargs: None, forward, backward)
-        optimiser = Madam(function.parameters(), lr=0.01, p_scale=1024.0, g_bound=3.0)
-
-        def call():
-            optimiser.zero_grad()
-            inputs = x.clone().requires_grad_(True)
-            prediction = network(inputs)[:, -LAYERS[-1] :]
-            (0.5 * torch.nn.functional.mse_loss(prediction, y, reduction="sum") / BATCH).backward()
-            optimiser.step()
-
-        return call
-
-    return {
-        "hopdeq even-odd": contestant(kinds["hopdeq even-odd"](), sum(LAYERS[2::2])),
-        "hopdeq synchronous": contestant(kinds["hopdeq synchronous"](), sum(LAYERS[1:])),
-    }
-
-
-def _even_odd_function():
-    return _module("deq_modules/even_odd/evenoddfunction.py").EvenOddFunction(list(LAYERS), True)
-
-
-def _one_matrix_function():
-    return _module("deq_modules/onematrix/onematrixfunction.py").OneMatrixFunction(list(LAYERS), True)
-
-
-def _module(path: str):
-    """A file of the authors' package by itself: their packages import their trainer."""
-    import importlib.util
-
-    location = Path(sys.path[0]) / path
-    spec = importlib.util.spec_from_file_location(location.stem, location)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import typer
 
 from ..processes import ProcessLost, leave
 from .audit import audit
+from .bench import bench
 from .capacity import capacity
 from .data import app as data_app
 from .demo import demo
@@ -41,6 +42,7 @@ app.command()(recall)
 app.command()(calibrate)
 app.command()(capacity)
 app.command()(reproduce)
+app.command()(bench)
 app.add_typer(data_app, name="data")
 app.add_typer(phase_app, name="phase")
 app.add_typer(vae_app, name="vae")

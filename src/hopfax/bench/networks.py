@@ -1,11 +1,12 @@
 """Networks with a dial for difficulty: random couplings of a given spectral radius, a bias for each example."""
 
-import equinox as eqx
-import jax
 import jax.numpy as jnp
 import jax.random as jr
 
-import hopfax
+from ..ham import HAM
+from ..lagrangians import Tanh
+from ..layers import Layer
+from ..synapses import Bias, Dense
 
 SIZES = (64, 128, 64, 32)
 
@@ -21,18 +22,12 @@ def network(radius: float, seed: int, sizes=SIZES, batch: int = 64):
         jr.normal(k, shape) for k, shape in zip(keys, zip(sizes, sizes[1:], strict=False), strict=False)
     ]
     scale = radius / jnp.linalg.norm(_coupling(weights, sizes), 2)
-    layers = {name: hopfax.Layer(n, hopfax.lagrangians.Tanh()) for name, n in zip(names, sizes, strict=True)}
+    layers = {name: Layer(n, Tanh()) for name, n in zip(names, sizes, strict=True)}
     dense = [
-        hopfax.Dense(pair, scale * w)
-        for pair, w in zip(zip(names, names[1:], strict=False), weights, strict=False)
+        Dense(pair, scale * w) for pair, w in zip(zip(names, names[1:], strict=False), weights, strict=False)
     ]
     biases = [0.1 * jr.normal(k, (batch, n)) for k, n in zip(keys[len(sizes) :], sizes, strict=True)]
-    return lambda own: hopfax.HAM(layers, [*dense, *map(hopfax.Bias, names, own)]), biases
-
-
-def relax_each(build, biases, **options) -> hopfax.Equilibrium:
-    """`hopfax.relax` of the network under each example's biases, compiled."""
-    return eqx.filter_jit(jax.vmap(lambda own: hopfax.relax(build(own), **options)))(biases)
+    return lambda own: HAM(layers, [*dense, *map(Bias, names, own)]), biases
 
 
 def _coupling(weights, sizes):
