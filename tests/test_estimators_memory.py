@@ -31,7 +31,7 @@ def test_transform_recalls_patterns_as_the_memory_does():
 def test_missing_values_are_filled_in():
     fitted = HopfieldMemory().fit(PATTERNS)
     parts = np.where(np.arange(6) < 3, PATTERNS, np.nan)[:3]
-    found = fitted.recall(parts, known=~np.isnan(parts))
+    found = fitted.recall(parts, known=(~np.isnan(parts)).tolist())
     np.testing.assert_array_equal(found.index, [0, 1, 2])
     np.testing.assert_allclose(found.state, PATTERNS[:3], atol=0.05)
     with pytest.raises(ValueError, match="NaN"):
@@ -49,7 +49,20 @@ def test_a_search_over_beta_in_a_pipeline():
     assert search.best_score_ == 1
 
 
-@pytest.mark.parametrize(("beta", "told"), [(-1.0, "beta"), ("cold", "auto")])
-def test_beta_is_checked(beta, told):
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"beta": -1.0}, "beta"),
+        ({"beta": "cold"}, "auto"),
+        ({"tolerance": 0.0}, "tolerance"),
+        ({"max_steps": 0}, "max_steps"),
+    ],
+)
+def test_parameters_are_checked(settings, told):
     with pytest.raises(ValueError, match=told):
-        HopfieldMemory(beta=beta).fit(PATTERNS)
+        HopfieldMemory(**settings).fit(PATTERNS)
+
+
+def test_a_mask_of_another_length_is_refused():
+    with pytest.raises(ValueError, match="known"):
+        HopfieldMemory(beta=1.0).fit(PATTERNS).recall(PATTERNS, known=[True, False])

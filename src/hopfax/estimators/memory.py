@@ -38,6 +38,9 @@ class HopfieldMemory(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         patterns = np.asarray(validate_data(self, X, dtype=FLOATS, ensure_min_samples=2))
         if isinstance(self.beta, str) and self.beta != "auto":
             raise ValueError(f'`HopfieldMemory(beta={self.beta!r})` must be "auto" or a positive number.')
+        for name in ("tolerance", "max_steps"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"`HopfieldMemory({name}={getattr(self, name)!r})` must be positive.")
         self.memory_ = Memory.store(patterns, self.beta)
         self.beta_ = float(self.memory_.beta)
         return self
@@ -56,7 +59,7 @@ class HopfieldMemory(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self, "memory_")
         finite = True if known is None else "allow-nan"
         queries = validate_data(self, X, reset=False, dtype=FLOATS, ensure_all_finite=finite)
-        return self._recall(np.asarray(queries), known)
+        return self._recall(np.asarray(queries), None if known is None else np.asarray(known, bool))
 
     def _recall(self, X: np.ndarray, known=None) -> Recall:
         return self.memory_.recall(X, known, tolerance=self.tolerance, max_steps=self.max_steps)
