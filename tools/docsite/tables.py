@@ -1,0 +1,117 @@
+"""Tables of numbers, taken while the site is built from where they are stored: never copied by hand.
+
+`<!-- table: experiments/deep/README.md -->` is the first table of that page,
+`<!-- table: benchmarks/results/recall.json -->` a benchmark's result.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .outside import moved
+
+MARK = re.compile(r"^<!-- table: (\S+) -->$", re.MULTILINE)
+TABLE = re.compile(r"(?:^\|.*\|\n)+", re.MULTILINE)
+
+
+def inserted(markdown: str, origin: str, root: Path) -> str:
+    """`markdown` of the file `origin` with a table at each mark. Raises: `ValueError` where there is none."""
+    return MARK.sub(lambda found: _table(found.group(1), origin, root), markdown)
+
+
+def _table(source: str, origin: str, root: Path) -> str:
+    text = (root / source).read_text(encoding="utf-8")
+    if source.endswith(".json"):
+        result = json.loads(text)
+        return _BENCHMARKS[Path(source).stem](result) + "\n" + _circumstances(source, result, origin)
+    found = TABLE.search(text)
+    if found is None:
+        raise ValueError(f"{source} has no table.")
+    return moved(found.group(), source, origin)
+
+
+def _rows(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join("| " + " | ".join(map(str, line)) + " |\n" for line in lines)
+
+
+def _circumstances(source: str, result: Mapping[str, Any], origin: str) -> str:
+    where = result["circumstances"]
+    versions = ", ".join(f"{name} {version}" for name, version in where["versions"].items() if version)
+    link = moved(f"[{Path(source).name}]({Path(source).name})", source, origin)
+    return f"\n*{link}: {where['cores']} cores, load {where['load']:.1f}, Python {where['python']}, {versions}.*\n"
+
+
+def _milliseconds(times: Mapping[str, Mapping[str, float]]) -> list[list[str]]:
+    return [
+        [name, f"{t['median']:.2f}", f"{t['lower']:.2f} to {t['upper']:.2f}"] for name, t in times.items()
+    ]
+
+
+def _timed(result: Mapping[str, Any]) -> str:
+    return _rows(["", "median, ms", "quartiles, ms"], _milliseconds(result["milliseconds"]))
+
+
+def _by_scale(result: Mapping[str, Any]) -> str:
+    rows = [
+        [scale, name, *times, steps[name]]
+        for scale, own in _numbered(result)
+        for name, *times in _milliseconds(own["milliseconds"])
+        for steps in [own["steps"]]
+    ]
+    return _rows(["weight scale", "", "median, ms", "quartiles, ms", "steps"], rows)
+
+
+def _solvers(result: Mapping[str, Any]) -> str:
+    rows = [
+        [coupling, name, f"{_mean(own['converged']):.1f}", f"{_mean(own['evaluations']):.0f}"]
+        for coupling, solvers in _numbered(result)
+        for name, own in solvers.items()
+        if isinstance(own, Mapping) and "converged" in own
+    ]
+    return _rows(["coupling", "", "converged, of 64", "sweeps, mean"], rows)
+
+
+def _backward(result: Mapping[str, Any]) -> str:
+    table = dict(_numbered(result))
+    names = list(next(iter(table.values())))
+    rows = [[coupling, *(f"{own[name]:.1f}" for name in names)] for coupling, own in table.items()]
+    return _rows(["coupling", *names], rows)
+
+
+def _errors(result: Mapping[str, Any]) -> str:
+    rows = [[name, f"{error:.1e}"] for name, error in result["relative error"].items()]
+    return _rows(["gradient in float32", "relative error"], rows)
+
+
+def _large(result: Mapping[str, Any]) -> str:
+    rows = [
+        ["seconds, compilation included", f"{result['seconds with compilation']:.2f}"],
+        ["bytes of the patterns", f"{result['bytes of the patterns']:,}"],
+        ["peak bytes of the process", f"{result['peak bytes after recall']:,}"],
+        ["queries recalled", f"{result['recalled']:.0%} of {result['batch']}"],
+    ]
+    what = f"{result['patterns']:,} patterns of {result['dimension']} values"
+    return _rows([what, ""], rows)
+
+
+def _numbered(result: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """The entries whose names are numbers."""
+    return [(name, own) for name, own in result.items() if re.fullmatch(r"[0-9.]+", name)]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+_BENCHMARKS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "training_step": _timed,
+    "recall": _timed,
+    "recall_large": _large,
+    "time_to_residual": _by_scale,
+    "solvers": _solvers,
+    "backward": _backward,
+    "precision": _errors,
+}
