@@ -12,8 +12,15 @@ import pytest
 import hopfax
 
 PACKAGE = Path(inspect.getfile(hopfax)).parent
-REFERENCES = Path(__file__).parents[1] / "docs" / "references.bib"  # the package may be installed elsewhere
+ROOT = Path(__file__).parents[1]  # the package may be installed elsewhere
+REFERENCES = ROOT / "docs" / "references.bib"
 FILES = {str(path.relative_to(PACKAGE)): path for path in sorted(PACKAGE.rglob("*.py"))}
+PAGES = {
+    str(path.relative_to(ROOT)): path
+    for path in sorted(
+        [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("experiments/**/*.md")]
+    )
+}
 NAMESPACES = sorted(
     ".".join(("hopfax", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
     for path in FILES.values()
@@ -79,10 +86,12 @@ def test_what_the_documentation_uses_is_there_after_importing_the_package(name):
     assert hasattr(hopfax, name)
 
 
-@pytest.mark.parametrize("name", list(FILES))
+@pytest.mark.parametrize("name", [*FILES, *PAGES])
 def test_every_source_cited_is_in_the_references(name):
     known = set(re.findall(r"@\w+\{(\w+),", REFERENCES.read_text(encoding="utf-8")))
-    cited = set(re.findall(r"\[([a-z]+[0-9]{4}[a-z]?)\]", FILES[name].read_text(encoding="utf-8")))
+    cited = set(
+        re.findall(r"\[@?([a-z]+[0-9]{4}[a-z]?)\]", (FILES | PAGES)[name].read_text(encoding="utf-8"))
+    )
     assert cited <= known
 
 
