@@ -1,4 +1,4 @@
-"""The four models of the Hopfield VAE paper and a fifth, as we reconstruct them: one JSON for each run.
+"""The four models of the Hopfield VAE paper, a fifth and its witness, as we reconstruct them: one JSON for each run.
 
 Names and their meaning are read out of the paper's abstract and two summaries of it; sizes, data, losses and all
 numbers of the paper could not be had. Everything here is our reconstruction.
@@ -29,10 +29,11 @@ OUT = Path("experiments/vandermeersch2023")
 
 @dataclasses.dataclass(frozen=True)
 class VAERow:
-    """One model of the table; `model` as in `VAEConfig`."""
+    """One model of the table; `model` and `propagation` as in `VAEConfig`."""
 
     model: str
     meaning: str
+    propagation: bool = True
 
 
 ROWS: Mapping[str, VAERow] = MappingProxyType(
@@ -42,6 +43,7 @@ ROWS: Mapping[str, VAERow] = MappingProxyType(
         "DH-VAE": VAERow("dense", "two dense Hopfield networks"),
         "TDH-VAE": VAERow("tied-dense", "one dense Hopfield network for both"),
         "TH-VAE": VAERow("tied", "one layered Hopfield network for both (ours)"),
+        "TH-VAE-implicit": VAERow("tied", "the same, by implicit differentiation: the witness", False),
     }
 )
 
@@ -83,7 +85,8 @@ def _one(
     name: str, seed: int, epochs: int | None, dataset: Dataset, folder: Path, protocol: Protocol
 ) -> dict[str, Any]:
     """The stored result of a run, or the run."""
-    config = dataclasses.replace(preset(dataset), model=ROWS[name].model, seed=seed)
+    row = ROWS[name]
+    config = dataclasses.replace(preset(dataset), model=row.model, propagation=row.propagation, seed=seed)
     config = config if epochs is None else dataclasses.replace(config, epochs=epochs)
     path = folder / "results" / f"{dataset.name}-{name}-seed{seed}.json"
     settings = {"config": config.json(), "protocol": dataclasses.asdict(protocol)}
