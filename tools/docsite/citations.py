@@ -34,6 +34,8 @@ def listed(references: Path) -> str:
     """The whole bibliography as HTML, ordered by its labels, each entry with its key as anchor."""
     names = labels(references)
     entries = parse_file(str(references)).entries
+    for entry in entries.values():
+        entry.fields["title"] = f"{{{entry.fields['title']}}}"  # as it is written, not in lower case
     style = find_plugin("pybtex.style.formatting", "plain")()
     backend = find_plugin("pybtex.backends", "html")()
     formatted = {each.key: each.text.render(backend) for each in style.format_entries(entries.values())}
@@ -55,4 +57,4 @@ def _label(entry) -> str:
 def _link(key: str, known: dict[str, str], to: str) -> str:
     if key not in known:
         raise ValueError(f"[{key}] is cited, but not in the bibliography; add it to docs/references.bib.")
-    return f'<a class="citation" href="{to}#{key}">{known[key]}</a>'
+    return f'<a class="citation" href="{to}#{key}">[{known[key]}]</a>'

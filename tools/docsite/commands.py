@@ -1,7 +1,5 @@
 """The reference of the command line, made from the commands."""
 
-import re
-
 import typer
 import typer.cli
 
@@ -20,5 +18,4 @@ def _reference() -> str:
     text = typer.cli.get_docs_for_click(
         obj=command, ctx=typer.Context(command, info_name="hopfax"), name="hopfax"
     )
-    text = re.sub(r"<(?=[a-z|0-9]+>)", "&lt;", text.partition("## ")[2])  # the kind of an option is no HTML
-    return "## " + text.replace("```console", "```sh")
+    return "## " + text.partition("## ")[2].replace("```console", "```sh")
