@@ -18,11 +18,12 @@ from hopfax import Memory, chain, objective, paper_method
 from hopfax.costs import StateSquaredError
 from hopfax.data import Dataset
 from hopfax.lagrangians import Sigmoid
-from hopfax.placement import device_mesh, local, replicate, shard_layers
+from hopfax.placement import device_grid, device_mesh, local, replicate, shard_layers
 from hopfax.problem import Problem
 from hopfax.recipes import Recipe
-from hopfax.training import Trainer, train
+from hopfax.training import Trainer, TrainState, blocks, train
 from hopfax.training.feeds import Spread
+from hopfax.training.run import make_trainer
 from hopfax.training.sharded import load_sharded, save_sharded
 from hopfax.training.step import gradient_of, gradient_over
 from hopfax.updates import Coloured
@@ -65,14 +66,14 @@ def shares() -> dict:
     }
 
 
-def resumed(folder: Path) -> dict:
-    """Weights of a run on one device, and of runs begun on eight and ended on one and on two."""
+def runs(folder: Path) -> dict:
+    """Weights of a run on one device, of runs begun on eight and ended on one and on two, and of one on a grid."""
     dataset = Dataset("toy", IMAGES, LABELS, IMAGES[:5], LABELS[:5], 2, image_shape=(4, 4))
     recipe = Recipe(
         layers=(16, 8, 2), epochs=2, batch_size=16, model="HAM-EO", rtol=1e-6, learning_rate=0.001
     )
     expected, rows = train(recipe, dataset, folder / "whole")
-    found = {}
+    found = on_a_grid(recipe, expected)
     for devices in (1, 2):
         place = folder / str(devices)
         train(recipe, dataset, place, devices=8, stop_after=1)
@@ -82,6 +83,17 @@ def resumed(folder: Path) -> dict:
             abs(a.loss / b.loss - 1) for a, b in zip(rows, later, strict=True)
         )
     return found
+
+
+def on_a_grid(recipe: Recipe, expected) -> dict:
+    """The same run with layers spread over rows of two devices, and batches over four rows."""
+    mesh, trainer = device_grid(4, 2), make_trainer(recipe, len(IMAGES))
+    network, key = shard_layers(recipe.network(), mesh), jr.fold_in(jr.key(recipe.seed), 1)
+    state = TrainState.begin(network, trainer.optimiser, key=key)
+    *_, last = blocks(trainer, state, IMAGES, LABELS, epochs=2, mesh=mesh)
+    matrices = [x for x in jax.tree.leaves(last.state) if np.shape(x) == (16, 8)]  # weights and moments
+    shards = {tuple(x.addressable_shards[0].data.shape) for x in matrices}
+    return {"weights_grid": difference(expected, last.state.model), "shards": [len(matrices), *shards]}
 
 
 def spread_layers() -> dict:
@@ -182,5 +194,5 @@ if __name__ == "__main__":
     found["spread_memory"] = spread_memory(Path(sys.argv[1]))
     if importlib.util.find_spec("orbax"):
         found["saved_in_parts"] = saved_in_parts(Path(sys.argv[1]))
-    found |= {"resumed": resumed(Path(sys.argv[1])), "refusals": refusals()}
+    found |= {"runs": runs(Path(sys.argv[1])), "refusals": refusals()}
     sys.stdout.write(json.dumps(found))

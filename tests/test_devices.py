@@ -44,8 +44,16 @@ def test_a_device_is_sent_its_share_of_each_batch_and_no_more(found):
 
 def test_a_run_begun_on_eight_devices_goes_on_with_one_and_with_two(found):
     for devices in (1, 2):
-        assert found["resumed"][f"weights_8_then_{devices}"] < 10 * ROUNDING
-        assert found["resumed"][f"loss_8_then_{devices}"] < ROUNDING
+        assert found["runs"][f"weights_8_then_{devices}"] < 10 * ROUNDING
+        assert found["runs"][f"loss_8_then_{devices}"] < ROUNDING
+
+
+def test_layers_spread_over_rows_and_batches_over_columns_of_a_grid_train_as_on_one(found):
+    assert found["runs"]["weights_grid"] < 10 * ROUNDING
+    assert found["runs"]["shards"] == [
+        2,
+        [8, 8],
+    ]  # weights and the optimiser's moment, half of each on a device
 
 
 def test_layers_spread_over_devices_relax_and_differentiate_as_on_one(found):

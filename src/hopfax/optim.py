@@ -115,7 +115,7 @@ def _root_mean_square(w):
 
 def _zeros(w):
     dtype = _moment_dtype(w)
-    return jnp.zeros(w.shape, dtype)
+    return jnp.zeros_like(w, dtype)  # on the devices that `w` is on
 
 
 def _moment_dtype(w):

@@ -37,12 +37,28 @@ def device_mesh(devices: int | None = None, axis: str = DATA) -> Mesh:
     return Mesh(np.asarray(found[:count]), (axis,))
 
 
+def device_grid(data: int, model: int) -> Mesh:
+    """`data * model` devices in rows: each row shares the neurons of a network, the rows share each batch.
+
+    The devices of a row are neighbours, in one process if it has as many, since they exchange at every sweep.
+    Raises: `ValueError` as `device_mesh`.
+    """
+    devices = device_mesh(data * model).devices
+    return Mesh(devices.reshape(data, model), (DATA, MODEL))
+
+
 def replicate(tree: PyTree, mesh: Mesh) -> PyTree:
     """The arrays of `tree` whole on every device of the mesh.
 
     Each process of several gives the same tree; JAX raises where arrays differ.
     """
     return _put(tree, lambda leaf: NamedSharding(mesh, PartitionSpec()))
+
+
+def on_mesh(tree: PyTree, mesh: Mesh) -> PyTree:
+    """The arrays of `tree` that are on the mesh as they are, the others whole on every device of it."""
+    there = lambda x: eqx.is_array(x) and getattr(getattr(x, "sharding", None), "mesh", None) == mesh
+    return jax.tree.map(lambda x: x if there(x) else replicate(x, mesh), tree)
 
 
 def local(tree: PyTree) -> PyTree:

@@ -60,7 +60,8 @@ class Rows(eqx.Module):
         mesh, count = Mesh(np.asarray(devices), (AXIS,)), len(patterns)
         shape = (count + -count % len(devices), patterns.shape[1])
         kind = patterns.dtype if np.issubdtype(patterns.dtype, np.floating) else float
-        part: Callable = lambda rows: _part(patterns, rows[0], jnp.zeros((), kind).dtype)
+        dtype = jnp.asarray(np.zeros(0, kind)).dtype  # as JAX has it
+        part: Callable = lambda rows: _part(patterns, rows[0], dtype)
         placed = jax.make_array_from_callback(shape, NamedSharding(mesh, PartitionSpec(AXIS)), part)
         return Rows(placed, similarity, count, chunk, mesh)
 

@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, ArrayLike, Bool, Float, Int
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, PyTree
 
 from .._tree import all_finite
 from ..metrics import EpochMetrics
-from ..placement import replicate
+from ..placement import DATA, on_mesh
 from .feeds import AbstractSource, Resident, Spread
 from .state import Totals, TrainState
 from .step import Trainer, make_step
@@ -45,14 +45,15 @@ def fit(
     labels: Int[ArrayLike, "..."],
     *,
     epochs: int,
+    mesh: Mesh | None = None,
 ) -> Iterator[tuple[TrainState, EpochMetrics]]:
     """Train until `epochs` epochs are done in all, and yield the state and the metrics of each.
 
-    Args: `images` of shape (examples, pixels); `labels` whole numbers of shape (examples,).
+    Args: `images` of shape (examples, pixels); `labels` whole numbers of shape (examples,); `mesh` as for `blocks`.
     A state from the middle of a run goes on from there, exactly as if there had been no stop.
     Raises: `ValueError` for a batch size, labels or images that do not fit.
     """
-    for block in blocks(trainer, state, images, labels, epochs=epochs, per_epoch=1):
+    for block in blocks(trainer, state, images, labels, epochs=epochs, per_epoch=1, mesh=mesh):
         yield block.state.copy(), epoch_metrics(block, trainer.batch_size)
 
 
@@ -69,25 +70,28 @@ def blocks(
 ) -> Iterator[Block]:
     """As `fit`, but yield after each of about `per_epoch` blocks an epoch.
 
-    The results do not depend on `per_epoch`. `seconds` were already spent on the epoch in which `state` is. With a
-    `mesh`, as `hopfax.placement.device_mesh` makes it, each device takes an equal share of each batch; results differ
-    from those of one device by rounding. States are then on all devices; `hopfax.placement.local` gives them on one.
+    The results do not depend on `per_epoch`. `seconds` were already spent on the epoch in which `state` is.
+
+    With a `mesh`, as `hopfax.placement.device_mesh` makes it, each device takes an equal share of each batch; results
+    differ from those of one device by rounding. States are then on all devices; `hopfax.placement.local` gives them on
+    one. With a `device_grid`, and a state begun with a network of `shard_layers`, each row takes a share.
     """
     _check(trainer, state, images, labels, mesh)
     examples = np.shape(labels)[0]
     batches = examples // trainer.batch_size
     length = -(-batches // per_epoch)
     source = _source(trainer, images, labels, length, mesh)
-    state = (state if mesh is None else replicate(state, mesh)).copy()
+    state = _placed(state, mesh).copy()
+    places = None if mesh is None else _places(state)
     position, first = int(state.step) % batches, int(state.step) // batches
     for epoch in range(first, epochs):
         order = _order(trainer.shuffle, state.key, jnp.asarray(epoch), examples)
-        state = state if position else _new_epoch(state)
-        inputs = trainer, mesh, source.feed(order, position, position)
+        state = state if position else _placed(_new_epoch(state), mesh)
+        inputs = trainer, mesh, places, source.feed(order, position, position)
         state, _ = advance((*inputs, *bounds(position, position)), state)  # compiles
         while position < batches:
             stop, began = min(position + length, batches), time.perf_counter()
-            inputs = trainer, mesh, source.feed(order, position, stop)
+            inputs = trainer, mesh, places, source.feed(order, position, stop)
             state, finite = advance((*inputs, *bounds(position, stop)), state)
             position, finite = stop, bool(finite)  # waits
             seconds += time.perf_counter() - began
@@ -114,9 +118,9 @@ def epoch_metrics(block: Block, batch_size: int) -> EpochMetrics:
 def advance(inputs, state: TrainState) -> tuple[TrainState, Bool[Array, ""]]:
     """The batches from `start` to `stop` of a feed. A loop of any length: one compilation serves all.
 
-    `inputs` are the trainer, a mesh or None, the feed, `start` and `stop`.
+    `inputs` are the trainer, a mesh or None, where on it the arrays of the state are, the feed, `start` and `stop`.
     """
-    trainer, mesh, feed, start, stop = inputs
+    trainer, mesh, places, feed, start, stop = inputs
     step = make_step(trainer, mesh)
     dynamic, static = eqx.partition(state, eqx.is_array)
 
@@ -124,9 +128,12 @@ def advance(inputs, state: TrainState) -> tuple[TrainState, Bool[Array, ""]]:
         after = step(eqx.combine(dynamic, static), *feed.batch(i))
         return eqx.filter(after, eqx.is_array)
 
-    state = eqx.combine(jax.lax.fori_loop(start, stop, body, dynamic), static)
-    finished = state, all_finite((state.model, state.totals))
-    return finished if mesh is None else eqx.filter_shard(finished, NamedSharding(mesh, PartitionSpec()))
+    dynamic = jax.lax.fori_loop(start, stop, body, dynamic)
+    if mesh is not None:  # else the next block might find the state elsewhere, and be compiled anew
+        dynamic = jax.tree.map(jax.lax.with_sharding_constraint, dynamic, places)
+    state = eqx.combine(dynamic, static)
+    finite = all_finite((state.model, state.totals))
+    return state, finite if mesh is None else eqx.filter_shard(finite, NamedSharding(mesh, PartitionSpec()))
 
 
 @eqx.filter_jit
@@ -138,6 +145,15 @@ def _order(shuffle: bool, key: Array, epoch: Int[ArrayLike, ""], count: int) -> 
 def bounds(start: int, stop: int) -> tuple[Array, Array]:
     """Where a compiled loop starts and stops, as arrays: a change of a Python number would compile again."""
     return jnp.asarray(start, jnp.int32), jnp.asarray(stop, jnp.int32)
+
+
+def _placed(state: TrainState, mesh: Mesh | None) -> TrainState:
+    return state if mesh is None else on_mesh(state, mesh)
+
+
+def _places(state: TrainState) -> PyTree:
+    """The shardings of its arrays."""
+    return jax.tree.map(lambda x: x.sharding, eqx.filter(state, eqx.is_array))
 
 
 def _new_epoch(state: TrainState) -> TrainState:
@@ -174,7 +190,8 @@ def _check(trainer: Trainer, state: TrainState, images, labels, mesh: Mesh | Non
         raise ValueError(
             f"`labels` lie in [{low}, {high}]; layer {trainer.cost.layer!r} has {read.size} neurons."
         )
-    if mesh is not None and trainer.batch_size % mesh.size:
+    if mesh is not None and trainer.batch_size % mesh.shape[DATA]:
         raise ValueError(
-            f"`batch_size={trainer.batch_size}` cannot be shared evenly by {mesh.size} devices; make it a multiple."
+            f"`batch_size={trainer.batch_size}` cannot be shared evenly by {mesh.shape[DATA]} devices; make it a "
+            "multiple."
         )

@@ -16,7 +16,6 @@ from ..methods import Method
 from ..network import AbstractNetwork
 from ..objective import objective_one
 from ..placement import DATA
-from ..solvers.loop import Stopping
 from .state import Totals, TrainState
 
 
@@ -96,9 +95,15 @@ def gradient_over(
         return jax.lax.pmean(gradient, DATA), _of_all(account)
 
     everywhere, shared = PartitionSpec(), PartitionSpec(DATA)
-    # Not checked for what varies over devices: else differentiating would sum over devices by itself.
+    # Not checked for what varies over devices: else differentiating would sum over devices by itself. A further axis
+    # of the mesh, over which the network's layers may be spread, is left to JAX.
     spread = jax.shard_map(
-        part, mesh=mesh, in_specs=(everywhere, shared, shared), out_specs=everywhere, check_vma=False
+        part,
+        mesh=mesh,
+        in_specs=(everywhere, shared, shared),
+        out_specs=everywhere,
+        axis_names={DATA},
+        check_vma=False,
     )
     return spread(dynamic, images, labels)
 
@@ -114,7 +119,7 @@ def _loss(
 ) -> tuple[Float[Array, ""], Totals]:
     """Mean cost of a batch, and what is counted of it but for the gradient."""
     (model, reports), method, cost = model_and_report, trainer.method, trainer.cost
-    stopping = Stopping.of_arrays(method.rtol, method.atol, method.max_steps)
+    stopping = method.stopping()
     targets = targets_of(trainer, model, labels)
 
     def one(image, target, report):
