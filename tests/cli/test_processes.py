@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 
 import pytest
@@ -51,6 +52,25 @@ def test_of_two_processes_one_is_killed_the_other_says_so_and_one_alone_goes_on(
     for one, other in zip(rows(whole), rows(killed), strict=True):
         assert one["loss"] == pytest.approx(other["loss"], rel=1e-3)
     assert rows(whole)[0]["loss"] == pytest.approx(rows(killed)[0]["loss"], rel=1e-6)
+
+
+def test_slurm_tells_who_a_process_is_and_without_it_one_is_told_what_to_do():
+    """In a process of its own, with the variables that `srun` sets; a cluster of one."""
+    program = """
+        import os, jax
+        from hopfax.processes import is_first, join, leave
+        try:
+            join()
+        except ValueError as error:
+            assert "srun" in str(error), error
+        settings = {"JOB_ID": os.getpid(), "STEP_NODELIST": "localhost", "NTASKS": 1, "PROCID": 0, "LOCALID": 0}
+        os.environ.update({f"SLURM_{name}": str(value) for name, value in settings.items()})
+        join()
+        assert jax.distributed.is_initialized() and jax.process_count() == 1 and is_first()
+        leave(0)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_numbers_that_do_not_go_together_are_refused(tmp_path, capsys):
