@@ -9,7 +9,7 @@ from .gradients.implicit import Implicit, RecurrentBackprop
 from .gradients.unrolled import Phantom
 from .solvers.anderson import Anderson
 from .solvers.loop import AbstractMethod as AbstractSolverMethod
-from .solvers.loop import AnySolver
+from .solvers.loop import AnySolver, Stopping
 from .solvers.picard import Picard
 from .solvers.ridges import Absolute
 from .solvers.safeguards import Published
@@ -25,6 +25,11 @@ class Method(eqx.Module):
     rtol: ScalarLike = 1e-4
     atol: ScalarLike = 0.0
     max_steps: ScalarLike = 200
+    check_every: int = eqx.field(static=True, default=1)
+
+    def stopping(self) -> Stopping:
+        """When a solve ends."""
+        return Stopping.of_arrays(self.rtol, self.atol, self.max_steps, self.check_every)
 
 
 def paper_method(name: str, steps: int = 40, backward: int = 8) -> Method:

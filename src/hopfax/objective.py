@@ -15,7 +15,6 @@ from .methods import Method
 from .network import AbstractNetwork
 from .problem import Problem
 from .relax import assemble, begin, prepare
-from .solvers.loop import Stopping
 
 
 def objective(
@@ -35,7 +34,7 @@ def objective(
     """
     clamp, start, axes, batch = prepare(model, clamp, start or {})
     report = Report.blank(batch) if report is None else report
-    stopping = Stopping.of_arrays(method.rtol, method.atol, method.max_steps)
+    stopping = method.stopping()
     target = jnp.asarray(target)
     if batch is not None and target.shape[:1] != (batch,):
         raise ValueError(

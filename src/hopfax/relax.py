@@ -31,6 +31,7 @@ def relax(
     rtol: ScalarLike = 1e-4,
     atol: ScalarLike = 1e-6,
     max_steps: ScalarLike = 200,
+    check_every: int = 1,
     trace: int = 0,
     report: Report | None = None,
     throw: bool = False,
@@ -46,6 +47,7 @@ def relax(
         solver: how; ours, or a fixed-point solver or root finder of optimistix.
         gradient: how the result is differentiated, with respect to the model and the clamp.
         rtol, atol, max_steps: when to stop; may change from call to call without compiling again.
+        check_every: sweeps between two looks at whether to stop; more than 1 where a device is slow to tell, as a GPU.
         trace: how many relative residuals to record.
         report: `Report.blank(batch)`, to be differentiated for an account of the backward solve.
         throw: raise if any example does not converge, rather than say so in `Equilibrium.status`.
@@ -54,7 +56,7 @@ def relax(
     """
     clamp, start, axes, batch = prepare(model, clamp or {}, start or {})
     report = Report.blank(batch) if report is None else report
-    stopping = Stopping.of_arrays(rtol, atol, max_steps)
+    stopping = Stopping.of_arrays(rtol, atol, max_steps, check_every)
     found = _relax(model, clamp, start, update, solver, gradient, stopping, trace, report, axes, batch)
     return _throw_unless_converged(found) if throw else found
 

@@ -53,7 +53,7 @@ def run_sweep(
     data: str,
     folder: Path,
     *,
-    launcher: AbstractLauncher = Joblib(),  # noqa: B008 - immutable
+    launcher: AbstractLauncher = Joblib(),
     directory: Path | None = None,
 ) -> dict[str, dict[str, Any]]:
     """The result of each run by name: read if it is stored, else made and stored in `folder/NAME`.

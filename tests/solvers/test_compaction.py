@@ -82,3 +82,17 @@ def test_cutting_spares_work():
     jax.block_until_ready(jax.vmap(run)(jnp.full(64, 1.5).at[5].set(2.0**99)))
     jax.effects_barrier()
     assert len(worked) < 64 * 100 / 4
+
+
+@pytest.mark.parametrize("batched", [False, True])
+def test_asking_less_often_changes_nothing(batched):
+    starts = jnp.exp(jnp.linspace(0.1, 9, 40)) if batched else jnp.asarray(1000.0)
+    begin = lambda start: (start, jnp.zeros((), int))
+    run = lambda start, every: while_running(
+        lambda c: c[0] >= 1, halve, {"factor": 2.0}, begin(start), check_every=every
+    )
+    often, seldom = (
+        jax.vmap(lambda s, e=e: run(s, e))(starts) if batched else run(starts, e) for e in (1, 7)
+    )
+    np.testing.assert_array_equal(often[0], seldom[0])
+    np.testing.assert_array_equal(often[1], seldom[1])

@@ -71,7 +71,8 @@ class EquilibriumPropagation(AbstractGradient):
         """The same solve, started at the free state, with a tolerance that the difference can bear."""
         eps = jnp.finfo(jnp.result_type(*jax.tree.leaves(kept))).eps
         rtol = jnp.minimum(solve.stopping.rtol, jnp.maximum(1e-4 * self.beta, 4 * eps))
-        stopping = Stopping(rtol, 1e-4 * self.beta * solve.stopping.atol, solve.stopping.max_steps)
+        loose = solve.stopping
+        stopping = Stopping(rtol, 1e-4 * self.beta * loose.atol, loose.max_steps, loose.check_every)
         start = (
             jax.tree.map(lambda x: x.astype(jnp.result_type(x, 1j)), kept) if self.variant.analytic else kept
         )

@@ -1,5 +1,6 @@
 """A loop over a batch that leaves finished examples behind, so that the slowest does not make the rest wait."""
 
+import functools as ft
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -21,41 +22,46 @@ def while_running(
     step: Callable[[PyTree, Carry], Carry],
     given: PyTree,
     carry: Carry,
+    check_every: int = 1,
 ) -> Carry:
     """`lax.while_loop` of one example, `carry ← step(given, carry)` while `running(carry)`.
 
     Under `vmap` the same for each example, by itself; when an eighth of them is left, only these are worked on (once:
-    for each width the loop is compiled anew). Not differentiable. All arrays that `step` and `running` use must be
-    in `given` or `carry`.
+    for each width the loop is compiled anew). Whether anything runs is asked every `check_every` steps; examples that
+    have ended stay as they are, whenever it is asked. Not differentiable. All arrays that `step` and `running` use must
+    be in `given` or `carry`.
     """
     arrays, static = eqx.partition(given, eqx.is_array)
     full_step = lambda arrays, carry: step(eqx.combine(arrays, static), carry)
 
     @jax.custom_batching.custom_vmap
     def one(arrays, carry):
-        return jax.lax.while_loop(running, lambda c: full_step(arrays, c), carry)
+        return jax.lax.while_loop(running, _repeated(running, full_step, arrays, check_every), carry)
 
     @one.def_vmap
     def _(size, batched, arrays, carry):
         carry = _widened(carry, batched[1], size)
-        return _rows(running, full_step, batched[0])(arrays, carry), jax.tree.map(lambda _: True, carry)
+        return _rows(running, full_step, batched[0], check_every)(arrays, carry), jax.tree.map(
+            lambda _: True, carry
+        )
 
     return one(arrays, carry)
 
 
-def _rows(running, step, has_rows: PyTree):
+def _rows(running, step, has_rows: PyTree, check_every: int):
     """The loop over a leading axis of `carry`, and of the leaves of `given` that `has_rows` marks.
 
     A further `vmap` makes its axis one with the rows.
     """
+    work = ft.partial(_loop, running, step, check_every)
 
     @jax.custom_batching.custom_vmap
     def rows(given, carry):
         left = jax.tree.leaves(carry)[0].shape[0] // SHARE
         if left < SMALLEST:
-            return _loop(running, step, has_rows, given, carry, 0)
-        carry = _loop(running, step, has_rows, given, carry, left)
-        return _finish(running, step, has_rows, given, carry, left)
+            return work(has_rows, given, carry, 0)
+        carry = work(has_rows, given, carry, left)
+        return _finish(running, work, has_rows, given, carry, left)
 
     @rows.def_vmap
     def _(size, batched, given, carry):
@@ -64,27 +70,36 @@ def _rows(running, step, has_rows: PyTree):
         marked = jax.tree.map(lambda outer, has: outer or has, batched[0], has_rows)
         given = jax.tree.map(merge, given, batched[0], has_rows)
         carry = jax.tree.map(lambda x, outer: merge(x, outer, True), carry, batched[1])
-        found = _rows(running, step, marked)(given, carry)
+        found = _rows(running, step, marked, check_every)(given, carry)
         split = lambda x: x.reshape(size, inner, *x.shape[1:])
         return jax.tree.map(split, found), jax.tree.map(lambda _: True, found)
 
     return rows
 
 
-def _finish(running, step, has_rows, given, carry, left: int):
+def _finish(running, work, has_rows, given, carry, left: int):
     """Work on the `left` rows that can still be running, apart from the others."""
     first = jnp.argsort(~jax.vmap(running)(carry), stable=True)[:left]
     taken = jax.tree.map(lambda x, has: x[first] if has else x, given, has_rows)
-    worked = _loop(running, step, has_rows, taken, jax.tree.map(lambda x: x[first], carry), 0)
+    worked = work(has_rows, taken, jax.tree.map(lambda x: x[first], carry), 0)
     return jax.tree.map(lambda x, new: x.at[first].set(new), carry, worked)
 
 
-def _loop(running, step, has_rows, given, carry, left: int):
+def _loop(running, step, check_every: int, has_rows, given, carry, left: int):
     """Until at most `left` rows are running; the others stay as they ended."""
     advance = lambda given, carry: select(running(carry), step(given, carry), carry)
     axes = jax.tree.map(lambda has: 0 if has else None, has_rows)
-    body = lambda carry: jax.vmap(advance, in_axes=(axes, 0))(given, carry)
+    body = _repeated(None, jax.vmap(advance, in_axes=(axes, 0)), given, check_every)
     return jax.lax.while_loop(lambda carry: jnp.sum(jax.vmap(running)(carry)) > left, body, carry)
+
+
+def _repeated(running, step, given, times: int):
+    """`carry -> carry` by `times` steps, without effect once `running` is false; None: `step` sees to that itself."""
+    if times == 1:
+        return lambda carry: step(given, carry)
+    once = lambda carry: step(given, carry)
+    kept = once if running is None else lambda carry: select(running(carry), once(carry), carry)
+    return lambda carry: jax.lax.fori_loop(0, times, lambda _, c: kept(c), carry)
 
 
 def _widened(carry, batched: PyTree, size: int):

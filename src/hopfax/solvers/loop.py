@@ -26,16 +26,27 @@ AnySolver = optx.AbstractFixedPointSolver | optx.AbstractRootFinder
 
 
 class Stopping(eqx.Module):
-    """Stop at `rms(f(z) - z) <= atol + rtol rms(f(z))`, or after `max_steps` updates; arrays, so free to change."""
+    """Stop at `rms(f(z) - z) <= atol + rtol rms(f(z))`, or after `max_steps` updates; arrays, so free to change.
+
+    `check_every` so many steps the loop asks whether anything is still running, which on a GPU makes it wait; what is
+    returned does not depend on it.
+    """
 
     rtol: ScalarLike
     atol: ScalarLike
     max_steps: ScalarLike
+    check_every: int = eqx.field(static=True, default=1)
+
+    def __check_init__(self):
+        if self.check_every < 1:
+            raise ValueError(f"`check_every={self.check_every}` must be at least 1.")
 
     @staticmethod
-    def of_arrays(rtol: ScalarLike, atol: ScalarLike, max_steps: ScalarLike) -> "Stopping":
+    def of_arrays(
+        rtol: ScalarLike, atol: ScalarLike, max_steps: ScalarLike, check_every: int = 1
+    ) -> "Stopping":
         """Numbers made arrays: a compiled function takes others without compiling again."""
-        return Stopping(jnp.asarray(rtol), jnp.asarray(atol), jnp.asarray(max_steps))
+        return Stopping(jnp.asarray(rtol), jnp.asarray(atol), jnp.asarray(max_steps), check_every)
 
     def tolerance(self, trial: Trial) -> Float[Array, ""]:
         return jnp.asarray(self.atol + self.rtol * trial.scale)
@@ -151,7 +162,7 @@ def iterate(
     running = lambda carry: carry[2].status == RUNNING
     given, carry = (problem, solver, stopping), (start, dynamic, Progress.begin(start, trial, trace))
     if unroll is None:
-        carry = while_running(running, advance, given, carry)
+        carry = while_running(running, advance, given, carry, stopping.check_every)
     else:
         carry = _scan(running, lambda carry: advance(given, carry), carry, unroll)
     return carry[2].best, carry[2].statistics()

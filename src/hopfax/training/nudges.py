@@ -17,7 +17,6 @@ from ..gradients.ep import EquilibriumPropagation
 from ..gradients.implicit import Implicit
 from ..network import AbstractNetwork
 from ..objective import objective_one
-from ..solvers.loop import Stopping
 from .step import Trainer, gradient_of, targets_of
 
 LEAST_COSINE = 0.99
@@ -76,7 +75,7 @@ def critical_nudges(
 @eqx.filter_jit
 def _critical_nudges(trainer: Trainer, model: AbstractNetwork, images: Array, labels: Array) -> Array:
     method, cost = trainer.method, trainer.cost
-    stopping = Stopping.of_arrays(method.rtol, method.atol, method.max_steps)
+    stopping = method.stopping()
 
     def one(image, target):
         clamp = {trainer.clamp: image}

@@ -12,7 +12,6 @@ from ..gradients.base import Report
 from ..ham import HAM, States
 from ..methods import Method
 from ..relax import relax_one
-from ..solvers.loop import Stopping
 from .costs import LATENT
 from .likelihoods import VISIBLE, AbstractLikelihood
 from .networks import AbstractNetworks, without
@@ -117,7 +116,7 @@ class HopfieldVAE(AbstractVAE):
 
 def relax_with(network: HAM, clamp: dict, method: Method, start: States | None = None) -> Equilibrium:
     """`relax` for one example by a `Method`, differentiable by its gradient."""
-    stopping = Stopping.of_arrays(method.rtol, method.atol, method.max_steps)
+    stopping = method.stopping()
     return relax_one(
         network,
         clamp,

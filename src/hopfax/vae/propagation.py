@@ -14,7 +14,6 @@ from ..gradients.nudging import AbstractVariant, Centred
 from ..ham import HAM
 from ..methods import Method
 from ..objective import objective_one
-from ..solvers.loop import Stopping
 from .costs import Divided
 from .likelihoods import VISIBLE
 from .loss import AbstractLossGradient, Loss
@@ -106,5 +105,5 @@ class _Decoding(eqx.Module):
 
 
 def _objective(network: HAM, clamp, cost, target, method: Method, report: Report, start):
-    stopping = Stopping.of_arrays(method.rtol, method.atol, method.max_steps)
+    stopping = method.stopping()
     return objective_one(network, clamp, start, cost, target, method, stopping, report)
