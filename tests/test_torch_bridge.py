@@ -1,5 +1,7 @@
 """The bridge to PyTorch: JAX's own values and gradients, for rows and weights, and a step of a PyTorch optimiser."""
 
+import copy
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -72,6 +74,16 @@ def test_between_layers_of_torch_and_in_a_state_dictionary():
     assert torch.equal(other(torch.ones(4, 7)), model(torch.ones(4, 7)))
 
 
+def test_a_copy_has_weights_of_its_own():
+    bridge = interop.Bridge(*MODULES["memory"])
+    twin, rows = copy.deepcopy(bridge), torch.tensor(np.asarray(ROWS))
+    assert torch.equal(twin(rows), bridge(rows))
+    with torch.no_grad():
+        next(twin.parameters()).mul_(2)
+    assert not torch.equal(twin(rows), bridge(rows))
+    assert eqx.tree_equal(bridge.module(), MODULES["memory"][0])
+
+
 def test_a_change_in_place_before_the_backward_pass_is_refused():
     bridge = interop.Bridge(*MODULES["memory"])
     y = bridge(torch.ones(2, 3))
@@ -79,6 +91,16 @@ def test_a_change_in_place_before_the_backward_pass_is_refused():
         next(bridge.parameters()).mul_(2)
     with pytest.raises(RuntimeError, match="inplace"):
         y.sum().backward()
+
+
+def test_the_output_may_be_changed_in_place():
+    """Though its values are what the pull-back of tanh needs."""
+    module, x = MODULES["memory"][0], torch.ones(1, 3, requires_grad=True)
+    bridge = interop.Bridge(module, lambda memory, row: jnp.tanh(memory.patterns.sum() * row))
+    y = bridge(x)
+    before = y.detach().clone()
+    y.mul_(3).sum().backward()
+    np.testing.assert_allclose(x.grad, 3 * float(module.patterns.sum()) * (1 - before**2), rtol=1e-4)
 
 
 def test_a_module_without_arrays_is_refused():

@@ -1,4 +1,4 @@
-"""Modules of hopfax as modules of PyTorch: arrays are shared through DLPack, gradients come from JAX."""
+"""Modules of hopfax as modules of PyTorch: tensors go to JAX through DLPack, gradients come from JAX."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +21,8 @@ class Bridge(torch.nn.Module):
 
     For a `hopfax.EquilibriumLayer` as it is; for a `hopfax.ModernHopfield` with `call=ModernHopfield.read` or
     `ModernHopfield.update`. Gradients with respect to rows and weights are JAX's. JAX and PyTorch must have the same
-    device. Derivatives of second order, `torch.compile` and `torch.func` do not go through it.
+    device, and JAX computes in float32 unless its `jax_enable_x64` is on. Save it by its `state_dict`. Derivatives of
+    second order, `torch.compile` and `torch.func` do not go through it.
 
     Args:
         module: an Equinox module; its floating arrays are copied into parameters, named after their place in it.
@@ -32,36 +33,49 @@ class Bridge(torch.nn.Module):
     def __init__(self, module: eqx.Module, call: Callable[[Any, Array], Array] = _itself):
         torch.nn.Module.__init__(self)
         weights, _ = as_function(module)
-        paths, self._form = jax.tree_util.tree_flatten_with_path(weights)
+        paths, form = jax.tree_util.tree_flatten_with_path(weights)
         if not paths:
             raise ValueError(
                 f"`Bridge(module={type(module).__name__}(...))` has no floating arrays to train."
             )
-        self._rest = eqx.filter(module, eqx.is_inexact_array, inverse=True)
+        self._fixed = _Fixed(form, eqx.filter(module, eqx.is_inexact_array, inverse=True), call)
         self._names = [_name(path) for path, _ in paths]
         for name, (_, array) in zip(self._names, paths, strict=True):
-            self.register_parameter(name, torch.nn.Parameter(to_torch(array).clone()))
-        self._forward, self._pull = _compiled(self._rest, call)
+            self.register_parameter(name, torch.nn.Parameter(to_torch(array)))
 
     def forward(self, x: Any) -> Any:
         """`y` of shape (rows, ...) for `x` of shape (rows, ...)."""
-        parameters = [getattr(self, name) for name in self._names]
-        return _Apply.apply(self._forward, self._pull, self._form, x, *parameters)
+        return _Apply.apply(self._fixed, x, *(getattr(self, name) for name in self._names))
 
     def module(self) -> eqx.Module:
         """The module with the weights as they are now, in arrays of their own."""
         arrays = [jnp.array(to_jax(getattr(self, name))) for name in self._names]
-        return eqx.combine(jax.tree.unflatten(self._form, arrays), self._rest)
+        return eqx.combine(jax.tree.unflatten(self._fixed.form, arrays), self._fixed.rest)
+
+
+class _Fixed:
+    """What no training changes, and the compiled functions: shared by all copies of a bridge."""
+
+    def __init__(self, form: Any, rest: PyTree, call: Callable[[Any, Array], Array]):
+        def rows(weights, x):
+            return jax.vmap(lambda row: call(eqx.combine(weights, rest), row))(x)
+
+        self.form, self.rest = form, rest
+        self.forward = jax.jit(lambda weights, x: jax.vjp(rows, weights, x))
+        self.pull = jax.jit(lambda pull, cotangent: pull(cotangent))
+
+    def __deepcopy__(self, memo: dict) -> "_Fixed":
+        return self
 
 
 class _Apply(torch.autograd.Function):
     """What PyTorch differentiates: JAX's function forward, its pull-back backward."""
 
     @staticmethod
-    def forward(context, forward, pull, form, x, *parameters):
-        arrays = [to_jax(tensor) for tensor in (x, *parameters)]
-        y, residuals = forward(jax.tree.unflatten(form, arrays[1:]), arrays[0])
-        context.pull, context.residuals = pull, residuals
+    def forward(context, fixed, x, *parameters):
+        weights = jax.tree.unflatten(fixed.form, [to_jax(tensor) for tensor in parameters])
+        y, context.residuals = fixed.forward(weights, to_jax(x))
+        context.fixed = fixed
         # JAX may hold their memory: with them saved, PyTorch refuses a change in place before the backward pass.
         context.save_for_backward(x, *parameters)
         return to_torch(y)
@@ -70,9 +84,9 @@ class _Apply(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(context, gradient):
         saved = context.saved_tensors
-        weights, x = context.pull(context.residuals, to_jax(gradient))
+        weights, x = context.fixed.pull(context.residuals, to_jax(gradient))
         arrays = [x, *jax.tree.leaves(weights)]
-        return None, None, None, *(to_torch(a).to(s.dtype) for a, s in zip(arrays, saved, strict=True))
+        return None, *(to_torch(a).to(s.dtype) for a, s in zip(arrays, saved, strict=True))
 
 
 def to_jax(tensor: Any) -> Array:
@@ -81,18 +95,8 @@ def to_jax(tensor: Any) -> Array:
 
 
 def to_torch(array: Array) -> Any:
-    """The array as a tensor, in the same memory."""
-    return torch.from_dlpack(jax.block_until_ready(array))
-
-
-def _compiled(rest: PyTree, call: Callable[[Any, Array], Array]) -> tuple[Callable, Callable]:
-    """`(weights, x) -> (y, residuals)` and `(residuals, cotangent of y) -> cotangents of weights and x`."""
-
-    def rows(weights, x):
-        return jax.vmap(lambda row: call(eqx.combine(weights, rest), row))(x)
-
-    forward = jax.jit(lambda weights, x: jax.vjp(rows, weights, x))
-    return forward, jax.jit(lambda pull, cotangent: pull(cotangent))
+    """The array as a tensor in memory of its own: PyTorch changes tensors in place, and JAX counts on its arrays."""
+    return torch.from_dlpack(jax.block_until_ready(array)).clone()
 
 
 def _name(path) -> str:
