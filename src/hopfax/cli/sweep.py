@@ -1,5 +1,6 @@
 """`hopfax sweep`: runs that differ in seed, nudge, rate or sizes, on this machine or under Slurm."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -68,8 +69,17 @@ def sweep(
     if slurm:
         launcher = Submitit(logs=out / "logs", minutes=minutes, gpus=gpus, at_once=jobs, partition=partition)
     keep_compiled_code()
+    _share_compiled_code()
     found = run_sweep(runs, data, writable_folder(out), launcher=launcher, directory=directory)
     emit(found, json, lambda console: _show(console, found))
+
+
+def _share_compiled_code() -> None:
+    """With the processes that are started from here: runs that differ in seed alone are the same code."""
+    import jax
+
+    if folder := jax.config.jax_compilation_cache_dir:  # pyright: ignore[reportAttributeAccessIssue]
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", folder)
 
 
 def _numbers(option: str, text: str, kind: type) -> list[Any]:
