@@ -15,6 +15,7 @@ from .evaluate import evaluate
 from .info import info
 from .output import one_line
 from .phase import app as phase_app
+from .play import play
 from .recall import calibrate, recall
 from .reproduce import reproduce
 from .sweep import sweep
@@ -43,6 +44,7 @@ app.command()(calibrate)
 app.command()(capacity)
 app.command()(reproduce)
 app.command()(bench)
+app.command()(play)
 app.add_typer(data_app, name="data")
 app.add_typer(phase_app, name="phase")
 app.add_typer(vae_app, name="vae")

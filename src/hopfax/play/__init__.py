@@ -3,6 +3,7 @@
 from .contest import Relaxed as Relaxed
 from .contest import contest as contest
 from .contest import disagreement as disagreement
+from .landscape import REACH as REACH
 from .landscape import Landscape as Landscape
 from .landscape import landscape as landscape
 from .recalling import Path as Path

@@ -23,7 +23,7 @@ class Landscape(eqx.Module):
     minima: Minima
 
 
-def landscape(patterns: Float[np.ndarray, "patterns 2"], beta: float, side: int = 49) -> Landscape:
+def landscape(patterns: Float[np.ndarray, "patterns dimension"], beta: float, side: int = 49) -> Landscape:
     """The energy on a square grid of `side` points a side, and all minima that a grid of starts leads to.
 
     Raises: `ValueError` for patterns that are not in the plane or not finite, fewer than two of them, `beta` not

@@ -11,7 +11,6 @@ from ..data import Dataset
 
 SHAPE = (8, 8)
 CLASSES = 10
-Mask = Callable[[Int[np.ndarray, "height width"], Int[np.ndarray, "height width"]], np.ndarray]
 
 
 def first_of_each(

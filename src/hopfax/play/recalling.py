@@ -35,6 +35,12 @@ class Path(eqx.Module):
         """Updates made."""
         return len(self.energy) - 1
 
+    @property
+    def ends(self) -> str:
+        """What the last state stands for, in words."""
+        blends = {Kind.GLOBAL: "the average of all", Kind.PATTERN: "one pattern"}
+        return blends.get(self.kind, f"a blend of {self.size}") + ("" if self.rests else " (still moving)")
+
 
 def query_of(
     image: Float[np.ndarray, " pixels"],
