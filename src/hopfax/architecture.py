@@ -10,6 +10,7 @@ from jaxtyping import Array, Key
 from .feedback import with_feedback
 from .ham import HAM, chain
 from .lagrangians import AbstractLagrangian, Sigmoid
+from .lagrangians.base import require_lagrangian
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,8 @@ class Architecture:
         ):
             if not fine:
                 raise ValueError(f"`Architecture({name}={getattr(self, name)})` must be {rule}.")
+        for name in ("input", "hidden", "output"):
+            require_lagrangian(f"Architecture({name}={getattr(self, name)!r})", getattr(self, name))
 
     def network(self, layers: Sequence[int], *, key: Key[Array, ""]) -> HAM:
         """An untrained chain of layers of these sizes, input first."""

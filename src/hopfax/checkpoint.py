@@ -18,6 +18,8 @@ import safetensors
 from jaxtyping import Array, PyTree
 from safetensors.numpy import load, save
 
+from ._json import parse
+
 _ENTRY = "hopfax"
 
 
@@ -57,8 +59,11 @@ def read_account(path: Path) -> dict[str, Any]:
     """The account in a checkpoint. Raises: `ValueError` for a file that is none."""
     try:
         with safetensors.safe_open(path, "numpy") as file:
-            return json.loads((file.metadata() or {})[_ENTRY])
-    except (safetensors.SafetensorError, KeyError, json.JSONDecodeError, struct.error) as error:
+            account = parse((file.metadata() or {})[_ENTRY])
+        if not isinstance(account, dict):
+            raise ValueError("its account is no table")
+        return account
+    except (safetensors.SafetensorError, KeyError, ValueError, struct.error) as error:
         raise ValueError(
             f"`{path}` is no whole checkpoint ({type(error).__name__}: {error}); remove it."
         ) from error

@@ -17,6 +17,8 @@ from jax import lax
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from ._checks import require_key, require_kind, require_rows, require_whole
+
 Patterns = Float[Array, "patterns neurons"]
 Weights = Float[Array, "neurons neurons"]
 State = Float[Array, " neurons"]
@@ -27,6 +29,7 @@ def hebb(patterns: Patterns) -> Weights:
 
     Source: [hopfield1982], eq. 2; [amit1985] for the capacity.
     """
+    require_rows("patterns", patterns)
     return _hollow(patterns.T @ patterns / patterns.shape[1])
 
 
@@ -37,6 +40,7 @@ def projection(patterns: Patterns) -> Weights:
     Also called pseudo-inverse rule; for correlated patterns. Source: [personnaz1985], eq. 9; Kanter and
     Sompolinsky (1987) for the missing diagonal.
     """
+    require_rows("patterns", patterns)
     return _hollow(jnp.linalg.pinv(patterns) @ patterns)
 
 
@@ -56,6 +60,7 @@ def storkey(patterns: Patterns) -> Weights:
         change = pattern[:, None] * pattern[None, :] - pattern[:, None] * field.T - field * pattern[None, :]
         return weights + _hollow(change) / pattern.size, None
 
+    require_rows("patterns", patterns)
     size = patterns.shape[1]
     return lax.scan(learn, jnp.zeros((size, size), patterns.dtype), patterns)[0]
 
@@ -94,6 +99,9 @@ class Random(AbstractOrder):
     key: Key[Array, ""]
     descends: ClassVar[bool] = True
 
+    def __check_init__(self):
+        require_key("Random", self.key)
+
     def sweep(self, network: "BinaryHopfield", state: State, count: Int[Array, ""]) -> State:
         return _one_by_one(network, state, jr.permutation(jr.fold_in(self.key, count), state.size))
 
@@ -121,7 +129,11 @@ class BinaryHopfield(eqx.Module):
     slack: State  # fields this small are rounding errors of zero, which must not decide a tie
 
     def __init__(self, weights: Weights | np.ndarray, bias: State | None = None):
-        self.weights = jnp.asarray(weights)
+        self.weights = _square(weights)
+        if bias is not None and jnp.shape(bias) != self.weights.shape[:1]:
+            raise ValueError(
+                f"`bias` has shape {jnp.shape(bias)}, the weights need {self.weights.shape[:1]}."
+            )
         self.bias = jnp.zeros(len(self.weights), self.weights.dtype) if bias is None else jnp.asarray(bias)
         total = jnp.sum(jnp.abs(self.weights), axis=1) + jnp.abs(self.bias)
         self.slack = 8 * jnp.finfo(total.dtype).eps * total
@@ -144,7 +156,10 @@ class BinaryHopfield(eqx.Module):
         """The network that a rule makes of patterns in rows. Raises: `ValueError` for values other than -1
         and 1.
         """
+        require_rows("patterns", patterns)
         check_signs("patterns", patterns)
+        if not callable(rule):
+            raise ValueError(f"`rule={rule!r}` must be a function of the patterns, such as `hebb`.")
         weights = rule(jnp.asarray(patterns))
         return cls((weights + weights.T) / 2)
 
@@ -172,11 +187,22 @@ class BinaryHopfield(eqx.Module):
         Raises: `ValueError` for values other than -1 and 1, or queries of another width.
         """
         check_signs("queries", queries)
+        require_kind("order", order, AbstractOrder, "Sequential()")
+        require_whole("max_sweeps", max_sweeps, 1)
         if np.shape(queries)[-1] != self.bias.size or np.ndim(queries) > 2:
             raise ValueError(
                 f"`queries` has shape {np.shape(queries)}; the last axis must be {self.bias.size}."
             )
         return _recall(self, jnp.asarray(queries, self.weights.dtype), order, max_sweeps)
+
+
+def _square(weights: Weights | np.ndarray) -> Weights:
+    require_rows("weights", weights)
+    if weights.shape[0] != weights.shape[1]:
+        raise ValueError(
+            f"`weights` has shape {weights.shape}; give a square matrix, a row and a column a neuron."
+        )
+    return jnp.asarray(weights)
 
 
 def check_signs(name: str, values: Float[Array | np.ndarray, "..."]) -> None:

@@ -38,13 +38,13 @@ class SquaredError(AbstractCost):
     layer: str = eqx.field(static=True, default="output")
 
     def __call__(self, states: States, activations: States, target: Inexact[Array, "..."]) -> Scalar:
-        return 0.5 * jnp.sum(jnp.square(activations[self.layer] - target))
+        return 0.5 * jnp.sum(jnp.square(activations[self.layer] - _alike(activations[self.layer], target)))
 
     def scores(self, states: States, activations: States) -> Array:
         return activations[self.layer]
 
     def pull(self, activation: Array, target: Array) -> Array:
-        return activation - target
+        return activation - _alike(activation, target)
 
 
 class CrossEntropy(AbstractCost):
@@ -56,12 +56,13 @@ class CrossEntropy(AbstractCost):
     layer: str = eqx.field(static=True, default="output")
 
     def __call__(self, states: States, activations: States, target: Float[Array, " classes"]) -> Scalar:
-        return -jnp.sum(target * jax.nn.log_softmax(activations[self.layer]))
+        return -jnp.sum(_alike(activations[self.layer], target) * jax.nn.log_softmax(activations[self.layer]))
 
     def scores(self, states: States, activations: States) -> Array:
         return activations[self.layer]
 
     def pull(self, activation: Array, target: Array) -> Array:
+        target = _alike(activation, target)
         return jnp.sum(target) * jax.nn.softmax(activation) - target
 
 
@@ -83,14 +84,14 @@ class BinaryCrossEntropy(AbstractCost):
             )
 
     def __call__(self, states: States, activations: States, target: Float[Array, "..."]) -> Scalar:
-        logits = self._logits(activations[self.layer])
+        logits, target = self._logits(activations[self.layer]), _alike(activations[self.layer], target)
         return jnp.sum(jnp.logaddexp(logits, jnp.zeros_like(logits)) - target * logits)
 
     def scores(self, states: States, activations: States) -> Array:
         return jax.nn.sigmoid(self._logits(activations[self.layer]))
 
     def pull(self, activation: Array, target: Array) -> Array:
-        return self.slope * (jax.nn.sigmoid(self._logits(activation)) - target)
+        return self.slope * (jax.nn.sigmoid(self._logits(activation)) - _alike(activation, target))
 
     def _logits(self, activation: Array) -> Array:
         return self.slope * activation - self.offset
@@ -130,7 +131,7 @@ class StateSquaredError(AbstractCost):
     layer: str = eqx.field(static=True, default="output")
 
     def __call__(self, states: States, activations: States, target: Inexact[Array, "..."]) -> Scalar:
-        return 0.5 * jnp.sum(jnp.square(states[self.layer] - target))
+        return 0.5 * jnp.sum(jnp.square(states[self.layer] - _alike(states[self.layer], target)))
 
     def scores(self, states: States, activations: States) -> Array:
         return states[self.layer]
@@ -140,3 +141,13 @@ class StateSquaredError(AbstractCost):
             "`StateSquaredError` is a cost of the state and cannot nudge an activation; use `SquaredError` with an "
             "identity output layer, where the two are the same."
         )
+
+
+def _alike(values: Array, target: Array) -> Array:
+    """`target`. Raises: `ValueError` where it would be broadcast: a class is not a target, its one-hot vector is."""
+    if jnp.shape(target) != values.shape:
+        raise ValueError(
+            f"`target` has shape {jnp.shape(target)} for one example, the layer that is read {values.shape}; "
+            "make a class a vector by `jax.nn.one_hot(label, classes)`."
+        )
+    return target

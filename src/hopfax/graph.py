@@ -11,6 +11,13 @@ class Graph:
     layers: tuple[str, ...]
     edges: tuple[tuple[str, ...], ...]
 
+    def __post_init__(self):
+        for edge in self.edges:
+            if unknown := [name for name in edge if name not in self.layers]:
+                raise ValueError(
+                    f"edge {edge} names an unknown layer {unknown[0]!r}; they are {self.layers}."
+                )
+
     def neighbours(self, layer: str) -> tuple[str, ...]:
         """Every other layer that some synapse joins to `layer`, in the order of `layers`."""
         joined = {other for edge in self.edges if layer in edge for other in edge}

@@ -9,9 +9,11 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key, Scalar
 
+from ._checks import require_key
 from .lagrangians import AbstractLagrangian, Sigmoid
+from .lagrangians.base import require_lagrangian
 from .layers import Layer
-from .network import AbstractNetwork, States
+from .network import AbstractNetwork, States, by_name
 from .synapses import AbstractSynapse, Bias, Dense, named
 
 
@@ -35,7 +37,7 @@ class HAM(AbstractNetwork):
     def __init__(
         self, layers: Mapping[str, Layer], synapses: Mapping[str, AbstractSynapse] | Sequence[AbstractSynapse]
     ):
-        self.layers, self.order = dict(layers), tuple(layers)
+        self.layers, self.order = by_name(layers), tuple(layers)
         self.synapses = named(synapses)
 
     def of(self, layers: Mapping[str, Layer], synapses: Mapping[str, AbstractSynapse]) -> "HAM":
@@ -77,9 +79,9 @@ def chain(
     Args: `lagrangian` one for all layers, or one for each; `Sigmoid.paper()` by default.
     Source: [goemaere2024], section 4 (biases `N(0, 0.01²)`); the 2023 version starts them at 0.
     """
-    if len(sizes) < 2:
+    if not isinstance(sizes, Sequence) or len(sizes) < 2:
         raise ValueError(
-            f"`chain(sizes={list(sizes)})` needs at least two layers; give an input and an output size."
+            f"`chain(sizes={sizes!r})` needs at least two layers; give an input and an output size."
         )
     names = chain_names(len(sizes))
     lagrangians = _one_each(lagrangian, len(sizes))
@@ -99,6 +101,9 @@ def connect(
     Any graph: skip connections are pairs like any other. Source: [goemaere2024], section 4 and Appendix B.
     """
     _check_pairs(layers, pairs)
+    require_key("connect", key)
+    if not bias_std >= 0:
+        raise ValueError(f"`bias_std={bias_std}` must be 0 or more, and 0.01 is the paper's.")
     weight_keys, bias_keys = (
         jr.split(jr.fold_in(key, 0), len(pairs)),
         jr.split(jr.fold_in(key, 1), len(layers)),
@@ -132,6 +137,8 @@ def _one_each(lagrangian, count: int) -> list[AbstractLagrangian]:
         return [Sigmoid.paper()] * count
     if isinstance(lagrangian, AbstractLagrangian):
         return [lagrangian] * count
+    if not isinstance(lagrangian, Sequence) or isinstance(lagrangian, str):
+        require_lagrangian("chain(lagrangian=...)", lagrangian)
     if len(lagrangian) != count:
         raise ValueError(
             f"`chain(lagrangian=...)` has {len(lagrangian)} entries for {count} layers; give one for each."
@@ -140,7 +147,13 @@ def _one_each(lagrangian, count: int) -> list[AbstractLagrangian]:
 
 
 def _check_pairs(layers: Mapping[str, Layer], pairs: Sequence[tuple[str, str]]) -> None:
+    if not isinstance(layers, Mapping) or not layers:
+        raise ValueError(
+            f"`connect(layers={layers!r})` needs layers by name, {{name: Layer(size, lagrangian)}}."
+        )
     for pair in pairs:
+        if len(pair) != 2 or pair[0] == pair[1]:
+            raise ValueError(f"pair {pair} must name two different layers of {list(layers)}.")
         if unknown := [name for name in pair if name not in layers]:
             raise ValueError(
                 f"pair {pair} names an unknown layer {unknown[0]!r}; the layers are {list(layers)}."

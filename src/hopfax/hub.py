@@ -79,7 +79,7 @@ A {type(model).__name__} of hopfax with the layers {layers}.
 
 
 def _check(repository: str) -> None:
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+    if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", repository):
         raise ValueError(f"`repository` {repository!r} must be owner/name, such as me/digits.")
 
 

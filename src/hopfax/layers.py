@@ -1,13 +1,16 @@
 """Layers of neurons, and what may be known about them before relaxing."""
 
 import math
+from collections.abc import Iterable
 from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Inexact, Scalar
 
+from ._checks import is_whole
 from .lagrangians import AbstractElementwise, AbstractLagrangian
+from .lagrangians.base import require_lagrangian
 
 
 class Layer(eqx.Module):
@@ -17,14 +20,16 @@ class Layer(eqx.Module):
     lagrangian: AbstractLagrangian
 
     def __init__(self, shape: int | tuple[int, ...], lagrangian: AbstractLagrangian):
-        self.shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        sizes = tuple(shape) if isinstance(shape, Iterable) else (shape,)
+        self.shape = tuple(int(n) if is_whole(n) else n for n in sizes)
         self.lagrangian = lagrangian
 
     def __check_init__(self):
-        if not self.shape or any(not isinstance(n, int) or n < 1 for n in self.shape):
+        if not self.shape or any(not is_whole(n) or n < 1 for n in self.shape):
             raise ValueError(
                 f"`Layer(shape={self.shape})` needs positive whole numbers; say how many neurons."
             )
+        require_lagrangian("Layer(lagrangian=...)", self.lagrangian)
 
     @property
     def size(self) -> int:

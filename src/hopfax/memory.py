@@ -1,5 +1,6 @@
 """A memory to use: store patterns, recall them from parts or from noise, save, load, spread over devices."""
 
+import math
 import warnings
 from collections.abc import Sequence
 from os import PathLike
@@ -12,8 +13,9 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int, Real, ScalarLike
 
+from ._checks import real_array, require_kind, require_number, require_rows, require_whole
 from .analysis.calibrate import calibrate
-from .analysis.phase.checks import check_patterns, check_positive, require
+from .analysis.phase.checks import check_count, check_patterns, require
 from .analysis.phase.classifier import Kind, split
 from .analysis.phase.effective import mean_field_beta
 from .analysis.phase.transitions import thresholds
@@ -100,14 +102,15 @@ class Memory(eqx.Module):
             same number and mean distance, so that recall is likely to average over all of them.
         """
         check_patterns(patterns)
-        require(chunk >= 1, f"`chunk` must be at least 1, got {chunk}.")
+        check_count("chunk", chunk, 1)
+        require_kind("similarity", similarity, AbstractSimilarity, "Dot()")
         array = _floating(patterns)
         rows, outputs = Rows(array, similarity, array.shape[0], chunk), _values(values, array)
         if isinstance(beta, str):
             require(beta == "auto", f'`beta` must be "auto" or a positive number, got {beta!r}.')
             beta = calibrate(array, similarity=similarity).recall_beta
             return cls(rows, jnp.asarray(beta, array.dtype), outputs)
-        check_positive("beta", beta)
+        _check_beta(beta)
         _warn_if_averaging(array, beta)
         return cls(rows, jnp.asarray(beta, array.dtype), outputs)
 
@@ -130,10 +133,12 @@ class Memory(eqx.Module):
             devices: by default all there are, of all processes.
         Raises: `ValueError` for patterns that are not finite, fewer than two of them, or `beta` not positive.
         """
+        require_rows("patterns", patterns)
         require(len(patterns) >= 2, f"`patterns` must hold two rows or more, got {len(patterns)}.")
-        require(chunk >= 1, f"`chunk` must be at least 1, got {chunk}.")
-        check_positive("beta", beta)
-        rows = Rows.spread(patterns, similarity, jax.devices() if devices is None else list(devices), chunk)
+        check_count("chunk", chunk, 1)
+        require_kind("similarity", similarity, AbstractSimilarity, "Dot()")
+        _check_beta(beta)
+        rows = Rows.spread(patterns, similarity, _devices(devices), chunk)
         return cls(rows, jnp.asarray(beta, rows.patterns.dtype))
 
     @property
@@ -170,13 +175,17 @@ class Memory(eqx.Module):
             np.ndim(queries) in (1, 2),
             f"`queries` has shape {np.shape(queries)}; give one row or a batch of rows.",
         )
+        real_array("queries", queries)
+        require(np.shape(queries)[0] > 0, f"`queries` has shape {np.shape(queries)}; give at least one.")
         require(
             np.shape(queries)[-1] == width,
             f"`queries` has {np.shape(queries)[-1]} values a row, patterns {width}.",
         )
         held = _mask(queries, known)
         _check_values(queries, held)
-        require(candidates >= 1, f"`candidates` must be at least 1, got {candidates}.")
+        check_count("candidates", candidates, 1)
+        require_number("tolerance", tolerance, lambda x: x >= 0, "a number, 0 or more")
+        require_whole("max_steps", max_steps, 0)
         batch = jnp.atleast_2d(_floating(queries).astype(self.rows.patterns.dtype))
         hold = None if held is None else jnp.atleast_2d(held)
         found = _recall(self, batch, hold, jnp.asarray(tolerance), jnp.asarray(max_steps), candidates)
@@ -185,7 +194,7 @@ class Memory(eqx.Module):
 
     def shard(self, devices: Sequence[Any] | None = None) -> "Memory":
         """The same memory with its patterns spread evenly over `devices`, by default all there are."""
-        rows = self.rows.shard(jax.devices() if devices is None else list(devices))
+        rows = self.rows.shard(_devices(devices))
         return Memory(rows, self.beta, self.values)
 
     def save(self, path: str | PathLike) -> None:
@@ -196,6 +205,7 @@ class Memory(eqx.Module):
     @classmethod
     def load(cls, path: str | PathLike, *, chunk: int = 4096) -> "Memory":
         """What `save` wrote. Raises: `ValueError` for a file that is none of these; `FileNotFoundError`."""
+        check_count("chunk", chunk, 1)
         patterns, beta, similarity, values = read_memory(path)
         rows = Rows(jnp.asarray(patterns), similarity, len(patterns), chunk)
         outputs = None if values is None else jnp.asarray(values)
@@ -236,6 +246,18 @@ def _classify(first: Leaders, n: int) -> tuple[Array, Array, Array, Array]:
     return kind, members, size, confidence
 
 
+def _check_beta(beta: ScalarLike) -> None:
+    require_number("beta", beta, lambda x: 0 < x < math.inf, "one number, positive and finite")
+
+
+def _devices(devices: Sequence[Any] | None) -> list[Any]:
+    """All there are, if none are given. Raises: `ValueError` for an empty list, or what is no device."""
+    found = jax.devices() if devices is None else list(devices)
+    if not found or not all(isinstance(device, jax.Device) for device in found):
+        raise ValueError(f"`devices={devices!r}` must be a list of devices, such as `jax.devices()`.")
+    return found
+
+
 def _floating(values: Array | np.ndarray) -> Array:
     """As floating point of JAX's, integers in the default precision."""
     array = jnp.asarray(values)
@@ -246,6 +268,7 @@ def _values(values: Array | np.ndarray | None, patterns: Array) -> Array | None:
     """`values` in the precision of the patterns."""
     if values is None:
         return None
+    require_rows("values", values)
     count = np.shape(values)[0]
     require(count == len(patterns), f"`values` has {count} rows for {len(patterns)} patterns; give one each.")
     finite = isinstance(values, Tracer) or bool(np.isfinite(np.asarray(values)).all())
@@ -260,6 +283,8 @@ def _mask(queries: Array | np.ndarray, known: Array | np.ndarray | None) -> np.n
     shape = np.shape(queries)
     fits = np.shape(known) in (shape, shape[-1:])
     require(fits, f"`known` has shape {np.shape(known)}; it must be {shape} or {shape[-1:]}.")
+    if not jnp.issubdtype(jnp.result_type(known), bool):
+        raise ValueError("`known` must be bool, true for the values to hold; compare, as in `known > 0`.")
     return jnp.broadcast_to(known, shape)
 
 

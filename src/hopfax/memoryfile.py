@@ -75,9 +75,11 @@ def _misfit(about: dict[str, str], tensors: dict[str, np.ndarray]) -> str | None
     if (
         set(shapes) - {"values"} != {"patterns", "beta"}
         or len(shapes["patterns"]) != 2
+        or shapes["patterns"][0] < 2
+        or shapes["patterns"][1] < 1
         or shapes["beta"] != ()
     ):
-        return f"its tensors have the shapes {shapes}, not a matrix of patterns and one beta"
+        return f"its tensors have the shapes {shapes}, not a matrix of two patterns or more and one beta"
     patterns, beta = tensors["patterns"], tensors["beta"]
     if not np.issubdtype(patterns.dtype, np.floating) or not np.isfinite(patterns).all():
         return "its patterns are not all finite numbers"

@@ -3,13 +3,14 @@
 import equinox as eqx
 from jaxtyping import ScalarLike
 
+from ._checks import require_kind, require_whole
 from .chn.updates import LocalSteps
 from .gradients.base import AbstractGradient
 from .gradients.implicit import Implicit, RecurrentBackprop
 from .gradients.unrolled import Phantom
 from .solvers.anderson import Anderson
 from .solvers.loop import AbstractMethod as AbstractSolverMethod
-from .solvers.loop import AnySolver, Stopping
+from .solvers.loop import AnySolver, Stopping, check_stopping
 from .solvers.picard import Picard
 from .solvers.ridges import Absolute
 from .solvers.safeguards import Published
@@ -27,6 +28,12 @@ class Method(eqx.Module):
     max_steps: ScalarLike = 200
     check_every: int = eqx.field(static=True, default=1)
 
+    def __check_init__(self):
+        require_kind("update", self.update, AbstractUpdate, "EvenOdd()")
+        require_kind("solver", self.solver, (AnySolver, AbstractSolverMethod), "Anderson()")
+        require_kind("gradient", self.gradient, AbstractGradient, "Implicit()")
+        check_stopping(self.rtol, self.atol, self.max_steps)
+
     def stopping(self) -> Stopping:
         """When a solve ends."""
         return Stopping.of_arrays(self.rtol, self.atol, self.max_steps, self.check_every)
@@ -43,6 +50,7 @@ def paper_method(name: str, steps: int = 40, backward: int = 8) -> Method:
     """
     if name not in PAPER_MODELS:
         raise ValueError(f"unknown model {name!r}; choose one of {', '.join(PAPER_MODELS)}.")
+    require_whole("steps", steps, 1)
     update, solver = PAPER_MODELS[name]
     # Through the steps themselves where examples need not converge; at an equilibrium the two are the same.
     gradient = Phantom(backward) if name.startswith("CHN") else RecurrentBackprop(backward)

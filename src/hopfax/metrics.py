@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from ._json import parse
 from .checkpoint import write_whole
 
 
@@ -55,8 +56,14 @@ class MetricsFile:
 
     def read(self) -> list[EpochMetrics]:
         """All rows. Raises: `ValueError` for a line that is not one."""
-        lines = self.path.read_text(encoding="utf-8").splitlines()
-        return [from_json(json.loads(line)) for line in lines]
+        lines = self.path.read_bytes().splitlines()
+        return [self._row(number, line) for number, line in enumerate(lines, start=1)]
+
+    def _row(self, number: int, line: bytes) -> EpochMetrics:
+        try:
+            return from_json(parse(line))
+        except ValueError as error:
+            raise ValueError(f"`{self.path}`, line {number}: {error}") from error
 
 
 def to_json(row: EpochMetrics) -> dict[str, Any]:

@@ -15,6 +15,8 @@ import safetensors
 from safetensors.numpy import load, save
 
 from . import lagrangians
+from ._checks import require_kind
+from ._json import parse
 from .checkpoint import write_whole
 from .chn import CHN
 from .feedback import Scaled, Weighted
@@ -51,6 +53,7 @@ def save_model(model: AbstractNetwork, directory: str | Path) -> None:
     Raises: `ValueError` for a layer or synapse of a kind that files do not have, such as an `Interaction`,
     naming it; `OSError` where the files cannot be written.
     """
+    require_kind("model", model, AbstractNetwork, "hopfax.chain([784, 512, 10], key=key)")
     directory = Path(directory)
     arrays: dict[str, np.ndarray] = {}
     description = {
@@ -109,6 +112,8 @@ class _Weights:
                 f"{name} in `{self.path}` should be floating point of shape {list(shape)}, is {array.dtype} "
                 f"of shape {list(array.shape)}."
             )
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name} in `{self.path}` holds NaN or infinity; train again.")
         self.taken.add(name)
         return jnp.asarray(array)
 
@@ -184,7 +189,7 @@ def _synapse(entry: dict[str, Any], weights: _Weights) -> AbstractSynapse:
 
 def _read_description(path: Path) -> dict[str, Any]:
     try:
-        description = json.loads(path.read_text(encoding="utf-8"))
+        description = parse(path.read_bytes())
     except (OSError, ValueError) as error:
         raise ValueError(f"`{path}` cannot be read as a model ({type(error).__name__}: {error}).") from error
     schema = description.get("schema") if isinstance(description, dict) else None

@@ -9,8 +9,10 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float
 
+from ._checks import require_kind, require_rows
 from .ham import HAM
 from .lagrangians import AbstractElementwise, AbstractLagrangian, Identity, Softmax
+from .lagrangians.base import require_lagrangian
 from .layers import Layer
 from .similarities import AbstractNormalisation, AbstractSimilarity, Dot, Raw
 from .synapses import Bias, Dense
@@ -60,8 +62,14 @@ class ModernHopfield(eqx.Module):
         visible: AbstractLagrangian = Identity(),
         values: Float[Array | np.ndarray, "values outputs"] | None = None,
     ):
+        require_kind("similarity", similarity, AbstractSimilarity, "Dot()")
+        require_kind("normalisation", normalisation, AbstractNormalisation, "Raw()")
         self.patterns = normalisation(_rows("patterns", patterns))
+        require_lagrangian("ModernHopfield(visible=...)", visible)
+        if isinstance(separation, AbstractLagrangian):
+            raise ValueError(f"`separation={separation}` is made already; give its class, such as `Softmax`.")
         self.memory, self.visible, self.similarity = separation(beta), visible, similarity
+        require_lagrangian("ModernHopfield(separation=...)", self.memory)
         self.values = None if values is None else _rows("values", values)
 
     def __check_init__(self):
@@ -82,7 +90,11 @@ class ModernHopfield(eqx.Module):
         return HAM(layers, [Dense((MEMORY, VISIBLE), self.patterns), thresholds])
 
     def drive(self, state: State) -> Shares:
-        """`s = X g(x) + t`: the state of the memory layer."""
+        """`s = X g(x) + t`: the state of the memory layer. Raises: `ValueError` for a state of another shape."""
+        if jnp.shape(state) != self.patterns.shape[1:]:
+            raise ValueError(
+                f"`state` has shape {jnp.shape(state)}, a pattern {self.patterns.shape[1:]}; batch with `jax.vmap`."
+            )
         return self.patterns @ self.visible.activation(state) + self.similarity.thresholds(self.patterns)
 
     def association(self, state: State) -> Shares:
@@ -144,10 +156,7 @@ class ModernHopfield(eqx.Module):
 
 
 def _rows(name: str, values: Float[Array | np.ndarray, "rows columns"]) -> Float[Array, "rows columns"]:
-    if 0 in np.shape(values):
-        raise ValueError(
-            f"`{name}` has shape {np.shape(values)}; give at least one row of at least one value."
-        )
+    require_rows(name, values)
     if not isinstance(values, Tracer):
         bad = np.flatnonzero(~np.isfinite(np.asarray(values)).all(axis=1))
         if bad.size:

@@ -59,6 +59,7 @@ class AbstractNetwork(eqx.Module):
         """
 
     def __check_init__(self):
+        _check_layers(self)
         _check_names(self)
         for synapse in self.synapses.values():
             synapse.check({name: self.layers[name].shape for name in synapse.layers})
@@ -73,7 +74,11 @@ class AbstractNetwork(eqx.Module):
         return {name: jnp.zeros(self.layers[name].shape, dtype) for name in self.order}
 
     def activations(self, states: Mapping[str, Array]) -> States:
-        """`g = ρ(s)` of each layer given."""
+        """`g = ρ(s)` of each layer given. Raises: `ValueError` for a layer that is not there."""
+        if unknown := [name for name in states if name not in self.layers]:
+            raise ValueError(
+                f"`states` names an unknown layer {unknown[0]!r}; the layers are {list(self.order)}."
+            )
         return {name: self.layers[name].lagrangian.activation(state) for name, state in states.items()}
 
     def interaction(self, activations: Mapping[str, Array]) -> Scalar:
@@ -91,7 +96,11 @@ class AbstractNetwork(eqx.Module):
         return jax.grad(lowered, holomorphic=analytic)(wanted)
 
     def energy_tree(self, states: Mapping[str, Array]) -> dict[str, dict[str, Scalar]]:
-        """The energy of one example, one entry for each layer and each synapse."""
+        """The energy of one example, one entry for each layer and each synapse.
+
+        Raises: `ValueError` for a layer that is missing or not there, or a state of another shape.
+        """
+        _check_states(self, states)
         activations = self.activations(states)
         neurons = {name: self.layer_energy(name, state) for name, state in states.items()}
         synapses = {name: s(*(activations[n] for n in s.layers)) for name, s in self.synapses.items()}
@@ -122,6 +131,17 @@ class AbstractNetwork(eqx.Module):
         return self.of(layers, {**synapses, **constant})
 
 
+def _check_states(network: AbstractNetwork, states: Mapping[str, Array]) -> None:
+    if missing := [name for name in network.order if name not in states]:
+        raise ValueError(f"`states` has none for {missing}; give one for each of {list(network.order)}.")
+    for name in network.order:
+        if jnp.shape(states[name]) != network.layers[name].shape:
+            raise ValueError(
+                f"the state of layer {name!r} has shape {jnp.shape(states[name])}, the layer "
+                f"{network.layers[name].shape}; batch with `jax.vmap`."
+            )
+
+
 def _hold(name: str, layer: Layer, known: Array | Known | None) -> Layer:
     if not isinstance(known, Known):
         return layer
@@ -131,6 +151,23 @@ def _hold(name: str, layer: Layer, known: Array | Known | None) -> Layer:
             "independent; clamp the whole layer."
         )
     return Layer(layer.shape, Held(layer.lagrangian, known.state, known.mask))
+
+
+def by_name(layers: Mapping[str, Layer]) -> dict[str, Layer]:
+    """As a dictionary. Raises: `ValueError` where they have no names."""
+    if not isinstance(layers, Mapping):
+        raise ValueError(
+            f"`layers` must be {{name: layer}}, got {type(layers).__name__}; give each layer a name."
+        )
+    return dict(layers)
+
+
+def _check_layers(network: AbstractNetwork) -> None:
+    if not network.layers and not network.synapses:
+        raise ValueError("`layers` is empty; give at least one, as {name: Layer(size, lagrangian)}.")
+    for name, layer in network.layers.items():
+        if not isinstance(layer, Layer):
+            raise ValueError(f"layer {name!r} is {layer!r:.60}; give `Layer(size, lagrangian)`.")
 
 
 def _check_names(network: AbstractNetwork) -> None:

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
-from .costs import AbstractCost
+from ._checks import real_array, require_kind
+from .costs import AbstractCost, Several
 from .equilibrium import Equilibrium
 from .gradients.base import Report, Solve
 from .layers import Known
@@ -32,15 +32,26 @@ def objective(
     The one interface of all gradients, equilibrium propagation included. `target` has the batch axis if the clamp
     has. Raises: `ValueError` as `relax` does.
     """
-    clamp, start, axes, batch = prepare(model, clamp, start or {})
+    require_kind("method", method, Method, 'hopfax.paper_method("HAM-EO")')
+    clamp, start, axes, batch = prepare(model, clamp, start)
+    _check_cost(model, cost)
     report = Report.blank(batch) if report is None else report
     stopping = method.stopping()
-    target = jnp.asarray(target)
+    target = real_array("target", target)
     if batch is not None and target.shape[:1] != (batch,):
         raise ValueError(
             f"`target` has shape {target.shape}; the batch has {batch} examples, one target for each."
         )
     return _objective(model, clamp, start, cost, target, method, stopping, report, axes, batch)
+
+
+def _check_cost(model: AbstractNetwork, cost: AbstractCost) -> None:
+    require_kind("cost", cost, AbstractCost, "SquaredError()")
+    for part in cost.parts if isinstance(cost, Several) else (cost,):
+        if part.layer not in model.layers:
+            raise ValueError(
+                f"`cost` reads an unknown layer {part.layer!r}; the layers are {list(model.order)}."
+            )
 
 
 @eqx.filter_jit

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Int
@@ -133,7 +134,10 @@ def _is_none(x) -> bool:
 
 
 def _require_between(name, value, low, high):
-    if not isinstance(value, Tracer) and not low < value < high:
+    known = not isinstance(value, Tracer)
+    if known and (
+        not isinstance(value, int | float | np.number | np.ndarray | Array) or not low < value < high
+    ):
         raise ValueError(
             f"`madam({name}=...)` must lie between {low} and {high}, both excluded; got {value}."
         )

@@ -70,5 +70,8 @@ class Problem(AbstractMap):
         return self.update.complete(self.model, states)
 
     def restrict(self, states: States) -> States:
-        """The kept layers' part of `states`."""
-        return {name: states[name] for name in self.update.kept(self.model)}
+        """The kept layers' part of `states`. Raises: `ValueError` where it has none of one."""
+        kept = self.update.kept(self.model)
+        if missing := [name for name in kept if name not in states]:
+            raise ValueError(f"`states` has none for {missing}; give one for each of {list(kept)}.")
+        return {name: states[name] for name in kept}

@@ -1,12 +1,14 @@
 """Recipes: everything that a training run needs to be done again; those of the papers, and ours."""
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax.random as jr
 import optax
 
+from ._checks import is_whole, require_kind, require_number, require_whole
 from .architecture import Architecture
 from .chn import CHN
 from .costs import AbstractCost, CrossEntropy, SquaredError, StateSquaredError
@@ -68,20 +70,37 @@ class Recipe:
 
     def __post_init__(self):
         for name, least in (("epochs", 1), ("batch_size", 1), ("forward_steps", 3), ("backward_steps", 1)):
-            self._require(getattr(self, name) >= least, name, f"a whole number, at least {least}")
-        self._require(len(self.layers) > 1 and min(self.layers) > 0, "layers", "at least two positive sizes")
-        self._require(self.learning_rate > 0, "learning_rate", "positive")
-        self._require(0 < self.final_learning_rate_fraction <= 1, "final_learning_rate_fraction", "in (0, 1]")
-        self._require(0 <= self.seed < 2**32, "seed", "in [0, 2^32)")
-        self._require(self.validation >= 0, "validation", "0 or more")
-        self._require(0 <= self.smoothing < 1, "smoothing", "in [0, 1)")
-        self._require(0 < self.rtol < 1, "rtol", "in (0, 1)")
+            require_whole(f"Recipe.{name}", getattr(self, name), least)
+        sizes = self.layers if isinstance(self.layers, tuple | list) else ()
+        self._require(
+            len(sizes) > 1 and all(is_whole(n) and n > 0 for n in sizes),
+            "layers",
+            "at least two positive sizes, whole numbers",
+        )
+        fraction, rate = self.final_learning_rate_fraction, self.learning_rate
+        require_number(
+            "Recipe.learning_rate", rate, lambda x: 0 < x < math.inf, "a number, positive and finite"
+        )
+        require_number("Recipe.final_learning_rate_fraction", fraction, lambda x: 0 < x <= 1, "in (0, 1]")
+        self._require(is_whole(self.seed) and 0 <= self.seed < 2**32, "seed", "a whole number in [0, 2^32)")
+        require_whole("Recipe.validation", self.validation, 0)
+        require_number("Recipe.smoothing", self.smoothing, lambda x: 0 <= x < 1, "in [0, 1)")
+        require_number("Recipe.rtol", self.rtol, lambda x: 0 < x < 1, "in (0, 1)")
+        self._check_parts()
         paper_method(self.model)
         if self.model.startswith("CHN") and self.architecture.feedback != 1:
             raise ValueError(
                 f"`Recipe(model={self.model!r})` needs feedback 1, got {self.architecture.feedback}; use a HAM."
             )
         _check_nudge(self.gradient, self.cost)
+
+    def _check_parts(self) -> None:
+        require_kind("Recipe.architecture", self.architecture, Architecture, "Architecture()")
+        require_kind("Recipe.cost", self.cost, AbstractCost, "SquaredError()")
+        require_kind("Recipe.rule", self.rule, AbstractRule, "Adam()")
+        require_kind("Recipe.decay", self.decay, AbstractDecay, "Cosine()")
+        if self.gradient is not None:
+            require_kind("Recipe.gradient", self.gradient, AbstractGradient, "EquilibriumPropagation(0.02)")
 
     def _require(self, fine: bool, name: str, rule: str) -> None:
         if not fine:
@@ -124,7 +143,9 @@ class Recipe:
 
 
 def from_config(config: Mapping[str, Any]) -> Recipe:
-    """The recipe whose `config` it was. Raises: `ValueError` for settings that are none, `KeyError` if incomplete."""
+    """The recipe whose `config` it was. Raises: `ValueError` for settings that are none, or incomplete."""
+    if missing := [name for name in ("layers", "bias_std", "gradient_bound") if name not in config]:
+        raise ValueError(f"these settings are no recipe: they lack {', '.join(missing)}.")
     given = {name: restore(value) for name, value in config.items() if name != "layers"}
     bias_std, gradient_bound = given.pop("bias_std"), given.pop("gradient_bound")
     papers: dict[str, Any] = {"architecture": Architecture(bias_std=bias_std)}

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, PyTree, ScalarLike
 
+from ._checks import real_array, require_kind, require_whole
 from ._tree import accumulator
 from .equilibrium import Equilibrium
 from .gradients.base import AbstractGradient, Report, Solve
@@ -54,7 +55,9 @@ def relax(
     An example whose clamp or start is not finite harms no other: its status is `nonfinite`.
     Raises: `ValueError` for a layer that is not there, a wrong shape, complex numbers, or nothing left to relax.
     """
-    clamp, start, axes, batch = prepare(model, clamp or {}, start or {})
+    check_method(update, solver, gradient)
+    require_whole("trace", trace, 0)
+    clamp, start, axes, batch = prepare(model, clamp, start)
     report = Report.blank(batch) if report is None else report
     stopping = Stopping.of_arrays(rtol, atol, max_steps, check_every)
     found = _relax(model, clamp, start, update, solver, gradient, stopping, trace, report, axes, batch)
@@ -62,12 +65,20 @@ def relax(
 
 
 def prepare(
-    model: AbstractNetwork, clamp: Mapping, start: Mapping
+    model: AbstractNetwork, clamp: Mapping | None, start: Mapping | None
 ) -> tuple[dict, dict, tuple[PyTree, PyTree], int | None]:
     """Clamp and start as checked arrays, which of their axes are the batch's, and its length."""
+    require_kind("model", model, AbstractNetwork, "hopfax.chain([784, 512, 10], key=key)")
     clamp, start = _as_arrays(model, clamp, "clamp"), _as_arrays(model, start, "start")
     _check_free(model, clamp)
     return clamp, start, *_batch_axes(model, clamp, start)
+
+
+def check_method(update: object, solver: object, gradient: object) -> None:
+    """Raises: `ValueError` for one that is given by its name or its class."""
+    require_kind("update", update, AbstractUpdate, "EvenOdd()")
+    require_kind("solver", solver, (AnySolver, AbstractMethod), "Anderson()")
+    require_kind("gradient", gradient, AbstractGradient, "Implicit()")
 
 
 @eqx.filter_jit
@@ -122,26 +133,35 @@ def _revealed(free: AbstractNetwork, name: str, state: Array) -> Array:
     return lagrangian.hold(state) if isinstance(lagrangian, Held) else state
 
 
-def _as_arrays(model: AbstractNetwork, values: Mapping, what: str) -> dict[str, Array | Known]:
+def _as_arrays(model: AbstractNetwork, values: Mapping | None, what: str) -> dict[str, Array | Known]:
     """The values as floating-point arrays, checked against the layers."""
+    values = {} if values is None else values
+    if not isinstance(values, Mapping):
+        raise ValueError(f"`{what}` must be {{layer: state}}, got {type(values).__name__}.")
     for name in values:
         if name not in model.layers:
             raise ValueError(f"`{what}` names an unknown layer {name!r}; the layers are {list(model.order)}.")
-        _check_shape(model.layers[name].shape, values[name], f"{what}[{name!r}]")
-    return {name: _as_array(value, f"{what}[{name!r}]") for name, value in values.items()}
+    labels = {name: f"{what}[{name!r}]" for name in values}
+    for name, value in values.items():
+        if isinstance(value, Known):
+            _check_shape(model.layers[name].shape, value, labels[name])
+    arrays = {name: _as_array(value, labels[name]) for name, value in values.items()}
+    for name, array in arrays.items():
+        _check_shape(model.layers[name].shape, array, labels[name])
+    return arrays
 
 
 def _as_array(value, label: str) -> Array | Known:
     if isinstance(value, Known):
+        if not jnp.issubdtype(getattr(value.mask, "dtype", object), bool):
+            raise ValueError(f"`{label}` has a mask that is not bool; compare, as in `mask > 0`.")
         state = _as_real(jnp.where(value.mask, value.state, 0), label)
-        return Known(state, jnp.asarray(value.mask, bool))
+        return Known(state, jnp.asarray(value.mask))
     return _as_real(value, label)
 
 
 def _as_real(value: ArrayLike, label: str) -> Array:
-    array = jnp.asarray(value)
-    if jnp.iscomplexobj(array) or array.dtype == object:
-        raise ValueError(f"`{label}` must be real numbers, got {array.dtype}; take the real part.")
+    array = real_array(label, value)
     return array.astype(
         accumulator(array.dtype) if jnp.issubdtype(array.dtype, jnp.floating) else jnp.float32
     )

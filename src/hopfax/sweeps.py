@@ -42,6 +42,8 @@ def variations(recipe: Recipe, choices: Mapping[str, Sequence[Any]]) -> dict[str
             raise ValueError(
                 f"`choices` names {name!r}, which is no setting of a recipe; they are {sorted(fields)}."
             )
+        if not isinstance(values, list | tuple | range):
+            raise ValueError(f"`choices[{name!r}]={values!r}` must be a list of the values to take.")
         if not values:
             raise ValueError(f"`choices[{name!r}]` has no values; leave it out or give one.")
     picks = [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
@@ -68,6 +70,9 @@ def run_sweep(
         launcher: where the runs are computed.
     Raises: `ValueError` where a folder has a run of other settings, or a recipe does not fit the data.
     """
+    for name in recipes:
+        if name in ("", ".", "..") or Path(name).name != name:
+            raise ValueError(f"`recipes` has {name!r}, which is no name of a folder; leave slashes out.")
     jobs = [Job(name, recipe, data, folder / name, directory) for name, recipe in recipes.items()]
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = [job for job in jobs if stored(job) is None]

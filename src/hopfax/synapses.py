@@ -5,6 +5,7 @@ is one function and nothing else: `Dense`, `Bias`, or any function of your own t
 """
 
 import abc
+import functools as ft
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
@@ -12,6 +13,8 @@ from typing import ClassVar
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Inexact, Scalar
+
+from ._checks import floating
 
 Shape = tuple[int, ...]
 
@@ -45,15 +48,15 @@ class Dense(AbstractSynapse):
     """
 
     layers: tuple[str, str] = eqx.field(static=True)
-    weight: Float[Array, "a b"]
+    weight: Float[Array, "a b"] = eqx.field(converter=ft.partial(floating, "weight"))
     affine: ClassVar[bool] = True
     clamped: ClassVar[bool] = False
     vanishes: ClassVar[bool] = True
 
     def __check_init__(self):
-        if len(self.layers) != 2:
+        if isinstance(self.layers, str) or len(self.layers) != 2:
             raise ValueError(
-                f"`Dense(layers={self.layers})` joins two layers, got {len(self.layers)}; name two."
+                f"`Dense(layers={self.layers!r})` joins two layers, got {len(self.layers)}; name two."
             )
 
     def __call__(self, *activations: Inexact[Array, "..."]) -> Scalar:
@@ -82,7 +85,7 @@ class Bias(AbstractSynapse):
     vanishes: ClassVar[bool] = True
 
     def __init__(self, layer: str, bias: Float[Array, "..."]):
-        self.layers, self.bias = (layer,), bias
+        self.layers, self.bias = (layer,), floating("bias", bias)
 
     def __call__(self, *activations: Inexact[Array, "..."]) -> Scalar:
         (g,) = activations
@@ -113,7 +116,12 @@ class Interaction(AbstractSynapse):
 
     def check(self, shapes: Mapping[str, Shape]) -> None:
         examples = [eqx.filter_eval_shape(jnp.zeros, shapes[name]) for name in self.layers]
-        value = eqx.filter_eval_shape(self.function, *examples)
+        try:
+            value = eqx.filter_eval_shape(self.function, *examples)
+        except TypeError as error:
+            raise ValueError(
+                f"the function that joins {self.layers} cannot be called with their activations: {error}."
+            ) from error
         if getattr(value, "shape", None) != ():
             raise ValueError(
                 f"the function that joins {self.layers} must return one scalar energy, it returns {value}; sum it."
@@ -195,6 +203,10 @@ def named(synapses: Mapping[str, AbstractSynapse] | Sequence[AbstractSynapse]) -
         return dict(synapses)
     names: dict[str, AbstractSynapse] = {}
     for synapse in synapses:
+        if not isinstance(synapse, AbstractSynapse):
+            raise ValueError(
+                f"`synapses` must be synapses, such as `Dense(layers, weight)`, got {type(synapse).__name__}."
+            )
         base = "-".join(synapse.layers)
         taken = sum(name == base or name.startswith(f"{base} ") for name in names)
         names[f"{base} {taken + 1}" if taken else base] = synapse

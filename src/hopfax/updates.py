@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Scalar, ScalarLike
 
+from ._checks import require_kind, require_number
 from ._tree import tree_sum
 from .network import AbstractNetwork, States
 
@@ -165,8 +166,8 @@ class Damped(AbstractEliminating):
     step: ScalarLike = 0.5
 
     def __check_init__(self):
-        if isinstance(self.step, int | float) and not 0 < self.step <= 1:
-            raise ValueError(f"`Damped(step={self.step})` must lie in (0, 1]; 1 is no damping.")
+        require_kind("Damped.update", self.update, AbstractUpdate, "Synchronous()")
+        require_number("Damped.step", self.step, lambda x: 0 < x <= 1, "in (0, 1]; 1 is no damping")
 
     def image(self, model: AbstractNetwork, states: States) -> States:
         step = jnp.asarray(self.step, _dtype(states))

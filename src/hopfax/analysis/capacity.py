@@ -122,6 +122,8 @@ def capacity(
     Raises: `ValueError` for a `share` outside (0, 1].
     """
     require(0 < share <= 1, f"`share` must lie in (0, 1], got {share}.")
+    check_count("most", most, 1)
+    require(rtol > 0, f"`rtol` must be positive, got {rtol}.")
     holds = lambda count: recall_rate(store, trial, count, key).share >= share
     low, high = 0, 1
     while holds(high):

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, ArrayLike, Float, Key, Scalar, ScalarLike
 
+from .._checks import require_key
 from .._tree import dot, rms
 from ..costs import AbstractCost
 from ..gradients.adjoints import ConjugateGradient
@@ -104,6 +105,7 @@ def _inverse_hessian(problem: Problem, point: States, layer: str, direction: Arr
 def _power_iteration(product: Callable, like, key: Key[Array, ""], steps: int) -> Scalar:
     """The Rayleigh quotient after `steps` normalised products from a random start."""
     leaves, structure = jax.tree.flatten(like)
+    require_key("spectra", key)
     keys = jr.split(key, len(leaves))
     start = structure.unflatten([jr.normal(k, x.shape, x.dtype) for k, x in zip(keys, leaves, strict=True)])
     unit = lambda v: jax.tree.map(lambda x: x / jnp.maximum(rms(v), jnp.finfo(x.dtype).tiny), v)

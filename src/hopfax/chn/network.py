@@ -10,7 +10,7 @@ from jaxtyping import Array, Scalar
 from ..ham import HAM
 from ..lagrangians import AbstractElementwise, AbstractLagrangian, Identity
 from ..layers import Held, Layer
-from ..network import AbstractNetwork, States
+from ..network import AbstractNetwork, States, by_name
 from ..synapses import AbstractSynapse, named
 from .local import local_minimum
 from .neurons import Continuous
@@ -33,7 +33,7 @@ class CHN(AbstractNetwork):
     def __init__(
         self, layers: Mapping[str, Layer], synapses: Mapping[str, AbstractSynapse] | Sequence[AbstractSynapse]
     ):
-        self.layers, self.order = dict(layers), tuple(layers)
+        self.layers, self.order = by_name(layers), tuple(layers)
         self.synapses = named(synapses)
 
     def __check_init__(self):

@@ -1,5 +1,6 @@
 """Matrices from .npy and .csv files, refused by name and reason where they are none."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,12 @@ def note_duplicates(count: int) -> str:
 def _read(path: Path) -> Any:
     try:
         if path.suffix == ".npy":
-            return np.load(path, allow_pickle=False)
+            # Mapped first: what the header announces must be there before memory is asked for.
+            return np.array(np.lib.format.open_memmap(path, mode="r"))
         if path.suffix == ".csv":
-            return np.loadtxt(path, delimiter=",", ndmin=2)
-    except (ValueError, EOFError, UnicodeDecodeError) as error:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")  # of a file without numbers
+                return np.loadtxt(path, delimiter=",", ndmin=2)
+    except (ValueError, TypeError, OverflowError, EOFError, UserWarning) as error:
         raise ValueError(f"{path} cannot be read as {path.suffix[1:]}: {error}") from error
     raise ValueError(f"{path} must end in .npy or .csv.")

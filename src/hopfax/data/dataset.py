@@ -6,6 +6,7 @@ import math
 import numpy as np
 from jaxtyping import Float32, Int32
 
+from .._checks import is_whole
 from .errors import DataError
 
 
@@ -40,6 +41,11 @@ class Dataset:
         self._check("test", self.test_images, self.test_labels)
 
     def _check(self, part: str, images: np.ndarray, labels: np.ndarray) -> None:
+        for what, array in (("images", images), ("labels", labels)):
+            if not isinstance(array, np.ndarray):
+                raise DataError(
+                    f"`{part}_{what}` must be a NumPy array, got {type(array).__name__}; use `np.asarray`."
+                )
         pixels = math.prod(self.image_shape)
         if images.dtype != np.float32 or images.ndim != 2 or images.shape[1] != pixels:
             raise DataError(
@@ -81,6 +87,8 @@ def validation_split(dataset: Dataset, size: int, seed: int | None = None) -> Da
         ValueError: for a size or seed out of range.
     """
     count = len(dataset.train_labels)
+    if not is_whole(size) or not (seed is None or is_whole(seed)):
+        raise ValueError(f"`validation_split(size={size!r}, seed={seed!r})` must be whole numbers.")
     if not 1 <= size < count:
         raise ValueError(
             f"`validation_split(size=...)` must be between 1 and {count - 1}, since {dataset.name} has "

@@ -126,6 +126,10 @@ class HAMClassifier(ClassifierMixin, BaseEstimator):
         """What the parameters say, and a check of them."""
         if not self.model.startswith("HAM"):
             raise ValueError(f"`HAMClassifier(model={self.model!r})` must be a HAM, such as HAM-EO.")
+        if isinstance(self.hidden_layers, str) or not np.iterable(self.hidden_layers):
+            raise ValueError(
+                f"`HAMClassifier(hidden_layers={self.hidden_layers!r})` must be sizes, such as (100,)."
+            )
         return dataclasses.replace(
             best((self.n_features_in_, *self.hidden_layers, len(self.classes_)), self.model),
             gradient=self.gradient,

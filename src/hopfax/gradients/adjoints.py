@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, Bool, Float, Int, ScalarLike
 
+from .._checks import require_kind, require_number, require_whole
 from .._tree import accumulator, axpy, dot, rms, select, subtract
 from ..network import States
 from ..problem import AbstractMap, Problem, Trial
@@ -59,6 +60,10 @@ class ConjugateGradient(AbstractAdjoint):
 
     rtol: float = 1e-5
     max_products: int = 100
+
+    def __check_init__(self):
+        require_number("ConjugateGradient.rtol", self.rtol, lambda x: 0 < x < 1, "in (0, 1)")
+        require_whole("ConjugateGradient.max_products", self.max_products, 1)
 
     def solve(
         self, problem: Problem, point: States, cotangent: States, initial: States | None = None
@@ -129,6 +134,10 @@ class Neumann(AbstractAdjoint):
     terms: int = 8
     rtol: ScalarLike = 0.0
 
+    def __check_init__(self):
+        require_whole("Neumann.terms", self.terms, 1)
+        require_number("Neumann.rtol", self.rtol, lambda x: x >= 0, "a number, 0 or more")
+
     def solve(
         self, problem: Problem, point: States, cotangent: States, initial: States | None = None
     ) -> tuple[States, Report]:
@@ -156,6 +165,11 @@ class Iterated(AbstractAdjoint):
     solver: AnySolver = Anderson(safeguard=Residual(), onset=float("inf"), longest=1.0)
     rtol: float = 1e-5
     max_products: int = 200
+
+    def __check_init__(self):
+        require_kind("Iterated.solver", self.solver, AnySolver, "Anderson()")
+        require_number("Iterated.rtol", self.rtol, lambda x: 0 < x < 1, "in (0, 1)")
+        require_whole("Iterated.max_products", self.max_products, 1)
 
     def solve(
         self, problem: Problem, point: States, cotangent: States, initial: States | None = None

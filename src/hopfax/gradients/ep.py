@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Scalar, ScalarLike
 
+from .._checks import require_kind, require_number
 from .._tree import tree_sum
 from ..costs import AbstractCost
 from ..equilibrium import Statistics, Status
@@ -31,8 +32,9 @@ class EquilibriumPropagation(AbstractGradient):
     variant: AbstractVariant = Centred()
 
     def __check_init__(self):
-        if isinstance(self.beta, int | float) and not 0 < self.beta < 1:
-            raise ValueError(f"`EquilibriumPropagation(beta={self.beta})` must lie in (0, 1); try 0.05.")
+        rule = "a number in (0, 1); try 0.05"
+        require_number("EquilibriumPropagation.beta", self.beta, lambda x: 0 < x < 1, rule)
+        require_kind("EquilibriumPropagation.variant", self.variant, AbstractVariant, "Centred()")
 
     def connect(self, problem: Problem, solve: Solve, report: Report) -> tuple[States, Statistics]:
         raise ValueError(

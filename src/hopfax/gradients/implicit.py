@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import ScalarLike
 
+from .._checks import require_kind, require_whole
 from ..equilibrium import Statistics
 from ..network import States
 from ..problem import Problem
@@ -24,6 +25,9 @@ class Implicit(AbstractGradient):
     """
 
     adjoint: AbstractAdjoint = ConjugateGradient()
+
+    def __check_init__(self):
+        require_kind("Implicit.adjoint", self.adjoint, AbstractAdjoint, "ConjugateGradient()")
 
     def connect(self, problem: Problem, solve: Solve, report: Report) -> tuple[States, Statistics]:
         point, statistics = solve(problem)
@@ -45,8 +49,7 @@ class RecurrentBackprop(AbstractGradient):
     tolerance: ScalarLike = 0.0
 
     def __check_init__(self):
-        if self.steps < 1:
-            raise ValueError(f"`RecurrentBackprop(steps={self.steps})` must be at least 1.")
+        require_whole("RecurrentBackprop.steps", self.steps, 1)
 
     def connect(self, problem: Problem, solve: Solve, report: Report) -> tuple[States, Statistics]:
         point, statistics = solve(problem)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Inexact, Key, Scalar, ScalarLike
 
+from .._checks import require_whole
 from ..costs import AbstractCost, Several, SquaredError
 from ..ham import HAM
 from ..lagrangians import AbstractLagrangian, Identity
@@ -137,8 +138,7 @@ class Holomorphic(AbstractVariant):
     analytic: ClassVar[bool] = True
 
     def __check_init__(self):
-        if self.count < 2:
-            raise ValueError(f"`Holomorphic(count={self.count})` needs at least 2 points on the circle.")
+        require_whole("Holomorphic.count", self.count, 2)
 
     def points(self, beta):
         k = jnp.arange(self.count // 2 + 1)

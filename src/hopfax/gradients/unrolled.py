@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import ScalarLike
 
+from .._checks import require_number, require_whole
 from ..equilibrium import Statistics
 from ..network import States
 from ..problem import Problem
@@ -21,8 +22,7 @@ class Unrolled(AbstractGradient):
     steps: int = 100
 
     def __check_init__(self):
-        if self.steps < 1:
-            raise ValueError(f"`Unrolled(steps={self.steps})` must be at least 1.")
+        require_whole("Unrolled.steps", self.steps, 1)
 
     def connect(self, problem: Problem, solve: Solve, report: Report) -> tuple[States, Statistics]:
         if isinstance(solve.solver, AbstractMethod):
@@ -48,10 +48,8 @@ class Phantom(AbstractGradient):
     damping: ScalarLike = 1.0
 
     def __check_init__(self):
-        if self.steps < 1:
-            raise ValueError(f"`Phantom(steps={self.steps})` must be at least 1.")
-        if isinstance(self.damping, int | float) and not 0 < self.damping <= 1:
-            raise ValueError(f"`Phantom(damping={self.damping})` must lie in (0, 1]; 1 is no damping.")
+        require_whole("Phantom.steps", self.steps, 1)
+        require_number("Phantom.damping", self.damping, lambda x: 0 < x <= 1, "in (0, 1]; 1 is no damping")
 
     def connect(self, problem: Problem, solve: Solve, report: Report) -> tuple[States, Statistics]:
         point, statistics = solve(problem)

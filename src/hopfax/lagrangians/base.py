@@ -5,6 +5,7 @@ from abc import abstractmethod
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Inexact
 
@@ -59,8 +60,17 @@ def require_positive(owner, name, value):
         raise ValueError(f"`{owner}({name}=...)` must be positive, got {value}. Pass a number above zero.")
 
 
+def require_lagrangian(owner, value):
+    """Raises: `ValueError` unless `value` is a Lagrangian: not its class, its name or a function."""
+    if not isinstance(value, AbstractLagrangian):
+        shown = getattr(value, "__name__", repr(value))
+        raise ValueError(f"`{owner}` must be a Lagrangian, such as `Tanh()` or `ReLU()`, got {shown}.")
+
+
 def require_finite(owner, name, value):
     """Raises: `ValueError` unless `value` is a finite scalar, or not known yet."""
+    if not isinstance(value, int | float | np.number | np.ndarray | Array) or jnp.iscomplexobj(value):
+        raise ValueError(f"`{owner}({name}={value!r})` must be a real number. Pass a finite number.")
     if jnp.shape(value) != ():
         raise ValueError(
             f"`{owner}({name}=...)` must be a scalar, got shape {jnp.shape(value)}. "

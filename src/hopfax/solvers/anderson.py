@@ -9,6 +9,7 @@ import optimistix as optx
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int
 
+from .._checks import require_kind
 from .._tree import accumulator, rms
 from ..problem import Trial
 from . import trials
@@ -91,6 +92,8 @@ class Anderson(optx.AbstractFixedPointSolver):
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
                 raise ValueError(f"`Anderson({name}={value!r})` must be a whole number, at least {least}.")
+        require_kind("Anderson.safeguard", self.safeguard, AbstractSafeguard, "Energy()")
+        require_kind("Anderson.ridge", self.ridge, AbstractRidge, "Relative()")
         if not 0 < self.mixing <= 1:
             raise ValueError(f"`Anderson(mixing={self.mixing})` must lie in (0, 1]; 1 is no mixing.")
         if not self.onset >= 0:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import optimistix as optx
 from jaxtyping import Array, Float, Int, PyTree, ScalarLike
 
+from .._checks import require_number, require_whole
 from .._tree import select, subtract
 from ..equilibrium import Statistics, Status
 from ..network import States
@@ -45,11 +46,22 @@ class Stopping(eqx.Module):
     def of_arrays(
         rtol: ScalarLike, atol: ScalarLike, max_steps: ScalarLike, check_every: int = 1
     ) -> "Stopping":
-        """Numbers made arrays: a compiled function takes others without compiling again."""
+        """Numbers made arrays: a compiled function takes others without compiling again.
+
+        Raises: `ValueError` for tolerances below 0 or NaN, or steps that are no whole number.
+        """
+        check_stopping(rtol, atol, max_steps)
         return Stopping(jnp.asarray(rtol), jnp.asarray(atol), jnp.asarray(max_steps), check_every)
 
     def tolerance(self, trial: Trial) -> Float[Array, ""]:
         return jnp.asarray(self.atol + self.rtol * trial.scale)
+
+
+def check_stopping(rtol: ScalarLike, atol: ScalarLike, max_steps: ScalarLike) -> None:
+    """Raises: `ValueError` for tolerances below 0 or NaN, or steps that are no whole number."""
+    require_number("rtol", rtol, lambda x: x >= 0, "a number, 0 or more")
+    require_number("atol", atol, lambda x: x >= 0, "a number, 0 or more")
+    require_whole("max_steps", max_steps, 0)
 
 
 class AbstractMethod(eqx.Module):

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optimistix as optx
 from jaxtyping import Array, Float, ScalarLike
 
+from .._checks import require_number
 from .._tree import rms, subtract
 
 
@@ -31,8 +32,7 @@ class Picard(optx.AbstractFixedPointSolver):
     norm: Callable = rms
 
     def __check_init__(self):
-        if isinstance(self.damping, int | float) and not 0 <= self.damping < 1:
-            raise ValueError(f"`Picard(damping={self.damping})` must lie in [0, 1); 0 is no damping.")
+        require_number("Picard.damping", self.damping, lambda x: 0 <= x < 1, "in [0, 1); 0 is no damping")
 
     def init(self, fn, y, args, options, f_struct, aux_struct, tags):
         far = jnp.full((), jnp.inf, jax.eval_shape(rms, y).dtype)

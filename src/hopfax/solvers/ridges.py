@@ -6,6 +6,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from .._checks import require_number
+
 
 class AbstractRidge(eqx.Module):
     """Adds to the normal equations `(ΔGᵀΔG) γ = ΔGᵀ g` of the residual differences `ΔG`."""
@@ -25,6 +27,10 @@ class Relative(AbstractRidge):
 
     factor: float | None = None
 
+    def __check_init__(self):
+        if self.factor is not None:
+            require_number("Relative.factor", self.factor, lambda x: x >= 0, "a number, 0 or more")
+
     def add(self, gram, right, used):
         factor = 0.1 * jnp.finfo(gram.dtype).eps if self.factor is None else self.factor
         return gram + factor * jnp.trace(gram) * jnp.eye(len(gram), dtype=gram.dtype), right
@@ -38,6 +44,9 @@ class Absolute(AbstractRidge):
     """
 
     factor: float = 1e-10
+
+    def __check_init__(self):
+        require_number("Absolute.factor", self.factor, lambda x: x >= 0, "a number, 0 or more")
 
     def add(self, gram, right, used):
         ones = used.astype(gram.dtype)

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
+from .._checks import require_whole
 from ..analysis.convergence import as_published, corrected, fixed_iterations
 from ..costs import AbstractCost, StateSquaredError
 from ..methods import Method
@@ -80,6 +81,9 @@ def evaluate(
     """
     images, labels = jnp.asarray(images, jnp.float32), jnp.asarray(labels, jnp.int32)
     _check(model, images, labels, clamp, steps)
+    require_whole("chunk", chunk, 1)
+    if cost.layer not in model.layers:
+        raise ValueError(f"`cost` reads an unknown layer {cost.layer!r}; the layers are {list(model.order)}.")
     count = len(labels)
     chunk = min(chunk, count)
     padded = jnp.pad(images, ((0, -count % chunk), (0, 0)))

@@ -11,6 +11,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, PyTree
 
+from .._checks import require_whole
 from .._tree import all_finite
 from ..metrics import EpochMetrics
 from ..placement import DATA, on_mesh
@@ -76,6 +77,7 @@ def blocks(
     differ from those of one device by rounding. States are then on all devices; `hopfax.placement.local` gives them on
     one. With a `device_grid`, and a state begun with a network of `shard_layers`, each row takes a share.
     """
+    require_whole("epochs", epochs, 1)
     _check(trainer, state, images, labels, mesh)
     examples = np.shape(labels)[0]
     batches = examples // trainer.batch_size
@@ -169,6 +171,15 @@ def _source(trainer: Trainer, images, labels, length: int, mesh: Mesh | None) ->
     return Spread(images, labels, trainer.batch_size, length, mesh)
 
 
+def _check_values(images: Float[ArrayLike, "..."]) -> None:
+    """Raises: `ValueError` where they are complex, or not finite."""
+    if np.iscomplexobj(images):
+        raise ValueError("`images` must be real numbers, got complex ones; take the real part.")
+    finite = np.isfinite(np.asarray(images)).all(axis=1)
+    if not finite.all():
+        raise ValueError(f"`images` must be finite; rows {np.flatnonzero(~finite)[:5].tolist()} are not.")
+
+
 def _check(trainer: Trainer, state: TrainState, images, labels, mesh: Mesh | None) -> None:
     given, read = state.model.layers.get(trainer.clamp), state.model.layers.get(trainer.cost.layer)
     if given is None or read is None:
@@ -180,11 +191,15 @@ def _check(trainer: Trainer, state: TrainState, images, labels, mesh: Mesh | Non
         raise ValueError(
             f"`images` have shape {np.shape(images)}; layer {trainer.clamp!r} needs (examples, {given.size})."
         )
+    _check_values(images)
     if np.shape(labels) != np.shape(images)[:1] or len(labels) < trainer.batch_size:
         raise ValueError(
             f"`labels` have shape {np.shape(labels)} for {len(images)} images, `batch_size={trainer.batch_size}`"
             "; give one label for each image, and at least one full batch."
         )
+    kind = getattr(labels, "dtype", None)
+    if kind is None or not np.issubdtype(kind, np.integer):
+        raise ValueError(f"`labels` must be an array of whole numbers, got {kind or type(labels).__name__}.")
     low, high = int(np.min(labels)), int(np.max(labels))
     if low < 0 or high >= read.size:
         raise ValueError(

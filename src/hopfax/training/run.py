@@ -9,6 +9,7 @@ import jax
 import jax.random as jr
 from jax.sharding import Mesh
 
+from .._checks import require_kind, require_whole
 from ..checkpoint import check_config, load_checkpoint, open_folder, read_account, save_checkpoint
 from ..data import Dataset, validation_split
 from ..metrics import EpochMetrics, MetricsFile, from_json, to_json
@@ -61,6 +62,9 @@ def train(
         Diverged: the loss or a weight is no longer finite, naming the first; the last good checkpoint is kept.
         ProcessLost: (`hopfax.processes`) another process of the run has ended.
     """
+    require_kind("recipe", recipe, Recipe, "hopfax.recipes.v1()")
+    require_kind("dataset", dataset, Dataset, "hopfax.data.digits()")
+    require_whole("checkpoint_blocks", checkpoint_blocks, 1)
     mesh = _mesh(devices)
     from_first(lambda: ((), open_folder(folder, resume=resume)))
     epochs = _last_epoch(recipe, stop_after)

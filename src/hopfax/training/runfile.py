@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._json import parse
 from ..checkpoint import write_whole
 from .evaluation import evaluate
 
@@ -52,14 +53,14 @@ def read_run(folder: Path) -> "tuple[Recipe, str]":
     from ..recipes import from_config
 
     try:
-        content = json.loads((folder / NAME).read_text(encoding="utf-8"))
+        content = parse((folder / NAME).read_bytes())
         return from_config(content["recipe"]), str(content["data"])
     except OSError as error:
         raise ValueError(
             f"{folder} has no {NAME}, so no finished run; name the folder that `hopfax train --out` was "
             "given, and finish an interrupted run with --resume."
         ) from error
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{folder / NAME} is malformed ({type(error).__name__}: {error}); train again."
         ) from error

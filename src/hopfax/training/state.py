@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
+from .._checks import require_key
 from ..network import AbstractNetwork
 
 
@@ -41,6 +42,7 @@ class TrainState(eqx.Module):
         model: AbstractNetwork, optimiser: optax.GradientTransformation, *, key: Key[Array, ""]
     ) -> "TrainState":
         """The state before the first step. Its arrays are copies: training reuses their memory."""
+        require_key("TrainState.begin", key)
         optimiser_state = optimiser.init(eqx.filter(model, eqx.is_inexact_array))
         state = TrainState(model, optimiser_state, key, jnp.zeros((), jnp.int32), Totals.zero())
         return state.copy()

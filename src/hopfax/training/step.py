@@ -9,6 +9,7 @@ import optax
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float, Int, PyTree
 
+from .._checks import require_kind, require_number, require_whole
 from ..costs import AbstractCost, StateSquaredError
 from ..equilibrium import Status
 from ..gradients.base import Report
@@ -39,6 +40,13 @@ class Trainer(eqx.Module):
     batch_size: int = eqx.field(static=True, default=64)
     shuffle: bool = eqx.field(static=True, default=True)
     smoothing: float = eqx.field(static=True, default=0.0)
+
+    def __check_init__(self):
+        require_kind("Trainer.optimiser", self.optimiser, optax.GradientTransformation, "optax.adam(1e-3)")
+        require_kind("Trainer.method", self.method, Method, 'hopfax.paper_method("HAM-EO")')
+        require_kind("Trainer.cost", self.cost, AbstractCost, "SquaredError()")
+        require_whole("Trainer.batch_size", self.batch_size, 1)
+        require_number("Trainer.smoothing", self.smoothing, lambda x: 0 <= x < 1, "in [0, 1)")
 
 
 Step = Callable[[TrainState, Float[Array, "batch pixels"], Int[Array, " batch"]], TrainState]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools as ft
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -10,6 +11,7 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Key
 
+from .._checks import require_number, require_whole
 from ..data import Dataset
 from ..lagrangians import AbstractLagrangian, Sigmoid, Tanh
 from ..methods import Method
@@ -76,14 +78,18 @@ class VAEConfig:
         if self.model not in MODELS:
             raise ValueError(f"unknown model {self.model!r}; choose one of {', '.join(MODELS)}.")
         for name in ("pixels", "hidden", "latents", "batch_size", "epochs", "max_steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`VAEConfig({name}={getattr(self, name)})` must be at least 1.")
-        for name in ("variance", "slope", "hidden_slope", "learning_rate", "rtol", "beta", "gain"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"`VAEConfig({name}={getattr(self, name)})` must be positive.")
+            require_whole(f"VAEConfig.{name}", getattr(self, name), 1)
+        require_whole("VAEConfig.seed", self.seed, 0)
+        for name in ("variance", "slope", "hidden_slope", "learning_rate", "rtol", "gain"):
+            value = getattr(self, name)
+            require_number(
+                f"VAEConfig.{name}", value, lambda x: 0 < x < math.inf, "a number, positive and finite"
+            )
         for name in ("kl", "warmup", "final"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"`VAEConfig({name}={getattr(self, name)})` must not be negative.")
+            require_number(f"VAEConfig.{name}", getattr(self, name), lambda x: x >= 0, "a number, 0 or more")
+        require_number("VAEConfig.beta", self.beta, lambda x: 0 < x < 1, "in (0, 1); try 0.01")
+        if self.sigma is not None:
+            require_number("VAEConfig.sigma", self.sigma, lambda x: x > 0, "positive, or None to learn it")
 
     def json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float
 
+from .._checks import require_whole
 from ..analysis.spectra import beta_critical, check_beta
 from ..checkpoint import (
     check_config,
@@ -57,6 +58,7 @@ def train_vae(
         ValueError: the folder is in use, its checkpoint is of other settings, or the data do not fit.
         Diverged: a number is no longer finite; says at which layer. The last good state is in the checkpoint.
     """
+    require_whole("checkpoint_blocks", checkpoint_blocks, 1)
     open_folder(folder, resume=resume)
     trainer, images = _trainer(config, dataset), jnp.asarray(dataset.train_images)
     run = _Run(folder, _settings(config, dataset), _begin(config, trainer, images))

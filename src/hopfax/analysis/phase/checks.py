@@ -6,6 +6,8 @@ from typing import Any
 import jax.core
 import numpy as np
 
+from hopfax._checks import require_rows
+
 
 def require(holds: Any, message: str) -> None:
     """Raises `ValueError(message)` unless `holds`."""
@@ -39,8 +41,10 @@ def check_cosine(name: str, value: Any) -> None:
 
 def check_patterns(patterns: Any) -> None:
     """Raises `ValueError` unless `patterns` holds two rows or more, all finite; traced values pass."""
-    count = np.shape(patterns)[0]
-    require(count >= 2, f"`patterns` must hold two rows or more (one pattern a row), got {count}.")
+    rows = getattr(patterns, "shape", ())
+    if len(rows) == 2 and rows[0] < 2:
+        raise ValueError(f"`patterns` must hold two rows or more (one pattern a row), got {rows[0]}.")
+    require_rows("patterns", patterns)
     if isinstance(patterns, jax.core.Tracer):
         return
     bad = np.flatnonzero(~np.isfinite(np.asarray(patterns)).all(axis=1))

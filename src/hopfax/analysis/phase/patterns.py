@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 from scipy.linalg import helmert
 
+from hopfax._checks import require_key
 from hopfax.analysis.phase.checks import check_cosine, check_count, check_positive, require
 
 _ROUNDING = 1e-12  # of the largest eigenvalue: smaller ones are zero, as at the simplex bound
@@ -25,6 +26,7 @@ def equidistant_patterns(
     Source: derived here (papers' own formulas were not available).
     """
     n = check_count("n", n, 2)
+    require_key("equidistant_patterns", key)
     check_positive("norm", norm)
     check_cosine("cosine", cosine)
     differences, mean = helmert(n).T, np.full((n, 1), n**-0.5)

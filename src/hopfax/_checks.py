@@ -1,0 +1,98 @@
+"""Early refusal of arguments that many functions share: whole numbers, random keys, arrays of weights."""
+
+import numbers
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+
+def is_whole(value: Any) -> bool:
+    """Whether `value` is a whole number, Python's or NumPy's; True and False are none."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def require_key(owner: str, key: Any) -> None:
+    """Raises: `ValueError` unless `key` is one random key of JAX's, new style or old; traced ones pass too."""
+    typed = eqx.is_array(key) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()
+    raw = eqx.is_array(key) and key.dtype == jnp.uint32 and key.ndim == 1
+    if not (typed or raw):
+        shown = f"an array of {key.dtype} of shape {key.shape}" if eqx.is_array(key) else repr(key)
+        raise ValueError(
+            f"`{owner}(key=...)` must be one random key, such as `jax.random.key(0)`; got {shown}."
+        )
+
+
+def floating(what: str, value: Any) -> jax.Array:
+    """`value` as an array of JAX's. Raises: `ValueError` unless it is an array of real floating-point numbers."""
+    if not isinstance(value, jax.Array | np.ndarray):
+        raise ValueError(f"the {what} must be an array, got {type(value).__name__} {value!r:.60}.")
+    if not jnp.issubdtype(value.dtype, jnp.floating):
+        raise ValueError(
+            f"the {what} must be real floating-point numbers, got {value.dtype}; convert it to float32."
+        )
+    return jnp.asarray(value)
+
+
+def require_kind(label: str, value: Any, kind: Any, example: str) -> None:
+    """Raises: `ValueError` unless `value` is an object of `kind`: not its class nor its name."""
+    if not isinstance(value, kind):
+        shown = value.__name__ if isinstance(value, type) else f"{value!r:.80}"
+        raise ValueError(f"{_told(label, shown)} cannot be; give an object, such as `{example}`.")
+
+
+def require_number(label: str, value: Any, fine: Callable[[float], bool], rule: str) -> None:
+    """Raises: `ValueError` unless `value` is one real number that is `fine`, or not known yet."""
+    if isinstance(value, Tracer):
+        return
+    scalar = isinstance(value, int | float | np.number | np.ndarray | jax.Array) and np.shape(value) == ()
+    if not scalar or np.iscomplexobj(value) or not fine(float(value)):
+        raise ValueError(f"{_told(label, repr(value))} must be {rule}.")
+
+
+def require_whole(label: str, value: Any, least: int) -> None:
+    """Raises: `ValueError` unless `value` is a whole number, at least `least`, or not known yet."""
+    if isinstance(value, Tracer):
+        return
+    array = isinstance(value, np.ndarray | jax.Array) and value.shape == ()
+    whole = is_whole(value) or (array and np.issubdtype(value.dtype, np.integer))
+    if not whole or value < least:
+        raise ValueError(f"{_told(label, repr(value))} must be a whole number, at least {least}.")
+
+
+def _told(label: str, shown: str) -> str:
+    owner, _, name = label.rpartition(".")
+    return f"`{owner}({name}={shown})`" if owner else f"`{name}={shown}`"
+
+
+def real_array(label: str, value: Any) -> jax.Array:
+    """`value` as an array of JAX's. Raises: `ValueError` unless it holds real numbers, or truth values."""
+    dtype = getattr(value, "dtype", None)
+    strange = dtype is not None and not (jnp.issubdtype(dtype, np.number) or jnp.issubdtype(dtype, np.bool_))
+    try:
+        array = None if strange else jnp.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"`{label}` must be an array of real numbers: {error}.") from error
+    if array is None or jnp.iscomplexobj(array):
+        found = dtype if array is None else array.dtype
+        raise ValueError(f"`{label}` must be real numbers, got {found}; take the real part.")
+    return array
+
+
+def require_rows(label: str, values: Any) -> None:
+    """Raises: `ValueError` unless `values` is a matrix of real numbers, not empty; its numbers are not looked at."""
+    dtype = getattr(values, "dtype", None)
+    if dtype is None:
+        dtype = real_array(label, values).dtype
+    if not (jnp.issubdtype(dtype, np.number) or jnp.issubdtype(dtype, np.bool_)) or dtype.kind == "c":
+        raise ValueError(f"`{label}` must be real numbers, got {dtype}; convert them, or take the real part.")
+    shape = np.shape(values)
+    if len(shape) != 2 or 0 in shape:
+        raise ValueError(
+            f"`{label}` has shape {shape}; give a matrix, at least one row: `x.reshape(len(x), -1)` flattens "
+            "images, `x[None, :]` is a single row."
+        )

@@ -1,0 +1,43 @@
+"""Every wrong use is refused early, with a message that says what and why.
+
+The table is in `wrong_uses/`. Its calls are made in one process of its own, without the run-time type checks of the
+tests and in JAX's default precision: it is the library's own checks that must speak, as they do to its users.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from wrong_uses.run import TABLE
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory):
+    """What each wrong use raised: the names of its classes, and the message."""
+    paths = [str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])]
+    settings = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "JAX_ENABLE_X64": "0", "NO_COLOR": "1"}
+    folder = str(tmp_path_factory.mktemp("wrong"))
+    told = subprocess.run(
+        [sys.executable, "-m", "wrong_uses.run", folder], env=settings, capture_output=True, text=True
+    )
+    assert told.returncode == 0, told.stderr
+    return json.loads(told.stdout.splitlines()[-1])
+
+
+def test_there_are_many_and_each_has_its_own_name():
+    assert len(TABLE) >= 400
+    assert len({row.name for row in TABLE}) == len(TABLE)
+
+
+@pytest.mark.parametrize("row", TABLE, ids=[row.name for row in TABLE])
+def test_wrong_use(said, row):
+    kinds, message = said[row.name]
+    expected = row.error if isinstance(row.error, tuple) else (row.error,)
+    assert {kind.__name__ for kind in expected} & set(kinds), f"{kinds[:1]}: {message}"
+    assert re.search(row.pattern, message), message

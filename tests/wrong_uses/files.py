@@ -1,0 +1,558 @@
+"""Wrong uses of data, and files that are unreadable, damaged or hostile."""
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+from safetensors.numpy import save_file
+
+import hopfax
+from hopfax import Interaction, Memory, data, load_model, save_model
+from hopfax.checkpoint import load_checkpoint, open_folder, read_account, save_checkpoint
+from hopfax.cli.arrays import read_rows
+from hopfax.data import DataError, Dataset, IdxFile, MissingDataError, Source, validation_split
+from hopfax.metrics import MetricsFile
+from hopfax.settings import describe, restore
+from hopfax.training.runfile import read_run
+
+from .networks import LAYERS, tiny
+from .table import Row
+
+IMAGES, LABELS = np.zeros((4, 6), np.float32), np.zeros(4, np.int32)
+
+
+def dataset(images=IMAGES, labels=LABELS, **options) -> Dataset:
+    return Dataset("small", images, labels, IMAGES, LABELS, **{"image_shape": (2, 3), **options})
+
+
+def source(name="small", digest="0" * 64, mirror="https://example.org/") -> Source:
+    file = IdxFile("train-images", 1, digest)
+    return Source(name=name, description="", files=(file, file, file, file), mirrors=(mirror,))
+
+
+def with_file(name: str, content: bytes | str, use: Callable[[Path], object]) -> Callable[[Path], object]:
+    """`use` of a file of that content."""
+
+    def call(folder: Path) -> object:
+        path = folder / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return use(path)
+
+    return call
+
+
+def with_array(name: str, array: np.ndarray, use: Callable[[Path], object]) -> Callable[[Path], object]:
+    def call(folder: Path) -> object:
+        np.save(folder / name, array, allow_pickle=array.dtype == object)
+        return use(folder / name)
+
+    return call
+
+
+def with_model(change: Callable[[dict, Path], object]) -> Callable[[Path], object]:
+    """`load_model` of a saved model, its description changed."""
+
+    def call(folder: Path) -> object:
+        save_model(tiny(), folder)
+        description = json.loads((folder / "model.json").read_text())
+        change(description, folder)
+        (folder / "model.json").write_text(json.dumps(description))
+        return load_model(folder)
+
+    return call
+
+
+def with_weights(change: Callable[[dict], object]) -> Callable[[Path], object]:
+    """`load_model` of a saved model, its weights changed."""
+
+    def call(folder: Path) -> object:
+        from safetensors.numpy import load_file
+
+        save_model(tiny(), folder)
+        arrays = load_file(folder / "weights.safetensors")
+        change(arrays)
+        save_file(arrays, folder / "weights.safetensors")
+        return load_model(folder)
+
+    return call
+
+
+def with_tensors(
+    use: Callable[[Path], object], about: dict | None = None, **tensors
+) -> Callable[[Path], object]:
+    def call(folder: Path) -> object:
+        save_file({name: np.asarray(value) for name, value in tensors.items()}, folder / "file", about)
+        return use(folder / "file")
+
+    return call
+
+
+def checkpoint(template) -> Callable[[Path], object]:
+    """A checkpoint of two numbers read into another tree."""
+
+    def call(folder: Path) -> object:
+        save_checkpoint(folder / "c", {"a": jnp.zeros(2)}, {})
+        return load_checkpoint(folder / "c", template)
+
+    return call
+
+
+ABOUT = {"format": "hopfax memory", "version": "1", "similarity": "dot"}
+ROWS_2 = np.eye(2, dtype=np.float32)
+BOMB = b"\0\0\x08\x03" + b"\xff" * 12 + b"x"
+
+ROWS = [
+    Row(
+        "data set of raw pixels",
+        lambda _: dataset(np.zeros((4, 6), np.uint8)),
+        DataError,
+        r"train_images.*float32.*uint8.*divide",
+    ),
+    Row("data set above one", lambda _: dataset(IMAGES + 255), DataError, r"train_images.*\[0, 1\].*255"),
+    Row("data set of NaN", lambda _: dataset(IMAGES * np.nan), DataError, r"train_images.*nan"),
+    Row("data set of another image shape", lambda _: dataset(image_shape=(3, 3)), DataError, r"\(n, 9\)"),
+    Row(
+        "data set with labels from one",
+        lambda _: dataset(labels=LABELS + 10),
+        DataError,
+        r"train_labels.*\[0, 10\)",
+    ),
+    Row(
+        "data set with a label missing",
+        lambda _: dataset(labels=LABELS[:3]),
+        DataError,
+        r"train_labels.*4 images",
+    ),
+    Row(
+        "data set with long labels",
+        lambda _: dataset(labels=LABELS.astype(np.int64)),
+        DataError,
+        r"int32.*int64",
+    ),
+    Row(
+        "data set of lists", lambda _: dataset(IMAGES.tolist()), DataError, r"train_images.*NumPy array.*list"
+    ),
+    Row("data set of no classes", lambda _: dataset(classes=0), DataError, r"classes.*at least 1.*0"),
+    Row(
+        "held out: everything",
+        lambda _: validation_split(dataset(), 4),
+        ValueError,
+        r"size.*between 1 and 3.*got 4",
+    ),
+    Row(
+        "held out: half an example",
+        lambda _: validation_split(dataset(), 1.5),
+        ValueError,
+        r"size=1\.5.*whole",
+    ),
+    Row("held out by a negative seed", lambda _: validation_split(dataset(), 1, -1), ValueError, r"seed.*-1"),
+    Row("unknown data set", lambda _: data.load("mnsit"), ValueError, r"'mnsit'.*digits, mnist"),
+    Row("data set by number", lambda _: data.load(3), ValueError, r"3.*digits, mnist"),
+    Row(
+        "data that are not here",
+        lambda d: data.load_source(source(), d, download=False),
+        MissingDataError,
+        r"train-images not found.*HOPFAX_DATA",
+    ),
+    Row("source called ..", lambda _: source(name="../x"), ValueError, r"'\.\./x'.*plain file name"),
+    Row("source of a short hash", lambda _: source(digest="abc"), ValueError, r"'abc'.*SHA-256"),
+    Row(
+        "source without https",
+        lambda _: source(mirror="http://example.org/"),
+        ValueError,
+        r"http://example\.org/.*https",
+    ),
+    Row(
+        "idx that is not there", lambda d: data.read_idx(d / "x"), DataError, r"cannot be read.*FileNotFound"
+    ),
+    Row("idx that is a folder", lambda d: data.read_idx(d), DataError, r"cannot be read"),
+    Row("idx of nothing", with_file("x", b"", data.read_idx), DataError, r"begins with nothing"),
+    Row("idx of text", with_file("x", "hello", data.read_idx), DataError, r"no idx file"),
+    Row(
+        "idx of floats",
+        with_file("x", b"\0\0\x0d\x01\0\0\0\1abcd", data.read_idx),
+        DataError,
+        r"unsigned bytes",
+    ),
+    Row(
+        "idx that ends in its header",
+        with_file("x", b"\0\0\x08\x02\0\0\0\1", data.read_idx),
+        DataError,
+        r"ends within its header",
+    ),
+    Row(
+        "idx that is too short",
+        with_file("x", b"\0\0\x08\x01\0\0\0\5abc", data.read_idx),
+        DataError,
+        r"announces 5 bytes.*only 3",
+    ),
+    Row(
+        "idx that is too long",
+        with_file("x", b"\0\0\x08\x01\0\0\0\1abc", data.read_idx),
+        DataError,
+        r"announces 1 bytes.*more",
+    ),
+    Row(
+        "idx of zero images",
+        with_file("x", b"\0\0\x08\x01\0\0\0\0", data.read_idx),
+        DataError,
+        r"holds nothing",
+    ),
+    Row(
+        "idx that announces the world",
+        with_file("x", BOMB, data.read_idx),
+        DataError,
+        r"announces \d{20,} bytes",
+    ),
+    Row(
+        "idx that unpacks for ever",
+        with_file("x", gzip.compress(b"\0\0\x08\x01\0\0\0\1" + bytes(10**6)), data.read_idx),
+        DataError,
+        r"announces 1 bytes.*more",
+    ),
+    Row(
+        "idx of half a gzip",
+        with_file("x", gzip.compress(b"\0\0\x08\x01\0\0\0\x64" + bytes(range(100)))[:60], data.read_idx),
+        DataError,
+        r"cannot be read",
+    ),
+    Row("model that is not there", load_model, ValueError, r"model\.json.*cannot be read.*FileNotFound"),
+    Row(
+        "model that is no JSON",
+        with_file("model.json", "{", lambda p: load_model(p.parent)),
+        ValueError,
+        r"model\.json.*JSONDecodeError",
+    ),
+    Row(
+        "model that is a list",
+        with_file("model.json", "[]", lambda p: load_model(p.parent)),
+        ValueError,
+        r"schema None, expected 1",
+    ),
+    Row(
+        "model nested without end",
+        with_file("model.json", "[" * 10**5, lambda p: load_model(p.parent)),
+        ValueError,
+        r"model\.json.*cannot be read",
+    ),
+    Row(
+        "model of the future",
+        with_model(lambda d, _: d.update(schema=99)),
+        ValueError,
+        r"schema 99, expected 1.*hopfax that wrote it",
+    ),
+    Row(
+        "model of an unknown network",
+        with_model(lambda d, _: d.update(network="os.system")),
+        ValueError,
+        r"'os\.system'.*HAM, CHN",
+    ),
+    Row(
+        "model with unknown neurons",
+        with_model(lambda d, _: d["layers"][0]["lagrangian"].update(kind="eval")),
+        ValueError,
+        r"'input'.*'eval'.*known are",
+    ),
+    Row(
+        "model without layers",
+        with_model(lambda d, _: d.pop("layers")),
+        ValueError,
+        r"malformed.*KeyError 'layers'",
+    ),
+    Row(
+        "model with layers of text", with_model(lambda d, _: d.update(layers="abc")), ValueError, r"malformed"
+    ),
+    Row(
+        "model with a shape of text",
+        with_model(lambda d, _: d["layers"][0].update(shape="no")),
+        ValueError,
+        r"shape=\('n', 'o'\)",
+    ),
+    Row(
+        "model with an infinite slope",
+        with_model(lambda d, _: d["layers"][0]["lagrangian"]["parameters"].update(slope=float("inf"))),
+        ValueError,
+        r"slope.*finite",
+    ),
+    Row(
+        "model with an unknown parameter",
+        with_model(lambda d, _: d["layers"][0]["lagrangian"]["parameters"].update(x=1)),
+        ValueError,
+        r"Sigmoid has parameters.*'x'",
+    ),
+    Row(
+        "model with a synapse of three layers",
+        with_model(lambda d, _: d["synapses"][0]["layers"].append("input")),
+        ValueError,
+        r"Dense.*of 3 layers",
+    ),
+    Row(
+        "model with a synapse to nowhere",
+        with_model(lambda d, _: d["synapses"][0].update(layers=["input", "x"])),
+        ValueError,
+        r"unknown layer 'x'",
+    ),
+    Row(
+        "model without weights",
+        with_model(lambda _, folder: (folder / "weights.safetensors").unlink()),
+        ValueError,
+        r"weights\.safetensors.*cannot be read",
+    ),
+    Row(
+        "model with weights of noise",
+        with_model(lambda _, folder: (folder / "weights.safetensors").write_bytes(b"\xff" * 99)),
+        ValueError,
+        r"weights\.safetensors.*cannot be read.*SafetensorError",
+    ),
+    Row(
+        "model with a weight missing",
+        with_weights(lambda a: a.pop("synapses.input-hidden")),
+        ValueError,
+        r"has no synapses\.input-hidden, expected shape \[2, 3\]",
+    ),
+    Row(
+        "model with a weight too many",
+        with_weights(lambda a: a.update(x=np.zeros(1))),
+        ValueError,
+        r"entries that the model does not: x",
+    ),
+    Row(
+        "model with a weight of another shape",
+        with_weights(lambda a: a.update({"synapses.input-hidden": np.zeros((3, 2), np.float32)})),
+        ValueError,
+        r"\[2, 3\].*\[3, 2\]",
+    ),
+    Row(
+        "model with a weight of whole numbers",
+        with_weights(lambda a: a.update({"synapses.input-hidden": np.zeros((2, 3), np.int32)})),
+        ValueError,
+        r"floating point.*int32",
+    ),
+    Row(
+        "model with a weight of NaN",
+        with_weights(lambda a: a.update({"synapses.input-hidden": np.full((2, 3), np.nan, np.float32)})),
+        ValueError,
+        r"synapses\.input-hidden.*NaN",
+    ),
+    Row(
+        "saving a function",
+        lambda d: save_model(
+            hopfax.HAM(LAYERS, [Interaction(("a", "b"), lambda a, b: jnp.sum(a) * jnp.sum(b))]), d
+        ),
+        ValueError,
+        r"'a-b' cannot be saved.*Interaction",
+    ),
+    Row("saving what is no network", lambda d: save_model("HAM", d), ValueError, r"model='HAM'"),
+    Row(
+        "memory that is not there",
+        lambda d: Memory.load(d / "x"),
+        FileNotFoundError,
+        r"does not exist.*Memory\.save",
+    ),
+    Row("memory that is a folder", lambda d: Memory.load(d), (ValueError, OSError), r"os error|folder"),
+    Row("memory of noise", with_file("x", b"\xff" * 99, Memory.load), ValueError, r"no safetensors file"),
+    Row(
+        "memory of another format", with_tensors(Memory.load, patterns=ROWS_2), ValueError, r"format is None"
+    ),
+    Row(
+        "memory of another similarity",
+        with_tensors(Memory.load, {**ABOUT, "similarity": "eval"}, patterns=ROWS_2, beta=1.0),
+        ValueError,
+        r"similarity is 'eval'",
+    ),
+    Row(
+        "memory file of NaN",
+        with_tensors(Memory.load, ABOUT, patterns=ROWS_2 * np.nan, beta=1.0),
+        ValueError,
+        r"not all finite",
+    ),
+    Row(
+        "memory file of negative beta",
+        with_tensors(Memory.load, ABOUT, patterns=ROWS_2, beta=-1.0),
+        ValueError,
+        r"beta is -1\.0, not positive",
+    ),
+    Row(
+        "memory file of whole beta",
+        with_tensors(Memory.load, ABOUT, patterns=ROWS_2, beta=np.ones(3)),
+        ValueError,
+        r"shapes.*\(3,\)",
+    ),
+    Row(
+        "memory file of one pattern",
+        with_tensors(Memory.load, ABOUT, patterns=ROWS_2[:1], beta=1.0),
+        ValueError,
+        r"two patterns or more",
+    ),
+    Row(
+        "memory file of empty patterns",
+        with_tensors(Memory.load, ABOUT, patterns=np.zeros((2, 0)), beta=1.0),
+        ValueError,
+        r"\(2, 0\)",
+    ),
+    Row(
+        "memory file with values for another number",
+        with_tensors(Memory.load, ABOUT, patterns=ROWS_2, beta=1.0, values=np.zeros((3, 1))),
+        ValueError,
+        r"values, of shape \(3, 1\)",
+    ),
+    Row(
+        "memory file in chunks of nothing",
+        lambda d: (Memory.store(ROWS_2, 5.0).save(d / "m"), Memory.load(d / "m", chunk=0)),
+        ValueError,
+        r"`chunk`.*at least 1",
+    ),
+    Row(
+        "memory into a folder that is not there",
+        lambda d: Memory.store(ROWS_2, 5.0).save(d / "no" / "m"),
+        OSError,
+        r"no",
+    ),
+    Row(
+        "checkpoint of noise",
+        with_file("c", b"\xff" * 99, lambda p: load_checkpoint(p, {})),
+        ValueError,
+        r"no whole checkpoint.*remove it",
+    ),
+    Row("checkpoint that is not there", lambda d: load_checkpoint(d / "c", {}), (ValueError, OSError), r"c"),
+    Row(
+        "checkpoint without an account",
+        with_tensors(read_account, x=np.zeros(1)),
+        ValueError,
+        r"no whole checkpoint.*hopfax",
+    ),
+    Row(
+        "checkpoint with an account of text",
+        with_tensors(read_account, {"hopfax": "{"}, x=np.zeros(1)),
+        ValueError,
+        r"no whole checkpoint",
+    ),
+    Row(
+        "checkpoint with an account that is a list",
+        with_tensors(read_account, {"hopfax": "[]"}, x=np.zeros(1)),
+        ValueError,
+        r"no whole checkpoint",
+    ),
+    Row(
+        "checkpoint of another shape",
+        checkpoint({"a": jnp.zeros(3)}),
+        ValueError,
+        r"a should be float32\[3\], is float32\[2\]",
+    ),
+    Row(
+        "checkpoint of another tree",
+        checkpoint({"b": jnp.zeros(2)}),
+        ValueError,
+        r"a is not expected; b is missing",
+    ),
+    Row(
+        "folder in use",
+        with_file("x", b"", lambda p: open_folder(p.parent, resume=False)),
+        ValueError,
+        r"not empty.*--resume",
+    ),
+    Row(
+        "folder that is a file",
+        with_file("x", b"", lambda p: open_folder(p, resume=False)),
+        (ValueError, OSError),
+        r"x",
+    ),
+    Row(
+        "metrics of noise",
+        with_file("m", "{", lambda p: MetricsFile(p).read()),
+        ValueError,
+        r"line 1: Expecting",
+    ),
+    Row(
+        "metrics of another kind",
+        with_file("m", '{"a": 1}', lambda p: MetricsFile(p).read()),
+        ValueError,
+        r"no row of metrics",
+    ),
+    Row(
+        "metrics of a number",
+        with_file("m", "3", lambda p: MetricsFile(p).read()),
+        ValueError,
+        r"line 1: 3 is no row of metrics",
+    ),
+    Row("run that was not finished", lambda d: read_run(d), ValueError, r"no run\.json.*--resume"),
+    Row(
+        "run file of noise",
+        with_file("run.json", "\xff{", lambda p: read_run(p.parent)),
+        ValueError,
+        r"run\.json.*malformed",
+    ),
+    Row(
+        "run file of a list",
+        with_file("run.json", "[]", lambda p: read_run(p.parent)),
+        ValueError,
+        r"run\.json.*malformed",
+    ),
+    Row(
+        "run file of another recipe",
+        with_file(
+            "run.json",
+            '{"recipe": {"layers": 3, "bias_std": 0, "gradient_bound": 1}, "data": "x"}',
+            lambda p: read_run(p.parent),
+        ),
+        ValueError,
+        r"run\.json.*malformed.*no recipe",
+    ),
+    Row(
+        "setting of an array", lambda _: describe(np.zeros(2)), ValueError, r"cannot be written as a setting"
+    ),
+    Row(
+        "setting of unknown kind",
+        lambda _: restore({"kind": "os.system"}),
+        ValueError,
+        r"unknown kind 'os\.system'",
+    ),
+    Row("setting of another field", lambda _: restore({"kind": "Tanh", "x": 1}), ValueError, r"is no Tanh"),
+    Row("npy that is not there", lambda d: read_rows(d / "x.npy"), FileNotFoundError, r"is no file"),
+    Row("npy of noise", with_file("x.npy", b"\xff" * 99, read_rows), ValueError, r"cannot be read as npy"),
+    Row("npy of nothing", with_file("x.npy", b"", read_rows), ValueError, r"cannot be read as npy"),
+    Row(
+        "npy of objects",
+        with_array("x.npy", np.array([None, 1], object), read_rows),
+        ValueError,
+        r"cannot be read as npy.*objects",
+    ),
+    Row(
+        "npy of three axes",
+        with_array("x.npy", np.zeros((2, 2, 2)), read_rows),
+        ValueError,
+        r"shape \(2, 2, 2\).*matrix",
+    ),
+    Row("npy of text", with_array("x.npy", np.array([["a"]]), read_rows), ValueError, r"matrix of numbers"),
+    Row(
+        "npy of complex numbers",
+        with_array("x.npy", np.zeros((2, 2), complex), read_rows),
+        ValueError,
+        r"complex",
+    ),
+    Row(
+        "npy of NaN",
+        with_array("x.npy", np.full((2, 2), np.nan), read_rows),
+        ValueError,
+        r"NaN or infinity in rows \[0, 1\]",
+    ),
+    Row("npy of nothing at all", with_array("x.npy", np.zeros((0, 2)), read_rows), ValueError, r"\(0, 2\)"),
+    Row("csv of words", with_file("x.csv", "a,b\n1,2\n", read_rows), ValueError, r"cannot be read as csv"),
+    Row(
+        "csv with a value missing",
+        with_file("x.csv", "1,2\n3\n", read_rows),
+        ValueError,
+        r"cannot be read as csv",
+    ),
+    Row("csv of nothing", with_file("x.csv", "", read_rows), ValueError, r"cannot be read as csv.*no data"),
+    Row("csv of bytes", with_file("x.csv", b"\xff\xfe\0", read_rows), ValueError, r"cannot be read as csv"),
+    Row(
+        "patterns in a spreadsheet",
+        with_file("x.xlsx", b"PK", read_rows),
+        ValueError,
+        r"must end in \.npy or \.csv",
+    ),
+]

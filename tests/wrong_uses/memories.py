@@ -1,0 +1,492 @@
+"""Wrong uses of associative memories and of their analysis."""
+
+import functools as ft
+
+import jax.numpy as jnp
+import numpy as np
+
+from hopfax import Memory, ModernHopfield
+from hopfax.analysis import capacity, phase, spurious
+from hopfax.analysis.calibrate import calibrate
+from hopfax.analysis.pattern_sets import CorrelatedSigns, HierarchicalSigns, Mask, Noise
+from hopfax.analysis.stores import binary
+from hopfax.classical import BinaryHopfield, Random, hebb, storkey
+from hopfax.lagrangians import Softmax
+
+from .networks import KEY
+from .table import Row
+
+NAN = float("nan")
+PATTERNS = np.array([[1, 1, -1], [-1, 1, 1]], np.float32)
+NOT_FINITE = np.array([[1, NAN, 0], [0, 1, 0]], np.float32)
+SIGNS = np.array([[1.0, -1.0, 1.0, -1.0]], np.float32)
+
+
+@ft.cache
+def memory() -> Memory:
+    return Memory.store(PATTERNS, 5.0)
+
+
+def stored(patterns=PATTERNS, beta=1.0, **options) -> Memory:
+    return Memory.store(patterns, beta, **options)
+
+
+def recalled(queries, known=None, **options) -> object:
+    return memory().recall(queries, known, **options)
+
+
+def binary_network() -> BinaryHopfield:
+    return BinaryHopfield(np.zeros((4, 4), np.float32))
+
+
+def trial(**options) -> capacity.Trial:
+    return capacity.Trial(4, **options)
+
+
+ROWS = [
+    Row("memory of NaN", lambda _: stored(NOT_FINITE), ValueError, r"`patterns` must be finite; rows \[0\]"),
+    Row("memory of infinity", lambda _: stored(PATTERNS * np.inf), ValueError, r"`patterns` must be finite"),
+    Row("memory of one pattern", lambda _: stored(PATTERNS[:1]), ValueError, r"two rows or more.*got 1"),
+    Row(
+        "memory of nothing",
+        lambda _: stored(np.zeros((0, 3), np.float32)),
+        ValueError,
+        r"two rows or more.*got 0",
+    ),
+    Row(
+        "memory of empty patterns",
+        lambda _: stored(np.zeros((3, 0), np.float32)),
+        ValueError,
+        r"`patterns`.*\(3, 0\)",
+    ),
+    Row("memory of a vector", lambda _: stored(PATTERNS[0]), ValueError, r"`patterns`.*\(3,\).*row"),
+    Row(
+        "memory of images not flattened",
+        lambda _: stored(np.zeros((4, 2, 2), np.float32)),
+        ValueError,
+        r"`patterns`.*\(4, 2, 2\).*reshape",
+    ),
+    Row("memory of a number", lambda _: stored(3.0), ValueError, r"`patterns`.*\(\)"),
+    Row("memory of complex numbers", lambda _: stored(PATTERNS + 1j), ValueError, r"`patterns`.*complex"),
+    Row(
+        "memory of text", lambda _: stored(np.array([["a"], ["b"]])), ValueError, r"`patterns`.*real numbers"
+    ),
+    Row(
+        "memory of a ragged list",
+        lambda _: stored([[1.0, 2.0], [1.0]]),
+        ValueError,
+        r"`patterns`.*real numbers",
+    ),
+    Row("memory of None", lambda _: stored(None), ValueError, r"`patterns`"),
+    Row("memory at beta zero", lambda _: stored(beta=0.0), ValueError, r"`beta=0\.0`.*positive"),
+    Row("memory at negative beta", lambda _: stored(beta=-1.0), ValueError, r"`beta=-1\.0`.*positive"),
+    Row("memory at beta NaN", lambda _: stored(beta=NAN), ValueError, r"`beta=nan`"),
+    Row("memory at infinite beta", lambda _: stored(beta=float("inf")), ValueError, r"`beta=inf`"),
+    Row(
+        "memory at beta 'automatic'",
+        lambda _: stored(beta="automatic"),
+        ValueError,
+        r"beta.*\"auto\".*'automatic'",
+    ),
+    Row("memory at complex beta", lambda _: stored(beta=1j), ValueError, r"`beta=1j`"),
+    Row("memory at two betas", lambda _: stored(beta=np.ones(2)), ValueError, r"`beta=.*one number"),
+    Row("memory at beta None", lambda _: stored(beta=None), ValueError, r"`beta=None`"),
+    Row(
+        "memory with values for another number of patterns",
+        lambda _: stored(values=np.zeros((3, 1))),
+        ValueError,
+        r"`values` has 3 rows for 2 patterns",
+    ),
+    Row(
+        "memory with values that are not finite",
+        lambda _: stored(values=np.full((2, 1), NAN)),
+        ValueError,
+        r"`values` must be finite",
+    ),
+    Row(
+        "memory with a vector of values",
+        lambda _: stored(values=np.zeros(2)),
+        ValueError,
+        r"`values`.*\(2,\).*row",
+    ),
+    Row(
+        "memory with a named similarity",
+        lambda _: stored(similarity="dot"),
+        ValueError,
+        r"similarity='dot'.*Dot\(\)",
+    ),
+    Row("memory in chunks of nothing", lambda _: stored(chunk=0), ValueError, r"chunk.*at least 1.*0"),
+    Row("memory in chunks of a half", lambda _: stored(chunk=2.5), ValueError, r"chunk.*whole.*2\.5"),
+    Row(
+        "spread memory of NaN",
+        lambda _: Memory.spread(NOT_FINITE, 1.0),
+        ValueError,
+        r"`patterns` must be finite",
+    ),
+    Row(
+        "spread memory of a vector",
+        lambda _: Memory.spread(PATTERNS[0], 1.0),
+        ValueError,
+        r"`patterns`.*\(3,\)",
+    ),
+    Row(
+        "spread memory without devices",
+        lambda _: Memory.spread(PATTERNS, 1.0, devices=[]),
+        ValueError,
+        r"devices=\[\].*jax\.devices",
+    ),
+    Row("sharding over no devices", lambda _: memory().shard([]), ValueError, r"devices=\[\].*jax\.devices"),
+    Row("sharding over names", lambda _: memory().shard(["cpu:0"]), ValueError, r"devices.*'cpu:0'"),
+    Row(
+        "query of another width",
+        lambda _: recalled(np.zeros(4)),
+        ValueError,
+        r"`queries` has 4 values a row, patterns 3",
+    ),
+    Row(
+        "query of three axes",
+        lambda _: recalled(np.zeros((1, 1, 3))),
+        ValueError,
+        r"`queries` has shape \(1, 1, 3\)",
+    ),
+    Row("query of a number", lambda _: recalled(1.0), ValueError, r"`queries` has shape \(\)"),
+    Row(
+        "no queries",
+        lambda _: recalled(np.zeros((0, 3))),
+        ValueError,
+        r"`queries` has shape \(0, 3\).*at least one",
+    ),
+    Row(
+        "query with NaN and no mask",
+        lambda _: recalled(NOT_FINITE),
+        ValueError,
+        r"`queries`.*`known`.*rows \[0\]",
+    ),
+    Row(
+        "query with infinity", lambda _: recalled(PATTERNS * np.inf), ValueError, r"`queries` must be finite"
+    ),
+    Row("query of complex numbers", lambda _: recalled(PATTERNS + 1j), ValueError, r"`queries`.*complex"),
+    Row(
+        "query of text", lambda _: recalled(np.array(["a", "b", "c"])), ValueError, r"`queries`.*real numbers"
+    ),
+    Row(
+        "mask of another shape",
+        lambda _: recalled(PATTERNS, np.ones(2, bool)),
+        ValueError,
+        r"`known` has shape \(2,\).*\(2, 3\) or \(3,\)",
+    ),
+    Row(
+        "mask of numbers",
+        lambda _: recalled(PATTERNS, np.array([0.0, 0.5, 1.0])),
+        ValueError,
+        r"`known`.*bool",
+    ),
+    Row(
+        "recall to a negative tolerance",
+        lambda _: recalled(PATTERNS, tolerance=-1.0),
+        ValueError,
+        r"tolerance=-1\.0",
+    ),
+    Row(
+        "recall to a tolerance of NaN",
+        lambda _: recalled(PATTERNS, tolerance=NAN),
+        ValueError,
+        r"tolerance=nan",
+    ),
+    Row("recall in negative steps", lambda _: recalled(PATTERNS, max_steps=-1), ValueError, r"max_steps=-1"),
+    Row("recall in half steps", lambda _: recalled(PATTERNS, max_steps=1.5), ValueError, r"max_steps=1\.5"),
+    Row(
+        "recall of no candidates",
+        lambda _: recalled(PATTERNS, candidates=0),
+        ValueError,
+        r"candidates.*at least 1.*0",
+    ),
+    Row(
+        "recall of half candidates",
+        lambda _: recalled(PATTERNS, candidates=1.5),
+        ValueError,
+        r"candidates.*1\.5",
+    ),
+    Row(
+        "modern network of NaN",
+        lambda _: ModernHopfield(NOT_FINITE, 1.0),
+        ValueError,
+        r"`patterns` must be finite; rows \[0\]",
+    ),
+    Row(
+        "modern network of a vector",
+        lambda _: ModernHopfield(PATTERNS[0], 1.0),
+        ValueError,
+        r"`patterns`.*\(3,\).*row",
+    ),
+    Row(
+        "modern network of nothing",
+        lambda _: ModernHopfield(np.zeros((0, 3), np.float32), 1.0),
+        ValueError,
+        r"`patterns`.*\(0, 3\)",
+    ),
+    Row(
+        "modern network of complex numbers",
+        lambda _: ModernHopfield(PATTERNS + 1j, 1.0),
+        ValueError,
+        r"`patterns`.*complex",
+    ),
+    Row(
+        "modern network at beta zero", lambda _: ModernHopfield(PATTERNS, 0.0), ValueError, r"beta.*positive"
+    ),
+    Row(
+        "modern network at two betas",
+        lambda _: ModernHopfield(PATTERNS, np.ones(2)),
+        ValueError,
+        r"beta.*scalar",
+    ),
+    Row(
+        "modern network with a made separation",
+        lambda _: ModernHopfield(PATTERNS, 1.0, separation=Softmax(1.0)),
+        ValueError,
+        r"separation.*Softmax",
+    ),
+    Row(
+        "modern network with a named similarity",
+        lambda _: ModernHopfield(PATTERNS, 1.0, similarity="dot"),
+        ValueError,
+        r"similarity='dot'",
+    ),
+    Row(
+        "modern network with named visible neurons",
+        lambda _: ModernHopfield(PATTERNS, 1.0, visible="tanh"),
+        ValueError,
+        r"visible.*'tanh'",
+    ),
+    Row(
+        "modern network with too few values",
+        lambda _: ModernHopfield(PATTERNS, 1.0, values=np.zeros((1, 2), np.float32)),
+        ValueError,
+        r"`values` has 1 rows for 2 patterns",
+    ),
+    Row(
+        "modern update of another width",
+        lambda _: ModernHopfield(PATTERNS, 1.0).update(jnp.zeros(4)),
+        ValueError,
+        r"state.*\(4,\).*\(3,\)",
+    ),
+    Row(
+        "modern energy of a batch",
+        lambda _: ModernHopfield(PATTERNS, 1.0).energy(jnp.zeros((2, 3))),
+        ValueError,
+        r"state.*\(2, 3\).*vmap",
+    ),
+    Row(
+        "binary network of patterns that are no signs",
+        lambda _: BinaryHopfield.store(SIGNS * 0.5),
+        ValueError,
+        r"`patterns` must be -1 or 1",
+    ),
+    Row(
+        "binary network of NaN",
+        lambda _: BinaryHopfield.store(SIGNS * NAN),
+        ValueError,
+        r"`patterns` must be -1 or 1",
+    ),
+    Row(
+        "binary network of a vector",
+        lambda _: BinaryHopfield.store(SIGNS[0]),
+        ValueError,
+        r"`patterns`.*\(4,\).*row",
+    ),
+    Row(
+        "binary network of nothing",
+        lambda _: BinaryHopfield.store(SIGNS[:0]),
+        ValueError,
+        r"`patterns`.*\(0, 4\)",
+    ),
+    Row(
+        "binary network by a named rule",
+        lambda _: BinaryHopfield.store(SIGNS, "hebb"),
+        ValueError,
+        r"`rule='hebb'`.*function",
+    ),
+    Row(
+        "binary weights that are not symmetric",
+        lambda _: BinaryHopfield(np.triu(np.ones((3, 3), np.float32), 1)),
+        ValueError,
+        r"`weights` must be symmetric",
+    ),
+    Row(
+        "binary weights with a diagonal",
+        lambda _: BinaryHopfield(np.eye(3, dtype=np.float32)),
+        ValueError,
+        r"zero diagonal",
+    ),
+    Row(
+        "binary weights of NaN",
+        lambda _: BinaryHopfield(np.full((3, 3), NAN, np.float32)),
+        ValueError,
+        r"`weights`",
+    ),
+    Row(
+        "binary weights that are not square",
+        lambda _: BinaryHopfield(np.zeros((3, 2), np.float32)),
+        ValueError,
+        r"`weights`.*\(3, 2\)",
+    ),
+    Row(
+        "binary bias of another size",
+        lambda _: BinaryHopfield(np.zeros((3, 3), np.float32), jnp.zeros(2)),
+        ValueError,
+        r"`bias`.*\(2,\).*\(3,\)",
+    ),
+    Row(
+        "binary query of another width",
+        lambda _: binary_network().recall(np.ones((2, 3), np.float32)),
+        ValueError,
+        r"`queries` has shape \(2, 3\).*4",
+    ),
+    Row(
+        "binary query of grey values",
+        lambda _: binary_network().recall(SIGNS * 0.5),
+        ValueError,
+        r"`queries` must be -1 or 1",
+    ),
+    Row(
+        "binary recall of no sweeps",
+        lambda _: binary_network().recall(SIGNS, max_sweeps=0),
+        ValueError,
+        r"max_sweeps=0",
+    ),
+    Row(
+        "binary recall in a named order",
+        lambda _: binary_network().recall(SIGNS, order="random"),
+        ValueError,
+        r"order='random'",
+    ),
+    Row(
+        "random order with a seed for a key",
+        lambda _: binary_network().recall(SIGNS, order=Random(0)),
+        ValueError,
+        r"key=.*jax\.random\.key.*got 0",
+    ),
+    Row("Hebb's rule on a vector", lambda _: hebb(jnp.asarray(SIGNS[0])), ValueError, r"`patterns`.*\(4,\)"),
+    Row(
+        "Storkey's rule on a vector",
+        lambda _: storkey(jnp.asarray(SIGNS[0])),
+        ValueError,
+        r"`patterns`.*\(4,\)",
+    ),
+    Row(
+        "calibration of equal patterns",
+        lambda _: calibrate(np.ones((3, 2), np.float32)),
+        ValueError,
+        r"all equal.*two different",
+    ),
+    Row("calibration of NaN", lambda _: calibrate(NOT_FINITE), ValueError, r"`patterns` must be finite"),
+    Row("calibration of a vector", lambda _: calibrate(PATTERNS[0]), ValueError, r"`patterns`.*\(3,\)"),
+    Row(
+        "calibration for no share", lambda _: calibrate(PATTERNS, 0.0), ValueError, r"`share`.*\(0, 1\].*0\.0"
+    ),
+    Row("calibration for 99 per cent", lambda _: calibrate(PATTERNS, 99), ValueError, r"`share`.*got 99"),
+    Row(
+        "calibration with half probes",
+        lambda _: calibrate(PATTERNS, probes=1.5),
+        ValueError,
+        r"`probes`.*whole.*1\.5",
+    ),
+    Row("thresholds of one pattern", lambda _: phase.thresholds(1), ValueError, r"`n`.*at least"),
+    Row("thresholds of half patterns", lambda _: phase.thresholds(2.5), ValueError, r"`n`.*whole.*2\.5"),
+    Row(
+        "patterns at cosine one",
+        lambda _: phase.equidistant_patterns(3, 5, 1.0, 1.0, KEY),
+        ValueError,
+        r"cosine.*below 1",
+    ),
+    Row(
+        "patterns at an impossible cosine",
+        lambda _: phase.equidistant_patterns(3, 5, 1.0, -0.9, KEY),
+        ValueError,
+        r"cosine.*-0\.9",
+    ),
+    Row(
+        "patterns in too few dimensions",
+        lambda _: phase.equidistant_patterns(5, 2, 1.0, 0.0, KEY),
+        ValueError,
+        r"dimension.*2",
+    ),
+    Row(
+        "patterns of no length",
+        lambda _: phase.equidistant_patterns(3, 5, 0.0, 0.0, KEY),
+        ValueError,
+        r"norm.*positive",
+    ),
+    Row(
+        "patterns with a seed for a key",
+        lambda _: phase.equidistant_patterns(3, 5, 1.0, 0.0, 7),
+        ValueError,
+        r"key=.*jax\.random\.key.*got 7",
+    ),
+    Row(
+        "clusters farther within than across",
+        lambda _: phase.cluster_thresholds(2, 2, 0.1, 0.5),
+        ValueError,
+        r"`across`.*below `within`.*0\.5",
+    ),
+    Row(
+        "effective beta of a negative beta",
+        lambda _: phase.effective_beta(-1.0, 1.0, 0.0),
+        ValueError,
+        r"beta.*positive.*-1",
+    ),
+    Row(
+        "minima at falling betas",
+        lambda _: phase.count_minima(PATTERNS, np.array([2.0, 1.0])),
+        ValueError,
+        r"`betas`.*increasing",
+    ),
+    Row("minima at no betas", lambda _: phase.count_minima(PATTERNS, np.array([])), ValueError, r"`betas`"),
+    Row(
+        "hysteresis of a pattern that is not there",
+        lambda _: phase.hysteresis(PATTERNS, np.array([1.0, 2.0]), index=2),
+        ValueError,
+        r"`index`.*2 patterns.*got 2",
+    ),
+    Row(
+        "classification of a state of another width",
+        lambda _: phase.classify(jnp.asarray(PATTERNS), jnp.zeros(4), 1.0),
+        ValueError,
+        r"state.*\(4,\)",
+    ),
+    Row("trial of no neurons", lambda _: capacity.Trial(0), ValueError, r"neurons.*at least 1"),
+    Row("trial at overlap two", lambda _: trial(overlap=2.0), ValueError, r"overlap.*2\.0"),
+    Row("trial of half queries", lambda _: trial(queries=1.5), ValueError, r"queries.*whole.*1\.5"),
+    Row(
+        "capacity at no share",
+        lambda _: capacity.capacity(binary(hebb), trial(), KEY, share=0.0),
+        ValueError,
+        r"`share`.*\(0, 1\]",
+    ),
+    Row(
+        "recall rate of no patterns",
+        lambda _: capacity.recall_rate(binary(hebb), trial(), 0, KEY),
+        ValueError,
+        r"count.*at least 1",
+    ),
+    Row(
+        "more successes than trials", lambda _: capacity.wilson(3, 2), ValueError, r"successes.*3.*trials.*2"
+    ),
+    Row("confidence of 95", lambda _: capacity.wilson(1, 2, 95), ValueError, r"confidence.*95"),
+    Row("flips of 110 per cent", lambda _: capacity.Flip(1.1), ValueError, r"share=1\.1"),
+    Row("noise of negative width", lambda _: Noise(-1.0), ValueError, r"std=-1\.0"),
+    Row("mask of NaN", lambda _: Mask(NAN), ValueError, r"share=nan"),
+    Row("correlation of one", lambda _: CorrelatedSigns(1.0), ValueError, r"correlation=1\.0"),
+    Row(
+        "hierarchy closer across than within",
+        lambda _: HierarchicalSigns(2, 0.2, 0.6),
+        ValueError,
+        r"across=0\.6.*within=0\.2",
+    ),
+    Row(
+        "spurious states of two patterns",
+        lambda _: spurious.census(binary(hebb), jnp.asarray(np.vstack([SIGNS, -SIGNS])), 8, KEY),
+        ValueError,
+        r"patterns.*at least 3",
+    ),
+]

@@ -1,0 +1,14 @@
+"""A row of the table of wrong uses."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Row(NamedTuple):
+    """A wrong use by name; `call` is given an empty folder, and must raise `error` with a message like `pattern`."""
+
+    name: str
+    call: Callable[[Path], object]
+    error: type[Exception] | tuple[type[Exception], ...]
+    pattern: str
