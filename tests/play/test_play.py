@@ -29,7 +29,9 @@ def stored(digits):
 def test_minima_appear_and_vanish_at_the_thresholds_of_equidistant_patterns(points):
     n, expected = len(points), play.expected_thresholds(points)
     between = (expected.spinodal + expected.instability) / 2
-    betas = np.array([0.99 * expected.spinodal, 1.003 * expected.spinodal, between, 1.01 * expected.instability])
+    betas = np.array(
+        [0.99 * expected.spinodal, 1.003 * expected.spinodal, between, 1.01 * expected.instability]
+    )
     assert play.count_against_beta(points, betas).tolist() == [1, n + 1, n + 1, n]
     regimes = [play.find_minima(points, beta).regime for beta in betas]
     assert regimes == [play.Regime.AVERAGING, *[play.Regime.METASTABLE] * 2, play.Regime.SINGLE]
@@ -63,7 +65,9 @@ def test_energy_falls_along_a_path_that_ends_at_rest(digits, stored, beta, hold)
     path = play.recall_path(stored, query, beta, known & hold)
     assert np.all(np.diff(path.energy) <= 1e-12)
     assert path.rests
-    np.testing.assert_allclose(path.states[:, known & hold], query[known & hold][None].repeat(path.steps + 1, 0))
+    np.testing.assert_allclose(
+        path.states[:, known & hold], query[known & hold][None].repeat(path.steps + 1, 0)
+    )
     np.testing.assert_allclose(path.shares.sum(axis=1), 1)
     moved = np.where(known & hold, query, path.shares[-1] @ stored) - path.states[-1]
     assert np.linalg.norm(moved) <= 1e-5 * np.linalg.norm(query)

@@ -13,7 +13,8 @@ from .contest import Relaxed
 HEIGHT = 190
 _MARK, _LINE = "#e8590c", "#4c8bf5"
 _NAMES = ("spinodal", "coexistence", "instability")
-_COLOURS = ["#2b8a3e", "#ae3ec9", "#e03131"]
+_COLOURS = ["#37b24d", "#be4bdb", "#f03e3e"]
+_TICKS = [0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 6, 8]
 
 
 def energy_chart(energy: Float[np.ndarray, " steps"], at: int) -> alt.LayerChart:
@@ -47,7 +48,7 @@ def regimes_chart(
     """The number of minima against `beta`, the expected thresholds, and where `beta` stands now."""
     rows = [{"beta": float(b), "minima": int(count)} for b, count in zip(betas, counts, strict=True)]
     scale = alt.Scale(type="log", domain=[float(betas[0]), float(betas[-1])], nice=False)
-    x = alt.X("beta:Q", title="β", scale=scale, axis=alt.Axis(tickCount=5, format="~g"))
+    x = alt.X("beta:Q", title="β", scale=scale, axis=alt.Axis(values=_TICKS, format="~g"))
     steps = alt.Chart(alt.Data(values=rows)).mark_line(interpolate="step", color=_LINE)
     lines = [{"beta": getattr(expected, name), "threshold": name} for name in _NAMES]
     colour = alt.Color(
@@ -93,4 +94,6 @@ def residuals_chart(found: Sequence[Relaxed]) -> alt.Chart:
 
 def _sized(chart):
     # Without the menu, which offers to send the chart to an editor elsewhere.
-    return chart.properties(width="container", height=HEIGHT, usermeta={"embedOptions": {"actions": False}})
+    options = {"embedOptions": {"actions": False}}
+    sized = chart.properties(width="container", height=HEIGHT, background="transparent", usermeta=options)
+    return sized.configure_axis(gridOpacity=0.35).configure_view(strokeOpacity=0)

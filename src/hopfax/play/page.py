@@ -66,7 +66,7 @@ def _(damage, label, source):
 def _():
     beta = mo.ui.slider(
         steps=np.geomspace(0.3, 8, 120).round(3).tolist(),
-        value=float(np.geomspace(0.3, 8, 120).round(3)[65]),
+        value=float(np.geomspace(0.3, 8, 120).round(3)[59]),
         label="β",
         show_value=True,
         full_width=True,
@@ -106,11 +106,12 @@ def _(path, step):
 
 
 @app.cell
-def _(at, beta, hold, pad, path, step):
+def _(at, beta, hold, labels, pad, path, step):
     recall_facts = {
         "this recall ends at": path.ends,
+        "largest share": f"a {labels[path.shares[-1].argmax()]}, {path.shares[-1].max():.0%}",
         "after steps": path.steps,
-        f"energy at step {at}": f"{path.energy[at]:.4f}",
+        "energy at the step shown": f"{path.energy[at]:.4f}",
     }
     mo.Html(
         markup.row(
@@ -257,10 +258,11 @@ def _(plane, plane_beta, plane_counts, plane_expected, plane_facts):
 def _():
     mo.md(
         """
-        ## 3. Three ways to the same equilibrium
+        ## 3. One query relaxed in three ways
 
-        The query, `hold` and β of part 1, relaxed to a relative residual of 10⁻⁶. A sweep is one product with the
-        patterns and one with their transpose. Near a threshold all take longer.
+        The query, the pixels held and the β of part 1, to a relative residual of 10⁻⁶. A sweep is one product with the
+        patterns and one with their transpose. Where there is one minimum all end there. Where there are several,
+        Anderson's longer steps may, now and then, end in another.
         """
     )
     return
@@ -275,14 +277,18 @@ def _(beta, held, query, stored):
 @app.cell
 def _(found):
     lines = [(one.name, one.sweeps, "yes" if one.converged else "no", f"{one.energy:.6f}") for one in found]
-    apart = f"{play.disagreement(found):.0e}"
-    mo.Html(
-        markup.row(
-            markup.table("contest", ("update", "sweeps", "converged", "energy"), lines)
-            + markup.facts("contest", {"largest distance between the ends": apart}),
-            mo.as_html(charts.residuals_chart(found)).text,
-        )
+    apart = play.disagreement(found)
+    contest_facts = {
+        "they end at": "one equilibrium" if apart < 1e-3 else "different equilibria",
+        "largest distance": f"{apart:.0e}",
+    }
+    ends = "".join(markup.picture(one.state, one.name) for one in found)
+    told_of_ways = (
+        markup.table("contest", ("update", "sweeps", "converged", "energy"), lines)
+        + markup.facts("contest", contest_facts)
+        + f'<div class="hopfax-strip">{ends}</div>'
     )
+    mo.Html(markup.row(told_of_ways, mo.as_html(charts.residuals_chart(found)).text))
     return
 
 

@@ -43,7 +43,7 @@ function paint(canvas, heights) {
     const line = band !== Math.floor(level[place + 1] ?? value) || band !== Math.floor(level[place + PIXELS] ?? value);
     const depth = Math.max(1 - band / BANDS, 0);
     const alpha = Math.min(0.04 + 0.8 * depth + (line && band <= BANDS ? 0.14 : 0), 1);
-    image.data.set([37, 99 + 40 * (1 - depth), 200, 255 * alpha], 4 * place);
+    image.data.set([50, 120 + 30 * (1 - depth), 235, 255 * alpha], 4 * place);
   });
   context.putImageData(image, 0, 0);
 }

@@ -68,8 +68,9 @@ def recall_path(
     require(np.isfinite(query).all(), "`query` must be finite; give numbers where it was destroyed too.")
     held = np.zeros(query.shape, bool) if held is None else held
     with jax.enable_x64(True):
-        exact = (jnp.asarray(value, float) for value in (patterns, query, beta))
-        return _cut(*map(np.asarray, _steps(*exact, jnp.asarray(held))), patterns)
+        rows, start = jnp.asarray(patterns, float), jnp.asarray(query, float)
+        states, energy, shares = _steps(rows, start, jnp.asarray(beta, float), jnp.asarray(held))
+        return _cut(np.asarray(states), np.asarray(energy), np.asarray(shares), patterns)
 
 
 def class_shares(

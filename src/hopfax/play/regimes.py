@@ -79,8 +79,9 @@ def find_minima(
     more = np.zeros((0, patterns.shape[1])) if starts is None else starts
     begin = np.concatenate([patterns, patterns.mean(axis=0)[None], more])
     with jax.enable_x64(True):
-        found = _settled(jnp.asarray(patterns, float), jnp.asarray(beta, float), jnp.asarray(begin, float))
-        return _distinct(*map(np.asarray, found), patterns)
+        exact = jnp.asarray(patterns, float), jnp.asarray(beta, float), jnp.asarray(begin, float)
+        states, energy, slope = _settled(*exact)
+        return _distinct(np.asarray(states), np.asarray(energy), np.asarray(slope), patterns)
 
 
 def count_against_beta(
