@@ -27,7 +27,13 @@ NAMESPACES = sorted(
     if path.name != "__main__.py"
     and not re.search(r"/_(?!_init__)|/cli/", str(path.relative_to(PACKAGE.parent)))
 )
-OPTIONAL = {"hopfax.interop.torch": "torch"}  # what a module needs that hopfax does not install
+# What a module needs that hopfax does not install.
+OPTIONAL = {
+    "hopfax.interop.torch": "torch",
+    "hopfax.play.charts": "altair",
+    "hopfax.play.page": "marimo",
+    "hopfax.play.widgets": "anywidget",
+}
 
 
 def offered(module: ModuleType) -> dict:
