@@ -23,15 +23,6 @@ from ._json import parse
 _ENTRY = "hopfax"
 
 
-def open_folder(folder: Path, *, resume: bool) -> None:
-    """Make the folder of a run. Raises: `ValueError` if it is in use and not to be resumed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if not resume and any(folder.iterdir()):
-        raise ValueError(
-            f"`{folder}` is not empty; resume the run in it with --resume, or name another folder."
-        )
-
-
 def save_checkpoint(path: Path, tree: PyTree, account: Mapping[str, Any]) -> None:
     """Write the arrays of `tree` by their paths in it, and `account`, which must be JSON, beside them.
 
@@ -92,6 +83,15 @@ def check_config(found: Mapping[str, Any], expected: Mapping[str, Any], origin: 
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write under a temporary name in the same folder, flush, rename: whole or absent, even after a crash."""
+    try:
+        _write_beside(path, content)
+    except OSError as error:
+        why = f"{error.strerror or error}; the file is as it was, make room or name another folder"
+        raise OSError(error.errno, why, str(path)) from error
+    _flush_folder(path.parent)
+
+
+def _write_beside(path: Path, content: bytes) -> None:
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as stream:
@@ -102,7 +102,6 @@ def write_whole(path: Path, content: bytes) -> None:
         os.replace(temporary, path)
     finally:
         Path(temporary).unlink(missing_ok=True)
-    _flush_folder(path.parent)
 
 
 def _flush_folder(folder: Path) -> None:

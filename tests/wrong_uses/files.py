@@ -11,10 +11,11 @@ from safetensors.numpy import save_file
 
 import hopfax
 from hopfax import Interaction, Memory, data, load_model, save_model
-from hopfax.checkpoint import load_checkpoint, open_folder, read_account, save_checkpoint
+from hopfax.checkpoint import load_checkpoint, read_account, save_checkpoint
 from hopfax.cli.arrays import read_rows
 from hopfax.data import DataError, Dataset, IdxFile, MissingDataError, Source, validation_split
 from hopfax.metrics import MetricsFile
+from hopfax.run_folder import opened
 from hopfax.settings import describe, restore
 from hopfax.training.runfile import read_run
 
@@ -450,13 +451,13 @@ ROWS = [
     ),
     Row(
         "folder in use",
-        with_file("x", b"", lambda p: open_folder(p.parent, resume=False)),
+        with_file("x", b"", lambda p: opened(p.parent, resume=False).__enter__()),
         ValueError,
         r"not empty.*--resume",
     ),
     Row(
         "folder that is a file",
-        with_file("x", b"", lambda p: open_folder(p, resume=False)),
+        with_file("x", b"", lambda p: opened(p, resume=False).__enter__()),
         (ValueError, OSError),
         r"x",
     ),

@@ -1,5 +1,6 @@
 """A run in a folder: trained by a recipe, saved as it goes, and resumed as if it had never stopped."""
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
@@ -10,13 +11,14 @@ import jax.random as jr
 from jax.sharding import Mesh
 
 from .._checks import require_kind, require_whole
-from ..checkpoint import check_config, load_checkpoint, open_folder, read_account, save_checkpoint
+from ..checkpoint import check_config, load_checkpoint, read_account, save_checkpoint
 from ..data import Dataset, validation_split
 from ..metrics import EpochMetrics, MetricsFile, from_json, to_json
 from ..network import AbstractNetwork
 from ..placement import device_mesh, local
 from ..processes import from_first, is_first, watched
 from ..recipes import Recipe
+from ..run_folder import opened
 from .divergence import first_failure, not_finite
 from .evaluation import evaluate
 from .loop import Block, blocks, epoch_metrics
@@ -65,10 +67,24 @@ def train(
     require_kind("recipe", recipe, Recipe, "hopfax.recipes.v1()")
     require_kind("dataset", dataset, Dataset, "hopfax.data.digits()")
     require_whole("checkpoint_blocks", checkpoint_blocks, 1)
-    mesh = _mesh(devices)
-    from_first(lambda: ((), open_folder(folder, resume=resume)))
-    epochs = _last_epoch(recipe, stop_after)
+    epochs, mesh = _last_epoch(recipe, stop_after), _mesh(devices)
     check_recipe(recipe, dataset)
+    with contextlib.ExitStack() as alone:
+        from_first(lambda: ((), alone.enter_context(opened(folder, resume=resume))))
+        run = _trained(recipe, dataset, folder, epochs, checkpoint_blocks, watch, mesh)
+    return local(run.state.model), list(run.rows)
+
+
+def _trained(
+    recipe: Recipe,
+    dataset: Dataset,
+    folder: Path,
+    epochs: int,
+    checkpoint_blocks: int,
+    watch: Callable[[Block], None],
+    mesh: Mesh | None,
+) -> "_Run":
+    """The run in its opened folder, at its end."""
     part = validation_split(dataset, recipe.validation) if recipe.validation else dataset
     trainer = make_trainer(recipe, len(part.train_labels))
     fresh = _Run(folder, _config(recipe, dataset), _begin(recipe, trainer))
@@ -87,7 +103,7 @@ def train(
         if block.ends_epoch:
             run.append_row()
         watch(dataclasses.replace(block, metrics=run.rows[-1] if block.ends_epoch else None))
-    return local(run.state.model), list(run.rows)
+    return run
 
 
 def _mesh(devices: int | None) -> Mesh | None:

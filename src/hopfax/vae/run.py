@@ -16,12 +16,12 @@ from ..analysis.spectra import beta_critical, check_beta
 from ..checkpoint import (
     check_config,
     load_checkpoint,
-    open_folder,
     read_account,
     save_checkpoint,
     write_whole,
 )
 from ..data import Dataset
+from ..run_folder import opened
 from ..training.run import Diverged
 from .config import VAEConfig
 from .costs import Divided
@@ -59,8 +59,23 @@ def train_vae(
         Diverged: a number is no longer finite; says at which layer. The last good state is in the checkpoint.
     """
     require_whole("checkpoint_blocks", checkpoint_blocks, 1)
-    open_folder(folder, resume=resume)
-    trainer, images = _trainer(config, dataset), jnp.asarray(dataset.train_images)
+    trainer = _trainer(config, dataset)
+    with opened(folder, resume=resume):
+        vae, rows = _trained(config, dataset, trainer, folder, checkpoint_blocks, watch)
+        save_vae(vae, config, dataset.name, folder)
+    return vae, rows
+
+
+def _trained(
+    config: VAEConfig,
+    dataset: Dataset,
+    trainer: VAETrainer,
+    folder: Path,
+    checkpoint_blocks: int,
+    watch: Callable[[VAEBlock], None],
+) -> tuple[AbstractVAE, list[dict[str, Any]]]:
+    """The run in its opened folder, at its end."""
+    images = jnp.asarray(dataset.train_images)
     run = _Run(folder, _settings(config, dataset), _begin(config, trainer, images))
     run = run.resumed() if (folder / CHECKPOINT).exists() else run
     run.save()
@@ -73,7 +88,6 @@ def train_vae(
         if not block.finite:
             raise _diverged(config, trainer, run, images)
         watch(block)
-    save_vae(run.state.vae, config, dataset.name, folder)
     return run.state.vae, list(run.rows)
 
 
