@@ -193,10 +193,13 @@ def test_patterns_are_moved_by_keys_and_by_hand(page):
     def drag():
         page.mouse.move(x, y)
         page.mouse.down()
-        page.mouse.move(x + 10, y + 40, steps=4)
+        page.mouse.move(x + 10, y + 40, steps=4)  # not all positions are sent, the last one is
         page.mouse.up()
 
     changes(page, "plane-spinodal", drag)
+    after = first.bounding_box()
+    moved = after["x"] + after["width"] / 2 - x, after["y"] + after["height"] / 2 - y
+    assert moved == pytest.approx((10, 40), abs=2)
     assert not page.complaints
 
 

@@ -211,6 +211,9 @@ def _(arrangement):
 def _(plane):
     points = np.array(plane.value["points"], float)
     plane_query = np.array(plane.value["query"], float)
+    mo.stop(
+        np.ptp(points, axis=0).max() < 1e-6, mo.md("All patterns are in one place: move one of them away.")
+    )
     return plane_query, points
 
 

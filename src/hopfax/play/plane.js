@@ -91,6 +91,8 @@ function render({ model, el }) {
       send();
     };
     let down = false;
+    // A finger on a mark drags it; anywhere else it scrolls the page.
+    group.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
     group.addEventListener("pointerdown", (event) => {
       down = true;
       group.setPointerCapture(event.pointerId);
