@@ -1,5 +1,6 @@
 """Early refusal of arguments that many functions share: whole numbers, random keys, arrays of weights."""
 
+import math
 import numbers
 from collections.abc import Callable
 from typing import Any
@@ -50,8 +51,16 @@ def require_number(label: str, value: Any, fine: Callable[[float], bool], rule: 
     if isinstance(value, Tracer):
         return
     scalar = isinstance(value, int | float | np.number | np.ndarray | jax.Array) and np.shape(value) == ()
-    if not scalar or np.iscomplexobj(value) or not fine(float(value)):
+    if not scalar or np.iscomplexobj(value) or not fine(_as_float(value)):
         raise ValueError(f"{_told(label, repr(value))} must be {rule}.")
+
+
+def _as_float(value: Any) -> float:
+    """As Python's; a whole number beyond it is infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def require_whole(label: str, value: Any, least: int) -> None:

@@ -92,7 +92,7 @@ def load_model(directory: str | Path) -> HAM | CHN:
 def _kind(description: dict[str, Any]) -> type[HAM] | type[CHN]:
     """Files written before there were CHNs do not say."""
     name = description.get("network", "HAM")
-    if name not in NETWORKS:
+    if not isinstance(name, str) or name not in NETWORKS:
         raise ValueError(f"the network is a {name!r}; known are {', '.join(NETWORKS)}.")
     return NETWORKS[name]
 
@@ -142,7 +142,11 @@ def _describe_layer(name: str, layer: Layer, arrays: dict[str, np.ndarray]) -> d
 
 
 def _layer(entry: dict[str, Any], weights: _Weights) -> Layer:
-    name, kind, parameters = entry["name"], entry["lagrangian"]["kind"], entry["lagrangian"]["parameters"]
+    name, kind, parameters = (
+        _name(entry["name"]),
+        entry["lagrangian"]["kind"],
+        entry["lagrangian"]["parameters"],
+    )
     if kind not in LAGRANGIANS:
         raise ValueError(
             f"layer {name!r} has an unknown Lagrangian {kind!r}; known are {', '.join(LAGRANGIANS)}."
@@ -156,6 +160,12 @@ def _layer(entry: dict[str, Any], weights: _Weights) -> Layer:
     lagrangian: Any = LAGRANGIANS[kind](**values)
     weighted = Weighted(lagrangian, entry["weight"]) if "weight" in entry else lagrangian
     return Layer(tuple(entry["shape"]), weighted)
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no name of a layer or synapse; names are texts.")
+    return value
 
 
 def _parameter(value: Any, weights: _Weights) -> Any:
@@ -177,7 +187,8 @@ def _describe_synapse(name: str, synapse: AbstractSynapse, arrays: dict[str, np.
 
 
 def _synapse(entry: dict[str, Any], weights: _Weights) -> AbstractSynapse:
-    name, kind, layers = entry["name"], entry["kind"], tuple(entry["layers"])
+    name, kind = _name(entry["name"]), entry["kind"]
+    layers = tuple(_name(layer) for layer in entry["layers"])
     if (kind, len(layers)) not in (("Dense", 2), ("Bias", 1)):
         raise ValueError(
             f"synapse {name!r} is a {kind!r} of {len(layers)} layers; known are Dense of 2 and Bias of 1."

@@ -1,10 +1,18 @@
 """Matrices from .npy and .csv files, refused by name and reason where they are none."""
 
+import math
+import tokenize
 import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+_HEADERS = {
+    b"\x01\x00": np.lib.format.read_array_header_1_0,
+    b"\x02\x00": np.lib.format.read_array_header_2_0,
+}
+_LONGEST = 10_000  # bytes of a header; NumPy's own limit
 
 
 def read_rows(path: Path, width: int | None = None, missing: bool = False) -> np.ndarray:
@@ -40,12 +48,32 @@ def note_duplicates(count: int) -> str:
 def _read(path: Path) -> Any:
     try:
         if path.suffix == ".npy":
-            # Mapped first: what the header announces must be there before memory is asked for.
-            return np.array(np.lib.format.open_memmap(path, mode="r"))
+            return _read_npy(path)
         if path.suffix == ".csv":
             with warnings.catch_warnings():
                 warnings.simplefilter("error")  # of a file without numbers
                 return np.loadtxt(path, delimiter=",", ndmin=2)
-    except (ValueError, TypeError, OverflowError, EOFError, UserWarning) as error:
+    except (ValueError, TypeError, EOFError, UserWarning, tokenize.TokenError) as error:
         raise ValueError(f"{path} cannot be read as {path.suffix[1:]}: {error}") from error
     raise ValueError(f"{path} must end in .npy or .csv.")
+
+
+def _read_npy(path: Path) -> np.ndarray:
+    """The array of a file whose header announces no more than there is: NumPy would ask for the memory first."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        start = stream.read(12)
+        if start[:6] != b"\x93NUMPY" or start[6:8] not in _HEADERS:
+            raise ValueError("it is no .npy file of version 1 or 2")
+        length = int.from_bytes(start[8:10] if start[6] == 1 else start[8:12], "little")
+        if length > _LONGEST:
+            raise ValueError(f"it announces a header of {length} bytes")
+        stream.seek(8)
+        shape, _, dtype = _HEADERS[start[6:8]](stream)
+        if dtype.hasobject:
+            raise ValueError("it holds Python objects, which may run code; save numbers")
+        announced = math.prod(shape) * dtype.itemsize
+        if min(shape, default=0) < 0 or announced > size - stream.tell():
+            raise ValueError(f"it announces {announced} bytes for {shape}, more than it holds")
+        stream.seek(0)
+        return np.load(stream, allow_pickle=False)
