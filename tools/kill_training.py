@@ -63,11 +63,11 @@ def logged(folder: Path) -> list[str]:
 
 
 def kill(folder: Path, epochs: int, after: float) -> bool:
-    """Start a run and kill it `after` so many seconds of its training; whether that was in time."""
+    """Start a run and kill it so many seconds `after` its first block; whether that was in time."""
     known = len(logged(folder))
     process, began = start(folder, epochs), None
     while process.poll() is None:
-        if began is None and len(logged(folder)) > known:
+        if began is None and len(logged(folder)) > known + 1:
             began = time.perf_counter()
         if began is not None and time.perf_counter() - began >= after:
             process.send_signal(signal.SIGKILL)
