@@ -153,6 +153,27 @@ def test_a_curved_interaction_is_not_eliminated():
         EvenOdd().kept(model)
 
 
+def test_where_nothing_is_eliminated_every_colour_is_swept():
+    """The first layers go to the drive of the old states, the last to that of the newest."""
+    model = hyper(affine=False)
+    states = drawn(model, {})
+    found = Coloured().image(model, states)
+    assert set(found) == set(states)
+    first, last = model.graph.colours()[0], model.graph.colours()[-1]
+    for names, others in ((first, states), (last, found)):
+        wanted = model.settle(model.drive(model.activations(others), names))
+        assert all(close(found[name], wanted[name]) for name in names)
+
+
+def test_an_image_has_the_kept_layers_and_their_type():
+    model, clamp = ZOO["skip"]
+    problem = Problem(model.condition(clamp), Damped(Coloured(), jnp.float64(0.5)))
+    kept = problem.restrict(drawn(model, clamp, jnp.float32))
+    shapes = jax.eval_shape(problem.image, kept)
+    assert set(Coloured().image(problem.model, kept)) == set(kept)
+    assert all(shapes[name].dtype == jnp.float32 for name in kept)
+
+
 def test_even_odd_names_the_odd_cycle_that_stands_in_its_way():
     model, clamp = ZOO["triangle"]
     with pytest.raises(ValueError, match="odd cycle (a|b|c) - .* stands in the way") as caught:
@@ -168,5 +189,5 @@ def test_coloured_is_even_odd_where_the_graph_is_bipartite():
 
 @pytest.mark.parametrize("step", [0, -0.1, 1.5])
 def test_damped_refuses_steps_outside_its_range(step):
-    with pytest.raises(ValueError, match=r"must lie in \(0, 1\]"):
+    with pytest.raises(ValueError, match=r"must be in \(0, 1\]"):
         Damped(Synchronous(), step)
