@@ -221,7 +221,7 @@ def test_beta_in_the_averaging_regime_is_warned_of():
     [
         (lambda: Memory.store(np.array([[1.0, np.nan], [0.0, 1.0]]), 1.0), r"rows \[0\]"),
         (lambda: Memory.store(np.ones((1, 3)), 1.0), "two rows or more"),
-        (lambda: Memory.store(PATTERNS, -1.0), "`beta` must be positive"),
+        (lambda: Memory.store(PATTERNS, -1.0), "`beta=-1.0` must be one number, positive"),
         (lambda: Memory.store(PATTERNS, 1.0, values=np.ones((3, 2))), "`values` has 3 rows for 11"),
         (lambda: Memory.store(PATTERNS, 1.0, values=np.full((11, 2), np.inf)), "`values` must be finite"),
         (lambda: MEMORY.recall(np.ones(5)), "5 values a row, patterns 6"),

@@ -102,7 +102,7 @@ def test_holomorphic_refuses_neurons_that_are_not_analytic_and_trained_ones():
     trained = network(Identity(), Tanh(jnp.asarray(1.0)), Tanh())
     with pytest.raises(ValueError, match="cannot train the parameters of 'Tanh' on layer 'hidden'"):
         gradient(EquilibriumPropagation(0.1, Holomorphic()), trained)
-    with pytest.raises(ValueError, match="at least 2 points"):
+    with pytest.raises(ValueError, match="count=1.* at least 2"):
         Holomorphic(1)
 
 

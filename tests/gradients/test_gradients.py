@@ -222,12 +222,12 @@ def test_a_batch_of_gradients_is_the_sum_of_the_examples():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: RecurrentBackprop(0), "must be at least 1"),
-        (lambda: Phantom(0), "must be at least 1"),
-        (lambda: Phantom(1, 0.0), r"must lie in \(0, 1\]"),
-        (lambda: Unrolled(0), "must be at least 1"),
-        (lambda: EquilibriumPropagation(0.0), r"must lie in \(0, 1\)"),
-        (lambda: EquilibriumPropagation(1.0), r"must lie in \(0, 1\)"),
+        (lambda: RecurrentBackprop(0), "steps=0.* whole number, at least 1"),
+        (lambda: Phantom(0), "steps=0.* whole number, at least 1"),
+        (lambda: Phantom(1, 0.0), r"must be in \(0, 1\]"),
+        (lambda: Unrolled(0), "steps=0.* whole number, at least 1"),
+        (lambda: EquilibriumPropagation(0.0), r"must be a number in \(0, 1\)"),
+        (lambda: EquilibriumPropagation(1.0), r"must be a number in \(0, 1\)"),
     ],
 )
 def test_settings_out_of_range_are_refused(make, message):

@@ -150,8 +150,8 @@ def test_the_equilibrium_is_that_of_scipys_anderson():
         (lambda: Anderson(mixing=0.0), r"must lie in \(0, 1\]"),
         (lambda: Anderson(onset=-0.1), "relative residual"),
         (lambda: Anderson(longest=0.5), "at least 1"),
-        (lambda: Picard(1.0), r"must lie in \[0, 1\)"),
-        (lambda: Picard(-0.1), r"must lie in \[0, 1\)"),
+        (lambda: Picard(1.0), r"damping=1.0\)` must be in \[0, 1\)"),
+        (lambda: Picard(-0.1), r"damping=-0.1\)` must be in \[0, 1\)"),
     ],
 )
 def test_settings_out_of_range_are_refused(make, message):

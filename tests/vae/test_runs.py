@@ -129,8 +129,8 @@ def test_what_a_feed_forward_vae_cannot_do_is_refused(stripes):
     [
         ({"model": "x"}, "choose one of"),
         ({"hidden": 0}, "at least 1"),
-        ({"beta": 0.0}, "positive"),
-        ({"kl": -1.0}, "not be negative"),
+        ({"beta": 0.0}, "beta=0.0.* must be in .0, 1."),
+        ({"kl": -1.0}, "kl=-1.0.* 0 or more"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(change, message):
