@@ -1,5 +1,8 @@
 """Modules of hopfax as modules of PyTorch: tensors go to JAX through DLPack, gradients come from JAX."""
 
+# Where PyTorch is not installed, pyright takes `torch` for this very file.
+# pyright: reportAttributeAccessIssue=false
+
 from collections.abc import Callable
 from typing import Any
 
