@@ -54,16 +54,6 @@ def _timed(result: Mapping[str, Any]) -> str:
     return _rows(["", "median, ms", "quartiles, ms"], _milliseconds(result["milliseconds"]))
 
 
-def _by_scale(result: Mapping[str, Any]) -> str:
-    rows = [
-        [scale, name, *times, steps[name]]
-        for scale, own in _numbered(result)
-        for name, *times in _milliseconds(own["milliseconds"])
-        for steps in [own["steps"]]
-    ]
-    return _rows(["weight scale", "", "median, ms", "quartiles, ms", "steps"], rows)
-
-
 def _solvers(result: Mapping[str, Any]) -> str:
     rows = [
         [coupling, name, f"{_mean(own['converged']):.1f}", f"{_mean(own['evaluations']):.0f}"]
@@ -110,7 +100,6 @@ _BENCHMARKS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "training_step": _timed,
     "recall": _timed,
     "recall_large": _large,
-    "time_to_residual": _by_scale,
     "solvers": _solvers,
     "backward": _backward,
     "precision": _errors,
