@@ -117,7 +117,7 @@ def _sweeping(model, recipe: Recipe, images) -> dict[str, Callable[[], Any]]:
         problem = problem_of(image)
         start = problem.restrict(problem.model.zeros())
         _, pull = jax.vjp(problem.image, start)
-        return jax.lax.fori_loop(0, SWEEPS, lambda _, u: pull(u)[0], start)
+        return jax.lax.fori_loop(0, SWEEPS, lambda _, u: pull(u)[0], jax.tree.map(jnp.ones_like, start))
 
     compiled = {"forward": jax.jit(jax.vmap(forward)), "backward": jax.jit(jax.vmap(backward))}
     return {name: lambda f=f: jax.block_until_ready(f(images)) for name, f in compiled.items()}

@@ -24,7 +24,7 @@ from hopfax.similarities import Dot
 from hopfax.streaming import Rows, step
 
 SWEEPS = 20
-WIDTHS, DEPTHS, BATCHES = (256, 512, 1024, 2048), (4, 6, 10, 18), (16, 32, 64, 128, 256)
+WIDTHS, FREE, BATCHES = (256, 512, 1024, 2048), (3, 5, 9, 17), (16, 32, 64, 128, 256)
 TOLERANCES, PATTERNS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6), (10_000, 20_000, 40_000, 80_000)
 STEPS = (10, 100, 1000)
 
@@ -33,7 +33,9 @@ def main() -> None:
     options = arguments(__doc__).parse_args()
     curves = {
         "width": _curve(WIDTHS, lambda n: _relaxing((n, n, n), 64), options.rounds, time=2, memory=1),
-        "free layers": _curve(DEPTHS, lambda n: _relaxing((512,) * n, 64), options.rounds, time=1, memory=1),
+        "free layers": _curve(
+            FREE, lambda n: _relaxing((512,) * (n + 1), 64), options.rounds, time=1, memory=1
+        ),
         "batch": _curve(BATCHES, lambda n: _relaxing((512, 512, 512), n), options.rounds, time=1, memory=1),
         "patterns": _curve(PATTERNS, _recalling, options.rounds, time=1, memory=0),
     }
@@ -125,6 +127,7 @@ def _gradient_bytes(gradient: AbstractGradient, steps: int) -> int:
 
 def _draw(curves: dict[str, Any], path: Path) -> None:
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter
 
     figure = Figure(figsize=(11, 3), layout="constrained")
     for panel, (name, curve) in zip(figure.subplots(1, len(curves)), curves.items(), strict=True):
@@ -135,6 +138,8 @@ def _draw(curves: dict[str, Any], path: Path) -> None:
         line = medians[-1] * (values / values[-1]) ** slope["expected"]
         panel.loglog(values, line, "k--", linewidth=0.8, label=f"slope {slope['expected']:g}")
         panel.set(xlabel=name, ylabel="ms")
+        panel.set_xticks(values, [f"{value:g}" for value in values], fontsize=7)
+        panel.xaxis.set_minor_formatter(NullFormatter())
         panel.legend(fontsize=7)
     figure.savefig(path, dpi=150)
 
