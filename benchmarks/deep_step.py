@@ -115,9 +115,10 @@ def _sweeping(model, recipe: Recipe, images) -> dict[str, Callable[[], Any]]:
 
     def backward(image):
         problem = problem_of(image)
-        start = problem.restrict(problem.model.zeros())
-        _, pull = jax.vjp(problem.image, start)
-        return jax.lax.fori_loop(0, SWEEPS, lambda _, u: pull(u)[0], jax.tree.map(jnp.ones_like, start))
+        # At zero the Jacobian may be the same for all images, and the batch would be worked on as one.
+        point = problem.image(problem.image(problem.restrict(problem.model.zeros())))
+        _, pull = jax.vjp(problem.image, point)
+        return jax.lax.fori_loop(0, SWEEPS, lambda _, u: pull(u)[0], point)
 
     compiled = {"forward": jax.jit(jax.vmap(forward)), "backward": jax.jit(jax.vmap(backward))}
     return {name: lambda f=f: jax.block_until_ready(f(images)) for name, f in compiled.items()}
