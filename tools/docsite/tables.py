@@ -76,6 +76,22 @@ def _errors(result: Mapping[str, Any]) -> str:
     return _rows(["gradient in float32", "relative error"], rows)
 
 
+def _deep(result: Mapping[str, Any]) -> str:
+    told = lambda own: (own["sweeps, mean"], own["sweeps, slowest of a batch, mean"], own["backward sweeps"])
+    rows = [
+        [
+            name,
+            *(f"{x:.0f}" for x in told(own)),
+            f"{own['milliseconds']['step']:.1f}",
+            f"{own['step over floor']:.2f}",
+        ]
+        for name, own in result.items()
+        if isinstance(own, Mapping) and "step over floor" in own
+    ]
+    header = ["run", "sweeps, mean example", "slowest of a batch", "backward", "step, ms", "over its floor"]
+    return _rows(header, rows)
+
+
 def _large(result: Mapping[str, Any]) -> str:
     rows = [
         ["seconds, compilation included", f"{result['seconds with compilation']:.2f}"],
@@ -98,6 +114,7 @@ def _mean(values: Sequence[float]) -> float:
 
 _BENCHMARKS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "training_step": _timed,
+    "deep_step": _deep,
     "recall": _timed,
     "recall_large": _large,
     "solvers": _solvers,
