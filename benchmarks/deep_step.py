@@ -76,10 +76,7 @@ def _of(folder: Path, rounds: int) -> dict[str, Any]:
 
 
 def _sweeps_needed(model, recipe: Recipe, batches: Sequence[Any]) -> tuple[float, float]:
-    method = recipe.method
-    how = {"update": method.update, "solver": method.solver, "max_steps": method.max_steps}
-    counted = lambda x: hopfax.relax(model, {"input": x}, rtol=method.rtol, atol=method.atol, **how)
-    found = [counted(images).statistics.evaluations for images, _ in batches]
+    found = [recipe.method.relax(model, {"input": images}).statistics.evaluations for images, _ in batches]
     return float(jnp.mean(jnp.stack(found))), float(jnp.mean(jnp.stack([jnp.max(each) for each in found])))
 
 

@@ -9,7 +9,6 @@ from jaxtyping import Array, Float, Key, PyTree
 from .gradients.ep import EquilibriumPropagation
 from .methods import Method
 from .network import AbstractNetwork
-from .relax import relax
 
 
 class EquilibriumLayer(eqx.Module):
@@ -50,18 +49,7 @@ class EquilibriumLayer(eqx.Module):
         self, x: Float[Array, "*batch_and_neurons"], *, key: Key[Array, ""] | None = None
     ) -> Float[Array, "..."]:
         """`y` of `x`. `key` is not used; `eqx.nn.Sequential` hands one to every layer."""
-        method = self.method
-        found = relax(
-            self.model,
-            {self.clamp: x},
-            update=method.update,
-            solver=method.solver,
-            gradient=method.gradient,
-            rtol=method.rtol,
-            atol=method.atol,
-            max_steps=method.max_steps,
-        )
-        return found.activation[self.read]
+        return self.method.relax(self.model, {self.clamp: x}).activation[self.read]
 
 
 def as_function(module: eqx.Module) -> tuple[PyTree, Callable[..., Any]]:

@@ -1,13 +1,19 @@
 """Methods: update, solver, gradient and tolerance as one object, and those of the papers by name."""
 
-import equinox as eqx
-from jaxtyping import ScalarLike
+from collections.abc import Mapping
 
-from ._checks import require_kind, require_whole
+import equinox as eqx
+from jaxtyping import ArrayLike, ScalarLike
+
+from ._checks import require_whole
 from .chn.updates import LocalSteps
+from .equilibrium import Equilibrium
 from .gradients.base import AbstractGradient
 from .gradients.implicit import Implicit, RecurrentBackprop
 from .gradients.unrolled import Phantom
+from .layers import Known
+from .network import AbstractNetwork
+from .relax import check_method, relax
 from .solvers.anderson import Anderson
 from .solvers.loop import AbstractMethod as AbstractSolverMethod
 from .solvers.loop import AnySolver, Stopping, check_stopping
@@ -29,14 +35,26 @@ class Method(eqx.Module):
     check_every: int = eqx.field(static=True, default=1)
 
     def __check_init__(self):
-        require_kind("update", self.update, AbstractUpdate, "EvenOdd()")
-        require_kind("solver", self.solver, (AnySolver, AbstractSolverMethod), "Anderson()")
-        require_kind("gradient", self.gradient, AbstractGradient, "Implicit()")
+        check_method(self.update, self.solver, self.gradient)
         check_stopping(self.rtol, self.atol, self.max_steps)
 
     def stopping(self) -> Stopping:
         """When a solve ends."""
         return Stopping.of_arrays(self.rtol, self.atol, self.max_steps, self.check_every)
+
+    def relax(self, model: AbstractNetwork, clamp: Mapping[str, ArrayLike | Known]) -> Equilibrium:
+        """`hopfax.relax` with these arguments."""
+        return relax(
+            model,
+            clamp,
+            update=self.update,
+            solver=self.solver,
+            gradient=self.gradient,
+            rtol=self.rtol,
+            atol=self.atol,
+            max_steps=self.max_steps,
+            check_every=self.check_every,
+        )
 
 
 def paper_method(name: str, steps: int = 40, backward: int = 8) -> Method:

@@ -16,7 +16,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ..methods import Method
 from ..network import AbstractNetwork
 from ..recipes import Recipe, best
-from ..relax import relax
 from ..rules import Adam, Cosine
 from ..training.run import Diverged
 from ..training.state import Totals, TrainState
@@ -171,6 +170,6 @@ class HAMClassifier(ClassifierMixin, BaseEstimator):
 
 def _outputs(network: AbstractNetwork, method: Method, rows: np.ndarray) -> np.ndarray:
     """The activation of the output layer at the equilibrium of each row."""
-    how = {"update": method.update, "solver": method.solver, "max_steps": method.max_steps}
-    found = relax(network, {"input": rows}, rtol=method.rtol, atol=method.atol, **how)
+    # Nothing is differentiated here, and a state could not be by equilibrium propagation.
+    found = dataclasses.replace(method, gradient=Method().gradient).relax(network, {"input": rows})
     return np.asarray(found.activation["output"], float)
