@@ -16,7 +16,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import hopfax
 from hopfax.estimators import HAMClassifier, passes
 from hopfax.gradients import EquilibriumPropagation
-from hopfax.training import Trainer, TrainState, make_step
+from hopfax.training import Trainer, TrainState, loop, make_step
 
 SMALL = HAMClassifier((8,), epochs=30, learning_rate=0.02, random_state=0)
 FLOWERS = load_iris(return_X_y=True)
@@ -44,9 +44,9 @@ def test_rates_and_epochs_do_not_compile_again():
     X, y = scaled()
     SMALL.fit(X, y)
     traced = []
-    make = passes.make_step
+    make = loop.make_step
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(passes, "make_step", lambda trainer: traced.append(trainer) or make(trainer))
+        patch.setattr(loop, "make_step", lambda *given: traced.append(given) or make(*given))
         for changed in ({"learning_rate": 0.01}, {"epochs": 2}, {"weight_decay": 0.1}, {"random_state": 3}):
             HAMClassifier(**{**SMALL.get_params(), **changed}).fit(X[20:], y[20:])
     assert not traced

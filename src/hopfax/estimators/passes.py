@@ -4,16 +4,16 @@ import functools as ft
 from collections.abc import Callable
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Float, Int
 
-from .._tree import all_finite
 from ..rules import matrices
+from ..training.feeds import Resident
+from ..training.loop import advance, bounds
 from ..training.state import TrainState
-from ..training.step import Trainer, make_step
+from ..training.step import Trainer
 
 CHUNK = 256  # examples of which equilibria are found at once
 ROWS = 1024  # data are filled up to a multiple of it
@@ -48,7 +48,8 @@ def one_pass(
     inputs = [np.asarray(images, np.float32), np.asarray(labels, np.int32), filled.astype(np.int32)]
     lengths = rows, rows, -(-rows // size) * size
     arrays = [jnp.asarray(_longer(x, length)) for x, length in zip(inputs, lengths, strict=True)]
-    state, finite = _steps((trainer, *arrays, jnp.asarray(batches, jnp.int32)), state.copy())
+    feed = Resident(arrays[0], arrays[1], size, arrays[2])
+    state, finite = advance((trainer, None, None, feed, *bounds(0, batches)), state.copy())
     return state, float(state.totals.loss) / batches if finite else None
 
 
@@ -59,21 +60,6 @@ def in_chunks(
     starts = range(0, len(rows), CHUNK)
     parts = [function(_longer(rows[start : start + CHUNK], CHUNK)) for start in starts]
     return np.concatenate(parts)[: len(rows)]
-
-
-@eqx.filter_jit(donate="all-except-first")
-def _steps(inputs, state: TrainState) -> tuple[TrainState, Bool[Array, ""]]:
-    """The first `batches` batches of `order`, a number that is an array: one compilation serves all."""
-    trainer, images, labels, order, batches = inputs
-    step, size = make_step(trainer), trainer.batch_size
-    dynamic, static = eqx.partition(state, eqx.is_array)
-
-    def body(i, dynamic):
-        chosen = jax.lax.dynamic_slice(order, (i * size,), (size,))
-        return eqx.filter(step(eqx.combine(dynamic, static), images[chosen], labels[chosen]), eqx.is_array)
-
-    state = eqx.combine(jax.lax.fori_loop(0, batches, body, dynamic), static)
-    return state, all_finite((state.model, state.totals))
 
 
 def _adam(learning_rate, weight_decay) -> optax.GradientTransformation:
