@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.common import circumstances
 
-from hopfax.checkpoint import check_config, write_whole
+from hopfax.checkpoint import check_config, write_json
 from hopfax.data import Dataset, load
 from hopfax.recipes import Recipe
 from hopfax.training import evaluate, train
@@ -40,7 +40,7 @@ def carry_out(run: Run, results: Path, runs: Path) -> dict[str, Any]:
         return stored
     result = _trained(run, load(run.data), runs / run.name)
     results.mkdir(parents=True, exist_ok=True)
-    write_whole(path, (json.dumps(result, indent=1) + "\n").encode())
+    write_json(path, result, indent=1)
     return result
 
 

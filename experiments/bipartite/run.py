@@ -5,7 +5,6 @@ python -m experiments.bipartite.run [--smoke]
 
 import argparse
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from benchmarks.common import circumstances
 
 from hopfax import HAM, EvenOdd, Synchronous, paper_method
 from hopfax.analysis.spectra import spectral_radius
-from hopfax.checkpoint import write_whole
+from hopfax.checkpoint import write_json
 from hopfax.data import Dataset, load
 from hopfax.methods import Method
 from hopfax.optim import madam
@@ -48,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         path = options.results / f"seed{config.seed}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         whole = {**result, "circumstances": circumstances()}
-        write_whole(path, (json.dumps(whole, indent=1) + "\n").encode())
+        write_json(path, whole, indent=1)
         print(line(name, result["graphs"][name]), flush=True)
 
 

@@ -7,7 +7,6 @@ Writes JSON after each set and each head.
 
 import argparse
 import dataclasses
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 from benchmarks.common import circumstances
 
-from hopfax.checkpoint import write_whole
+from hopfax.checkpoint import write_json
 from hopfax.data import load
 
 from .config import Config, fresh, smoke
@@ -80,7 +79,7 @@ def _patches(chosen: slice) -> np.ndarray | None:
 def _write(path: Path, result: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     whole = {**result, "circumstances": circumstances()}
-    write_whole(path, (json.dumps(whole, indent=1) + "\n").encode())
+    write_json(path, whole, indent=1)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -16,7 +16,7 @@ import jax
 from benchmarks.common import circumstances
 
 from hopfax import load_model, save_model
-from hopfax.checkpoint import write_whole
+from hopfax.checkpoint import write_json
 from hopfax.data import Dataset, load
 from hopfax.training import train
 from hopfax.training.loop import Block
@@ -79,7 +79,7 @@ def _begun(config: Config, path: Path) -> dict[str, Any]:
 
 def _write(path: Path, result: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, (json.dumps(result, indent=1) + "\n").encode())
+    write_json(path, result, indent=1)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

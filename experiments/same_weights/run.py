@@ -17,7 +17,7 @@ import jax.random as jr
 from benchmarks.common import circumstances
 
 from hopfax import AbstractNetwork, EvenOdd, Method, load_model, paper_method, save_model
-from hopfax.checkpoint import write_whole
+from hopfax.checkpoint import write_json, write_whole
 from hopfax.cli.train import sizes
 from hopfax.data import Dataset, load
 from hopfax.gradients import ConjugateGradient, Implicit
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     result |= {"models": compare(network, dataset, recipe), "circumstances": circumstances()}
     path = options.results / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, (json.dumps(result, indent=1) + "\n").encode())
+    write_json(path, result, indent=1)
     print(table(result))
 
 

@@ -7,7 +7,6 @@ Keep the machine quiet. `--network` is a folder with a trained network of these 
 
 import argparse
 import dataclasses
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ import numpy as np
 from benchmarks.common import circumstances, interleaved
 
 from hopfax import AbstractNetwork, load_model, objective
-from hopfax.checkpoint import write_whole
+from hopfax.checkpoint import write_json
 from hopfax.costs import StateSquaredError
 from hopfax.data import Dataset, load
 from hopfax.methods import Method
@@ -39,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             result = run(config, options.network, options.runs / config.name, options.rounds)
             path = options.results / f"{config.name}.json"
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, (json.dumps(result, indent=1) + "\n").encode())
+            write_json(path, result, indent=1)
             print(table(result), flush=True)
 
 

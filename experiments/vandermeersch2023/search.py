@@ -17,7 +17,7 @@ from typing import Any
 import jax.random as jr
 import optuna
 
-from hopfax.checkpoint import write_whole
+from hopfax.checkpoint import write_json
 from hopfax.circumstances import circumstances
 from hopfax.data import Dataset, load, validation_split
 from hopfax.training import Diverged
@@ -91,7 +91,7 @@ def _keep(
     told = {"row": options.row, "data": part.name, "held_out": len(part.test_labels), "config": config.json()}
     content = {**told, "seed": options.seed, "trials": trials, "circumstances": circumstances(("optuna",))}
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
+    write_json(path, content, indent=1)
 
 
 def _stored(path: Path) -> list[dict[str, Any]]:

@@ -60,7 +60,7 @@ def read_account(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def check_fit(found: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray], origin: str) -> None:
+def check_fit(found: Mapping[str, Any], expected: Mapping[str, Any], origin: str) -> None:
     """Raise `ValueError` naming each entry that differs from the expected one in name, shape or dtype."""
     problems = [f"{name} is missing" for name in expected if name not in found]
     problems += [f"{name} is not expected" for name in found if name not in expected]
@@ -89,6 +89,11 @@ def write_whole(path: Path, content: bytes) -> None:
         why = f"{error.strerror or error}; the file is as it was, make room or name another folder"
         raise OSError(error.errno, why, str(path)) from error
     _flush_folder(path.parent)
+
+
+def write_json(path: Path, content: Any, indent: int = 2) -> None:
+    """`content` as JSON, written whole."""
+    write_whole(path, (json.dumps(content, indent=indent) + "\n").encode())
 
 
 def _write_beside(path: Path, content: bytes) -> None:
@@ -122,14 +127,14 @@ def arrays_of(tree: PyTree) -> dict[str, np.ndarray]:
     }
 
 
-def filled(template: PyTree, found: Mapping[str, np.ndarray]) -> PyTree:
+def filled(template: PyTree, found: Mapping[str, np.ndarray | Array]) -> PyTree:
     """`template` with its arrays replaced by those that `arrays_of` gave."""
 
     def fill(path, leaf):
         if not eqx.is_array(leaf):
             return leaf
         data = jnp.asarray(found[path_name(path)])
-        return jr.wrap_key_data(data, impl=jr.key_impl(leaf)) if _is_key(leaf) else data
+        return jr.wrap_key_data(data, impl=jr.key_impl(leaf)) if is_key(leaf) else data
 
     return jax.tree_util.tree_map_with_path(fill, template)
 
@@ -140,12 +145,13 @@ def path_name(path: Any) -> str:
 
 
 def _data(leaf: Array) -> np.ndarray:
-    return np.asarray(jr.key_data(leaf) if _is_key(leaf) else leaf)
+    return np.asarray(jr.key_data(leaf) if is_key(leaf) else leaf)
 
 
-def _is_key(leaf: Array) -> bool:
+def is_key(leaf: Array) -> bool:
+    """Whether it is a random key of the new style, whose data alone can be saved."""
     return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
-def _describe(array: np.ndarray) -> str:
+def _describe(array: Any) -> str:
     return f"{array.dtype}{list(array.shape)}"

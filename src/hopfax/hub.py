@@ -1,12 +1,12 @@
 """Models on the Hugging Face hub: the files of `hopfax.save_model`, no code. Needs huggingface_hub."""
 
-import importlib
 import re
 import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from ._optional import needed
 from .chn import CHN
 from .ham import HAM
 from .modelfile import DESCRIPTION, WEIGHTS, load_model
@@ -84,9 +84,4 @@ def _check(repository: str) -> None:
 
 
 def _package() -> Any:
-    try:
-        return importlib.import_module("huggingface_hub")
-    except ImportError as error:
-        raise ValueError(
-            f"the hub needs huggingface_hub, which cannot be imported ({error}): pip install huggingface_hub."
-        ) from error
+    return needed("the hub needs huggingface_hub", "huggingface_hub")

@@ -2,10 +2,11 @@
 
 import abc
 import dataclasses
-import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from ._optional import needed
 
 
 class AbstractLauncher(abc.ABC):
@@ -72,7 +73,4 @@ class Submitit(AbstractLauncher):
 
 
 def _submitit() -> Any:
-    try:
-        return importlib.import_module("submitit")
-    except ImportError as error:
-        raise ImportError("Slurm jobs need submitit: pip install 'hopfax[cluster]'.") from error
+    return needed("Slurm jobs need submitit", "submitit", "'hopfax[cluster]'")

@@ -1,7 +1,6 @@
 """Models as files: weights in safetensors, the rest in JSON; loading runs no code of the file's choosing."""
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +16,7 @@ from safetensors.numpy import load, save
 from . import lagrangians
 from ._checks import require_kind
 from ._json import parse
-from .checkpoint import write_whole
+from .checkpoint import write_json, write_whole
 from .chn import CHN
 from .feedback import Scaled, Weighted
 from .ham import HAM
@@ -65,7 +64,7 @@ def save_model(model: AbstractNetwork, directory: str | Path) -> None:
     }
     directory.mkdir(parents=True, exist_ok=True)
     write_whole(directory / WEIGHTS, save(arrays))
-    write_whole(directory / DESCRIPTION, (json.dumps(description, indent=2) + "\n").encode())
+    write_json(directory / DESCRIPTION, description)
 
 
 def load_model(directory: str | Path) -> HAM | CHN:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .checkpoint import check_config, write_whole
+from .checkpoint import check_config, write_json
 from .data import load
 from .gradients import EquilibriumPropagation
 from .launchers import AbstractLauncher, Joblib
@@ -79,7 +79,7 @@ def run_sweep(
     launcher.launch(run_job, unfinished)
     results = {job.name: stored(job) or {} for job in jobs}
     told = {job.name: {"settings": _settings(job), "result": results[job.name]} for job in jobs}
-    _write_json(folder / "sweep.json", told)
+    write_json(folder / "sweep.json", told)
     return results
 
 
@@ -107,7 +107,7 @@ def stored(job: Job) -> dict[str, Any] | None:
 
 
 def _store(job: Job, result: dict[str, Any]) -> dict[str, Any]:
-    _write_json(job.folder / RESULT, {"settings": _settings(job), "result": result})
+    write_json(job.folder / RESULT, {"settings": _settings(job), "result": result})
     return result
 
 
@@ -125,7 +125,3 @@ def _varied(recipe: Recipe, pick: Mapping[str, Any]) -> Recipe:
     if "beta" in pick:
         changes["gradient"] = EquilibriumPropagation(pick["beta"])
     return dataclasses.replace(recipe, **changes)
-
-
-def _write_json(path: Path, content: Any) -> None:
-    write_whole(path, (json.dumps(content, indent=2) + "\n").encode())

@@ -1,7 +1,6 @@
 """`hopfax bench`: hopfax beside other libraries."""
 
 import dataclasses
-import json as json_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -82,9 +81,9 @@ def bench(
 
 def _keep(outcomes: "list[Outcome]", result: dict, folder: Path) -> None:
     from ..bench import draw, markdown
-    from ..checkpoint import write_whole
+    from ..checkpoint import write_json, write_whole
 
-    write_whole(folder / "peers.json", (json_module.dumps(result, indent=2) + "\n").encode())
+    write_json(folder / "peers.json", result)
     write_whole(folder / "peers.md", markdown(outcomes).encode())
     draw(outcomes, folder / "peers.png")
 

@@ -5,6 +5,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from .._optional import needed
 from ..analysis.phase.checks import require
 
 PAGE = Path(__file__).with_name("page.py")
@@ -14,12 +15,7 @@ NEEDED = ("marimo", "anywidget", "altair", "uvicorn")
 def check_installed() -> None:
     """Raises: `ValueError` that says what to install, where one of `NEEDED` is missing."""
     for name in NEEDED:
-        try:
-            importlib.import_module(name)
-        except ImportError as error:
-            raise ValueError(
-                f"the page needs {name}, which cannot be imported ({error}): pip install 'hopfax[play]'"
-            ) from error
+        needed(f"the page needs {name}", name, "'hopfax[play]'")
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from ..analysis.convergence import as_published, corrected
-from ..checkpoint import write_whole
+from ..checkpoint import write_json
 from ..training import Evaluation
 
 DECADES, BINS = (-8.0, 0.0), 400
@@ -90,7 +90,7 @@ def write_result(folder: Path, result: Result) -> Path:
     path = result_path(folder, result.row, result.seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {**dataclasses.asdict(result), "histogram": _packed(result.histogram)}
-    write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
+    write_json(path, content, indent=1)
     return path
 
 

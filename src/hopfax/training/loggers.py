@@ -2,11 +2,11 @@
 
 import abc
 import contextlib
-import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from .._optional import needed
 from ..metrics import to_json
 from .loop import Block
 
@@ -130,9 +130,4 @@ def numbers_of(block: Block) -> dict[str, float]:
 
 
 def _needed(package: str, place: str) -> Any:
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        raise ValueError(
-            f"logging to {place!r} needs {package}, which cannot be imported ({error}): pip install {package}."
-        ) from error
+    return needed(f"logging to {place!r} needs {package}", package)

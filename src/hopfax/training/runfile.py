@@ -1,13 +1,12 @@
 """`run.json` in the folder of a run: the recipe and the data, all that `hopfax evaluate` needs to know."""
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._json import parse
-from ..checkpoint import write_whole
+from ..checkpoint import write_json
 from .evaluation import evaluate
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def result_of(
 def write_run(folder: Path, recipe: "Recipe", data: str, result: dict[str, Any]) -> None:
     """Write the recipe, the name of the data set and the result of a run."""
     content = {"recipe": recipe.config(), "data": data, "result": result}
-    write_whole(folder / NAME, (json.dumps(content, indent=2) + "\n").encode())
+    write_json(folder / NAME, content)
 
 
 def read_run(folder: Path) -> "tuple[Recipe, str]":

@@ -4,7 +4,6 @@ For networks whose layers are spread (`hopfax.placement.shard_layers`), which no
 state that is whole on every device needs no more than `hopfax.checkpoint`.
 """
 
-import importlib
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,8 @@ import jax.random as jr
 from jax.sharding import SingleDeviceSharding
 from jaxtyping import Array, PyTree
 
-from ..checkpoint import path_name
+from .._optional import needed
+from ..checkpoint import check_fit, filled, is_key, path_name
 
 
 def save_sharded(folder: Path, tree: PyTree) -> None:
@@ -41,23 +41,12 @@ def load_sharded(folder: Path, template: PyTree) -> PyTree:
     if not folder.is_dir():
         raise ValueError(f"`{folder}` has no checkpoint; name a folder that `save_sharded` was given.")
     with _orbax().StandardCheckpointer() as checkpointer:
-        _check_fit(checkpointer.metadata(folder.absolute()).item_metadata, wanted, folder)
-        found = checkpointer.restore(folder.absolute(), wanted)
-
-    def fill(path, leaf):
-        if not eqx.is_array(leaf):
-            return leaf
-        data = found[path_name(path)]
-        return jr.wrap_key_data(data, impl=jr.key_impl(leaf)) if _is_key(leaf) else data
-
-    return jax.tree_util.tree_map_with_path(fill, template)
+        check_fit(dict(checkpointer.metadata(folder.absolute()).item_metadata), wanted, str(folder))
+        return filled(template, checkpointer.restore(folder.absolute(), wanted))
 
 
 def _orbax() -> Any:
-    try:
-        return importlib.import_module("orbax.checkpoint")
-    except ImportError as error:
-        raise ImportError("sharded checkpoints need orbax: pip install 'hopfax[cluster]'.") from error
+    return needed("sharded checkpoints need orbax", "orbax.checkpoint", "'hopfax[cluster]'")
 
 
 def _arrays(tree: PyTree) -> dict[str, Array]:
@@ -66,24 +55,9 @@ def _arrays(tree: PyTree) -> dict[str, Array]:
 
 
 def _data(leaf: Any) -> Any:
-    return jr.key_data(leaf) if _is_key(leaf) else leaf
-
-
-def _is_key(leaf: Any) -> bool:
-    return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return jr.key_data(leaf) if is_key(leaf) else leaf
 
 
 def _place(leaf: Any) -> jax.ShapeDtypeStruct:
     sharding = getattr(leaf, "sharding", None) or SingleDeviceSharding(jax.local_devices()[0])
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
-
-
-def _check_fit(found: Any, wanted: dict[str, jax.ShapeDtypeStruct], folder: Path) -> None:
-    told = lambda arrays: {name: f"{each.dtype}{list(each.shape)}" for name, each in arrays.items()}
-    here, there = told(wanted), told(dict(found))
-    wrong = [name for name in sorted(here.keys() | there.keys()) if here.get(name) != there.get(name)]
-    if wrong:
-        problems = "; ".join(
-            f"{name} should be {here.get(name, 'absent')}, is {there.get(name, 'absent')}" for name in wrong
-        )
-        raise ValueError(f"`{folder}` does not fit: {problems}.")

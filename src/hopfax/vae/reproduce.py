@@ -14,7 +14,7 @@ from typing import Any
 import jax.numpy as jnp
 import jax.random as jr
 
-from ..checkpoint import write_whole
+from ..checkpoint import write_json
 from ..circumstances import circumstances
 from ..data import Dataset, load
 from .config import VAEConfig, preset
@@ -97,7 +97,7 @@ def _one(
     measured = measure(vae, config, dataset, protocol)
     result = {**told, **measured, "seconds_per_epoch": seconds, "circumstances": circumstances()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, (json.dumps(result, indent=1) + "\n").encode())
+    write_json(path, result, indent=1)
     return result
 
 
