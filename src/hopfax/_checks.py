@@ -51,11 +51,11 @@ def require_number(label: str, value: Any, fine: Callable[[float], bool], rule: 
     if isinstance(value, Tracer):
         return
     scalar = isinstance(value, int | float | np.number | np.ndarray | jax.Array) and np.shape(value) == ()
-    if not scalar or np.iscomplexobj(value) or not fine(_as_float(value)):
+    if not scalar or np.iscomplexobj(value) or not fine(as_float(value)):
         raise ValueError(f"{_told(label, repr(value))} must be {rule}.")
 
 
-def _as_float(value: Any) -> float:
+def as_float(value: Any) -> float:
     """As Python's; a whole number beyond it is infinite."""
     try:
         return float(value)

@@ -41,7 +41,7 @@ def enter(peers: Peers) -> Mapping[str, Entry]:
 def _ours(model: HAM, way: str, images, labels):
     """Steps on and on with a state of its own; gives the loss before the first."""
     trainer = Trainer(madam(0.01, gradient_bound=3.0), paper_method(way, steps=FORWARD, backward=BACKWARD))
-    state = TrainState.begin(model, trainer.optimiser, key=jr.key(3)).copy()
+    state = TrainState.begin(model, trainer.optimiser, key=jr.key(3))
     dynamic, static = eqx.partition(state, eqx.is_array)
     once = lambda d: eqx.filter(make_step(trainer)(eqx.combine(d, static), images, labels), eqx.is_array)
     compiled = jax.jit(once)

@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from ..processes import join
+
 Devices = Annotated[
     int | None,
     typer.Option(
@@ -37,8 +39,6 @@ def join_processes(
     coordinator: str | None, processes: int | None, process_id: int | None, heartbeat: int
 ) -> None:
     """Join the other processes, if there are to be others. Raises: `ValueError`; `ProcessLost`."""
-    from ..processes import join
-
     if coordinator == "auto":
         join(heartbeat=heartbeat)
     elif (coordinator, processes, process_id) != (None, None, None):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..processes import is_first
 from .compilation import keep_compiled_code
 from .joining import Coordinator, Devices, Heartbeat, Processes, ProcessId, join_processes
 from .output import Json, check_json, emit, error_console, show_result, writable_folder
@@ -107,6 +108,8 @@ def train(
 
     Example: hopfax train --data digits --layers 64 128 10 --out runs/digits
     """
+    from ..training.loggers import check_names
+
     given = {"learning_rate": learning_rate, "shuffle": shuffle, "epochs": epochs, "batch_size": batch_size}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     changes |= {"seed": seed, "validation": validation}
@@ -115,19 +118,13 @@ def train(
     if checkpoint_blocks < 1:
         raise ValueError(f"--checkpoint-blocks {checkpoint_blocks} must be at least 1.")
     join_processes(coordinator, processes, process_id, heartbeat)
-    if _is_first():
+    if is_first():
         check_json(json, to_be_made=out)
-    loggers = _loggers(log or [])
+    loggers = log or []
+    check_names(loggers)
     result = _run(chosen, _load(data, directory), data, out, resume, checkpoint_blocks, devices, loggers)
-    if _is_first():
+    if is_first():
         emit(result, json, ft.partial(show_result, result=result))
-
-
-def _is_first() -> bool:
-    """Whether this is the process that writes and prints."""
-    from ..processes import is_first
-
-    return is_first()
 
 
 def sizes(text: str) -> tuple[int, ...]:
@@ -163,13 +160,6 @@ def _with_gradient(recipe: "Recipe", name: GradientName | None, beta: float | No
     return recipe if name is None else dataclasses.replace(recipe, gradient=makes[name])
 
 
-def _loggers(names: list[str]) -> list[str]:
-    from ..training.loggers import check_names
-
-    check_names(names)
-    return names
-
-
 def _load(data: str, directory: Path | None) -> "Dataset":
     from ..data import load
 
@@ -193,7 +183,7 @@ def _run(
     from .progress import training_bar
 
     keep_compiled_code()
-    first = _is_first()
+    first = is_first()
     if first:
         writable_folder(out)
     bar = training_bar(recipe.epochs, recipe.batch_size)

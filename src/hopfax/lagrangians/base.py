@@ -9,6 +9,8 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Inexact
 
+from .._checks import as_float
+
 State = Inexact[Array, "*neurons"]
 Scalar = Inexact[Array, ""]
 
@@ -76,12 +78,5 @@ def require_finite(owner, name, value):
             f"`{owner}({name}=...)` must be a scalar, got shape {jnp.shape(value)}. "
             f"Build a batch of them with `equinox.filter_vmap({owner})(values)`."
         )
-    if not isinstance(value, Tracer) and not _is_finite(value):
+    if not isinstance(value, Tracer) and not math.isfinite(as_float(value)):
         raise ValueError(f"`{owner}({name}=...)` must be finite, got {value}. Pass a finite number.")
-
-
-def _is_finite(value) -> bool:
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # a whole number beyond floating point
-        return False

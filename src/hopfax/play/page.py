@@ -21,6 +21,11 @@ with app.setup:
     BETAS = np.geomspace(0.3, 8, 60)  # of the curves; sliders have finer ones
     PLANE_BETAS = np.geomspace(1, 4, 60)
 
+    def beta_slider(low: float, high: float, count: int, at: int):
+        """Of β, in equal ratios, begun at place `at`."""
+        steps = np.geomspace(low, high, count).round(3).tolist()
+        return mo.ui.slider(steps=steps, value=steps[at], label="β", show_value=True, full_width=True)
+
 
 @app.cell
 def _():
@@ -64,13 +69,7 @@ def _(damage, label, source):
 
 @app.cell
 def _():
-    beta = mo.ui.slider(
-        steps=np.geomspace(0.3, 8, 120).round(3).tolist(),
-        value=float(np.geomspace(0.3, 8, 120).round(3)[59]),
-        label="β",
-        show_value=True,
-        full_width=True,
-    )
+    beta = beta_slider(0.3, 8, 120, at=59)
     hold = mo.ui.switch(label="hold the pixels that are left")
     return beta, hold
 
@@ -188,13 +187,7 @@ def _():
 @app.cell
 def _():
     arrangement = mo.ui.dropdown(list(patterns.ARRANGEMENTS), "triangle", label="patterns")
-    plane_beta = mo.ui.slider(
-        steps=np.geomspace(1, 4, 240).round(3).tolist(),
-        value=float(np.geomspace(1, 4, 240).round(3)[109]),
-        label="β",
-        show_value=True,
-        full_width=True,
-    )
+    plane_beta = beta_slider(1, 4, 240, at=109)
     mo.vstack([arrangement, plane_beta])
     return arrangement, plane_beta
 

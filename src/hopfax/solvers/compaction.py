@@ -36,7 +36,9 @@ def while_running(
 
     @jax.custom_batching.custom_vmap
     def one(arrays, carry):
-        return jax.lax.while_loop(running, _repeated(running, full_step, arrays, check_every), carry)
+        once = lambda carry: full_step(arrays, carry)
+        kept = once if check_every == 1 else lambda carry: select(running(carry), once(carry), carry)
+        return jax.lax.while_loop(running, _repeated(kept, check_every), carry)
 
     @one.def_vmap
     def _(size, batched, arrays, carry):
@@ -89,17 +91,14 @@ def _loop(running, step, check_every: int, has_rows, given, carry, left: int):
     """Until at most `left` rows are running; the others stay as they ended."""
     advance = lambda given, carry: select(running(carry), step(given, carry), carry)
     axes = jax.tree.map(lambda has: 0 if has else None, has_rows)
-    body = _repeated(None, jax.vmap(advance, in_axes=(axes, 0)), given, check_every)
-    return jax.lax.while_loop(lambda carry: jnp.sum(jax.vmap(running)(carry)) > left, body, carry)
+    once = lambda carry: jax.vmap(advance, in_axes=(axes, 0))(given, carry)
+    going = lambda carry: jnp.sum(jax.vmap(running)(carry)) > left
+    return jax.lax.while_loop(going, _repeated(once, check_every), carry)
 
 
-def _repeated(running, step, given, times: int):
-    """`carry -> carry` by `times` steps, without effect once `running` is false; None: `step` sees to that itself."""
-    if times == 1:
-        return lambda carry: step(given, carry)
-    once = lambda carry: step(given, carry)
-    kept = once if running is None else lambda carry: select(running(carry), once(carry), carry)
-    return lambda carry: jax.lax.fori_loop(0, times, lambda _, c: kept(c), carry)
+def _repeated(once, times: int):
+    """`carry -> carry`, `times` times in a loop of known length."""
+    return once if times == 1 else lambda carry: jax.lax.fori_loop(0, times, lambda _, c: once(c), carry)
 
 
 def _widened(carry, batched: PyTree, size: int):
