@@ -4,6 +4,7 @@ import dataclasses
 import importlib.util
 import json
 import sys
+import types
 
 import pytest
 
@@ -81,4 +82,13 @@ def test_submitit_gives_results_in_the_order_of_the_jobs(tmp_path):
 def test_without_submitit_it_is_said_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "submitit", None)
     with pytest.raises(ImportError, match=r"hopfax\[cluster\]"):
+        Submitit(logs=tmp_path).launch(run_job, [1])
+
+
+def test_without_a_cluster_it_is_said_where_to_start(tmp_path, monkeypatch):
+    def none_here(**_):
+        raise RuntimeError('Could not detect "srun", are you indeed on a slurm cluster?')
+
+    monkeypatch.setitem(sys.modules, "submitit", types.SimpleNamespace(AutoExecutor=none_here))
+    with pytest.raises(ValueError, match=r"cluster='slurm'.*srun.*Joblib"):
         Submitit(logs=tmp_path).launch(run_job, [1])

@@ -45,7 +45,7 @@ class Submitit(AbstractLauncher):
         partition: of Slurm; its own choice if None.
         cluster: what submitit calls it: "slurm"; or "local", processes on this machine, or "debug", this process.
 
-    Raises: `ImportError` without submitit, when launched.
+    Raises: when launched, `ImportError` without submitit, `ValueError` where there is no such cluster.
     """
 
     logs: Path
@@ -64,7 +64,13 @@ class Submitit(AbstractLauncher):
     def launch(self, work, jobs):
         if not jobs:
             return []
-        executor = _submitit().AutoExecutor(folder=self.logs, cluster=self.cluster)
+        try:
+            executor = _submitit().AutoExecutor(folder=self.logs, cluster=self.cluster)
+        except RuntimeError as error:
+            raise ValueError(
+                f"`Submitit(cluster={self.cluster!r})` cannot be used on this machine: {error} Start on one of the "
+                "cluster's, or use `Joblib()`."
+            ) from error
         settings: dict[str, Any] = {"timeout_min": self.minutes, "slurm_array_parallelism": self.at_once}
         settings |= {"cpus_per_task": self.cpus, "gpus_per_node": self.gpus}
         settings |= {"slurm_partition": self.partition} if self.partition else {}
