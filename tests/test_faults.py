@@ -156,7 +156,12 @@ def test_a_lock_ends_with_its_process(tmp_path):
 
 
 def test_what_a_killed_run_had_half_written_is_removed(tmp_path):
-    for name in (".checkpoint.safetensors.ab_12xyz", ".metrics.jsonl.ab_12xyz", ".notes.ab_12xyz", "mine"):
+    for name in (
+        ".checkpoint.safetensors.ab_12xyz.part",
+        ".run.json.ab_12xyz.part",
+        ".notes.ab_12xyz",
+        "mine",
+    ):
         (tmp_path / name).write_bytes(b"x")
     with opened(tmp_path, resume=True):
         assert set(contents(tmp_path)) == {".notes.ab_12xyz", "mine"}

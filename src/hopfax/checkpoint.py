@@ -20,6 +20,7 @@ from safetensors.numpy import load, save
 
 from ._json import parse
 
+PART = ".part"  # ends the name of a file that is not whole yet
 _ENTRY = "hopfax"
 
 
@@ -97,7 +98,7 @@ def write_json(path: Path, content: Any, indent: int = 2) -> None:
 
 
 def _write_beside(path: Path, content: bytes) -> None:
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PART)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)

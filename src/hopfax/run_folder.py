@@ -6,6 +6,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from .checkpoint import PART
+
 LOCK = ".lock"
 
 
@@ -37,6 +39,5 @@ def opened(folder: Path, *, resume: bool) -> Iterator[None]:
 
 def _remove_parts(folder: Path) -> None:
     """Files under the temporary names of `checkpoint.write_whole`, which a killed run leaves behind."""
-    for path in folder.glob(".*.????????"):
-        if path.name[1:-9] in ("checkpoint.safetensors", "metrics.jsonl", "vae.safetensors"):
-            path.unlink(missing_ok=True)
+    for path in folder.glob(f".*{PART}"):
+        path.unlink(missing_ok=True)

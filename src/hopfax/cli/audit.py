@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from .numbers import whole_numbers
 from .output import Json, check_json, emit, error_console
 
 
@@ -40,7 +41,11 @@ def audit(
 
     check_json(json)
     key = jr.key(seed)
-    network = chain(_sizes(layers), key=key) if model is None else load_model(model)
+    network = (
+        chain(whole_numbers("--layers", layers, "784 512 10"), key=key)
+        if model is None
+        else load_model(model)
+    )
     network = network.to_ham() if isinstance(network, CHN) else network  # the same equilibria, and EP there
     first, last = network.order[0], network.order[-1]
     images = jr.uniform(jr.fold_in(key, 1), (batch, network.layers[first].size))
@@ -49,15 +54,6 @@ def audit(
         clamp, cost = {first: images}, SquaredError(last)
         result = run_audit(network, clamp, cost, targets, beta=beta, key=jr.fold_in(key, 3))
     emit(result, json, lambda console: _show(console, result))
-
-
-def _sizes(layers: str) -> list[int]:
-    try:
-        return [int(size) for size in layers.replace(",", " ").split()]
-    except ValueError as error:
-        raise ValueError(
-            f"--layers {layers} must be whole numbers; for example --layers 784 512 10."
-        ) from error
 
 
 def _show(console: Console, result: dict) -> None:

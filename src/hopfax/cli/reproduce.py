@@ -2,6 +2,7 @@
 
 import dataclasses
 import enum
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .compilation import keep_compiled_code
+from .numbers import whole_numbers
 from .output import Json, check_json, emit, error_console, writable_folder
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ def reproduce(
 
     Example: hopfax reproduce table2 --rows 3-HAM,3-HAM-EO --seeds 0,1
     """
-    names, numbers = [name for name in rows.split(",") if name], _numbers(seeds)
+    names, numbers = [name for name in rows.split(",") if name], whole_numbers("--seeds", seeds, "0,1,2")
     check_json(json, out)
     if epochs is not None and epochs < 1:
         raise ValueError(f"--epochs {epochs} must be at least 1.")
@@ -101,7 +103,7 @@ def _picked(target: Target, names: list[str]) -> "list[Row]":
     return chosen(chosen(TABLE2, FIGURES[target]), names)
 
 
-def _run(rows: "list[Row]", seeds: list[int], epochs: int | None, data: str, folder: Path) -> None:
+def _run(rows: "list[Row]", seeds: Sequence[int], epochs: int | None, data: str, folder: Path) -> None:
     """Seed after seed, so that a whole table is there early."""
     from ..data import load
     from ..reproduce import run_row
@@ -148,15 +150,8 @@ def _show(console: Console, table: "list[TableRow]", files: list[Path]) -> None:
     console.print("\n".join(str(path) for path in files), soft_wrap=True)
 
 
-def _vae(rows: list[str], seeds: list[int], epochs: int | None, data: str, out: Path | None) -> Any:
+def _vae(rows: list[str], seeds: Sequence[int], epochs: int | None, data: str, out: Path | None) -> Any:
     from ..vae.reproduce import reproduce_vae
 
     keep_compiled_code()
     return reproduce_vae(rows, seeds, epochs, data, out)
-
-
-def _numbers(text: str) -> list[int]:
-    try:
-        return [int(number) for number in text.split(",")]
-    except ValueError as error:
-        raise ValueError(f"--seeds {text!r} must be whole numbers, such as --seeds 0,1,2.") from error

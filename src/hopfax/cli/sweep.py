@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .compilation import keep_compiled_code
+from .numbers import real_numbers, whole_numbers
 from .output import Json, check_json, emit, writable_folder
 from .train import RecipeName, sizes
 
@@ -56,11 +57,10 @@ def sweep(
     from ..sweeps import run_sweep, variations
 
     check_json(json, to_be_made=out)
-    choices: dict[str, Any] = {"seed": _numbers("--seeds", seeds, int)}
-    choices |= {"beta": _numbers("--betas", betas, float)} if betas else {}
-    choices |= (
-        {"learning_rate": _numbers("--learning-rates", learning_rates, float)} if learning_rates else {}
-    )
+    choices: dict[str, Any] = {"seed": whole_numbers("--seeds", seeds, "0,1,2")}
+    choices |= {"beta": real_numbers("--betas", betas, "0.01,0.1")} if betas else {}
+    if learning_rates:
+        choices["learning_rate"] = real_numbers("--learning-rates", learning_rates, "0.001,0.01")
     choices |= {} if epochs is None else {"epochs": [epochs]}
     runs: dict[str, Recipe] = {}
     for chain in map(sizes, layers):  # a recipe may change with depth
@@ -80,13 +80,6 @@ def _share_compiled_code() -> None:
 
     if folder := jax.config.jax_compilation_cache_dir:  # pyright: ignore[reportAttributeAccessIssue]
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", folder)
-
-
-def _numbers(option: str, text: str, kind: type) -> list[Any]:
-    try:
-        return [kind(number) for number in text.split(",")]
-    except ValueError as error:
-        raise ValueError(f"{option} {text!r} must be numbers with commas between them.") from error
 
 
 def _show(console: Console, results: Mapping[str, Mapping[str, Any]]) -> None:

@@ -12,6 +12,7 @@ import typer
 from ..processes import is_first
 from .compilation import keep_compiled_code
 from .joining import Coordinator, Devices, Heartbeat, Processes, ProcessId, join_processes
+from .numbers import whole_numbers
 from .output import Json, check_json, emit, error_console, show_result, writable_folder
 
 if TYPE_CHECKING:
@@ -128,11 +129,8 @@ def train(
 
 
 def sizes(text: str) -> tuple[int, ...]:
-    """`784,512,10` as numbers. Raises: `ValueError`."""
-    try:
-        return tuple(int(size) for size in text.split(","))
-    except ValueError as error:
-        raise ValueError(f"--layers {text!r} must be whole numbers, such as --layers 784 512 10.") from error
+    """Of `--layers`. Raises: `ValueError`."""
+    return whole_numbers("--layers", text, "784 512 10")
 
 
 def _recipe(
