@@ -4,9 +4,11 @@ import dataclasses
 import itertools
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+import optax
 import pytest
 
 from hopfax.data import Dataset
@@ -55,6 +57,25 @@ def test_a_run_learns_and_is_found_again(run):
     assert eqx.tree_equal(found, vae)
     assert config == CONFIG
     assert trained_on(folder) == "stripes"
+
+
+def test_synapses_of_the_visible_layer_have_a_rate_of_their_own():
+    vae = CONFIG.vae()
+    weights = eqx.filter(vae, eqx.is_inexact_array)
+    step = lambda rate: dataclasses.replace(CONFIG, visible_rate=rate).optimiser(10)
+    moved = lambda optimiser: optimiser.update(weights, optimiser.init(weights), weights)[0]
+    plain, slower = (moved(step(rate)).networks.network.synapses for rate in (1.0, 0.25))
+    for name in plain:
+        factor = 0.25 if "visible" in name else 1.0
+        assert eqx.tree_equal(slower[name], jax.tree.map(lambda x, f=factor: f * x, plain[name]), rtol=1e-6)
+
+
+def test_a_gradient_longer_than_the_bound_is_cut_to_it():
+    gradient = eqx.filter(CONFIG.vae(), eqx.is_inexact_array)
+    bound = dataclasses.replace(CONFIG, clip=1e-3).optimiser(10)
+    _, state = bound.update(gradient, bound.init(gradient), gradient)
+    first_moment = optax.tree.get(state, "mu")
+    assert float(optax.tree.norm(first_moment)) == pytest.approx(1e-4, rel=1e-3)  # Adam's 1 - 0.9 of it
 
 
 class Stop(Exception):

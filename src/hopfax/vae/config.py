@@ -1,7 +1,6 @@
 """Settings of one VAE and its training; all of them numbers and names, so that they can be saved as JSON."""
 
 import dataclasses
-import functools as ft
 import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -21,6 +20,7 @@ from .likelihoods import AbstractLikelihood, Gaussian, Ink
 from .loss import AbstractLossGradient, Autodiff
 from .model import AbstractVAE, HopfieldVAE
 from .networks import Pair, Tied, dense, layered
+from .optimiser import adam
 from .posterior import AbstractVariance, Fixed, Learned
 from .propagation import Propagation
 
@@ -43,6 +43,9 @@ class VAEConfig:
         sigma: standard deviation of the posterior; None if it is learned.
         kl, warmup: the weight of the KL term, 1 for the evidence lower bound, and the epochs in which it rises to
             that from zero.
+        visible_rate: times the learning rate, for synapses of the visible layer. Those of `Ink` act by `slope` and
+            `shown` times their weight, so they need smaller steps than the others.
+        clip: the largest norm of a step's gradient; a longer one is cut to it. None: any.
         propagation: train by equilibrium propagation with nudge `beta`; else by implicit differentiation. The
             feed-forward model is always trained by backpropagation.
         learning_rate: of Adam at the start, falling by a cosine to `final` times that after the last epoch.
@@ -68,6 +71,8 @@ class VAEConfig:
     beta: float = 0.01
     learning_rate: float = 5e-3
     final: float = 0.02
+    visible_rate: float = 1.0
+    clip: float | None = None
     batch_size: int = 10
     epochs: int = 20
     seed: int = 0
@@ -80,7 +85,7 @@ class VAEConfig:
         for name in ("pixels", "hidden", "latents", "batch_size", "epochs", "max_steps"):
             require_whole(f"VAEConfig.{name}", getattr(self, name), 1)
         require_whole("VAEConfig.seed", self.seed, 0)
-        for name in ("variance", "slope", "hidden_slope", "learning_rate", "rtol", "gain"):
+        for name in ("variance", "slope", "hidden_slope", "learning_rate", "visible_rate", "rtol", "gain"):
             value = getattr(self, name)
             require_number(
                 f"VAEConfig.{name}", value, lambda x: 0 < x < math.inf, "a number, positive and finite"
@@ -90,6 +95,8 @@ class VAEConfig:
         require_number("VAEConfig.beta", self.beta, lambda x: 0 < x < 1, "in (0, 1); try 0.01")
         if self.sigma is not None:
             require_number("VAEConfig.sigma", self.sigma, lambda x: x > 0, "positive, or None to learn it")
+        if self.clip is not None:
+            require_number("VAEConfig.clip", self.clip, lambda x: x > 0, "positive, or None for no bound")
 
     def json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -122,13 +129,7 @@ class VAEConfig:
 
     def optimiser(self, steps: int) -> optax.GradientTransformation:
         """Adam over so many steps in all."""
-        return _adam(self.learning_rate, steps, self.final)
-
-
-@ft.cache
-def _adam(learning_rate: float, steps: int, final: float) -> optax.GradientTransformation:
-    """The same object for the same settings, so that what is compiled with it is found again."""
-    return optax.adam(optax.cosine_decay_schedule(learning_rate, steps, final))
+        return adam(self.learning_rate, steps, self.final, self.visible_rate, self.clip)
 
 
 def _layered(config: VAEConfig, key: Key[Array, ""]):
