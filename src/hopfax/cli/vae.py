@@ -162,7 +162,7 @@ def _train(
 
     keep_compiled_code()
     began, dataset = time.perf_counter(), load(data, directory)
-    config = dataclasses.replace(preset(dataset), **changes)
+    config = dataclasses.replace(preset(dataset, changes["model"]), **changes)
     with vae_bar(config.epochs) as watch:
         vae, _ = train_vae(config, dataset, out, resume=resume, watch=watch)
     with error_console().status("evaluating and drawing"):

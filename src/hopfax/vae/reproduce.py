@@ -86,7 +86,7 @@ def _one(
 ) -> dict[str, Any]:
     """The stored result of a run, or the run."""
     row = ROWS[name]
-    config = dataclasses.replace(preset(dataset), model=row.model, propagation=row.propagation, seed=seed)
+    config = dataclasses.replace(preset(dataset, row.model), propagation=row.propagation, seed=seed)
     config = config if epochs is None else dataclasses.replace(config, epochs=epochs)
     path = folder / "results" / f"{dataset.name}-{name}-seed{seed}.json"
     settings = {"config": config.json(), "protocol": dataclasses.asdict(protocol)}
