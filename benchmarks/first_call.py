@@ -1,0 +1,90 @@
+"""How long the first training step takes, compilation included, without and with JAX's cache of compiled code.
+
+    python benchmarks/first_call.py
+
+Each measurement is a process of its own, because what one compiles the next would find. "first call" is from the
+call of the compiled step to its result; importing, data and the making of the network come before. Training steps of
+the papers' networks by their recipes; "cold" with an empty cache, "warm" with what the cold one left there.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.random as jr
+from common import arguments, write
+
+from hopfax.recipes import v1, v2
+from hopfax.training import TrainState, make_step
+from hopfax.training.run import make_trainer
+
+NETWORKS = {
+    "v1": lambda: v1((784, 512, 10), "HAM-EO"),
+    "v2, 3 layers": lambda: v2((784, 1990, 10), "HAM-EO"),
+    "v2, 5 layers": lambda: v2((784, 1280, 510, 200, 10), "HAM-EO"),
+    "v2, 7 layers": lambda: v2((784, 1024, 512, 256, 128, 70, 10), "HAM-EO"),
+}
+EXAMPLES = 60_000
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.set_defaults(rounds=3)
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps(first_call(options.one)))
+    else:
+        found = {name: _of(name, options.rounds) for name in NETWORKS}
+        write("first_call", {"rounds": options.rounds, "seconds": found}, options.json)
+
+
+def _of(name: str, rounds: int) -> dict[str, float]:
+    """Medians over `rounds` pairs of processes."""
+    cold, warm = [], []
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as cache:
+            cold.append(_in_a_process(name, cache))
+            warm.append(_in_a_process(name, cache))
+    median = lambda runs, what: statistics.median(run[what] for run in runs)
+    return {
+        "first call, cold": median(cold, "first"),
+        "first call, warm": median(warm, "first"),
+        "second call": median(warm, "second"),
+    }
+
+
+def _in_a_process(name: str, cache: str) -> dict[str, float]:
+    settings = {"JAX_COMPILATION_CACHE_DIR": cache, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.3"}
+    command = [sys.executable, str(Path(__file__)), "--one", name]
+    done = subprocess.run(command, env={**os.environ, **settings}, capture_output=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def first_call(name: str) -> dict[str, float]:
+    """Seconds of the first step of a network of `NETWORKS`, and of the next."""
+    recipe = NETWORKS[name]()
+    trainer = make_trainer(recipe, EXAMPLES)
+    state = TrainState.begin(recipe.network(), trainer.optimiser, key=jr.key(0))
+    images = jr.uniform(jr.key(1), (recipe.batch_size, recipe.layers[0]))
+    labels = jr.randint(jr.key(2), (recipe.batch_size,), 0, recipe.layers[-1])
+    step = eqx.filter_jit(make_step(trainer))
+    return {each: _seconds(step, state, images, labels) for each in ("first", "second")}
+
+
+def _seconds(step, *arguments) -> float:
+    began = time.perf_counter()
+    jax.block_until_ready(eqx.filter(step(*arguments), eqx.is_array))
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""Change the core in one small way at a time, and count how often a test notices.
+
+Needs cosmic-ray: pip install cosmic-ray.
+
+    python tools/mutation.py --sample 200 --json mutation.json
+
+The core is energies, updates, solvers and gradients. cosmic-ray changes a number, an operator, a comparison or a
+condition; of all such mutants a random sample is tried, in a copy of the repository at its last commit, each against
+the tests of its own part of the core and no others. Says the share that was noticed, and lists the survivors. Killed
+in the middle it goes on where it was, if `--work` names the same folder.
+"""
+
+import argparse
+import json
+import math
+import os
+import random
+import re
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+TESTS = {
+    "lagrangians": ["tests/test_lagrangians.py", "tests/test_laws.py"],
+    "ham.py": ["tests/test_ham.py", "tests/test_graph.py", "tests/test_laws.py"],
+    "synapses.py": ["tests/test_synapses.py", "tests/test_ham.py", "tests/test_laws.py"],
+    "updates.py": ["tests/test_updates.py", "tests/test_relax.py", "tests/test_laws.py"],
+    "solvers": ["tests/solvers", "tests/test_relax.py", "tests/test_laws.py"],
+    "gradients": ["tests/gradients", "tests/test_objective.py", "tests/test_laws.py"],
+}
+OPERATORS = (
+    r"NumberReplacer|AddNot|ReplaceAndWithOr|ReplaceOrWithAnd|ReplaceTrueWithFalse|ReplaceFalseWithTrue"
+    r"|ReplaceBinaryOperator_(Add_Sub|Sub_Add|Mul_Div|Div_Mul)"
+    r"|ReplaceComparisonOperator_(Lt_LtE|LtE_Lt|Gt_GtE|GtE_Gt|Lt_GtE|Gt_LtE|LtE_Gt|GtE_Lt|Eq_NotEq|NotEq_Eq)"
+    r"|ReplaceUnaryOperator_(USub_UAdd|Delete_Not|Invert_UAdd)"
+)
+SECONDS = 600  # of one mutant's tests; a longer run counts as noticed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sample", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--work", type=Path, help="folder of the copy and the session; a temporary one by default"
+    )
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--test", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.test:
+        sys.exit(test())
+    with tempfile.TemporaryDirectory() as place:
+        told = score(given.work or Path(place), given.sample, given.seed)
+    text = json.dumps(told, indent=2)
+    print(text)
+    if given.json:
+        given.json.write_text(text + "\n", encoding="utf-8")
+
+
+def test() -> int:
+    """The tests of the part of the core that is changed, in the copy that is the working folder."""
+    changed = subprocess.run(
+        ["git", "diff", "--name-only"], capture_output=True, text=True, check=True
+    ).stdout
+    part = changed.split()[0].removeprefix("src/hopfax/").split("/")[0]
+    options = ["-q", "-x", "-n", "0", "-p", "no:cacheprovider"]
+    return subprocess.run([sys.executable, "-m", "pytest", *options, *TESTS[part]]).returncode
+
+
+def score(place: Path, sample: int, seed: int) -> dict:
+    session = place / "session.sqlite"
+    if not session.exists():
+        begin(place, session, sample, seed)
+    # Compiled code is kept between mutants: most functions of one are those of the next.
+    kept = {"PYTHONPATH": str(place / "copy" / "src"), "JAX_COMPILATION_CACHE_DIR": str(place / "compiled")}
+    always = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    command = ["cosmic-ray", "exec", str(place / "settings.toml"), str(session)]
+    subprocess.run(command, cwd=place / "copy", env={**os.environ, **kept, **always}, check=True)
+    return report(session, sample, seed)
+
+
+def begin(place: Path, session: Path, sample: int, seed: int) -> None:
+    """A copy of the repository, and a session with the sampled mutants alone."""
+    place.mkdir(parents=True, exist_ok=True)
+    copy, settings, unfinished = place / "copy", place / "settings.toml", place / "unfinished.sqlite"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(copy)], check=True)
+    modules = [str(Path("src/hopfax") / part) for part in TESTS]
+    command = f"{sys.executable} {Path(__file__).resolve()} --test"
+    lines = [f"module-path = {json.dumps(modules)}", f"timeout = {SECONDS}", "excluded-modules = []"]
+    lines += [f"test-command = {json.dumps(command)}", "[cosmic-ray.distributor]", 'name = "local"']
+    settings.write_text("\n".join(["[cosmic-ray]", *lines]) + "\n", encoding="utf-8")
+    unfinished.unlink(missing_ok=True)
+    subprocess.run(["cosmic-ray", "init", str(settings), str(unfinished)], cwd=copy, check=True)
+    keep_sample(unfinished, sample, seed)
+    unfinished.rename(session)
+
+
+def keep_sample(session: Path, sample: int, seed: int) -> None:
+    with sqlite3.connect(session) as base:
+        found = base.execute(
+            "select job_id, operator_name, module_path, occurrence from mutation_specs"
+        ).fetchall()
+        wanted = sorted((row[1:], row[0]) for row in found if re.fullmatch(f"core/({OPERATORS})", row[1]))
+        chosen = {job for _, job in random.Random(seed).sample(wanted, min(sample, len(wanted)))}
+        others = [(row[0],) for row in found if row[0] not in chosen]
+        base.executemany("delete from mutation_specs where job_id = ?", others)
+        base.executemany("delete from work_items where job_id = ?", others)
+
+
+def report(session: Path, sample: int, seed: int) -> dict:
+    query = (
+        "select test_outcome, worker_outcome, module_path, operator_name, start_pos_row, diff "
+        "from mutation_specs join work_results using (job_id) order by module_path, start_pos_row"
+    )
+    with sqlite3.connect(session) as base:
+        rows = base.execute(query).fetchall()
+    survived = [row for row in rows if row[0] == "SURVIVED"]
+    noticed = len(rows) - len(survived)
+    share = noticed / len(rows)
+    survivors = [
+        {"module": row[2], "line": row[4], "operator": row[3], "change": changed_lines(row[5])}
+        for row in survived
+    ]
+    return {
+        "mutants": len(rows),
+        "noticed": noticed,
+        "share": share,
+        "standard error": math.sqrt(share * (1 - share) / len(rows)),
+        "sample": sample,
+        "seed": seed,
+        "survivors": survivors,
+    }
+
+
+def changed_lines(diff: str) -> list[str]:
+    """Those that a unified diff takes away and puts in."""
+    return [line for line in diff.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")]
+
+
+if __name__ == "__main__":
+    main()
