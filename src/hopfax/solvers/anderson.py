@@ -5,7 +5,6 @@ from collections.abc import Callable
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import optimistix as optx
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int
 
@@ -13,6 +12,7 @@ from .._checks import require_kind
 from .._tree import accumulator, rms
 from ..problem import Trial
 from . import trials
+from .guarded import AbstractGuarded
 from .ridges import AbstractRidge, Relative
 from .safeguards import AbstractSafeguard, Energy
 
@@ -44,15 +44,15 @@ class _History(eqx.Module):
 
 class _AndersonState(eqx.Module):
     history: _History
-    accepted: Trial  # the account of the last accepted point
-    image: Float[Array, " n"]  # and its plain image, to fall back on
+    accepted: Trial
+    image: Float[Array, " n"]
     point: Float[Array, " n"]
-    extrapolated: Bool[Array, ""]  # whether the coming point is not a plain image
+    extrapolated: Bool[Array, ""]
     count: Int[Array, ""]
     stride: Float[Array, ""]  # of the coming long step; 1 while extrapolating
 
 
-class Anderson(optx.AbstractFixedPointSolver):
+class Anderson(AbstractGuarded):
     """`z ← z + β g - (ΔZ + β ΔG) γ`, `γ = argmin |g - ΔG γ|²`, with `g = f(z) - z` and differences to earlier points.
 
     A point that its safeguard gives up is replaced by the plain image `f(z)` of the last accepted one, at no
@@ -111,30 +111,10 @@ class Anderson(optx.AbstractFixedPointSolver):
             history, trial, flat, flat, jnp.array(False), zero, jnp.ones_like(trial.residual)
         )
 
-    def step(self, fn, y, args, options, state, tags):
-        point, unravel = ravel_pytree(y)
-        tree_image, aux = fn(y, args)
-        image, _ = ravel_pytree(tree_image)
-        trial = trials.read(aux, tree_image, y, self.safeguard)
-        rejected = state.extrapolated & (
-            self.safeguard.worse(trial, state.accepted) | ~jnp.isfinite(trial.residual)
-        )
-        new, state = self._advance(point, image, trial, rejected, state)
-        return unravel(new), state, trials.judged(aux, rejected, self._restarts(state.count))
-
-    def terminate(self, fn, y, args, options, state, tags):
-        return (
-            state.accepted.residual <= self.atol + self.rtol * state.accepted.scale,
-            optx.RESULTS.successful,
-        )
-
-    def postprocess(self, fn, y, aux, args, options, state, tags, result):
-        return ravel_pytree(y)[1](state.point), aux, {}
-
-    def _advance(self, point, image, trial, rejected, state) -> tuple[Array, _AndersonState]:
-        """The next point: extrapolated from an accepted one, or the plain image of the last accepted one."""
+    def advance(self, point, image, trial, rejected, state):
+        restarts = self._restarts(state.count)
         residual = image - point
-        history = state.history.dropped_if(rejected | self._restarts(state.count))
+        history = state.history.dropped_if(rejected | restarts)
         striding = state.stride > 1
         step = jnp.where(striding, state.stride * residual, self._extrapolate(point, residual, history))
         candidate = point + step.astype(point.dtype)
@@ -145,9 +125,8 @@ class Anderson(optx.AbstractFixedPointSolver):
         kept = jax.tree.map(lambda old, new: jnp.where(rejected, old, new), state.accepted, trial)
         history = jax.tree.map(lambda a, b: jnp.where(rejected, a, b), history, history.push(point, residual))
         anchor = jnp.where(rejected, state.point, point)
-        return jnp.where(use, candidate, plain), _AndersonState(
-            history, kept, plain, anchor, use, state.count + 1, stride
-        )
+        after = _AndersonState(history, kept, plain, anchor, use, state.count + 1, stride)
+        return jnp.where(use, candidate, plain), after, restarts
 
     def _extrapolate(self, point: Array, residual: Array, history: _History) -> Array:
         """`β g - (ΔZ + β ΔG) γ`; zero coefficients where the small system is not solvable."""

@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import equinox as eqx
 import jax.numpy as jnp
-import optimistix as optx
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float
 
 from .._tree import accumulator, rms, select
 from ..problem import Trial
 from . import trials
+from .guarded import AbstractGuarded
 from .safeguards import AbstractSafeguard, Energy
 
 PARALLEL = 1e-8  # an update is skipped where its denominator is this far cancelled
@@ -60,13 +60,13 @@ class _Inverse(eqx.Module):
 
 class _BroydenState(eqx.Module):
     inverse: _Inverse
-    accepted: Trial  # the account of the last accepted point
+    accepted: Trial
     point: Float[Array, " n"]
-    image: Float[Array, " n"]  # its plain image, to fall back on
-    extrapolated: Bool[Array, ""]  # whether the coming point is not a plain image
+    image: Float[Array, " n"]
+    extrapolated: Bool[Array, ""]
 
 
-class Broyden(optx.AbstractFixedPointSolver):
+class Broyden(AbstractGuarded):
     """`z ← z - H g`, `H ← H + (s - H y) (Hᵀ s)ᵀ / (sᵀ H y)`, with `g = f(z) - z`, `s = Δz`, `y = Δg`.
 
     `H` starts as `-β I`, which is plain iteration.
@@ -105,31 +105,14 @@ class Broyden(optx.AbstractFixedPointSolver):
         inverse = _Inverse.plain(self.memory, self.mixing, flat)
         return _BroydenState(inverse, trials.nothing_accepted(aux_struct, flat), flat, flat, jnp.array(False))
 
-    def step(self, fn, y, args, options, state, tags):
-        point, unravel = ravel_pytree(y)
-        tree_image, aux = fn(y, args)
-        image, _ = ravel_pytree(tree_image)
-        trial = trials.read(aux, tree_image, y, self.safeguard)
-        rejected = state.extrapolated & (
-            self.safeguard.worse(trial, state.accepted) | ~jnp.isfinite(trial.residual)
-        )
+    def advance(self, point, image, trial, rejected, state):
         full = jnp.all(state.inverse.used) & ~rejected
         inverse = state.inverse.dropped_if(rejected | full)
-        new, taken = self._advance(point, image, trial, inverse, state)
+        new, taken = self._learn_and_step(point, image, trial, inverse, state)
         fallback = _BroydenState(inverse, state.accepted, state.point, state.image, jnp.array(False))
-        new, state = select(rejected, (state.image, fallback), (new, taken))
-        return unravel(new), state, trials.judged(aux, rejected, full)
+        return *select(rejected, (state.image, fallback), (new, taken)), full
 
-    def terminate(self, fn, y, args, options, state, tags):
-        return (
-            state.accepted.residual <= self.atol + self.rtol * state.accepted.scale,
-            optx.RESULTS.successful,
-        )
-
-    def postprocess(self, fn, y, aux, args, options, state, tags, result):
-        return ravel_pytree(y)[1](state.point), aux, {}
-
-    def _advance(self, point, image, trial, inverse, state) -> tuple[Array, _BroydenState]:
+    def _learn_and_step(self, point, image, trial, inverse, state) -> tuple[Array, _BroydenState]:
         """From an accepted point: learn the pair that led to it, then step."""
         residual = (image - point).astype(inverse.left.dtype)
         # At the very first point the "pair" is zero and is skipped.
