@@ -7,6 +7,7 @@ from optimistix import Newton as Newton
 from .anderson import Anderson as Anderson
 from .broyden import Broyden as Broyden
 from .flow import GradientFlow as GradientFlow
+from .guarded import AbstractGuarded as AbstractGuarded
 from .loop import Stopping as Stopping
 from .loop import iterate as iterate
 from .newton import newton as newton
