@@ -44,6 +44,7 @@ ROWS: Mapping[str, VAERow] = MappingProxyType(
         "TDH-VAE": VAERow("tied-dense", "one dense Hopfield network for both"),
         "TH-VAE": VAERow("tied", "one layered Hopfield network for both (ours)"),
         "TH-VAE-implicit": VAERow("tied", "the same, by implicit differentiation: the witness", False),
+        "H-VAE-implicit": VAERow("untied", "H-VAE by implicit differentiation", False),
     }
 )
 
