@@ -10,7 +10,7 @@ class Config:
     """Which rows are trained, on what, and how they are measured.
 
     Attributes:
-        rows: of F-VAE, H-VAE, DH-VAE, TDH-VAE, TH-VAE, TH-VAE-implicit.
+        rows: of F-VAE, H-VAE, DH-VAE, TDH-VAE, TH-VAE, TH-VAE-implicit, H-VAE-implicit.
         data: name of the data set; it decides size, likelihood and learning (`hopfax.vae.config.preset`).
         epochs: those of the preset if None.
         protocol: importance samples, and on how many test images.
