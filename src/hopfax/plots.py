@@ -238,7 +238,7 @@ def images_row(axes: Axes, images: Real[ArrayLike, "count height width"], title:
     for place, image in enumerate(images):
         left = place * (width + 1)
         axes.imshow(image, cmap=_greys(), vmin=0, vmax=1, extent=(left, left + width, 0, height))
-        axes.plot(*_frame(left, width, height), color="0.75", linewidth=0.6)
+        axes.plot(*_frame(left, width, height), color="0.75", linewidth=0.6, clip_on=False)
     axes.set(
         xlim=(-0.1, count * (width + 1) - 0.9),
         ylim=(-0.1, height + 0.1),
