@@ -30,6 +30,14 @@ SYNAPSES = [
 label = lambda synapse: type(synapse).__name__
 
 
+@pytest.mark.parametrize("synapse", SYNAPSES, ids=label)
+def test_what_vanishes_is_zero_at_any_silent_layer_and_the_rest_need_not_be(synapse):
+    """Updates leave out a synapse that vanishes where a layer is silent."""
+    assert synapse.vanishes == (not isinstance(synapse, Interaction))
+    for silent in synapse.layers if synapse.vanishes else ():
+        assert synapse(*(0 * G[name] if name == silent else G[name] for name in synapse.layers)) == 0
+
+
 def test_dense_is_minus_the_bilinear_form_of_the_flattened_layers():
     expected = -np.asarray(G["a"]).ravel() @ np.asarray(WEIGHT) @ np.asarray(G["b"])
     assert close(Dense(("a", "b"), WEIGHT)(G["a"], G["b"]), expected)

@@ -21,6 +21,7 @@ from hopfax.gradients import (
     Positive,
     RandomSign,
 )
+from hopfax.gradients.base import Report
 from hopfax.gradients.nudging import nudge
 from hopfax.lagrangians import Identity, ReLU, Sigmoid, Tanh
 
@@ -53,6 +54,22 @@ def exact():
 def ep(beta, variant):
     """With beta an array, so that one compilation serves every value."""
     return gradient(EquilibriumPropagation(jnp.asarray(beta), variant))
+
+
+def test_as_it_comes_it_is_within_a_hundredth_of_the_exact_gradient(exact):
+    assert np.linalg.norm(gradient(EquilibriumPropagation()) - exact) < 0.01 * np.linalg.norm(exact)
+
+
+def test_nudged_phases_converge_by_an_absolute_tolerance_alone():
+    """Scaled by the nudge, as the difference of the phases is."""
+    method = Method(gradient=EquilibriumPropagation(), rtol=0.0, atol=1e-6, max_steps=200)
+
+    @eqx.filter_jit
+    def flagged(report):
+        loss = lambda told: objective(MODEL, {"input": X}, SQUARED, TARGET, method=method, report=told)[0]
+        return jax.grad(loss)(report).flagged
+
+    assert flagged(Report.blank()) == 0
 
 
 @pytest.mark.parametrize(

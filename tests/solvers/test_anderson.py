@@ -5,13 +5,14 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+import optimistix as optx
 import pytest
 from problems import close, double, scaled
 
 from hopfax import HAM, Dense, EvenOdd, Layer, chain, relax
 from hopfax.lagrangians import Tanh
 from hopfax.problem import Problem
-from hopfax.solvers import Anderson, Picard
+from hopfax.solvers import Absolute, Anderson, Picard, Relative, Unguarded
 
 # Zero is a saddle of the first, with slope 1.03² along the unstable direction; far from linear is the second.
 SADDLE = HAM({"a": Layer(1, Tanh()), "b": Layer(1, Tanh())}, [Dense(("a", "b"), jnp.array([[1.03]]))])
@@ -42,6 +43,16 @@ def after_rejection(points, images, accepted):
     assert not accepted[first - 1]
     assert close(points[first], images[first - 2])
     return (np.diff(points, axis=0) / (images - points)[:-1])[first:, 0]
+
+
+@pytest.mark.parametrize("ridge", [Relative(), Absolute()], ids=["relative", "absolute"])
+def test_an_affine_map_of_three_dimensions_takes_five_evaluations(ridge):
+    """With four differences in hand there is nothing left to find, so the default ridge must be next to nothing."""
+    slopes, shift = jnp.array([0.9, -0.6, 0.3]), jnp.array([1.0, 2.0, -1.0])
+    solver = Anderson(5, Unguarded(), ridge, onset=jnp.inf, longest=1.0, rtol=0.0, atol=1e-6)
+    fn = lambda z, args: slopes * z + shift
+    found = optx.fixed_point(fn, solver, jnp.zeros(3, jnp.float64), max_steps=6)
+    assert close(found.value, shift / (1 - slopes), 1e-5)
 
 
 @pytest.mark.parametrize("onset", [0.3, 0.01])

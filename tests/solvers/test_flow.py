@@ -49,6 +49,20 @@ def test_forward_euler_is_damped_iteration_step_by_step():
     assert (flow.steps, flow.statistics.evaluations) == (STEPS, 1 + 2 * STEPS)
 
 
+def test_the_end_is_judged_by_the_residual_of_one_sweep(found):
+    """The same two numbers that a solver which takes no step gives of that state."""
+    again = relax(
+        double(MODEL),
+        {"input": INPUTS[::2]},
+        start=jax.tree.map(lambda x: x[::2], found["float64"].state),
+        solver=Picard(),
+        max_steps=0,
+    ).statistics
+    told = found["float64"].statistics
+    assert close(told.residual[::2], again.residual, 1e-9)
+    assert close(told.relative_residual[::2], again.relative_residual, 1e-9)
+
+
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_the_end_is_the_equilibrium_and_one_bad_example_harms_no_other(dtype, found):
     expected = relax(double(MODEL), {"input": INPUTS[::2]}, solver=Picard(), rtol=1e-9, atol=0.0)
