@@ -25,6 +25,19 @@ def getkey():
 
 
 @pytest.fixture(scope="session")
+def compiled(tmp_path_factory):
+    """A folder in which the processes that tests start share compiled code."""
+    return tmp_path_factory.mktemp("compiled")
+
+
+@pytest.fixture(autouse=True)
+def _own_compiled_code(monkeypatch, compiled):
+    """Commands that tests run leave the user's cache folder, and the settings of this process, as they are."""
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(compiled))
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+
+
+@pytest.fixture(scope="session")
 def mnist():
     """Full MNIST, for tests marked `mnist`. Where it is missing they fail in CI and are skipped elsewhere."""
     from hopfax import data

@@ -184,8 +184,7 @@ def test_figures_are_drawn_from_results_alone_and_pool_seeds(done, tmp_path):
     assert draw("figure3", {}, tmp_path) is None
 
 
-def test_the_command_runs_stores_and_tells(tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "compiled"))
+def test_the_command_runs_stores_and_tells(tmp_path, capsys):
     arguments = ["reproduce", "table1", "--rows", "v1-HAM-EO", "--epochs", "1", "--data", "digits"]
     arguments += ["--out", str(tmp_path / "out"), "--json", str(tmp_path / "out.json")]
     assert run(arguments) == 0
