@@ -92,6 +92,12 @@ def _deep(result: Mapping[str, Any]) -> str:
     return _rows(header, rows)
 
 
+def _first(result: Mapping[str, Any]) -> str:
+    names = ["first call, cold", "first call, warm", "second call"]
+    rows = [[step, *(f"{own[name]:.3g}" for name in names)] for step, own in result["seconds"].items()]
+    return _rows(["training step, HAM-EO", *names], rows)
+
+
 def _large(result: Mapping[str, Any]) -> str:
     rows = [
         ["seconds, compilation included", f"{result['seconds with compilation']:.2f}"],
@@ -115,6 +121,7 @@ def _mean(values: Sequence[float]) -> float:
 _BENCHMARKS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "training_step": _timed,
     "deep_step": _deep,
+    "first_call": _first,
     "recall": _timed,
     "recall_large": _large,
     "solvers": _solvers,
