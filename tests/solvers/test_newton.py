@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+import optimistix as optx
 import pytest
 from problems import close, double
 
@@ -31,6 +32,11 @@ def test_a_handful_of_steps_gives_the_last_digits_and_a_bad_example_harms_no_oth
     assert close(
         jax.tree.map(lambda x: x[::2], fine.state), jax.tree.map(lambda x: x[::2], exact.state), 1e-11
     )
+
+
+def test_inside_optimistix_it_stops_by_tight_tolerances_of_its_own():
+    found = optx.fixed_point(lambda x, args: jnp.cos(x), newton(), jnp.full(3, 0.5, jnp.float64))
+    assert close(found.value, 0.7390851332151607, 1e-6)
 
 
 @pytest.mark.parametrize("direct", [True, False])
