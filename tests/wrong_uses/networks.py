@@ -122,6 +122,12 @@ ROWS = [
     Row("HAM with a number for a layer", lambda _: HAM({"a": 3}, []), ValueError, r"layer 'a'.*3.*Layer"),
     Row("HAM with an array for a synapse", lambda _: HAM(LAYERS, [WEIGHT]), ValueError, r"synapse.*Dense"),
     Row(
+        "dense synapse of one layer", lambda _: Dense(("a",), WEIGHT), ValueError, r"joins two layers.*got 1"
+    ),
+    Row(
+        "dense synapse of three", lambda _: Dense(("a",) * 3, WEIGHT), ValueError, r"joins two layers.*got 3"
+    ),
+    Row(
         "synapse to an unknown layer",
         lambda _: HAM(LAYERS, [Dense(("a", "c"), WEIGHT)]),
         ValueError,
