@@ -112,7 +112,7 @@ def keep_sample(session: Path, sample: int, seed: int) -> None:
 
 def report(session: Path, sample: int, seed: int) -> dict:
     query = (
-        "select test_outcome, worker_outcome, module_path, operator_name, start_pos_row, diff "
+        "select test_outcome, module_path, operator_name, start_pos_row, diff "
         "from mutation_specs join work_results using (job_id) order by module_path, start_pos_row"
     )
     with sqlite3.connect(session) as base:
@@ -121,7 +121,7 @@ def report(session: Path, sample: int, seed: int) -> dict:
     noticed = len(rows) - len(survived)
     share = noticed / len(rows)
     survivors = [
-        {"module": row[2], "line": row[4], "operator": row[3], "change": changed_lines(row[5])}
+        {"module": row[1], "line": row[3], "operator": row[2], "change": changed_lines(row[4])}
         for row in survived
     ]
     return {

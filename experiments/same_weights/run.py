@@ -18,7 +18,7 @@ from benchmarks.common import circumstances
 
 from hopfax import AbstractNetwork, EvenOdd, Method, load_model, paper_method, save_model
 from hopfax.checkpoint import write_json, write_whole
-from hopfax.cli.train import sizes
+from hopfax.cli.numbers import sizes
 from hopfax.data import Dataset, load
 from hopfax.gradients import ConjugateGradient, Implicit
 from hopfax.recipes import Recipe, v1, v2

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from .numbers import whole_numbers
+from .numbers import sizes
 from .output import Json, check_json, emit, error_console
 
 
@@ -41,11 +41,7 @@ def audit(
 
     check_json(json)
     key = jr.key(seed)
-    network = (
-        chain(whole_numbers("--layers", layers, "784 512 10"), key=key)
-        if model is None
-        else load_model(model)
-    )
+    network = chain(sizes(layers), key=key) if model is None else load_model(model)
     network = network.to_ham() if isinstance(network, CHN) else network  # the same equilibria, and EP there
     first, last = network.order[0], network.order[-1]
     images = jr.uniform(jr.fold_in(key, 1), (batch, network.layers[first].size))

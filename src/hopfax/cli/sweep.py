@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from .compilation import keep_compiled_code
-from .numbers import real_numbers, whole_numbers
+from .numbers import real_numbers, sizes, whole_numbers
 from .output import Json, check_json, emit, writable_folder
-from .train import RecipeName, sizes
+from .train import RecipeName
 
 if TYPE_CHECKING:
     from ..launchers import AbstractLauncher
@@ -58,7 +58,8 @@ def sweep(
 
     check_json(json, to_be_made=out)
     choices: dict[str, Any] = {"seed": whole_numbers("--seeds", seeds, "0,1,2")}
-    choices |= {"beta": real_numbers("--betas", betas, "0.01,0.1")} if betas else {}
+    if betas:
+        choices["beta"] = real_numbers("--betas", betas, "0.01,0.1")
     if learning_rates:
         choices["learning_rate"] = real_numbers("--learning-rates", learning_rates, "0.001,0.01")
     choices |= {} if epochs is None else {"epochs": [epochs]}

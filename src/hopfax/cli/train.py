@@ -12,7 +12,7 @@ import typer
 from ..processes import is_first
 from .compilation import keep_compiled_code
 from .joining import Coordinator, Devices, Heartbeat, Processes, ProcessId, join_processes
-from .numbers import whole_numbers
+from .numbers import sizes
 from .output import Json, check_json, emit, error_console, show_result, writable_folder
 
 if TYPE_CHECKING:
@@ -126,11 +126,6 @@ def train(
     result = _run(chosen, _load(data, directory), data, out, resume, checkpoint_blocks, devices, loggers)
     if is_first():
         emit(result, json, ft.partial(show_result, result=result))
-
-
-def sizes(text: str) -> tuple[int, ...]:
-    """Of `--layers`. Raises: `ValueError`."""
-    return whole_numbers("--layers", text, "784 512 10")
 
 
 def _recipe(

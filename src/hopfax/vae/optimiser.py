@@ -20,14 +20,11 @@ def adam(
 
     The same object for the same settings, so that what is compiled with it is found again.
     """
+    bounded = optax.identity() if clip is None else optax.clip_by_global_norm(clip)
     plain = optax.adam(optax.cosine_decay_schedule(learning_rate, steps, final))
-    before = [] if clip is None else [optax.clip_by_global_norm(clip)]
-    after = [] if visible_rate == 1 else [optax.partition(_rates(visible_rate), _kinds)]
-    return optax.chain(*before, plain, *after) if before or after else plain
-
-
-def _rates(visible_rate: float) -> dict[Hashable, optax.GradientTransformation]:
-    return {VISIBLE: optax.scale(visible_rate), OTHERS: optax.identity()}
+    rates: dict[Hashable, optax.GradientTransformation]
+    rates = {VISIBLE: optax.scale(visible_rate), OTHERS: optax.identity()}
+    return optax.chain(bounded, plain, optax.partition(rates, _kinds))
 
 
 def _kinds(weights: PyTree) -> PyTree:
