@@ -2,6 +2,7 @@
 
 import itertools
 
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from problems import close
 
 from hopfax import Bias, Dense, Interaction
+from hopfax.feedback import Scaled
 from hopfax.synapses import Field
 
 SHAPES = {"a": (2, 2), "b": (3,), "c": (2,)}
@@ -27,6 +29,8 @@ SYNAPSES = [
     Field("b", G["b"] - 1),
     Interaction(("a", "b", "c"), triple, affine=True),
 ]
+SCALED = [Scaled(synapse, 3.0) for synapse in SYNAPSES]
+TURNED = jr.normal(jr.key(9), (3, 4), jnp.float64)
 label = lambda synapse: type(synapse).__name__
 
 
@@ -45,6 +49,18 @@ def test_dense_is_minus_the_bilinear_form_of_the_flattened_layers():
 
 def test_bias_is_minus_the_inner_product():
     assert close(Bias("b", G["b"])(G["b"]), -np.sum(np.square(G["b"])))
+
+
+@pytest.mark.parametrize("synapse", [*SYNAPSES, *SCALED, Dense(("b", "a"), TURNED)], ids=label)
+@pytest.mark.parametrize("turn", [1.0, 1.0 + 0.5j])
+def test_the_drive_of_each_layer_is_minus_the_derivative_of_the_energy(synapse, turn):
+    """In closed form as by autodiff, of real and of complex activations."""
+    activations = [turn * G[name] for name in synapse.layers]
+    for place, name in enumerate(synapse.layers):
+        derivative = jax.grad(synapse, argnums=place, holomorphic=jnp.iscomplexobj(turn))(*activations)
+        driven = synapse.drive(name, *activations)
+        assert driven.shape == G[name].shape
+        assert close(driven, -derivative)
 
 
 @pytest.mark.parametrize("synapse", SYNAPSES, ids=label)

@@ -61,6 +61,9 @@ class Scaled(AbstractSynapse):
     def __call__(self, *activations: Inexact[Array, "..."]) -> Scalar:
         return self.factor * self.synapse(*activations)
 
+    def drive(self, name: str, *activations: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
+        return self.factor * self.synapse.drive(name, *activations)
+
     def check(self, shapes: Mapping[str, Shape]) -> None:
         self.synapse.check(shapes)
 

@@ -89,11 +89,12 @@ class AbstractNetwork(eqx.Module):
 
     def drive(self, activations: Mapping[str, Array], names: Sequence[str]) -> States:
         """`-∂/∂g` of the interaction for the layers in `names`: `W ρ(s) + b`, what the others exert on them."""
-        wanted = {name: activations[name] for name in names}
-        analytic = any(jnp.iscomplexobj(g) for g in activations.values())
-        # The sign is inside the gradient, where it costs no pass over the arrays.
-        lowered = lambda some: -self.interaction({**activations, **some})
-        return jax.grad(lowered, holomorphic=analytic)(wanted)
+        return {name: self._drive_of(name, activations) for name in names}
+
+    def _drive_of(self, name: str, activations: Mapping[str, Array]) -> Array:
+        touching = [each for each in self.synapses.values() if name in each.layers]
+        parts = [each.drive(name, *(activations[n] for n in each.layers)) for each in touching]
+        return sum(parts[1:], parts[0]) if parts else jnp.zeros_like(activations[name])
 
     def energy_tree(self, states: Mapping[str, Array]) -> dict[str, dict[str, Scalar]]:
         """The energy of one example, one entry for each layer and each synapse.

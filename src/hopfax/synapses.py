@@ -1,7 +1,8 @@
 """Synapses: scalar interaction energies of the activations that they join.
 
-The total drive of a layer is minus the gradient of their sum with respect to its activation, so a synapse
-is one function and nothing else: `Dense`, `Bias`, or any function of your own through `Interaction`.
+The total drive of a layer is minus the gradient of their sum with respect to its activation. A function of your own
+becomes a synapse through `Interaction`, which takes that gradient by autodiff; the others say it in closed form,
+which is traced many times faster.
 """
 
 import abc
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Inexact, Scalar
 
@@ -30,6 +32,10 @@ class AbstractSynapse(eqx.Module):
     @abc.abstractmethod
     def __call__(self, *activations: Inexact[Array, "..."]) -> Scalar:
         """Energy of one example, from the activations in the order of `layers`."""
+
+    @abc.abstractmethod
+    def drive(self, name: str, *activations: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
+        """`-∂E/∂g` of one of its `layers`: what the synapse exerts on it. Of the shape of that activation."""
 
     @abc.abstractmethod
     def check(self, shapes: Mapping[str, Shape]) -> None:
@@ -63,6 +69,11 @@ class Dense(AbstractSynapse):
         a, b = (g.reshape(-1) for g in activations)
         return -jnp.sum((a @ self.weight.astype(a.dtype)) * b)
 
+    def drive(self, name: str, *activations: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
+        (g, other) = activations if name == self.layers[0] else activations[::-1]
+        weight = self.weight.T if name == self.layers[0] else self.weight
+        return (other.reshape(-1) @ weight.astype(g.dtype)).reshape(g.shape)
+
     def check(self, shapes: Mapping[str, Shape]) -> None:
         expected = tuple(math.prod(shapes[name]) for name in self.layers)
         _require_shape(self.layers, "weight", self.weight, expected)
@@ -91,6 +102,10 @@ class Bias(AbstractSynapse):
         (g,) = activations
         return -jnp.sum(self.bias.astype(g.dtype) * g)
 
+    def drive(self, name: str, *activations: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
+        (g,) = activations
+        return self.bias.astype(g.dtype)
+
     def check(self, shapes: Mapping[str, Shape]) -> None:
         _require_shape(self.layers, "bias", self.bias, shapes[self.layers[0]])
 
@@ -113,6 +128,11 @@ class Interaction(AbstractSynapse):
 
     def __call__(self, *activations: Inexact[Array, "..."]) -> Scalar:
         return self.function(*activations)
+
+    def drive(self, name: str, *activations: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
+        place, analytic = self.layers.index(name), any(map(jnp.iscomplexobj, activations))
+        with_one = lambda g: -self.function(*activations[:place], g, *activations[place + 1 :])
+        return jax.grad(with_one, holomorphic=analytic)(activations[place])
 
     def check(self, shapes: Mapping[str, Shape]) -> None:
         examples = [eqx.filter_eval_shape(jnp.zeros, shapes[name]) for name in self.layers]
@@ -152,6 +172,10 @@ class Field(AbstractSynapse):
         (g,) = activations
         return -jnp.sum(self.field.astype(g.dtype) * g.reshape(-1))
 
+    def drive(self, name: str, *activations: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
+        (g,) = activations
+        return self.field.astype(g.dtype).reshape(g.shape)
+
     def check(self, shapes: Mapping[str, Shape]) -> None:
         _require_shape(self.layers, "field", self.field, (math.prod(shapes[self.layers[0]]),))
 
@@ -170,6 +194,9 @@ class Constant(AbstractSynapse):
 
     def __call__(self, *activations: Inexact[Array, "..."]) -> Scalar:
         return self.energy
+
+    def drive(self, name: str, *activations: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
+        raise ValueError(f"a constant energy drives no layer, and so not {name!r}.")
 
     def check(self, shapes: Mapping[str, Shape]) -> None:
         return
