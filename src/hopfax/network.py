@@ -4,7 +4,6 @@ import abc
 from collections.abc import Callable, Mapping, Sequence
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Scalar
 
