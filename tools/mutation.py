@@ -23,13 +23,16 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+LAWS = ["tests/test_settings.py", "tests/test_laws.py"]
+NETWORKS = ["tests/test_ham.py", "tests/test_synapses.py", "tests/test_graph.py", *LAWS]
 TESTS = {
-    "lagrangians": ["tests/test_lagrangians.py", "tests/test_laws.py"],
-    "ham.py": ["tests/test_ham.py", "tests/test_graph.py", "tests/test_laws.py"],
-    "synapses.py": ["tests/test_synapses.py", "tests/test_ham.py", "tests/test_laws.py"],
-    "updates.py": ["tests/test_updates.py", "tests/test_relax.py", "tests/test_laws.py"],
-    "solvers": ["tests/solvers", "tests/test_relax.py", "tests/test_laws.py"],
-    "gradients": ["tests/gradients", "tests/test_objective.py", "tests/test_laws.py"],
+    "lagrangians": ["tests/test_lagrangians.py", *LAWS],
+    "ham.py": NETWORKS,
+    "network.py": NETWORKS,
+    "synapses.py": NETWORKS,
+    "updates.py": ["tests/test_updates.py", "tests/test_relax.py", *LAWS],
+    "solvers": ["tests/solvers", "tests/test_relax.py", *LAWS],
+    "gradients": ["tests/gradients", "tests/test_objective.py", *LAWS],
 }
 OPERATORS = (
     r"NumberReplacer|AddNot|ReplaceAndWithOr|ReplaceOrWithAnd|ReplaceTrueWithFalse|ReplaceFalseWithTrue"

@@ -128,3 +128,51 @@ def test_costs_that_cannot_nudge_are_refused():
         gradient(EquilibriumPropagation(0.1), MODEL, StateSquaredError())
     with pytest.raises(ValueError, match="layer 'input', which is not free"):
         gradient(EquilibriumPropagation(0.1), MODEL, SquaredError("input"))
+
+
+@pytest.mark.parametrize(
+    ("variant", "phases"), [(Centred(), 2), (Positive(), 1), (Holomorphic(4), 3)], ids=str
+)
+def test_the_evaluations_of_all_nudged_phases_are_told(variant, phases):
+    """None reaches a tolerance of zero, so each takes the start and the four steps that it may."""
+    method = Method(gradient=EquilibriumPropagation(0.05, variant), rtol=0.0, atol=0.0, max_steps=4)
+
+    @eqx.filter_jit
+    def told(report):
+        loss = lambda told: objective(MODEL, {"input": X}, SQUARED, TARGET, method=method, report=told)[0]
+        return jax.grad(loss)(report)
+
+    report = told(Report.blank())
+    assert (report.products, report.flagged) == (5 * phases, 1)
+    assert report.residual > 0
+
+
+@pytest.mark.parametrize("atol", [1e-2, 1e-4])
+def test_nudged_phases_are_solved_to_a_tolerance_that_their_difference_can_bear(atol):
+    """`1e-4 beta atol` beside one of the same size for `rtol`, whatever the free phase may leave."""
+    beta = 0.05
+    method = Method(gradient=EquilibriumPropagation(beta), rtol=0.0, atol=atol, max_steps=200)
+
+    @eqx.filter_jit
+    def residual(report):
+        loss = lambda told: objective(MODEL, {"input": X}, SQUARED, TARGET, method=method, report=told)[0]
+        return jax.grad(loss)(report).residual
+
+    states = relax(MODEL, {"input": X}, rtol=1e-9).state
+    smallest = min(float(jnp.sqrt(jnp.mean(states[name] ** 2))) for name in ("hidden", "output"))
+    assert residual(Report.blank()) <= 1.5 * 1e-4 * beta * atol / smallest
+
+
+@pytest.mark.parametrize(
+    ("variant", "degree"),
+    [(Centred(), 2), (Positive(), 1), (Negative(), 1), (RandomSign(jr.key(0)), 1), (RandomSign(jr.key(3)), 1)]
+    + [(Holomorphic(n), n) for n in (2, 3, 4, 5)],
+    ids=str,
+)
+def test_each_variant_is_a_finite_difference_exact_for_polynomials(variant, degree):
+    betas, weights, free = variant.points(0.3)
+    for power in range(degree + 1):
+        found = jnp.real(jnp.sum(weights * betas**power)) + free * (power == 0)
+        assert close(found, float(power == 1), 1e-6)
+    higher = jnp.real(jnp.sum(weights * betas ** (degree + 1)))
+    assert abs(higher) > 1e-3
