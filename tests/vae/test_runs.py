@@ -70,6 +70,23 @@ def test_synapses_of_the_visible_layer_have_a_rate_of_their_own():
         assert eqx.tree_equal(slower[name], jax.tree.map(lambda x, f=factor: f * x, plain[name]), rtol=1e-6)
 
 
+def test_an_orthogonal_step_moves_all_directions_of_a_matrix_alike():
+    """Adam's step has one large singular value where the gradient has one; Muon's are within a factor of two."""
+    gradient = eqx.filter(CONFIG.vae(), eqx.is_inexact_array)
+    steep = jax.tree.map(
+        lambda x: x + 3 * jnp.outer(jnp.arange(len(x)), x[0]) if x.ndim == 2 else x, gradient
+    )
+
+    def spread(orthogonal):
+        optimiser = dataclasses.replace(CONFIG, orthogonal=orthogonal).optimiser(10)
+        moved = optimiser.update(steep, optimiser.init(steep), steep)[0]
+        weights = [x for x in jax.tree.leaves(moved) if x.ndim == 2]
+        values = [jnp.linalg.svd(weight, compute_uv=False) for weight in weights]
+        return [float(each[0] / each[-1]) for each in values]
+
+    assert max(spread(12)) < 2.5 < min(spread(0))
+
+
 def test_a_gradient_longer_than_the_bound_is_cut_to_it():
     gradient = eqx.filter(CONFIG.vae(), eqx.is_inexact_array)
     bound = dataclasses.replace(CONFIG, clip=1e-3).optimiser(10)

@@ -20,7 +20,7 @@ from .likelihoods import AbstractLikelihood, Gaussian, Ink
 from .loss import AbstractLossGradient, Autodiff
 from .model import AbstractVAE, HopfieldVAE
 from .networks import Pair, Tied, dense, layered
-from .optimiser import adam
+from .optimiser import optimiser
 from .posterior import AbstractVariance, Fixed, Learned
 from .propagation import Propagation
 
@@ -46,9 +46,12 @@ class VAEConfig:
         visible_rate: times the learning rate, for synapses of the visible layer. Those of `Ink` act by `slope` and
             `shown` times their weight, so they need smaller steps than the others.
         clip: the largest norm of a step's gradient; a longer one is cut to it. None: any.
+        orthogonal: Newton-Schulz iterations that make each weight matrix's step orthogonal (Muon, [jordan2024]);
+            all singular directions of a matrix are then learned at one pace, and none outgrows the others. 0 for Adam,
+            which biases always have.
         propagation: train by equilibrium propagation with nudge `beta`; else by implicit differentiation. The
             feed-forward model is always trained by backpropagation.
-        learning_rate: of Adam at the start, falling by a cosine to `final` times that after the last epoch.
+        learning_rate: at the start, falling by a cosine to `final` times that after the last epoch.
         rtol, max_steps: of every relaxing.
     """
 
@@ -73,6 +76,7 @@ class VAEConfig:
     final: float = 0.02
     visible_rate: float = 1.0
     clip: float | None = None
+    orthogonal: int = 0
     batch_size: int = 10
     epochs: int = 20
     seed: int = 0
@@ -84,7 +88,8 @@ class VAEConfig:
             raise ValueError(f"unknown model {self.model!r}; choose one of {', '.join(MODELS)}.")
         for name in ("pixels", "hidden", "latents", "batch_size", "epochs", "max_steps"):
             require_whole(f"VAEConfig.{name}", getattr(self, name), 1)
-        require_whole("VAEConfig.seed", self.seed, 0)
+        for name in ("seed", "orthogonal"):
+            require_whole(f"VAEConfig.{name}", getattr(self, name), 0)
         for name in ("variance", "slope", "hidden_slope", "learning_rate", "visible_rate", "rtol", "gain"):
             value = getattr(self, name)
             require_number(
@@ -128,8 +133,8 @@ class VAEConfig:
         return Propagation(self.beta) if by_nudging else Autodiff()
 
     def optimiser(self, steps: int) -> optax.GradientTransformation:
-        """Adam over so many steps in all."""
-        return adam(self.learning_rate, steps, self.final, self.visible_rate, self.clip)
+        """Adam or Muon over so many steps in all."""
+        return optimiser(self.learning_rate, steps, self.final, self.visible_rate, self.clip, self.orthogonal)
 
 
 def _layered(config: VAEConfig, key: Key[Array, ""]):
