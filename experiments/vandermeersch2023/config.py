@@ -12,7 +12,7 @@ class Config:
     Attributes:
         rows: of F-VAE, H-VAE, DH-VAE, TDH-VAE, TH-VAE, TH-VAE-implicit, H-VAE-implicit.
         data: name of the data set; it decides size, likelihood and learning (`hopfax.vae.config.preset`).
-        epochs: those of the preset if None.
+        epochs, hidden: those of the preset if None.
         protocol: importance samples, and on how many test images.
     """
 
@@ -20,6 +20,7 @@ class Config:
     seeds: tuple[int, ...] = (0,)
     data: str = "digits"
     epochs: int | None = None
+    hidden: int | None = None
     protocol: Protocol = Protocol()
 
     def __post_init__(self):

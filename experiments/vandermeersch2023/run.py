@@ -20,14 +20,16 @@ HERE = Path(__file__).parent
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
     config = smoke() if options.smoke else Config()
-    given = {"data": options.data, "epochs": options.epochs, "seeds": options.seeds, "rows": options.rows}
+    names = ("data", "epochs", "hidden", "seeds", "rows")
+    given = {name: getattr(options, name) for name in names}
     if options.data == "mnist" and not options.smoke:
         config = dataclasses.replace(config, protocol=MNIST)
     config = dataclasses.replace(
         config, **{name: value for name, value in given.items() if value is not None}
     )
     for row in config.rows:
-        found = reproduce_vae([row], config.seeds, config.epochs, config.data, options.out, config.protocol)
+        settings = (config.seeds, config.epochs, config.data, options.out, config.protocol, config.hidden)
+        found = reproduce_vae([row], *settings)
         for run in found["runs"]:
             print(
                 f"{run['row']} on {run['data']}, seed {run['seed']}: negative ELBO {run['negative_elbo']:.2f} nats, "
@@ -43,6 +45,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=lambda text: tuple(map(int, text.split(","))), help="such as 0,1,2")
     parser.add_argument("--data", help="digits, mnist or fashion-mnist")
     parser.add_argument("--epochs", type=int, help="those of the settings if not given")
+    parser.add_argument("--hidden", type=int, help="neurons; those of the settings if not given")
     parser.add_argument("--smoke", action="store_true", help="seconds, to see that it runs")
     parser.add_argument("--out", type=Path, default=HERE, help="folder of runs and results")
     return parser.parse_args(arguments)

@@ -69,12 +69,26 @@ def test_nothing_to_do_is_done_nothing():
     assert (counts == 0).all()
 
 
+@pytest.mark.parametrize("size", [5, 40])
+def test_rows_and_what_is_given_may_be_of_any_shape(size):
+    """Matrices halved until their sum is small, by a vector of factors, in a batch of batches."""
+    starts = jnp.exp(jnp.linspace(0.1, 9, 3 * size)).reshape(3, size)
+    matrices = jnp.broadcast_to(starts[..., None, None], (3, size, 2, 2))
+    factors = jnp.array([[2.0, 2.0], [3.0, 3.0], [5.0, 5.0]])
+    step = lambda given, carry: (carry[0] / given["by"][None], carry[1] + 1)
+    going = lambda carry: jnp.sum(carry[0]) >= 4
+    run = lambda start, by: while_running(going, step, {"by": by}, (start, jnp.zeros((), int)))
+    counts = jax.vmap(jax.vmap(run, (0, None)), (0, 0))(matrices, factors)[1]
+    for i in range(3):
+        np.testing.assert_array_equal(counts[i], expected(starts[i], float(factors[i, 0])))
+
+
 def test_cutting_spares_work():
     """One slow example of 64: the steps taken in all are far fewer than 64 times its own."""
     worked = []
 
     def counted(given, carry):
-        jax.debug.callback(lambda: worked.append(1))
+        jax.debug.callback(worked.append, carry[0])  # once for each example
         return halve(given, carry)
 
     begin = lambda start: (start, jnp.zeros((), int))

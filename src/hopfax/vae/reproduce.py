@@ -69,26 +69,31 @@ def reproduce_vae(
     data: str = "digits",
     out: Path | None = None,
     protocol: Protocol = Protocol(),
+    hidden: int | None = None,
 ) -> dict[str, Any]:
     """Train and measure each of `rows` (all if none) with each seed, but what `out/results` has already.
 
-    Runs go to `out/runs`, one JSON a run to `out/results`; the result has them all under "runs".
+    `epochs` and `hidden` (neurons) are those of the data set's settings if None. Runs go to `out/runs`, one JSON a run to `out/results`; the result has them all under "runs".
     Raises: `ValueError` for an unknown row, or a stored result of other settings.
     """
     if unknown := [name for name in rows if name not in ROWS]:
         raise ValueError(f"unknown row {unknown[0]!r}; choose of {', '.join(ROWS)}.")
     folder, dataset = out or OUT, load(data)
-    results = [_one(name, seed, epochs, dataset, folder, protocol) for seed in seeds for name in rows or ROWS]
+    given = {"epochs": epochs, "hidden": hidden}
+    changes = {name: value for name, value in given.items() if value is not None}
+    results = [
+        _one(name, seed, changes, dataset, folder, protocol) for seed in seeds for name in rows or ROWS
+    ]
     return {"note": "our reconstruction; the paper's numbers could not be had", "runs": results}
 
 
 def _one(
-    name: str, seed: int, epochs: int | None, dataset: Dataset, folder: Path, protocol: Protocol
+    name: str, seed: int, changes: Mapping[str, int], dataset: Dataset, folder: Path, protocol: Protocol
 ) -> dict[str, Any]:
     """The stored result of a run, or the run."""
     row = ROWS[name]
-    config = dataclasses.replace(preset(dataset, row.model), propagation=row.propagation, seed=seed)
-    config = config if epochs is None else dataclasses.replace(config, epochs=epochs)
+    usual = preset(dataset, row.model)
+    config = dataclasses.replace(usual, propagation=row.propagation, seed=seed, **changes)
     path = folder / "results" / f"{dataset.name}-{name}-seed{seed}.json"
     settings = {"config": config.json(), "protocol": dataclasses.asdict(protocol)}
     if path.exists():
