@@ -73,7 +73,8 @@ def reproduce_vae(
 ) -> dict[str, Any]:
     """Train and measure each of `rows` (all if none) with each seed, but what `out/results` has already.
 
-    `epochs` and `hidden` (neurons) are those of the data set's settings if None. Runs go to `out/runs`, one JSON a run to `out/results`; the result has them all under "runs".
+    `epochs` and `hidden` (neurons) are those of the data set's settings if None. Runs go to `out/runs`, one JSON a
+    run to `out/results`; the result has them all under "runs".
     Raises: `ValueError` for an unknown row, or a stored result of other settings.
     """
     if unknown := [name for name in rows if name not in ROWS]:
