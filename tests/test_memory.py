@@ -227,7 +227,7 @@ def test_beta_in_the_averaging_regime_is_warned_of():
         (lambda: MEMORY.recall(np.ones(5)), "5 values a row, patterns 6"),
         (lambda: MEMORY.recall(np.full(6, np.nan)), "NaN where `known` is false"),
         (lambda: MEMORY.recall(QUERIES, np.ones(5, bool)), "`known` has shape"),
-        (lambda: MEMORY.recall(QUERIES, candidates=0), "`candidates`"),
+        (lambda: MEMORY.recall(QUERIES, candidates=0), "`candidates=0`"),
     ],
 )
 def test_bad_arguments_are_refused(call, message):

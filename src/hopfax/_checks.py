@@ -1,4 +1,4 @@
-"""Early refusal of arguments that many functions share: whole numbers, random keys, arrays of weights."""
+"""Early refusal of arguments that many functions share: whole numbers, random keys, arrays of weights, patterns."""
 
 import math
 import numbers
@@ -73,6 +73,12 @@ def require_whole(label: str, value: Any, least: int) -> None:
         raise ValueError(f"{_told(label, repr(value))} must be a whole number, at least {least}.")
 
 
+def whole(label: str, value: Any, least: int) -> int:
+    """`value` as an `int`. Raises: `ValueError` as `require_whole`."""
+    require_whole(label, value, least)
+    return int(value)
+
+
 def _told(label: str, shown: str) -> str:
     owner, _, name = label.rpartition(".")
     return f"`{owner}({name}={shown})`" if owner else f"`{name}={shown}`"
@@ -105,3 +111,30 @@ def require_rows(label: str, values: Any) -> None:
             f"`{label}` has shape {shape}; give a matrix, at least one row: `x.reshape(len(x), -1)` flattens "
             "images, `x[None, :]` is a single row."
         )
+
+
+def require(holds: Any, message: str) -> None:
+    """Raises `ValueError(message)` unless `holds`."""
+    if not holds:
+        raise ValueError(message)
+
+
+def check_positive(name: str, value: Any) -> None:
+    """Raises `ValueError` unless every entry of `value` is positive and finite; traced values pass."""
+    if isinstance(value, Tracer):
+        return
+    entries = np.asarray(value, float)
+    holds = np.all(np.isfinite(entries) & (entries > 0))
+    require(holds, f"`{name}` must be positive and finite, got {value}.")
+
+
+def check_patterns(patterns: Any) -> None:
+    """Raises `ValueError` unless `patterns` holds two rows or more, all finite; traced values pass."""
+    rows = getattr(patterns, "shape", ())
+    if len(rows) == 2 and rows[0] < 2:
+        raise ValueError(f"`patterns` must hold two rows or more (one pattern a row), got {rows[0]}.")
+    require_rows("patterns", patterns)
+    if isinstance(patterns, Tracer):
+        return
+    bad = np.flatnonzero(~np.isfinite(np.asarray(patterns)).all(axis=1))
+    require(bad.size == 0, f"`patterns` must be finite; rows {bad[:5].tolist()} hold NaN or infinity.")

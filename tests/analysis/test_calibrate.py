@@ -72,7 +72,7 @@ def test_equal_rows_count_once_and_a_sample_stands_for_all():
     [
         (lambda: calibrate(RANDOM, 0.0), r"`share` must lie in \(0, 1\]"),
         (lambda: calibrate(np.ones((4, 3))), "all equal"),
-        (lambda: calibrate(RANDOM, probes=0), "`probes`"),
+        (lambda: calibrate(RANDOM, probes=0), "`probes=0`"),
     ],
 )
 def test_bad_arguments_are_refused(call, message):

@@ -148,11 +148,11 @@ def test_theory_agrees_with_itself_and_with_the_worked_examples():
         (lambda: CorrelatedSigns(1.0), "correlation"),
         (lambda: HierarchicalSigns(within=0.1, across=0.2), "must be ordered"),
         (lambda: Noise(-0.1), "negative"),
-        (lambda: Trial(0), "`neurons`"),
-        (lambda: recall_rate(binary(), Trial(8), 0, KEY), "`count`"),
+        (lambda: Trial(0), "`neurons=0`"),
+        (lambda: recall_rate(binary(), Trial(8), 0, KEY), "`count=0`"),
         (lambda: capacity(binary(), Trial(8), KEY, share=0.0), "`share`"),
         (lambda: census(binary(), jnp.ones((2, 4)), 3, KEY), "number of patterns"),
-        (lambda: theory.modern_bound(1), "`dimension`"),
+        (lambda: theory.modern_bound(1), "`dimension=1`"),
     ],
 )
 def test_bad_arguments_are_refused(call, message):

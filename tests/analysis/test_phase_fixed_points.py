@@ -105,7 +105,7 @@ def test_beta_at_overlap_inverts_branches(n, fraction):
 
 
 def test_bad_arguments_are_named():
-    with pytest.raises(ValueError, match="`n` must be at least 2"):
+    with pytest.raises(ValueError, match="`n=.*` must be a whole number, at least 2"):
         phase.branches(1, 3.0)
     with pytest.raises(ValueError, match="`beta_eff` must be positive"):
         phase.branches(3, -1.0)

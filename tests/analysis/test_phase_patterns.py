@@ -60,8 +60,8 @@ def test_cluster_means_on_a_simplex_need_one_dimension_less():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"clusters": 1}, "`clusters` must be at least 2"),
-        ({"per_cluster": 1}, "`per_cluster` must be at least 2"),
+        ({"clusters": 1}, "`clusters=1` must be a whole number, at least 2"),
+        ({"per_cluster": 1}, "`per_cluster=1` must be a whole number, at least 2"),
         ({"within": 1.0}, "`within` must be"),
         ({"across": 0.6}, "`across` must be below `within`"),
         ({"across": -0.6}, "`across` must be at least -0.35"),

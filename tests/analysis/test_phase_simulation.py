@@ -165,9 +165,9 @@ def test_unequal_distances_show_the_ladder_of_minima():
         (lambda: phase.simulate_cluster_thresholds(np.eye(5), 2), "groups of two rows or more"),
         (lambda: phase.simulate_cluster_thresholds(np.eye(4), 4), "groups of two rows or more"),
         (lambda: phase.count_minima(np.full((2, 2), np.nan), np.ones(1)), r"rows \[0, 1\] hold NaN"),
-        (lambda: phase.random_start_shares(np.eye(2), np.ones(1), starts=0, key=jr.key(0)), "`starts`"),
+        (lambda: phase.random_start_shares(np.eye(2), np.ones(1), starts=0, key=jr.key(0)), "`starts=0`"),
         (lambda: phase.collapse_data([], np.ones(1), jr.key(0)), "`geometries`"),
-        (lambda: phase.energy_profile_data(1), "`n` must be at least 2"),
+        (lambda: phase.energy_profile_data(1), "`n=1` must be a whole number, at least 2"),
     ],
 )
 def test_bad_arguments_are_named(call, message):

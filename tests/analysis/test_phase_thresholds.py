@@ -117,7 +117,7 @@ def test_simplex_centroid_leaves_at_beta_equal_to_dimension():
 
 @pytest.mark.parametrize("n", [1, 0, -3])
 def test_too_few_patterns(n):
-    with pytest.raises(ValueError, match="`n` must be at least 2"):
+    with pytest.raises(ValueError, match="`n=.*` must be a whole number, at least 2"):
         phase.thresholds(n)
 
 

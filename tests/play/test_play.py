@@ -153,7 +153,7 @@ def test_destroyed_pixels_start_at_the_mean(stored):
     [
         (lambda digits: patterns.kept("all"), "`damage` must be one of nothing"),
         (lambda digits: patterns.points("line"), "`arrangement` must be one of triangle"),
-        (lambda digits: patterns.first_of_each(digits, 0), "`each` must be at least 1"),
+        (lambda digits: patterns.first_of_each(digits, 0), "`each=0` must be a whole number, at least 1"),
         (lambda digits: patterns.first_of_each(digits, 10_000), "`each` must be at most"),
         (lambda digits: patterns.one_digit(digits, 10, stored=True), "`label` must be one of the 10"),
         (lambda digits: play.landscape(SIMPLEX, 1.0), "must have 2 values a row, got 6"),

@@ -404,7 +404,7 @@ ROWS = [
         "memory file in chunks of nothing",
         lambda d: (Memory.store(ROWS_2, 5.0).save(d / "m"), Memory.load(d / "m", chunk=0)),
         ValueError,
-        r"`chunk`.*at least 1",
+        r"`chunk=0`.*at least 1",
     ),
     Row(
         "memory into a folder that is not there",

@@ -15,8 +15,8 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 from scipy.stats import norm
 
+from hopfax._checks import require, whole
 from hopfax.analysis.pattern_sets import AbstractCorruption, AbstractPatterns, Flip, RandomSigns
-from hopfax.analysis.phase.checks import check_count, require
 from hopfax.analysis.stores import Patterns, Store
 
 PRNGKey = Key[Array, ""]
@@ -61,7 +61,7 @@ class Trial(eqx.Module):
 
     def __check_init__(self):
         for name in ("neurons", "repeats", "queries"):
-            check_count(name, getattr(self, name), 1)
+            whole(name, getattr(self, name), 1)
         require(-1 < self.overlap <= 1, f"`overlap` must lie in (-1, 1], got {self.overlap}.")
 
 
@@ -88,7 +88,7 @@ def recall_rate(store: Store, trial: Trial, count: int, key: PRNGKey) -> Proport
 
     Raises: `ValueError` for `count < 1`.
     """
-    count = check_count("count", count, 1)
+    count = whole("count", count, 1)
     right = [_right(store, trial, count, own) for own in jr.split(key, trial.repeats)]
     return wilson(int(sum(each.sum() for each in right)), sum(each.size for each in right))
 
@@ -122,7 +122,7 @@ def capacity(
     Raises: `ValueError` for a `share` outside (0, 1].
     """
     require(0 < share <= 1, f"`share` must lie in (0, 1], got {share}.")
-    check_count("most", most, 1)
+    whole("most", most, 1)
     require(rtol > 0, f"`rtol` must be positive, got {rtol}.")
     holds = lambda count: recall_rate(store, trial, count, key).share >= share
     low, high = 0, 1

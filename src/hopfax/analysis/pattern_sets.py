@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Key
 
-from hopfax.analysis.phase.checks import require
+from hopfax._checks import require
 
 Patterns = Float[Array, "patterns neurons"]
 PRNGKey = Key[Array, ""]

@@ -9,7 +9,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, ScalarLike
 
-from hopfax.analysis.phase.checks import check_count, require
+from hopfax._checks import require, whole
 from hopfax.analysis.stores import Store
 
 Patterns = Float[Array, "patterns neurons"]
@@ -49,8 +49,8 @@ def census(
 
     Raises: `ValueError` for fewer than three patterns, `starts < 1`, or cosines outside (0, 1].
     """
-    check_count("number of patterns", patterns.shape[0], 3)
-    starts = check_count("starts", starts, 1)
+    whole("number of patterns", patterns.shape[0], 3)
+    starts = whole("starts", starts, 1)
     require(
         0 < overlap <= 1 and 0 < merge <= 1, f"`overlap` {overlap} and `merge` {merge} must lie in (0, 1]."
     )

@@ -9,7 +9,7 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Bool, Float, Key
 
-from hopfax.analysis.phase.checks import check_count, check_positive
+from hopfax._checks import check_positive, whole
 from hopfax.analysis.stores import Patterns, Store, continuous
 from hopfax.costs import SquaredError
 from hopfax.ham import HAM
@@ -34,12 +34,12 @@ def trained(
     Args: `hidden` a number, or a function of the number of visible neurons.
     Raises: `ValueError` for `steps < 1`, a `rate` that is not positive, or fewer than one hidden neuron.
     """
-    steps = check_count("steps", steps, 1)
+    steps = whole("steps", steps, 1)
     check_positive("rate", rate)
 
     def build(patterns: Patterns) -> HAM:
         visible = patterns.shape[1]
-        size = check_count("hidden", hidden(visible) if callable(hidden) else hidden, 1)
+        size = whole("hidden", hidden(visible) if callable(hidden) else hidden, 1)
         weights, draw, mask = jr.split(key, 3)
         rows = jr.randint(draw, (steps, BATCH), 0, patterns.shape[0])
         held = jr.bernoulli(mask, 0.5, (steps, BATCH, visible))

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
-from ..analysis.phase.checks import check_patterns, check_positive
+from .._checks import check_patterns, check_positive
 from ..layers import Known
 from ..methods import Method
 from ..modern import VISIBLE, ModernHopfield

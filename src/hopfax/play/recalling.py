@@ -7,8 +7,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Bool, Float, Int
 
+from .._checks import check_patterns, check_positive, require
 from ..analysis.phase import Kind
-from ..analysis.phase.checks import check_patterns, check_positive, require
 from ..analysis.phase.classifier import classify_shares
 from ..modern import ModernHopfield
 from ..similarities import Euclidean

@@ -13,8 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
+from .._checks import check_patterns, check_positive
 from ..analysis.phase import Thresholds, beta_for_mean_field, thresholds
-from ..analysis.phase.checks import check_betas, check_patterns, check_positive
+from ..analysis.phase.checks import check_betas
 from ..modern import ModernHopfield
 from ..similarities import Euclidean
 from ..streaming import Rows, settle

@@ -5,8 +5,8 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from .._checks import require
 from .._optional import needed
-from ..analysis.phase.checks import require
 
 PAGE = Path(__file__).with_name("page.py")
 NEEDED = ("marimo", "anywidget", "altair", "uvicorn")

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, ScalarLike
 
-from hopfax.analysis.phase.checks import check_count
+from hopfax._checks import whole
 from hopfax.analysis.phase.dynamics import association
 
 
@@ -52,7 +52,7 @@ def classify(
 
     Source: derived here (papers' own formulas were not available).
     """
-    check_count("number of patterns", patterns.shape[0], 2)
+    whole("number of patterns", patterns.shape[0], 2)
     return classify_shares(association(patterns, state, beta), least_contrast)
 
 

@@ -5,7 +5,7 @@ Source of every formula: derived here (papers' own formulas were not available).
 
 import equinox as eqx
 
-from hopfax.analysis.phase.checks import check_positive, require
+from hopfax._checks import check_positive, require
 from hopfax.analysis.phase.patterns import check_clusters
 from hopfax.analysis.phase.transitions import thresholds
 

@@ -7,7 +7,7 @@ patterns and `beta`.
 
 from jaxtyping import Array, Float, ScalarLike
 
-from hopfax.analysis.phase.checks import check_positive
+from hopfax._checks import check_positive
 from hopfax.modern import ModernHopfield
 
 

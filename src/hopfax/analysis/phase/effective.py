@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, ScalarLike
 
-from hopfax.analysis.phase.checks import check_cosine, check_patterns, check_positive, require
+from hopfax._checks import check_patterns, check_positive, require
+from hopfax.analysis.phase.checks import check_cosine
 
 Betas = float | Array | np.ndarray  # one inverse temperature or an array of them
 

@@ -7,8 +7,8 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from hopfax._checks import check_positive, require, whole
 from hopfax.analysis.phase import log_ratio
-from hopfax.analysis.phase.checks import check_count, check_positive, require
 
 
 class Branches(eqx.Module):
@@ -39,7 +39,7 @@ def branches(n: int, beta_eff: float) -> Branches:
 
     Source: derived here (papers' own formulas were not available).
     """
-    n = check_count("n", n, 2)
+    n = whole("n", n, 2)
     check_positive("beta_eff", beta_eff)
     k, t = _log_ratios(n, float(beta_eff))
     order = np.lexsort((t, k))
@@ -53,7 +53,7 @@ def beta_at_overlap(n: int, k: int, m: float) -> float:
 
     Source: derived here (papers' own formulas were not available).
     """
-    n, k = check_count("n", n, 2), check_count("k", k, 1)
+    n, k = whole("n", n, 2), whole("k", k, 1)
     require(k < n, f"`k` must be below the {n} patterns, got {k}.")
     require(0 < m < 1 / k, f"`m` must lie strictly between 0 and 1/k = {1 / k}, got {m}.")
     return float((np.log1p((n - k) * m) - np.log1p(-k * m)) / m)

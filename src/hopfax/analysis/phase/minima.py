@@ -7,7 +7,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int, ScalarLike
 
-from hopfax.analysis.phase.checks import check_betas, check_patterns, check_positive
+from hopfax._checks import check_patterns, check_positive
+from hopfax.analysis.phase.checks import check_betas
 from hopfax.analysis.phase.settling import settle
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from hopfax.analysis.phase.checks import check_betas, check_count, check_patterns
+from hopfax._checks import check_patterns, whole
+from hopfax.analysis.phase.checks import check_betas
 from hopfax.analysis.phase.classifier import Kind, classify
 from hopfax.analysis.phase.settling import settle
 
@@ -37,7 +38,7 @@ def random_start_shares(
     """
     check_patterns(patterns)
     check_betas(betas)
-    starts = check_count("starts", starts, 1)
+    starts = whole("starts", starts, 1)
     with jax.enable_x64(True):
         exact = jnp.asarray(np.asarray(patterns), float), jnp.asarray(np.asarray(betas), float)
         shares = np.asarray(_shares(*exact, random_states(exact[0], starts, key)))

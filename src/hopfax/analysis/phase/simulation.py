@@ -9,7 +9,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
-from hopfax.analysis.phase.checks import check_count, check_patterns, check_positive, require
+from hopfax._checks import check_patterns, check_positive, require, whole
 from hopfax.analysis.phase.clusters import ClusterThresholds
 from hopfax.analysis.phase.dynamics import association, energy, update
 from hopfax.analysis.phase.effective import beta_for_mean_field
@@ -65,7 +65,7 @@ def simulate_cluster_thresholds(
     """
     _check_symmetric(patterns)
     check_positive("rtol", rtol)
-    clusters, count = check_count("clusters", clusters, 2), len(patterns)
+    clusters, count = whole("clusters", clusters, 2), len(patterns)
     even = count % clusters == 0 and count >= 2 * clusters
     require(even, f"`patterns` must hold {clusters} groups of two rows or more, all equal, got {count} rows.")
     with jax.enable_x64(True):

@@ -7,7 +7,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from hopfax.analysis.phase.checks import check_betas, check_count, check_index, check_patterns
+from hopfax._checks import check_patterns, whole
+from hopfax.analysis.phase.checks import check_betas, check_index
 from hopfax.analysis.phase.settling import order_parameter, settle
 
 
@@ -61,7 +62,7 @@ def hysteresis_reduced(
 
     Source: derived here (papers' own formulas were not available).
     """
-    n = check_count("n", n, 2)
+    n = whole("n", n, 2)
     return hysteresis(np.eye(n), effective_betas, nudge=nudge, max_steps=max_steps)
 
 

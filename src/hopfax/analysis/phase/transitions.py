@@ -7,8 +7,8 @@ import equinox as eqx
 import numpy as np
 from scipy.special import lambertw
 
+from hopfax._checks import check_positive, whole
 from hopfax.analysis.phase import log_ratio
-from hopfax.analysis.phase.checks import check_count, check_positive
 from hopfax.analysis.phase.effective import beta_for_effective
 
 
@@ -67,7 +67,7 @@ def thresholds(n: int) -> Thresholds:
 
     Source: derived here (papers' own formulas were not available).
     """
-    n = check_count("n", n, 2)
+    n = whole("n", n, 2)
     if n == 2:
         return Thresholds(2.0, 2.0, 2.0, 0.0)
     one = np.ones(1)
@@ -95,6 +95,6 @@ def lambert_spinodal(n: int) -> float:
 
     Source: derived here (papers' own formulas were not available).
     """
-    n = check_count("n", n, 9)
+    n = whole("n", n, 9)
     y = -lambertw(-np.e / (n - 1), k=-1).real
     return float((1 + y) ** 2 / y)
