@@ -188,8 +188,7 @@ def preset(dataset: Dataset, model: str = "tied") -> VAEConfig:
     pixels = dataset.train_images.shape[1]
     if pixels <= SMALL:
         return VAEConfig(pixels=pixels, model=model)
-    rate = RATE_FEEDFORWARD if model == "feedforward" else LARGE.learning_rate
-    return dataclasses.replace(LARGE, pixels=pixels, model=model, learning_rate=rate)
+    return dataclasses.replace(LARGE, pixels=pixels, model=model)
 
 
 SMALL = 256  # pixels; images that are larger are treated as MNIST is
@@ -216,4 +215,3 @@ LARGE = VAEConfig(  # chosen on the last 5,000 training images of MNIST, see the
     warmup=0.5,
     rtol=1e-3,
 )
-RATE_FEEDFORWARD = 1e-3  # on MNIST, better than 2e-3
