@@ -146,6 +146,14 @@ def test_an_affine_interaction_is_eliminated_exactly():
     assert all(close(residual[n], jnp.zeros(2)) for n in model.order if n not in EvenOdd().kept(model))
 
 
+@pytest.mark.parametrize("update", [EvenOdd(), Coloured()], ids=["even-odd", "coloured"])
+def test_a_layer_that_none_joins_is_kept(update):
+    """With one colour there is nothing to eliminate: its state is its bias after one step."""
+    model = HAM({"a": Layer(2, Tanh())}, [Bias("a", jnp.array([0.5, -1.0]))])
+    assert update.kept(model) == ("a",)
+    assert close(update.image(model, {"a": jnp.zeros(2)})["a"], jnp.array([0.5, -1.0]))
+
+
 def test_a_curved_interaction_is_not_eliminated():
     model = hyper(affine=False)
     assert Coloured().kept(model) == model.order
