@@ -23,7 +23,16 @@ from hopfax.gradients import (
     RecurrentBackprop,
     Unrolled,
 )
-from hopfax.lagrangians import Identity, LayerNorm, Sigmoid, Softmax, SphericalNorm, Tanh
+from hopfax.lagrangians import (
+    HardSigmoid,
+    Identity,
+    LayerNorm,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    SphericalNorm,
+    Tanh,
+)
 from hopfax.solvers import (
     Absolute,
     Anderson,
@@ -215,8 +224,6 @@ def test_which_synapses_are_affine_clamped_and_vanish():
 
 
 def test_which_neurons_are_analytic():
-    from hopfax.lagrangians import HardSigmoid, ReLU
-
     smooth = [Identity(), Sigmoid(), Tanh(), Softmax(), LayerNorm(), SphericalNorm()]
     assert all(each.analytic for each in smooth)
     assert not any(each.analytic for each in (ReLU(), HardSigmoid()))

@@ -28,8 +28,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         config, **{name: value for name, value in given.items() if value is not None}
     )
     for row in config.rows:
-        settings = (config.seeds, config.epochs, config.data, options.out, config.protocol, config.hidden)
-        found = reproduce_vae([row], *settings)
+        found = reproduce_vae(
+            [row],
+            config.seeds,
+            config.epochs,
+            config.data,
+            options.out,
+            config.protocol,
+            hidden=config.hidden,
+        )
         for run in found["runs"]:
             print(
                 f"{run['row']} on {run['data']}, seed {run['seed']}: negative ELBO {run['negative_elbo']:.2f} nats, "

@@ -68,8 +68,8 @@ def require_whole(label: str, value: Any, least: int) -> None:
     if isinstance(value, Tracer):
         return
     array = isinstance(value, np.ndarray | jax.Array) and value.shape == ()
-    whole = is_whole(value) or (array and np.issubdtype(value.dtype, np.integer))
-    if not whole or value < least:
+    fits = is_whole(value) or (array and np.issubdtype(value.dtype, np.integer))
+    if not fits or value < least:
         raise ValueError(f"{_told(label, repr(value))} must be a whole number, at least {least}.")
 
 

@@ -21,7 +21,6 @@ from ._checks import (
     require_number,
     require_rows,
     require_whole,
-    whole,
 )
 from .analysis.calibrate import calibrate
 from .analysis.phase.classifier import Kind, split
@@ -110,7 +109,7 @@ class Memory(eqx.Module):
             same number and mean distance, so that recall is likely to average over all of them.
         """
         check_patterns(patterns)
-        whole("chunk", chunk, 1)
+        require_whole("chunk", chunk, 1)
         require_kind("similarity", similarity, AbstractSimilarity, "Dot()")
         array = _floating(patterns)
         rows, outputs = Rows(array, similarity, array.shape[0], chunk), _values(values, array)
@@ -143,7 +142,7 @@ class Memory(eqx.Module):
         """
         require_rows("patterns", patterns)
         require(len(patterns) >= 2, f"`patterns` must hold two rows or more, got {len(patterns)}.")
-        whole("chunk", chunk, 1)
+        require_whole("chunk", chunk, 1)
         require_kind("similarity", similarity, AbstractSimilarity, "Dot()")
         _check_beta(beta)
         rows = Rows.spread(patterns, similarity, _devices(devices), chunk)
@@ -191,7 +190,7 @@ class Memory(eqx.Module):
         )
         held = _mask(queries, known)
         _check_values(queries, held)
-        whole("candidates", candidates, 1)
+        require_whole("candidates", candidates, 1)
         require_number("tolerance", tolerance, lambda x: x >= 0, "a number, 0 or more")
         require_whole("max_steps", max_steps, 0)
         batch = jnp.atleast_2d(_floating(queries).astype(self.rows.patterns.dtype))
@@ -213,7 +212,7 @@ class Memory(eqx.Module):
     @classmethod
     def load(cls, path: str | PathLike, *, chunk: int = 4096) -> "Memory":
         """What `save` wrote. Raises: `ValueError` for a file that is none of these; `FileNotFoundError`."""
-        whole("chunk", chunk, 1)
+        require_whole("chunk", chunk, 1)
         patterns, beta, similarity, values = read_memory(path)
         rows = Rows(jnp.asarray(patterns), similarity, len(patterns), chunk)
         outputs = None if values is None else jnp.asarray(values)

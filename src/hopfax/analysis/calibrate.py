@@ -14,7 +14,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Real
 
-from hopfax._checks import check_patterns, check_positive, require, whole
+from hopfax._checks import check_patterns, check_positive, require, require_whole
 from hopfax.analysis.phase.classifier import Kind, classify_shares
 from hopfax.analysis.phase.effective import beta_for_mean_field
 from hopfax.analysis.phase.transitions import thresholds
@@ -97,8 +97,8 @@ def calibrate(
 def _check(patterns, share: float, probes: int, limit: int, rtol: float) -> None:
     check_patterns(patterns)
     require(0 < share <= 1, f"`share` must lie in (0, 1], got {share}.")
-    whole("probes", probes, 1)
-    whole("limit", limit, 2)
+    require_whole("probes", probes, 1)
+    require_whole("limit", limit, 2)
     check_positive("rtol", rtol)
 
 

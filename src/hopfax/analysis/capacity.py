@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 from scipy.stats import norm
 
-from hopfax._checks import require, whole
+from hopfax._checks import require, require_whole, whole
 from hopfax.analysis.pattern_sets import AbstractCorruption, AbstractPatterns, Flip, RandomSigns
 from hopfax.analysis.stores import Patterns, Store
 
@@ -61,7 +61,7 @@ class Trial(eqx.Module):
 
     def __check_init__(self):
         for name in ("neurons", "repeats", "queries"):
-            whole(name, getattr(self, name), 1)
+            require_whole(name, getattr(self, name), 1)
         require(-1 < self.overlap <= 1, f"`overlap` must lie in (-1, 1], got {self.overlap}.")
 
 
@@ -122,7 +122,7 @@ def capacity(
     Raises: `ValueError` for a `share` outside (0, 1].
     """
     require(0 < share <= 1, f"`share` must lie in (0, 1], got {share}.")
-    whole("most", most, 1)
+    require_whole("most", most, 1)
     require(rtol > 0, f"`rtol` must be positive, got {rtol}.")
     holds = lambda count: recall_rate(store, trial, count, key).share >= share
     low, high = 0, 1

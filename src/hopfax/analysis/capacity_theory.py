@@ -6,7 +6,7 @@ import math
 
 from scipy.special import factorial2, lambertw
 
-from hopfax._checks import check_positive, require, whole
+from hopfax._checks import check_positive, require, require_whole, whole
 
 
 def hebbian(neurons: int) -> float:
@@ -33,8 +33,8 @@ def polynomial(neurons: int, degree: int) -> float:
 
     Source: [krotov2016], eq. 6.
     """
-    whole("neurons", neurons, 2)
-    whole("degree", degree, 2)
+    require_whole("neurons", neurons, 2)
+    require_whole("degree", degree, 2)
     return neurons ** (degree - 1) / (2 * float(factorial2(2 * degree - 3)) * math.log(neurons))
 
 

@@ -49,7 +49,7 @@ def census(
 
     Raises: `ValueError` for fewer than three patterns, `starts < 1`, or cosines outside (0, 1].
     """
-    whole("number of patterns", patterns.shape[0], 3)
+    require(len(patterns) >= 3, f"`number of patterns` must be at least 3, got {len(patterns)}.")
     starts = whole("starts", starts, 1)
     require(
         0 < overlap <= 1 and 0 < merge <= 1, f"`overlap` {overlap} and `merge` {merge} must lie in (0, 1]."

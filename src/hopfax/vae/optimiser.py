@@ -28,8 +28,9 @@ def optimiser(
     """
     bounded = optax.identity() if clip is None else optax.clip_by_global_norm(clip)
     rate = optax.cosine_decay_schedule(learning_rate, steps, final)
-    muon = ft.partial(optax.contrib.muon, ns_steps=orthogonal, consistent_rms=SIZE)
-    plain = muon(rate) if orthogonal else optax.adam(rate)
+    plain = (
+        optax.contrib.muon(rate, ns_steps=orthogonal, consistent_rms=SIZE) if orthogonal else optax.adam(rate)
+    )
     rates: dict[Hashable, optax.GradientTransformation]
     rates = {VISIBLE: optax.scale(visible_rate), OTHERS: optax.identity()}
     return optax.chain(bounded, plain, optax.partition(rates, _kinds))

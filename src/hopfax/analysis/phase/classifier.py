@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, ScalarLike
 
-from hopfax._checks import whole
+from hopfax._checks import require
 from hopfax.analysis.phase.dynamics import association
 
 
@@ -52,7 +52,7 @@ def classify(
 
     Source: derived here (papers' own formulas were not available).
     """
-    whole("number of patterns", patterns.shape[0], 2)
+    require(len(patterns) >= 2, f"`number of patterns` must be at least 2, got {len(patterns)}.")
     return classify_shares(association(patterns, state, beta), least_contrast)
 
 
