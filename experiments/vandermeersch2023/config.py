@@ -1,6 +1,8 @@
 """The rows: what each of the paper's names stands for here, and our settings. None of it is from the paper's text."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 from hopfax.vae.reproduce import ROWS, Protocol
 
@@ -12,7 +14,8 @@ class Config:
     Attributes:
         rows: of F-VAE, H-VAE, DH-VAE, TDH-VAE, TH-VAE, TH-VAE-implicit, H-VAE-implicit.
         data: name of the data set; it decides size, likelihood and learning (`hopfax.vae.config.preset`).
-        epochs, hidden: those of the preset if None.
+        epochs: those of the preset if None.
+        changes: other settings of `VAEConfig` that differ from the preset's.
         protocol: importance samples, and on how many test images.
     """
 
@@ -20,7 +23,7 @@ class Config:
     seeds: tuple[int, ...] = (0,)
     data: str = "digits"
     epochs: int | None = None
-    hidden: int | None = None
+    changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     protocol: Protocol = Protocol()
 
     def __post_init__(self):

@@ -7,8 +7,10 @@ Runs lie in `runs/`, results in `results/`; what is there is not done again.
 
 import argparse
 import dataclasses
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from hopfax.vae.reproduce import reproduce_vae
 
@@ -20,8 +22,9 @@ HERE = Path(__file__).parent
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
     config = smoke() if options.smoke else Config()
-    names = ("data", "epochs", "hidden", "seeds", "rows")
+    names = ("data", "epochs", "seeds", "rows", "changes")
     given = {name: getattr(options, name) for name in names}
+    given["changes"] = dict(given["changes"] or ())
     if options.data == "mnist" and not options.smoke:
         config = dataclasses.replace(config, protocol=MNIST)
     config = dataclasses.replace(
@@ -35,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             config.data,
             options.out,
             config.protocol,
-            hidden=config.hidden,
+            changes=config.changes,
         )
         for run in found["runs"]:
             print(
@@ -46,13 +49,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
             )
 
 
+def _setting(text: str) -> tuple[str, Any]:
+    name, _, value = text.partition("=")
+    return name, json.loads(value)
+
+
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=lambda text: tuple(text.split(",")), help="such as H-VAE,TH-VAE")
     parser.add_argument("--seeds", type=lambda text: tuple(map(int, text.split(","))), help="such as 0,1,2")
     parser.add_argument("--data", help="digits, mnist or fashion-mnist")
     parser.add_argument("--epochs", type=int, help="those of the settings if not given")
-    parser.add_argument("--hidden", type=int, help="neurons; those of the settings if not given")
+    parser.add_argument(
+        "--set",
+        type=_setting,
+        action="append",
+        dest="changes",
+        metavar="NAME=VALUE",
+        help="a setting of hopfax.vae.VAEConfig, such as hidden=1200; may be given more than once",
+    )
     parser.add_argument("--smoke", action="store_true", help="seconds, to see that it runs")
     parser.add_argument("--out", type=Path, default=HERE, help="folder of runs and results")
     return parser.parse_args(arguments)

@@ -25,6 +25,7 @@ from .model import AbstractVAE, parameters
 from .run import MODEL, load_vae, train_vae
 
 OUT = Path("experiments/vandermeersch2023")
+DECIDED = {"model", "propagation", "seed", "pixels"}  # by the row, the seed and the data set
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,27 +70,36 @@ def reproduce_vae(
     data: str = "digits",
     out: Path | None = None,
     protocol: Protocol = Protocol(),
-    hidden: int | None = None,
+    changes: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Train and measure each of `rows` (all if none) with each seed, but what `out/results` has already.
 
-    `epochs` and `hidden` (neurons) are those of the data set's settings if None. Runs go to `out/runs`, one JSON a
-    run to `out/results`; the result has them all under "runs".
-    Raises: `ValueError` for an unknown row, or a stored result of other settings.
+    `epochs` are those of the data set's settings if None; `changes` names other fields of `VAEConfig` with the values
+    to take in their place. Runs go to `out/runs`, one JSON a run to `out/results`; the result has them all under
+    "runs".
+    Raises: `ValueError` for an unknown row or field, or a stored result of other settings.
     """
     if unknown := [name for name in rows if name not in ROWS]:
         raise ValueError(f"unknown row {unknown[0]!r}; choose of {', '.join(ROWS)}.")
+    _check_changes(changes)
     folder, dataset = out or OUT, load(data)
-    given = {"epochs": epochs, "hidden": hidden}
-    changes = {name: value for name, value in given.items() if value is not None}
+    changes = dict(changes) if epochs is None else {**changes, "epochs": epochs}
     results = [
         _one(name, seed, changes, dataset, folder, protocol) for seed in seeds for name in rows or ROWS
     ]
     return {"note": "our reconstruction; the paper's numbers could not be had", "runs": results}
 
 
+def _check_changes(changes: Mapping[str, Any]) -> None:
+    fields = {field.name for field in dataclasses.fields(VAEConfig)} - DECIDED
+    if unknown := set(changes) - fields:
+        raise ValueError(
+            f"`changes` names {min(unknown)!r}, which is not to be set here; choose of {sorted(fields)}."
+        )
+
+
 def _one(
-    name: str, seed: int, changes: Mapping[str, int], dataset: Dataset, folder: Path, protocol: Protocol
+    name: str, seed: int, changes: Mapping[str, Any], dataset: Dataset, folder: Path, protocol: Protocol
 ) -> dict[str, Any]:
     """The stored result of a run, or the run."""
     row = ROWS[name]
