@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 # Before JAX is imported: tests need neither an accelerator nor many compiler threads.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -11,6 +12,8 @@ import jax
 import jax.random as jr
 import matplotlib
 import pytest
+
+MAPS = 15_000  # from which compiled code is let go
 
 matplotlib.use("Agg")
 jax.config.update("jax_enable_x64", True)
@@ -35,6 +38,24 @@ def _own_compiled_code(monkeypatch, compiled):
     """Commands that tests run leave the user's cache folder, and the settings of this process, as they are."""
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(compiled))
     monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _bounded_compiled_code():
+    """Compiled code is let go between files once there is much of it.
+
+    Each compiled function is a few maps of memory. Linux gives a process 65,530 (`vm.max_map_count`); past that,
+    compiling ends in a segmentation fault. All tests together need about twice as many.
+    """
+    yield
+    if _maps() > MAPS:
+        jax.clear_caches()
+
+
+def _maps() -> int:
+    """Of this process; 0 where the system does not tell."""
+    told = Path("/proc/self/maps")
+    return told.read_bytes().count(b"\n") if told.exists() else 0
 
 
 @pytest.fixture(scope="session")
