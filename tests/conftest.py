@@ -13,7 +13,7 @@ import jax.random as jr
 import matplotlib
 import pytest
 
-MAPS = 15_000  # from which compiled code is let go
+MAPS = 20_000  # from which compiled code is let go
 
 matplotlib.use("Agg")
 jax.config.update("jax_enable_x64", True)

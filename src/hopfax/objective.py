@@ -8,13 +8,14 @@ from jaxtyping import Array, ArrayLike, Float
 
 from ._checks import real_array, require_kind
 from .costs import AbstractCost, Several
-from .equilibrium import Equilibrium
+from .equilibrium import Equilibrium, Statistics
 from .gradients.base import Report, Solve
 from .layers import Known
 from .methods import Method
-from .network import AbstractNetwork
+from .network import AbstractNetwork, States
 from .problem import Problem
 from .relax import assemble, begin, prepare
+from .solvers.loop import Stopping
 
 
 def objective(
@@ -69,7 +70,15 @@ def objective_one(
 ) -> tuple[Float[Array, ""], Equilibrium]:
     """`objective` for one example, unchecked and uncompiled."""
     free = model.condition(clamp)
+    value, states, statistics = value_one(free, start, cost, target, method, stopping, report)
+    return value, assemble(model, free, clamp, states, statistics)
+
+
+def value_one(
+    free: AbstractNetwork, start: States, cost, target, method: Method, stopping: Stopping, report: Report
+) -> tuple[Float[Array, ""], States, Statistics]:
+    """The cost, and the equilibrium of the free layers; all that training asks, for an energy is dear to trace."""
     problem = Problem(free, method.update)
     solve = Solve(method.solver, begin(problem, start), stopping)
     value, kept, statistics = method.gradient.value(problem, solve, report, cost, target)
-    return value, assemble(model, free, clamp, problem.complete(kept), statistics)
+    return value, problem.complete(kept), statistics

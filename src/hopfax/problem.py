@@ -20,10 +20,9 @@ class Trial(eqx.Module):
 
     residual: Float[Array, ""]  # rms of f(z) - z
     scale: Float[Array, ""]  # rms of f(z)
-    energy: Float[Array, ""]
-    energy_size: Float[
-        Array, ""
-    ]  # sum of the magnitudes of the energy's parts: its rounding error in units of eps
+    energy: Float[Array, ""]  # 0 where nobody asked for it
+    # The sum of the magnitudes of the energy's parts: its rounding error in units of eps.
+    energy_size: Float[Array, ""]
     accepted: Bool[Array, ""] = eqx.field(default_factory=lambda: jnp.array(True))
     restarted: Bool[Array, ""] = eqx.field(default_factory=lambda: jnp.array(False))
 
@@ -32,8 +31,8 @@ class AbstractMap(eqx.Module):
     """All that the solver loop asks of what it iterates."""
 
     @abc.abstractmethod
-    def evaluate(self, states: States) -> tuple[States, Trial]:
-        """The image of a point, and what evaluating it there says."""
+    def evaluate(self, states: States, energy: bool = True) -> tuple[States, Trial]:
+        """The image of a point, and what evaluating it there says, with the energy unless it is not asked for."""
 
 
 class Problem(AbstractMap):
@@ -49,14 +48,15 @@ class Problem(AbstractMap):
         """`f(z)`."""
         return self.update.image(self.model, states)
 
-    def evaluate(self, states: States) -> tuple[States, Trial]:
-        """`f(z)` with the residual and the energy at `z`, all out of one sweep.
+    def evaluate(self, states: States, energy: bool = True) -> tuple[States, Trial]:
+        """`f(z)` with the residual, and if asked for the energy, at `z`: all out of one sweep.
 
         The account of the point is not differentiated: it only steers the solver.
         """
         image = self.image(states)
         residual, scale = rms(subtract(image, states)), rms(image)
-        return image, jax.lax.stop_gradient(Trial(residual, scale, *self._energy(states)))
+        watched = self._energy(states) if energy else (jnp.zeros_like(residual),) * 2
+        return image, jax.lax.stop_gradient(Trial(residual, scale, *watched))
 
     def _energy(self, states: States) -> tuple[Scalar, Scalar]:
         """Energy and size, in at least float32; of complex states none, for they have no order to guard."""

@@ -110,11 +110,17 @@ def assemble(
     statistics,
 ) -> Equilibrium:
     """The result over all layers, from the states of the free ones."""
-    energy = free.energy(states)
+    whole = all_states(model, free, clamp, states)
+    return Equilibrium(whole, model.activations(whole), free.energy(states), statistics)
+
+
+def all_states(
+    model: AbstractNetwork, free: AbstractNetwork, clamp: Mapping[str, Array | Known], states: States
+) -> States:
+    """The clamped states and those of the free layers."""
     states = {name: _revealed(free, name, state) for name, state in states.items()}
     whole = {**{n: v for n, v in clamp.items() if not isinstance(v, Known)}, **states}
-    whole = {name: whole[name] for name in model.order}
-    return Equilibrium(whole, model.activations(whole), energy, statistics)
+    return {name: whole[name] for name in model.order}
 
 
 def begin(problem: Problem, start: States) -> States:

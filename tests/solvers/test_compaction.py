@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hopfax.solvers.compaction import SHARE, SMALLEST, while_running
+from hopfax.solvers.compaction import SHARES, SMALLEST, while_running
 
-COMPACTED = SHARE * SMALLEST
+COMPACTED = SHARES[-1] * SMALLEST
 
 
 def halve(given, carry):

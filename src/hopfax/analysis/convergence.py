@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Int
 from .._tree import rms, subtract
 from ..network import States
 from ..problem import Problem
-from ..solvers.loop import AbstractMethod, AnySolver
+from ..solvers.loop import AbstractMethod, AnySolver, iterated
 
 Trace = Float[Array, "*examples iterations"]
 
@@ -49,7 +49,7 @@ def fixed_iterations(
     """
     if not isinstance(solver, optx.AbstractFixedPointSolver):
         raise ValueError(f"`solver={solver}` evaluates no fixed-point map; use `Picard()` or `Anderson()`.")
-    fn = lambda states, args: problem.evaluate(states)
+    fn = iterated(problem, solver)
     image, trial = jax.eval_shape(fn, start, None)
     state = solver.init(fn, start, None, {}, image, trial, frozenset())
     dynamic, static = eqx.partition(state, eqx.is_array)

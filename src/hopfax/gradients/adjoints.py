@@ -188,7 +188,7 @@ class _Affine(AbstractMap):
     pull: Callable[[States], States]
     cotangent: States
 
-    def evaluate(self, states: States) -> tuple[States, Trial]:
+    def evaluate(self, states: States, energy: bool = True) -> tuple[States, Trial]:
         image = _add(self.cotangent, self.pull(states))
         residual = rms(subtract(image, states))
         return image, Trial(residual, rms(image), jnp.zeros_like(residual), jnp.zeros_like(residual))

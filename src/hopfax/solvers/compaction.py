@@ -1,7 +1,7 @@
 """A loop over a batch that leaves finished examples behind, so that the slowest does not make the rest wait."""
 
 import functools as ft
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import equinox as eqx
@@ -11,8 +11,8 @@ from jaxtyping import Array, Bool, PyTree
 
 from .._tree import select
 
-SHARE = 8  # a batch is cut to this part of it as soon as no more are running
-SMALLEST = 4  # rows left below which cutting gains nothing
+SHARES = (2, 4, 8)  # a batch is cut to each of these parts of it as soon as no more are running
+SMALLEST = 8  # rows left below which cutting gains nothing
 
 Carry = TypeVar("Carry")
 
@@ -26,13 +26,14 @@ def while_running(
 ) -> Carry:
     """`lax.while_loop` of one example, `carry ← step(given, carry)` while `running(carry)`.
 
-    Under `vmap` the same for each example, by itself; when an eighth of them is left, only these are worked on (once:
-    for each width the loop is compiled anew). Whether anything runs is asked every `check_every` steps; examples that
-    have ended stay as they are, whenever it is asked. Not differentiable. All arrays that `step` and `running` use must
-    be in `given` or `carry`.
+    Under `vmap` the same for each example, by itself; when a half, a quarter, an eighth of them is left, only these are
+    worked on (no oftener: for each width the loop is compiled anew). Whether anything runs is asked every `check_every`
+    steps; examples that have ended stay as they are, whenever it is asked. Not differentiable. All arrays that `step`
+    and `running` use must be in `given` or `carry`.
     """
     arrays, static = eqx.partition(given, eqx.is_array)
-    full_step = lambda arrays, carry: step(eqx.combine(arrays, static), carry)
+    # Traced once for all widths.
+    full_step = jax.jit(lambda arrays, carry: step(eqx.combine(arrays, static), carry))
 
     @jax.custom_batching.custom_vmap
     def one(arrays, carry):
@@ -59,11 +60,9 @@ def _rows(running, step, has_rows: PyTree, check_every: int):
 
     @jax.custom_batching.custom_vmap
     def rows(given, carry):
-        left = jax.tree.leaves(carry)[0].shape[0] // SHARE
-        if left < SMALLEST:
-            return work(has_rows, given, carry, 0)
-        carry = work(has_rows, given, carry, left)
-        return _finish(running, work, has_rows, given, carry, left)
+        size = jax.tree.leaves(carry)[0].shape[0]
+        widths = [size // share for share in SHARES if size // share >= SMALLEST]
+        return _narrowing(running, work, has_rows, given, carry, widths)
 
     @rows.def_vmap
     def _(size, batched, given, carry):
@@ -79,11 +78,15 @@ def _rows(running, step, has_rows: PyTree, check_every: int):
     return rows
 
 
-def _finish(running, work, has_rows, given, carry, left: int):
-    """Work on the `left` rows that can still be running, apart from the others."""
-    first = jnp.argsort(~jax.vmap(running)(carry), stable=True)[:left]
+def _narrowing(running, work, has_rows, given, carry, widths: Sequence[int]):
+    """Work on all rows until no more than `widths[0]` are running, then on these apart from the others, and so on."""
+    if not widths:
+        return work(has_rows, given, carry, 0)
+    carry = work(has_rows, given, carry, widths[0])
+    first = jnp.argsort(~jax.vmap(running)(carry), stable=True)[: widths[0]]
     taken = jax.tree.map(lambda x, has: x[first] if has else x, given, has_rows)
-    worked = work(has_rows, taken, jax.tree.map(lambda x: x[first], carry), 0)
+    rest = jax.tree.map(lambda x: x[first], carry)
+    worked = _narrowing(running, work, has_rows, taken, rest, widths[1:])
     return jax.tree.map(lambda x, new: x.at[first].set(new), carry, worked)
 
 

@@ -64,7 +64,7 @@ def _account(
     problem: Problem, start: States, stopping: Stopping, passage: Passage
 ) -> tuple[States, Statistics]:
     """The final state judged by its own residual; the start where the integration left the finite numbers."""
-    _, trial = problem.evaluate(passage.states)
+    _, trial = problem.evaluate(passage.states, energy=False)
     finite = jnp.isfinite(trial.residual)
     states = {name: jnp.where(finite, passage.states[name], start[name]) for name in start}
     statistics = Statistics(

@@ -23,6 +23,10 @@ class AbstractGuarded(optx.AbstractFixedPointSolver):
 
     safeguard: eqx.AbstractVar[AbstractSafeguard]
 
+    @property
+    def watches_energy(self) -> bool:
+        return self.safeguard.watches_energy
+
     @abc.abstractmethod
     def advance(
         self,

@@ -63,7 +63,7 @@ def _velocity(t, states: States, args) -> States:
 def _arrived(t, states: States, args, **options) -> Array:
     """The steady state by the solve's own tolerance; also where nothing can come of going on."""
     problem, stopping = args
-    _, trial = problem.evaluate(states)
+    _, trial = problem.evaluate(states, energy=False)
     # Not "residual > tolerance": NaN has arrived, too.
     return ~(trial.residual > stopping.tolerance(trial)) | (jnp.asarray(stopping.max_steps) < 1)
 
@@ -89,7 +89,7 @@ def _controller(
             f"`GradientFlow(controller={flow.controller!r})` must be a diffrax step-size controller, such as "
             "`diffrax.ConstantStepSize()`."
         )
-    _, trial = problem.evaluate(start)
+    _, trial = problem.evaluate(start, energy=False)
     least = jnp.finfo(trial.scale.dtype).eps * trial.scale + jnp.finfo(trial.scale.dtype).tiny
     return dfx.PIDController(rtol=0.0, atol=flow.share * stopping.tolerance(trial) + least)
 
@@ -152,5 +152,5 @@ class _Limited(dfx.AbstractAdaptiveStepSizeController):
     def _recorded(self, count: _Count, states: States) -> Array:
         if not self.slots:
             return count.trace
-        _, trial = self.problem.evaluate(states)
+        _, trial = self.problem.evaluate(states, energy=False)
         return count.trace.at[count.tried].set(trial.residual / trial.scale, mode="drop")

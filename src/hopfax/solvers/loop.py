@@ -184,12 +184,16 @@ def _function(problem: AbstractMap, solver: AnySolver):
     """What the solver iterates or zeroes: the map, or for a root finder its residual."""
 
     def residual(states, args):
-        image, trial = problem.evaluate(states)
+        image, trial = problem.evaluate(states, energy=False)
         return subtract(image, states), trial
 
-    if isinstance(solver, optx.AbstractRootFinder):
-        return residual
-    return lambda states, args: problem.evaluate(states)
+    return residual if isinstance(solver, optx.AbstractRootFinder) else iterated(problem, solver)
+
+
+def iterated(problem: AbstractMap, solver: optx.AbstractFixedPointSolver):
+    """The map, with the energy unless the solver has `watches_energy = False`: it is dear to trace."""
+    watched = getattr(solver, "watches_energy", True)
+    return lambda states, args: problem.evaluate(states, energy=watched)
 
 
 def _scan(running, body, carry, steps: int) -> PyTree:

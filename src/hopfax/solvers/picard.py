@@ -1,6 +1,7 @@
 """Picard iteration: apply the map again and again."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -26,6 +27,7 @@ class Picard(optx.AbstractFixedPointSolver):
     Args: `damping` in [0, 1). Source: [goemaere2024], section 2.
     """
 
+    watches_energy: ClassVar[bool] = False
     damping: ScalarLike = 0.0
     rtol: float = 1e-5
     atol: float = 1e-6

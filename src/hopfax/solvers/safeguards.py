@@ -1,6 +1,7 @@
 """Safeguards: when an accelerated point may replace the plain image."""
 
 import abc
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -10,7 +11,12 @@ from ..problem import Trial
 
 
 class AbstractSafeguard(eqx.Module):
-    """Judges an extrapolated point before (`admits`) and after (`worse`) the map is evaluated there."""
+    """Judges an extrapolated point before (`admits`) and after (`worse`) the map is evaluated there.
+
+    One with `watches_energy = False` is given no energy, which spares tracing and computing it.
+    """
+
+    watches_energy: ClassVar[bool] = True
 
     @abc.abstractmethod
     def admits(
@@ -43,6 +49,7 @@ class Energy(AbstractSafeguard):
 class Residual(AbstractSafeguard):
     """A point is kept only if the residual is at most `growth` times that of the last one kept."""
 
+    watches_energy: ClassVar[bool] = False
     growth: float = 2.0
 
     def admits(self, candidate, image, point):
@@ -59,6 +66,8 @@ class Published(AbstractSafeguard):
     Source: [goemaere2024], Appendix C and code.
     """
 
+    watches_energy: ClassVar[bool] = False
+
     def admits(self, candidate, image, point):
         relative = lambda a, b: jnp.linalg.norm(image - a) / jnp.linalg.norm(b)
         return relative(candidate, candidate) < relative(point, point)
@@ -69,6 +78,8 @@ class Published(AbstractSafeguard):
 
 class Unguarded(AbstractSafeguard):
     """Every point is kept."""
+
+    watches_energy: ClassVar[bool] = False
 
     def admits(self, candidate, image, point):
         return jnp.array(True)

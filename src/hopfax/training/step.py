@@ -15,8 +15,9 @@ from ..equilibrium import Status
 from ..gradients.base import Report
 from ..methods import Method
 from ..network import AbstractNetwork
-from ..objective import objective_one
+from ..objective import value_one
 from ..placement import DATA
+from ..relax import all_states
 from .state import Totals, TrainState
 
 
@@ -131,13 +132,16 @@ def _loss(
     targets = targets_of(trainer, model, labels)
 
     def one(image, target, report):
-        return objective_one(model, {trainer.clamp: image}, {}, cost, target, method, stopping, report)
+        clamp = {trainer.clamp: image}
+        free = model.condition(clamp)
+        value, states, statistics = value_one(free, {}, cost, target, method, stopping, report)
+        states = all_states(model, free, clamp, states)
+        return value, cost.scores(states, model.activations(states)), statistics
 
-    values, found = jax.vmap(one)(images, targets, reports)
-    scores = jax.vmap(cost.scores)(found.state, found.activation)
+    values, scores, statistics = jax.vmap(one)(images, targets, reports)
     loss, correct = jnp.mean(values), jnp.argmax(scores, axis=-1) == labels
-    unfinished = found.statistics.status != Status.converged
-    counts = jnp.sum(correct), jnp.sum(found.statistics.steps), jnp.sum(unfinished)
+    unfinished = statistics.status != Status.converged
+    counts = jnp.sum(correct), jnp.sum(statistics.steps), jnp.sum(unfinished)
     return loss, Totals(loss, *counts, jnp.zeros((), jnp.int32))
 
 
