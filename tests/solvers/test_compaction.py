@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hopfax.solvers.compaction import SHARES, SMALLEST, while_running
+from hopfax.solvers.compaction import FEWEST, while_running
 
-COMPACTED = SHARES[-1] * SMALLEST
+COMPACTED = 2 * FEWEST  # so that it is cut to every share
 
 
 def halve(given, carry):
@@ -37,7 +37,7 @@ def test_each_example_ends_where_it_would_alone(starts):
     assert (values < 1).all()
 
 
-@pytest.mark.parametrize("size", [1, COMPACTED - 1, COMPACTED, 2 * COMPACTED + 3])
+@pytest.mark.parametrize("size", [1, FEWEST - 1, FEWEST, COMPACTED, 2 * COMPACTED + 3])
 def test_any_size_of_batch(size):
     starts = jnp.exp(jnp.linspace(0.1, 9, size))
     np.testing.assert_array_equal(jax.vmap(halvings, (0, None))(starts, 3.0)[1], expected(starts, 3.0))
