@@ -15,6 +15,7 @@ from hopfax.methods import PUBLISHED_ANDERSON
 from hopfax.problem import Problem
 from hopfax.solvers import (
     Anderson,
+    Broyden,
     Chord,
     Energy,
     FixedPointIteration,
@@ -26,6 +27,7 @@ from hopfax.solvers import (
     Unguarded,
     iterate,
 )
+from hopfax.solvers.loop import iterated
 
 SOLVERS = {
     "picard": Picard(),
@@ -161,3 +163,26 @@ def test_settings_out_of_range_are_refused(make, message):
 
 def test_the_default_safeguard_watches_the_energy():
     assert isinstance(Anderson().safeguard, Energy)
+
+
+@pytest.mark.parametrize(
+    ("solver", "watches"),
+    [
+        (Picard(), False),
+        (Anderson(), True),
+        (Broyden(), True),
+        (Anderson(safeguard=Residual()), False),
+        (PUBLISHED_ANDERSON, False),
+        (Anderson(safeguard=Unguarded()), False),
+        (FixedPointIteration(1e-3, 1e-3), True),  # one that does not say
+    ],
+)
+def test_those_that_watch_the_energy_are_given_it(solver, watches):
+    model, clamp = ZOO["chain4"]
+    problem = Problem(model.condition(clamp), EvenOdd())
+    states = jax.tree.map(lambda x: x + 0.3, problem.restrict(problem.model.zeros(jnp.float64)))
+    image, trial = iterated(problem, solver)(states, None)
+    energy, size = problem.update.energy(problem.model, states) if watches else (0.0, 0.0)
+    assert close(image, problem.image(states))
+    assert close(trial.energy, energy)
+    assert close(trial.energy_size, size)
