@@ -61,9 +61,8 @@ def _rows(running, step, has_rows: PyTree, check_every: int):
 
     @jax.custom_batching.custom_vmap
     def rows(given, carry):
-        size = jax.tree.leaves(carry)[0].shape[0]
-        widths = [size // share for share in SHARES if size // share >= SMALLEST]
-        return _narrowing(running, work, has_rows, given, carry, widths if size >= FEWEST else [])
+        widths = _widths(jax.tree.leaves(carry)[0].shape[0])
+        return _narrowing(running, work, has_rows, given, carry, widths)
 
     @rows.def_vmap
     def _(size, batched, given, carry):
@@ -77,6 +76,11 @@ def _rows(running, step, has_rows: PyTree, check_every: int):
         return jax.tree.map(split, found), jax.tree.map(lambda _: True, found)
 
     return rows
+
+
+def _widths(size: int) -> list[int]:
+    """The numbers of rows to which a batch is cut, one after the other."""
+    return [size // share for share in SHARES if size // share >= SMALLEST] if size >= FEWEST else []
 
 
 def _narrowing(running, work, has_rows, given, carry, widths: Sequence[int]):
