@@ -95,7 +95,7 @@ def test_cutting_spares_work():
     run = lambda start: while_running(lambda c: c[0] >= 1, counted, {"factor": 2.0}, begin(start))
     jax.block_until_ready(jax.vmap(run)(jnp.full(64, 1.5).at[5].set(2.0**99)))
     jax.effects_barrier()
-    assert len(worked) < 64 * 100 / 12
+    assert len(worked) < 64 * 100 / 7
 
 
 @pytest.mark.parametrize("batched", [False, True])

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, PyTree
 
 from .._tree import select
 
-SHARES = (2, 4, 8, 16)  # a batch is cut to each of these parts of it as soon as no more are running
+SHARES = (2, 4, 8)  # a batch is cut to each of these parts of it as soon as no more are running
 SMALLEST = 4  # rows left below which cutting gains nothing
 FEWEST = 32  # rows of a batch below which cutting gains less than it costs to compile
 
@@ -27,7 +27,7 @@ def while_running(
 ) -> Carry:
     """`lax.while_loop` of one example, `carry ← step(given, carry)` while `running(carry)`.
 
-    Under `vmap` the same for each example, by itself; when a half, a quarter and so on to a sixteenth of them are left,
+    Under `vmap` the same for each example, by itself; when a half, a quarter, an eighth of them are left,
     only these are worked on (no oftener: for each width the loop is compiled anew). Whether anything runs is asked
     every `check_every` steps; examples that have ended stay as they are, whenever it is asked. Not differentiable. All
     arrays that `step` and `running` use must be in `given` or `carry`.
