@@ -19,6 +19,7 @@ from hopfax.solvers import GradientFlow
 from hopfax.sweeps import run_sweep, variations
 from hopfax.training import Trainer, TrainState, evaluate, fit, open_loggers, train
 from hopfax.vae import Bernoulli, Fixed, Gaussian, Ink, VAEConfig
+from hopfax.vae.reproduce import reproduce_vae
 from hopfax.vae.run import load_vae, train_vae
 
 from .networks import KEY, tiny
@@ -278,6 +279,18 @@ ROWS = [
     ),
     Row(
         "sweep over no setting", lambda _: variations(SMALL, {"speed": [1]}), ValueError, r"'speed'.*'epochs'"
+    ),
+    Row(
+        "VAE table with an unknown row",
+        lambda _: reproduce_vae(["G-VAE"]),
+        ValueError,
+        r"unknown row 'G-VAE'.*TH-VAE",
+    ),
+    Row(
+        "VAE table with what its row decides",
+        lambda _: reproduce_vae(changes={"seed": 1}),
+        ValueError,
+        r"`changes` names 'seed'.*'hidden'",
     ),
     Row("sweep over no values", lambda _: variations(SMALL, {"seed": []}), ValueError, r"'seed'.*no values"),
     Row("sweep over a number", lambda _: variations(SMALL, {"seed": 3}), ValueError, r"'seed'\]=3.*list"),
