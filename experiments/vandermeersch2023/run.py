@@ -22,13 +22,14 @@ HERE = Path(__file__).parent
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
     config = smoke() if options.smoke else Config()
-    names = ("data", "epochs", "seeds", "rows", "changes")
+    names = ("data", "epochs", "seeds", "rows")
     given = {name: getattr(options, name) for name in names}
-    given["changes"] = dict(given["changes"] or ())
     if options.data == "mnist" and not options.smoke:
         config = dataclasses.replace(config, protocol=MNIST)
     config = dataclasses.replace(
-        config, **{name: value for name, value in given.items() if value is not None}
+        config,
+        changes=dict(options.changes),
+        **{name: value for name, value in given.items() if value is not None},
     )
     for row in config.rows:
         found = reproduce_vae(
@@ -64,6 +65,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--set",
         type=_setting,
         action="append",
+        default=[],
         dest="changes",
         metavar="NAME=VALUE",
         help="a setting of hopfax.vae.VAEConfig, such as hidden=1200; may be given more than once",

@@ -12,7 +12,6 @@ from jaxtyping import Array, Bool, PyTree
 from .._tree import select
 
 SHARES = (2, 4, 8)  # a batch is cut to each of these parts of it as soon as no more are running
-SMALLEST = 4  # rows left below which cutting gains nothing
 FEWEST = 32  # rows of a batch below which cutting gains less than it costs to compile
 
 Carry = TypeVar("Carry")
@@ -27,10 +26,10 @@ def while_running(
 ) -> Carry:
     """`lax.while_loop` of one example, `carry ← step(given, carry)` while `running(carry)`.
 
-    Under `vmap` the same for each example, by itself; when a half, a quarter, an eighth of them are left,
-    only these are worked on (no oftener: for each width the loop is compiled anew). Whether anything runs is asked
-    every `check_every` steps; examples that have ended stay as they are, whenever it is asked. Not differentiable. All
-    arrays that `step` and `running` use must be in `given` or `carry`.
+    Under `vmap` the same for each example, by itself; when a half, a quarter, an eighth of them are left, only these
+    are worked on (no oftener: for each width the loop is compiled anew). Whether anything runs is asked every
+    `check_every` steps; examples that have ended stay as they are, whenever it is asked. Not differentiable. All arrays
+    that `step` and `running` use must be in `given` or `carry`.
     """
     arrays, static = eqx.partition(given, eqx.is_array)
     # Traced once for all widths.
@@ -80,7 +79,7 @@ def _rows(running, step, has_rows: PyTree, check_every: int):
 
 def _widths(size: int) -> list[int]:
     """The numbers of rows to which a batch is cut, one after the other."""
-    return [size // share for share in SHARES if size // share >= SMALLEST] if size >= FEWEST else []
+    return [size // share for share in SHARES] if size >= FEWEST else []
 
 
 def _narrowing(running, work, has_rows, given, carry, widths: Sequence[int]):
