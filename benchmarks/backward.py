@@ -16,9 +16,9 @@ from common import arguments, write
 from scipy.sparse.linalg import LinearOperator, gmres
 
 import hopfax
-from hopfax.bench.networks import network
+from hopfax.apps.bench.networks import network
 from hopfax.gradients import ConjugateGradient, Neumann
-from hopfax.problem import Problem
+from hopfax.updates.problem import Problem
 
 TOLERANCE, EXAMPLES = 1e-5, 8
 RADII, SEEDS = (0.9, 0.99, 1.2, 2.0), range(3)
@@ -38,7 +38,7 @@ def _at(radius: float) -> dict:
 def _one(radius: float, seed: int) -> dict:
     build, biases = network(radius, seed, batch=EXAMPLES)
     biases = [b.astype(jnp.float64) for b in biases]
-    relax = lambda own: hopfax.relax(build(own), rtol=1e-10, atol=0.0, max_steps=5000)
+    relax = lambda own: hopfax.relax(build(own), method=hopfax.Method(rtol=1e-10, atol=0.0, max_steps=5000))
     states = jax.jit(jax.vmap(lambda own: relax(own).state))(biases)
     cotangent = {name: jr.normal(jr.key(9), x.shape, x.dtype) for name, x in states.items()}
     even_odd = jax.jit(jax.vmap(lambda own, s, v: _ours(build(own), s, v, ConjugateGradient(TOLERANCE, 500))))

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from hopfax.bench.timing import interleaved as interleaved
-from hopfax.bench.timing import ratio as ratio
-from hopfax.circumstances import circumstances as of_hopfax
+from hopfax._internal.provenance import circumstances as of_hopfax
+from hopfax.apps.bench.timing import interleaved as interleaved
+from hopfax.apps.bench.timing import ratio as ratio
 
 RESULTS = Path(__file__).parent / "results"
 PEERS = ("torch",)

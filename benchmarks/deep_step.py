@@ -21,11 +21,11 @@ from common import arguments, interleaved, write
 
 import hopfax
 from hopfax.gradients import RecurrentBackprop
-from hopfax.problem import Problem
-from hopfax.recipes import Recipe
 from hopfax.training import Trainer, TrainState, make_step
+from hopfax.training.recipes import Recipe
 from hopfax.training.run import make_trainer
 from hopfax.training.runfile import read_run
+from hopfax.updates.problem import Problem
 
 BATCHES, SWEEPS = 8, 20
 
@@ -76,7 +76,10 @@ def _of(folder: Path, rounds: int) -> dict[str, Any]:
 
 
 def _sweeps_needed(model, recipe: Recipe, batches: Sequence[Any]) -> tuple[float, float]:
-    found = [recipe.method.relax(model, {"input": images}).statistics.evaluations for images, _ in batches]
+    found = [
+        hopfax.relax(model, {"input": images}, method=recipe.method).statistics.evaluations
+        for images, _ in batches
+    ]
     return float(jnp.mean(jnp.stack(found))), float(jnp.mean(jnp.stack([jnp.max(each) for each in found])))
 
 

@@ -22,15 +22,15 @@ import jax
 import jax.random as jr
 from common import arguments, write
 
-from hopfax.recipes import v1, v2
 from hopfax.training import TrainState, make_step
+from hopfax.training.recipes import goemaere2023, goemaere2024
 from hopfax.training.run import make_trainer
 
 NETWORKS = {
-    "v1": lambda: v1((784, 512, 10), "HAM-EO"),
-    "v2, 3 layers": lambda: v2((784, 1990, 10), "HAM-EO"),
-    "v2, 5 layers": lambda: v2((784, 1280, 510, 200, 10), "HAM-EO"),
-    "v2, 7 layers": lambda: v2((784, 1024, 512, 256, 128, 70, 10), "HAM-EO"),
+    "v1": lambda: goemaere2023((784, 512, 10), "HAM-EO"),
+    "v2, 3 layers": lambda: goemaere2024((784, 1990, 10), "HAM-EO"),
+    "v2, 5 layers": lambda: goemaere2024((784, 1280, 510, 200, 10), "HAM-EO"),
+    "v2, 7 layers": lambda: goemaere2024((784, 1024, 512, 256, 128, 70, 10), "HAM-EO"),
 }
 EXAMPLES = 60_000
 

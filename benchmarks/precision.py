@@ -15,7 +15,7 @@ import jax.random as jr
 from common import arguments, write
 
 import hopfax
-from hopfax._tree import squares, subtract
+from hopfax._internal.tree import squares, subtract
 from hopfax.gradients import (
     ConjugateGradient,
     EquilibriumPropagation,

@@ -21,9 +21,9 @@ import numpy as np
 from common import arguments, interleaved, ratio, write
 from jax import lax
 
-from hopfax.memory import Memory
-from hopfax.similarities import Dot, Euclidean
-from hopfax.streaming import Rows, step
+from hopfax.memory.memory import Memory
+from hopfax.memory.similarities import Dot, Euclidean
+from hopfax.memory.streaming import Rows, step
 
 OURS, PRODUCTS, CHUNKED = "hopfax, product", "the two products", "the two products, chunked"
 PLAIN, TORCH = "plain JAX", "PyTorch"

@@ -20,8 +20,8 @@ from common import RESULTS, arguments, interleaved, write
 
 import hopfax
 from hopfax.gradients import AbstractGradient, Implicit, Unrolled
-from hopfax.similarities import Dot
-from hopfax.streaming import Rows, step
+from hopfax.memory.similarities import Dot
+from hopfax.memory.streaming import Rows, step
 
 SWEEPS = 20
 WIDTHS, FREE, BATCHES = (256, 512, 1024, 2048), (3, 5, 9, 17), (16, 32, 64, 128, 256)
@@ -79,7 +79,9 @@ def _ready(function: Callable, *given: Any) -> tuple[Callable[[], Any], int]:
 def _relaxing(sizes: Sequence[int], batch: int) -> tuple[Callable[[], Any], int]:
     """A number of even-odd sweeps, whether they are needed or not."""
     how = {"update": hopfax.EvenOdd(), "solver": hopfax.solvers.Picard(), "rtol": 0.0, "atol": 0.0}
-    relaxed = lambda model, x: hopfax.relax(model, {"input": x}, **how, max_steps=SWEEPS - 1).state
+    relaxed = lambda model, x: (
+        hopfax.relax(model, {"input": x}, method=hopfax.Method(**how, max_steps=SWEEPS - 1)).state
+    )
     return _ready(relaxed, _network(sizes), jr.normal(jr.key(1), (batch, sizes[0])))
 
 
@@ -94,7 +96,7 @@ def _sweeps() -> dict[str, Any]:
     solvers = {"Picard": hopfax.solvers.Picard(), "Anderson": hopfax.solvers.Anderson()}
     settings = {"update": hopfax.EvenOdd(), "atol": 0.0, "max_steps": 500}
     counted = lambda solver, rtol: (
-        hopfax.relax(model, {"input": x}, solver=solver, rtol=rtol, **settings).steps
+        hopfax.relax(model, {"input": x}, method=hopfax.Method(solver=solver, rtol=rtol, **settings)).steps
     )
     means = {name: [float(jnp.mean(counted(s, rtol))) for rtol in TOLERANCES] for name, s in solvers.items()}
     decades = -np.log10(TOLERANCES)

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from common import arguments, interleaved, write
 
 import hopfax
-from hopfax.bench.networks import network
+from hopfax.apps.bench.networks import network
 
 TOLERANCE, CAP, SEEDS = 1e-5, 300, range(5)
 RADII = (0.9, 0.99, 2.0)
@@ -49,12 +49,14 @@ def _one(radius: float, seed: int, options) -> dict:
 
 def _ways() -> dict:
     guarded, picard = hopfax.solvers.Anderson(), hopfax.solvers.Picard()
-    unguarded = hopfax.solvers.Anderson(safeguard=hopfax.solvers.Unguarded(), onset=float("inf"), longest=1.0)
+    unguarded = hopfax.solvers.Anderson(
+        safeguard=hopfax.solvers.Unguarded(), start_rtol=float("inf"), max_overrelaxation=1.0
+    )
     return {
         "even-odd Picard": (hopfax.EvenOdd(), picard),
         "even-odd guarded Anderson": (hopfax.EvenOdd(), guarded),
         "even-odd unguarded Anderson": (hopfax.EvenOdd(), unguarded),
-        "even-odd published Anderson": (hopfax.EvenOdd(), hopfax.methods.PUBLISHED_ANDERSON),
+        "even-odd published Anderson": (hopfax.EvenOdd(), hopfax.papers.PUBLISHED_ANDERSON),
         "synchronous Picard": (hopfax.Synchronous(), picard),
     }
 
@@ -65,7 +67,8 @@ def _ours(build, biases, update, solver):
     @eqx.filter_jit
     def solve(biases):
         relax = lambda own: hopfax.relax(
-            build(own), update=update, solver=solver, rtol=TOLERANCE, atol=0.0, max_steps=CAP
+            build(own),
+            method=hopfax.Method(update=update, solver=solver, rtol=TOLERANCE, atol=0.0, max_steps=CAP),
         )
         found = jax.vmap(relax)(biases)
         return found.state, found.statistics.evaluations
@@ -79,11 +82,11 @@ def _judge(build, biases, states):
 
     def one(own, states):
         model, update = build(own), hopfax.EvenOdd()
-        kept = {name: states[name] for name in update.kept(model)}
+        kept = {name: states[name] for name in update.unknowns(model)}
         image = update.image(model, kept)
         flat = lambda tree: jnp.concatenate([jnp.ravel(x) for x in jax.tree.leaves(tree)])
         residual = jnp.linalg.norm(flat(image) - flat(kept)) / jnp.linalg.norm(flat(image))
-        return residual, model.energy(update.complete(model, kept))
+        return residual, model.energy(update.reconstruct(model, kept))
 
     return jax.vmap(one)(biases, states)
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from benchmarks.common import circumstances
 
-from hopfax.checkpoint import check_config, write_json
+from hopfax._internal.files import check_config, write_json
 from hopfax.data import Dataset, load
-from hopfax.recipes import Recipe
 from hopfax.training import evaluate, train
 from hopfax.training.loop import Block
+from hopfax.training.recipes import Recipe
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,8 +6,8 @@ python -m experiments.overview
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from hopfax.reproduce import FIGURES, TABLE1, TABLE2, Row, read_results, tabulate
-from hopfax.reproduce.page import fill
+from hopfax.apps.reproduce import FIGURES, TABLE1, TABLE2, Row, read_results, tabulate
+from hopfax.apps.reproduce.page import fill
 
 HERE = Path(__file__).parent
 HEADINGS = ("paper", "row", "command", "minutes", "stored", "iterations, paper", "ours")

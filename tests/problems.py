@@ -7,9 +7,11 @@ import jax.random as jr
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from hopfax import HAM, Bias, Coloured, Dense, Layer, chain, connect
+from hopfax import HAM, Bias, Dense, Layer, chain, connect
 from hopfax.lagrangians import Identity, LayerNorm, Sigmoid, Softmax, Tanh
-from hopfax.problem import AbstractMap, Problem
+from hopfax.objective import objective_example
+from hopfax.updates import Coloured
+from hopfax.updates.problem import AbstractMap, Problem
 
 
 def double(tree):
@@ -140,3 +142,9 @@ def close(a, b, tolerance=1e-12) -> bool:
         np.allclose(x, y, rtol=tolerance, atol=tolerance)
         for x, y in zip(*map(jax.tree.leaves, (a, b)), strict=True)
     )
+
+
+def costs_with_stats(model, clamp, cost, target, method, stats):
+    """`objective` of an example or a batch, differentiable with respect to the statistics of its backward solve."""
+    example = lambda clamp, target, stats: objective_example(model, clamp, {}, cost, target, method, stats)
+    return (example if stats.residual.ndim == 0 else jax.vmap(example))(clamp, target, stats)[0]

@@ -13,14 +13,13 @@ import jax.random as jr
 import numpy as np
 
 from hopfax import Memory, chain, load_model, save_model
-from hopfax.checkpoint import load_checkpoint, save_checkpoint
-from hopfax.cli.arrays import read_rows
+from hopfax.apps.cli.arrays import read_rows
 from hopfax.data import read_idx
-from hopfax.memoryfile import read_memory
-from hopfax.metrics import MetricsFile
-from hopfax.modelfile import DESCRIPTION, WEIGHTS
-from hopfax.recipes import v1
-from hopfax.settings import restore
+from hopfax.memory.files import read_memory
+from hopfax.networks.files import DESCRIPTION, WEIGHTS
+from hopfax.training.checkpoint import load_checkpoint, save_checkpoint
+from hopfax.training.metrics import MetricsFile
+from hopfax.training.recipes import SETTINGS, goemaere2023
 from hopfax.training.runfile import NAME, read_run
 
 OWN = (ValueError, OSError)  # a `DataError` is among the first
@@ -86,7 +85,7 @@ def _npy(array: np.ndarray) -> bytes:
 MODEL = _model()
 TREE = {"a": jnp.zeros((2, 3), jnp.float32), "key": jr.key(1)}
 IDX = b"\0\0\x08\x02" + (3).to_bytes(4, "big") + (4).to_bytes(4, "big") + bytes(range(12))
-RUN = json.dumps({"recipe": v1().config(), "data": "digits", "result": {}}).encode()
+RUN = json.dumps({"recipe": goemaere2023().config(), "data": "digits", "result": {}}).encode()
 ROW = (
     b'{"epoch": 1, "step": 2, "loss": 0.5, "train_accuracy": 1.0, '
     b'"mean_steps": 3.0, "did_not_converge": 0, "seconds": 1.0}\n'
@@ -110,5 +109,5 @@ READERS = {
     "csv": Reader(b"1.0,2.5,-3e4\n4,nan,6\n", as_file("x.csv", lambda path: read_rows(path, missing=True))),
     "metrics.jsonl": Reader(2 * ROW, as_file("x", lambda path: MetricsFile(path).read())),
     "run.json": Reader(RUN, as_file(NAME, lambda path: read_run(path.parent))),
-    "settings": Reader(SETTING, lambda _, content: restore(json.loads(content))),
+    "settings": Reader(SETTING, lambda _, content: SETTINGS.from_dict(json.loads(content))),
 }

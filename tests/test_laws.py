@@ -9,10 +9,11 @@ import pytest
 from jax.flatten_util import ravel_pytree
 from problems import ZOO, close, double, scaled
 
-from hopfax import Coloured, EvenOdd, Layer, Synchronous, connect, relax
+from hopfax import EvenOdd, Layer, Method, Synchronous, connect, relax
 from hopfax.lagrangians import Sigmoid, Softmax, Tanh
-from hopfax.problem import Problem
 from hopfax.solvers import Anderson, Energy, Picard
+from hopfax.updates import Coloured
+from hopfax.updates.problem import Problem
 
 LAYERS = {
     "a": Layer(4, Tanh()),
@@ -49,7 +50,7 @@ def test_the_energy_never_rises_along_coloured_sweeps(name):
 
         def sweep(states, _):
             image = problem.image(states)
-            return image, problem.model.energy(problem.complete(states))
+            return image, problem.model.energy(problem.reconstruct(states))
 
         return jax.lax.scan(sweep, start_of(problem, jr.fold_in(key, 1)), None, length=40)[1]
 
@@ -84,7 +85,8 @@ def test_the_energy_never_rises_along_points_that_guarded_anderson_accepts():
 def test_even_odd_and_synchronous_share_their_equilibrium_at_half_the_steps(name):
     model, clamp = ZOO[name]
     synchronous, split = (
-        relax(model, clamp, update=u, solver=Picard(), **TIGHT) for u in (Synchronous(), EvenOdd())
+        relax(model, clamp, method=Method(update=u, solver=Picard(), **TIGHT))
+        for u in (Synchronous(), EvenOdd())
     )
     assert close(synchronous.state, split.state, 1e-9)
     assert close(synchronous.energy, split.energy, 1e-11)
@@ -94,7 +96,7 @@ def test_even_odd_and_synchronous_share_their_equilibrium_at_half_the_steps(name
 @pytest.mark.parametrize("name", ["chain3", "chain4", "skip", "softmax"])
 def test_the_even_odd_spectral_radius_is_the_synchronous_one_squared(name):
     model, clamp = ZOO[name]
-    point = relax(model, clamp, solver=Picard(), **TIGHT).state
+    point = relax(model, clamp, method=Method(solver=Picard(), **TIGHT)).state
     radius = lambda update: np.abs(np.linalg.eigvals(jacobian(update, model.condition(clamp), point))).max()
     synchronous, split = radius(Synchronous()), radius(EvenOdd())
     assert split == pytest.approx(synchronous**2, rel=1e-6)
@@ -109,6 +111,9 @@ def jacobian(update, free, point):
 
 def test_three_colours_and_synchronous_share_their_equilibrium():
     model, clamp = ZOO["triangle"]
-    found = [relax(model, clamp, update=u, solver=Picard(), **TIGHT) for u in (Synchronous(), Coloured())]
+    found = [
+        relax(model, clamp, method=Method(update=u, solver=Picard(), **TIGHT))
+        for u in (Synchronous(), Coloured())
+    ]
     assert close(found[0].state, found[1].state, 1e-9)
     assert found[1].steps < found[0].steps

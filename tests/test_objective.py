@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from problems import close, sigmoid_chain
 
-from hopfax import Coloured, EvenOdd, Method, Synchronous, objective, paper_method, relax
+from hopfax import EvenOdd, Method, Synchronous, objective, relax
 from hopfax.costs import CrossEntropy, SquaredError, StateSquaredError
 from hopfax.gradients import RecurrentBackprop
+from hopfax.papers import paper_method
 from hopfax.solvers import Absolute, Anderson, Picard, Published
+from hopfax.updates import Coloured
 
 MODEL = sigmoid_chain(4, 5, 3)
 BATCH = jr.uniform(jr.key(1), (5, 4), jnp.float64)
@@ -22,7 +24,7 @@ ACTIVATIONS = {"output": jnp.array([0.2, 0.5, 0.9])}
 @pytest.mark.parametrize("cost", [SquaredError(), CrossEntropy()], ids=lambda c: type(c).__name__)
 def test_the_pull_of_a_cost_is_its_derivative_in_the_activation(cost):
     slope = jax.grad(lambda g: cost(STATES, {"output": g}, TARGETS[0]))(ACTIVATIONS["output"])
-    assert close(cost.pull(ACTIVATIONS["output"], TARGETS[0]), slope)
+    assert close(cost.grad(ACTIVATIONS["output"], TARGETS[0]), slope)
 
 
 def test_costs_in_closed_form():
@@ -37,7 +39,7 @@ def test_costs_in_closed_form():
 def test_the_objective_is_the_cost_at_the_equilibrium_of_relax():
     method = Method(rtol=1e-10)
     values, found = objective(MODEL, {"input": BATCH}, SquaredError(), TARGETS, method=method)
-    relaxed = relax(MODEL, {"input": BATCH}, rtol=1e-10, atol=0.0)
+    relaxed = relax(MODEL, {"input": BATCH}, method=Method(rtol=1e-10, atol=0.0))
     assert close(found.state, relaxed.state)
     assert close(values, np.sum((np.asarray(relaxed.activation["output"]) - TARGETS) ** 2, axis=1) / 2)
 

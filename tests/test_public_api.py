@@ -30,9 +30,9 @@ NAMESPACES = sorted(
 # What a module needs that hopfax does not install.
 OPTIONAL = {
     "hopfax.interop.torch": "torch",
-    "hopfax.play.charts": "altair",
-    "hopfax.play.page": "marimo",
-    "hopfax.play.widgets": "anywidget",
+    "hopfax.apps.play.charts": "altair",
+    "hopfax.apps.play.page": "marimo",
+    "hopfax.apps.play.widgets": "anywidget",
 }
 
 

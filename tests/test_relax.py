@@ -7,7 +7,20 @@ import numpy as np
 import pytest
 from problems import ZOO, blocks, close, double, sigmoid_chain
 
-from hopfax import HAM, Bias, Dense, EvenOdd, Interaction, Known, Layer, Status, Synchronous, chain, relax
+from hopfax import (
+    HAM,
+    Bias,
+    Dense,
+    EvenOdd,
+    Interaction,
+    Layer,
+    Method,
+    PartialClamp,
+    Status,
+    Synchronous,
+    chain,
+    relax,
+)
 from hopfax.gradients import EquilibriumPropagation
 from hopfax.lagrangians import Identity, Tanh
 from hopfax.solvers import Picard
@@ -46,12 +59,12 @@ def relative_residual(model, found, example):
 
 def test_linear_networks_relax_to_the_closed_form():
     model, clamp = ZOO["linear"]
-    found = relax(model, clamp, **TIGHT)
+    found = relax(model, clamp, method=Method(**TIGHT))
     assert close(flat(found, ("hidden", "output")), linear(model, clamp), 1e-9)
 
 
 def test_the_result_is_the_whole_network_with_its_activations_and_energy():
-    found = relax(MODEL, {"input": BATCH}, **TIGHT)
+    found = relax(MODEL, {"input": BATCH}, method=Method(**TIGHT))
     assert set(found.state) == set(MODEL.order)
     assert close(found.state["input"], BATCH)
     for i in range(len(BATCH)):
@@ -62,17 +75,19 @@ def test_the_result_is_the_whole_network_with_its_activations_and_energy():
 
 @pytest.mark.parametrize("rtol", [1e-2, 1e-4, 1e-8])
 def test_the_residual_of_the_returned_state_is_below_the_tolerance(rtol):
-    found = relax(MODEL, {"input": BATCH}, rtol=rtol, atol=0.0, max_steps=100, **PICARD)
+    found = relax(MODEL, {"input": BATCH}, method=Method(rtol=rtol, atol=0.0, max_steps=100, **PICARD))
     assert found.converged.all()
     assert all(relative_residual(MODEL, found, i) <= rtol * (1 + 1e-6) for i in range(len(BATCH)))
     assert close(found.statistics.relative_residual[0], relative_residual(MODEL, found, 0), 1e-9)
 
 
 def test_steps_count_updates_and_a_start_at_equilibrium_needs_none():
-    found = relax(MODEL, {"input": BATCH}, rtol=1e-8, atol=0.0, max_steps=100, **PICARD)
+    found = relax(MODEL, {"input": BATCH}, method=Method(rtol=1e-8, atol=0.0, max_steps=100, **PICARD))
     assert (np.asarray(found.statistics.evaluations) == np.asarray(found.steps) + 1).all()
     start = {n: found.state[n] for n in ("hidden", "output")}
-    again = relax(MODEL, {"input": BATCH}, start=start, rtol=1e-7, atol=0.0, max_steps=100, **PICARD)
+    again = relax(
+        MODEL, {"input": BATCH}, start=start, method=Method(rtol=1e-7, atol=0.0, max_steps=100, **PICARD)
+    )
     assert (np.asarray(again.steps) == 0).all()
     assert close({n: again.state[n] for n in start}, start)
 
@@ -83,8 +98,10 @@ def test_steps_count_updates_and_a_start_at_equilibrium_needs_none():
 @pytest.mark.parametrize("settings", [{}, PICARD], ids=["default", "picard"])
 def test_results_do_not_depend_on_batch_mates(settings):
     """One mate is far away and one is NaN; the others come out as without them, only the NaN is nonfinite."""
-    alone = relax(MODEL, {"input": BATCH}, **TIGHT, **settings)
-    mixed = relax(MODEL, {"input": BATCH.at[1].set(jnp.nan).at[3].set(1e3)}, **TIGHT, **settings)
+    alone = relax(MODEL, {"input": BATCH}, method=Method(**TIGHT, **settings))
+    mixed = relax(
+        MODEL, {"input": BATCH.at[1].set(jnp.nan).at[3].set(1e3)}, method=Method(**TIGHT, **settings)
+    )
     others = np.array([0, 2, 4])
     assert close([s[others] for s in alone.state.values()], [s[others] for s in mixed.state.values()], 1e-13)
     assert (np.asarray(alone.steps)[others] == np.asarray(mixed.steps)[others]).all()
@@ -101,7 +118,9 @@ def test_a_slow_example_delays_no_other():
     model = HAM(layers, [gated, Bias("a", jnp.ones(1))])
     gates = jnp.array([[0.1], [0.99], [0.1]], jnp.float64)
     found = relax(
-        model, {"gate": gates}, rtol=1e-8, atol=0.0, max_steps=30, update=EvenOdd(), solver=Picard()
+        model,
+        {"gate": gates},
+        method=Method(rtol=1e-8, atol=0.0, max_steps=30, update=EvenOdd(), solver=Picard()),
     )
     assert found.status.tolist() == [Status.converged, Status.max_steps, Status.converged]
     assert found.steps[0] == found.steps[2] < 6
@@ -109,8 +128,8 @@ def test_a_slow_example_delays_no_other():
 
 
 def test_one_example_is_a_batch_of_one():
-    one = relax(MODEL, {"input": BATCH[0]}, **TIGHT)
-    many = relax(MODEL, {"input": BATCH}, **TIGHT)
+    one = relax(MODEL, {"input": BATCH[0]}, method=Method(**TIGHT))
+    many = relax(MODEL, {"input": BATCH}, method=Method(**TIGHT))
     assert one.energy.shape == ()
     assert close(one.state, {n: s[0] for n, s in many.state.items()}, 1e-12)
     assert one.steps == many.steps[0]
@@ -126,7 +145,9 @@ def test_the_tolerance_does_not_depend_on_width():
         return HAM(layers, [Dense(names, jnp.kron(jnp.eye(k), weight)), Bias("a", jnp.tile(bias, k))])
 
     start = lambda k: {"b": jnp.zeros(2 * k, jnp.float64)}
-    one, three = (relax(copies(k), start=start(k), rtol=1e-6, atol=1e-7, solver=Picard()) for k in (1, 3))
+    one, three = (
+        relax(copies(k), start=start(k), method=Method(rtol=1e-6, atol=1e-7, solver=Picard())) for k in (1, 3)
+    )
     assert one.steps == three.steps
     assert close(one.residual, three.residual)
 
@@ -137,7 +158,7 @@ def test_the_tolerance_does_not_depend_on_width():
 def test_some_neurons_of_a_layer_can_be_held_and_the_rest_relax():
     model, _ = ZOO["linear"]
     known, mask = jnp.array([0.3, -0.2, 0.9, 0.4], jnp.float64), jnp.array([True, False, True, True])
-    found = relax(model, {"input": Known(known, mask)}, **TIGHT)
+    found = relax(model, {"input": PartialClamp(known, mask)}, method=Method(**TIGHT))
     assert (np.asarray(found.state["input"])[mask] == np.asarray(known)[mask]).all()
     whole, bias = blocks(model, model.order)
     held = np.concatenate([mask, np.zeros(8, bool)])
@@ -150,14 +171,16 @@ def test_what_hides_behind_the_mask_does_not_matter():
     """Not even NaN, the usual mark of a missing pixel."""
     model, _ = ZOO["linear"]
     known, mask = jnp.array([0.3, -0.2, 0.9, 0.4], jnp.float64), jnp.array([True, False, True, True])
-    plain = relax(model, {"input": Known(known, mask)}, **TIGHT)
-    missing = relax(model, {"input": Known(known.at[1].set(jnp.nan), mask)}, **TIGHT)
+    plain = relax(model, {"input": PartialClamp(known, mask)}, method=Method(**TIGHT))
+    missing = relax(model, {"input": PartialClamp(known.at[1].set(jnp.nan), mask)}, method=Method(**TIGHT))
     assert close(plain.state, missing.state)
 
 
 def test_layers_left_out_of_the_start_begin_at_their_drive():
     """Then one even-odd step from a start of the eliminated layer alone is one from its drive."""
-    begun = relax(MODEL, {"input": BATCH}, start={"hidden": jnp.full((5, 5), 0.7)}, max_steps=0, **PICARD)
+    begun = relax(
+        MODEL, {"input": BATCH}, start={"hidden": jnp.full((5, 5), 0.7)}, method=Method(max_steps=0, **PICARD)
+    )
     free = MODEL.condition({"input": BATCH[0]})
     given = {"hidden": jnp.full(5, 0.7), "output": jnp.zeros(3)}
     drive = free.drive(free.activations(given), ("output",))["output"]
@@ -166,7 +189,7 @@ def test_layers_left_out_of_the_start_begin_at_their_drive():
 
 
 def test_nothing_given_starts_at_zero():
-    begun = relax(MODEL, {"input": BATCH}, max_steps=0, **PICARD)
+    begun = relax(MODEL, {"input": BATCH}, method=Method(max_steps=0, **PICARD))
     assert not np.any(begun.state["hidden"])
     assert not np.any(begun.state["output"])
     assert (np.asarray(begun.steps) == 0).all()
@@ -184,15 +207,17 @@ def test_tolerances_and_steps_change_without_compiling_again():
 
     layers = {"a": Layer(2, Tanh()), "b": Layer(2, Tanh())}
     model = HAM(layers, [Interaction(("a", "b"), counted, affine=True), Bias("a", jnp.ones(2))])
-    loose = relax(model, rtol=1e-2, atol=1e-3, max_steps=50, solver=Picard())
+    loose = relax(model, method=Method(rtol=1e-2, atol=1e-3, max_steps=50, solver=Picard()))
     seen = len(traces)
-    tight = relax(model, rtol=1e-6, atol=0.0, max_steps=60, solver=Picard())
+    tight = relax(model, method=Method(rtol=1e-6, atol=0.0, max_steps=60, solver=Picard()))
     assert len(traces) == seen
     assert tight.steps > loose.steps
 
 
 def test_the_trace_records_the_relative_residual_of_each_evaluation_and_then_nan():
-    found = relax(MODEL, {"input": BATCH}, rtol=1e-6, atol=0.0, max_steps=100, trace=60, **PICARD)
+    found = relax(
+        MODEL, {"input": BATCH}, method=Method(rtol=1e-6, atol=0.0, max_steps=100, **PICARD), trace=60
+    )
     for trace, evaluations in zip(
         np.asarray(found.statistics.trace), found.statistics.evaluations, strict=True
     ):
@@ -211,7 +236,9 @@ def pair(coupling: float) -> HAM:
 def test_where_synchronous_updates_cycle_even_odd_converges(update):
     """`a = 2 tanh(b)`, `b = 2 tanh(a)` from opposite signs: the two copies swap for ever."""
     start = {"a": jnp.array([1.0]), "b": jnp.array([-1.0])}
-    found = relax(pair(2.0), start=start, update=update, solver=Picard(), rtol=1e-6, max_steps=100)
+    found = relax(
+        pair(2.0), start=start, method=Method(update=update, solver=Picard(), rtol=1e-6, max_steps=100)
+    )
     assert found.status == (Status.stalled if isinstance(update, Synchronous) else Status.converged)
     if found.converged:
         assert close(found.state["a"], found.state["b"], 1e-5)
@@ -220,15 +247,17 @@ def test_where_synchronous_updates_cycle_even_odd_converges(update):
 
 def test_running_out_of_steps_while_still_improving_is_not_a_stall():
     start = {"a": jnp.array([1.0]), "b": jnp.array([1.0])}
-    found = relax(pair(0.98), start=start, update=EvenOdd(), solver=Picard(), rtol=1e-6, max_steps=10)
+    found = relax(
+        pair(0.98), start=start, method=Method(update=EvenOdd(), solver=Picard(), rtol=1e-6, max_steps=10)
+    )
     assert found.status == Status.max_steps
     assert found.steps == 10
 
 
 def test_throw_raises_where_an_example_does_not_converge():
-    assert relax(MODEL, {"input": BATCH}, throw=True, **TIGHT).converged.all()
+    assert relax(MODEL, {"input": BATCH}, throw=True, method=Method(**TIGHT)).converged.all()
     with pytest.raises(eqx.EquinoxRuntimeError, match="did not converge for every example"):
-        relax(MODEL, {"input": BATCH.at[0].set(jnp.nan)}, throw=True, **TIGHT)
+        relax(MODEL, {"input": BATCH.at[0].set(jnp.nan)}, throw=True, method=Method(**TIGHT))
 
 
 # --- types
@@ -239,11 +268,11 @@ def test_states_are_at_least_float32_and_no_wider_than_asked_for(dtype):
     """With x64 on, as in these tests, and weights in float32."""
     narrow = chain([4, 5, 3], key=jr.key(3), bias_std=0.3)
     clamp = (10 * BATCH).astype(dtype)
-    found = relax(narrow, {"input": clamp}, rtol=1e-5, atol=0.0)
+    found = relax(narrow, {"input": clamp}, method=Method(rtol=1e-5, atol=0.0))
     assert {s.dtype for s in found.state.values()} == {jnp.dtype("float32")}
     assert found.energy.dtype == jnp.float32
     assert found.converged.all()
-    reference = relax(double(narrow), {"input": clamp.astype(jnp.float64)}, **TIGHT)
+    reference = relax(double(narrow), {"input": clamp.astype(jnp.float64)}, method=Method(**TIGHT))
     assert close(found.state, reference.state, 1e-4)
 
 
@@ -257,7 +286,7 @@ def test_states_are_at_least_float32_and_no_wider_than_asked_for(dtype):
         ({"input": BATCH}, {"top": BATCH}, "`start` names an unknown layer 'top'"),
         ({"input": BATCH[:, :3]}, {}, r"`clamp\['input'\]` has shape \(5, 3\); the layer needs \(4,\)"),
         ({"input": BATCH[None]}, {}, r"has shape \(1, 5, 4\)"),
-        ({"input": Known(BATCH, jnp.ones(3, bool))}, {}, r"`clamp\['input'\]` has shape \(3,\)"),
+        ({"input": PartialClamp(BATCH, jnp.ones(3, bool))}, {}, r"`clamp\['input'\]` has shape \(3,\)"),
         ({"input": BATCH}, {"output": jnp.zeros((4, 3))}, "batches of different sizes"),
         ({"input": BATCH[:0]}, {}, "empty batch"),
         ({"input": BATCH[0], "hidden": jnp.zeros(5), "output": jnp.zeros(3)}, {}, "holds every layer"),
@@ -271,10 +300,10 @@ def test_bad_input_is_refused_with_its_own_message(clamp, start, message):
 
 def test_equilibrium_propagation_is_not_a_gradient_of_a_state():
     with pytest.raises(ValueError, match=r"use `hopfax\.objective` with a cost"):
-        relax(MODEL, {"input": BATCH}, gradient=EquilibriumPropagation())
+        relax(MODEL, {"input": BATCH}, method=Method(gradient=EquilibriumPropagation()))
 
 
 def test_even_odd_is_refused_where_the_free_graph_is_not_bipartite():
     model, clamp = ZOO["triangle"]
     with pytest.raises(ValueError, match="odd cycle"):
-        relax(model, clamp, update=EvenOdd())
+        relax(model, clamp, method=Method(update=EvenOdd()))

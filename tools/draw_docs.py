@@ -17,17 +17,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import hopfax
-from hopfax import plots
-from hopfax.analysis import phase
+from hopfax.figures import convergence as plots
+from hopfax.figures.style import PALETTE
 from hopfax.gradients import Centred, EquilibriumPropagation, Implicit, Positive
 from hopfax.lagrangians import Identity, Tanh
-from hopfax.plots import PALETTE
+from hopfax.memory import phase
 from hopfax.solvers import Anderson, Picard
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 UPDATES = {
     "all at once": hopfax.Synchronous(),
-    "half a step": hopfax.Damped(hopfax.Synchronous(), 0.5),
+    "half a step": hopfax.updates.Damped(hopfax.Synchronous(), 0.5),
     "even and odd": hopfax.EvenOdd(),
 }
 
@@ -88,12 +88,12 @@ def _contours(axes: Axes, weight: float) -> None:
 def _path(axes: Axes, name: str, update, colour: str) -> None:
     """Where Picard iteration goes from one up, one down."""
     model, points = _pair(2.0), [{"a": jnp.array([1.0]), "b": jnp.array([-1.0])}]
-    kept = update.kept(model)
+    kept = update.unknowns(model)
     for _ in range(8):
         known = {layer: points[-1][layer] for layer in kept}
         image = update.image(model, known)
         if len(kept) == 1:  # the eliminated layer moves first, then the kept one
-            points.append({**update.complete(model, known), **known})
+            points.append({**update.reconstruct(model, known), **known})
         points.append({**points[-1], **image})
     places = np.array([[float(jnp.tanh(p[layer][0])) for layer in ("a", "b")] for p in points])
     axes.plot(*places.T, color=colour, marker="o", markersize=4, linewidth=1.8, label=name)
@@ -110,7 +110,10 @@ def sweeps() -> Figure:
         "even-odd, Anderson": (hopfax.EvenOdd(), Anderson()),
     }
     relaxed = lambda update, solver, steps: hopfax.relax(
-        model, {"input": images}, update=update, solver=solver, rtol=0, atol=0, max_steps=steps, trace=40
+        model,
+        {"input": images},
+        method=hopfax.Method(update=update, solver=solver, rtol=0, atol=0, max_steps=steps),
+        trace=40,
     )
     traces = {name: relaxed(*own, 39).statistics.trace for name, own in combinations.items()}
     figure = Figure(figsize=(9, 3.4), layout="constrained")
@@ -125,10 +128,10 @@ def sweeps() -> Figure:
 def _energies(model: hopfax.HAM, image, update, sweeps: int = 14) -> np.ndarray:
     """Energy of the whole after each sweep of the plain map, from zero."""
     free = model.condition({"input": jnp.asarray(image)})
-    states = {name: state for name, state in free.zeros().items() if name in update.kept(free)}
+    states = {name: state for name, state in free.zeros().items() if name in update.unknowns(free)}
     values = []
     for _ in range(sweeps):
-        values.append(float(free.energy(update.complete(free, states))))
+        values.append(float(free.energy(update.reconstruct(free, states))))
         states = update.image(free, states)
     return np.array(values)
 
@@ -160,7 +163,9 @@ def energy() -> Figure:
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
     axes = figure.subplots()
     for (name, beta), colour in zip(betas.items(), PALETTE, strict=False):
-        network = hopfax.ModernHopfield(patterns, beta / unit, similarity=hopfax.similarities.Euclidean())
+        network = hopfax.ModernHopfield(
+            patterns, beta / unit, similarity=hopfax.memory.similarities.Euclidean()
+        )
         values = jax.vmap(lambda t: network.energy(mean + t * (patterns[0] - mean)))(share)  # noqa: B023
         axes.plot(
             share, values - network.energy(mean), color=colour, linewidth=2, label=f"{name}, {beta:.2f}"

@@ -28,8 +28,8 @@ LOG = "steps.log"
 def work(folder: Path, epochs: int) -> None:
     """Train in `folder`, or go on there; each block's step goes to a log beside it as soon as it is done."""
     from hopfax.data import digits
-    from hopfax.recipes import Recipe
     from hopfax.training import train
+    from hopfax.training.recipes import Recipe
 
     recipe = Recipe(layers=(64, 8, 10), epochs=epochs)
     log = (folder.parent / LOG).open("a", buffering=1)

@@ -1,6 +1,6 @@
 """Train for many epochs, and watch that memory does not grow and that learning does not collapse late.
 
-    python tools/long_run.py --epochs 200 --data mnist --layers 784 512 10 --recipe v1 --out long_run.json
+    python tools/long_run.py --epochs 200 --data mnist --layers 784 512 10 --recipe goemaere2023 --out long_run.json
 
 The JSON has the metrics of each epoch with the resident memory at its end, and the memory's growth, by a straight
 line through the second half.
@@ -16,11 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from hopfax import recipes
-from hopfax.circumstances import circumstances
+from hopfax._internal.provenance import circumstances
 from hopfax.data import load
-from hopfax.metrics import to_json
-from hopfax.training import train
+from hopfax.training import recipes, train
+from hopfax.training.metrics import to_json
 
 
 def main() -> None:
@@ -28,7 +27,11 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=200)
     parser.add_argument("--data", default="digits")
     parser.add_argument("--layers", type=int, nargs="+", default=[64, 32, 10])
-    parser.add_argument("--recipe", choices=["v1", "v2", "best", "ep"], default="best")
+    parser.add_argument(
+        "--recipe",
+        choices=["goemaere2023", "goemaere2024", "low_feedback", "goemaere_ep"],
+        default="low_feedback",
+    )
     parser.add_argument("--out", type=Path, default=Path("long_run.json"))
     given = parser.parse_args()
     recipe = dataclasses.replace(getattr(recipes, given.recipe)(given.layers), epochs=given.epochs)

@@ -14,15 +14,16 @@ import jax.numpy as jnp
 import jax.random as jr
 from benchmarks.common import circumstances
 
-from hopfax import HAM, EvenOdd, Synchronous, paper_method
-from hopfax.analysis.spectra import spectral_radius
-from hopfax.checkpoint import write_json
+from hopfax import HAM, EvenOdd, Synchronous
+from hopfax._internal.files import write_json
 from hopfax.data import Dataset, load
-from hopfax.methods import Method
-from hopfax.optim import madam
+from hopfax.diagnostics.spectra import spectral_radius
+from hopfax.method import Method
+from hopfax.papers import paper_method
 from hopfax.relax import relax
 from hopfax.solvers import Anderson, Picard
 from hopfax.training import evaluate, fit
+from hopfax.training.madam import madam
 from hopfax.training.state import TrainState
 from hopfax.training.step import Trainer
 
@@ -95,7 +96,7 @@ def _train(network: HAM, config: Config, dataset: Dataset) -> tuple[HAM, list[fl
 def _radii(network: HAM, images) -> dict[str, float]:
     """The mean over a few examples: even-odd has the square of synchronous."""
     few = jnp.asarray(images[:16], jnp.float32)
-    found = relax(network, {"input": few}, rtol=1e-6, max_steps=2000)
+    found = relax(network, {"input": few}, method=Method(rtol=1e-6, max_steps=2000))
 
     def radius(update):
         one = lambda image, state: spectral_radius(network, {"input": image}, state, update, key=jr.key(0))

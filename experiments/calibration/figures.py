@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from hopfax.analysis.phase import thresholds
-from hopfax.plots import PALETTE
+from hopfax.figures.style import PALETTE
+from hopfax.memory.phase import thresholds
 
 HERE = Path(__file__).parent
 IMAGE = HERE.parents[1] / "docs" / "images" / "calibration.png"

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from hopfax.analysis.calibrate import calibrate
-from hopfax.analysis.phase import Kind, mean_field_beta, thresholds
-from hopfax.memory import AveragingWarning, Memory
-from hopfax.similarities import AbstractSimilarity, Dot, Euclidean
+from hopfax.memory.calibration import calibrate
+from hopfax.memory.memory import AveragingWarning, Memory
+from hopfax.memory.phase import Kind, mean_field_beta, thresholds
+from hopfax.memory.similarities import AbstractSimilarity, Dot, Euclidean
 
 from .config import Config
 

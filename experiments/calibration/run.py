@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from benchmarks.common import circumstances
 
-from hopfax.checkpoint import write_json
+from hopfax._internal.files import write_json
 from hopfax.data import load
 
 from .config import Config, fresh, smoke

@@ -1,4 +1,4 @@
-"""Networks of one to five hidden layers, all trained by the one recipe `best`."""
+"""Networks of one to five hidden layers, all trained by the one recipe `low_feedback`."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -10,8 +10,8 @@ from experiments.classify import Run
 from hopfax.costs import SquaredError
 from hopfax.gradients import Implicit
 from hopfax.lagrangians import Sigmoid, Tanh
-from hopfax.recipes import best
-from hopfax.rules import Adam
+from hopfax.training.optimisers import Adam
+from hopfax.training.recipes import low_feedback
 
 LAYERS = (
     (784, 1024, 512, 256, 128, 70, 10),  # of the 2024 paper
@@ -21,7 +21,7 @@ LAYERS = (
 )
 SEEDS = 3
 HELD_OUT = 10_000
-ARCHITECTURE = best().architecture
+ARCHITECTURE = low_feedback().architecture
 CHANGES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "best": {},
@@ -48,15 +48,15 @@ def trials() -> list[Run]:
 
 def smoke() -> list[Run]:
     """Seconds on the digits of scikit-learn; shows that all runs, and nothing else."""
-    recipe = dataclasses.replace(best((64, 16, 12, 10)), epochs=1)
+    recipe = dataclasses.replace(low_feedback((64, 16, 12, 10)), epochs=1)
     return [Run("smoke", recipe, "digits")]
 
 
 def _run(layers: tuple[int, ...], seed: int) -> Run:
     name = f"{'-'.join(map(str, layers))}-seed{seed}"
-    return Run(name, dataclasses.replace(best(layers), seed=seed))
+    return Run(name, dataclasses.replace(low_feedback(layers), seed=seed))
 
 
 def _trial(layers: tuple[int, ...], change: str) -> Run:
     name = f"validation-{'-'.join(map(str, layers))}-{change.replace(' ', '-')}"
-    return Run(name, dataclasses.replace(best(layers), validation=HELD_OUT, **CHANGES[change]))
+    return Run(name, dataclasses.replace(low_feedback(layers), validation=HELD_OUT, **CHANGES[change]))

@@ -5,12 +5,12 @@ import dataclasses
 from experiments.classify import Run
 
 from hopfax.gradients import EquilibriumPropagation, Implicit
-from hopfax.recipes import BETA, Recipe, best, ep
+from hopfax.training.recipes import BETA, Recipe, goemaere_ep, low_feedback
 
 SEEDS = 3
 GRADIENTS = {"ep": EquilibriumPropagation(BETA), "implicit": Implicit()}
 MORE_FEEDBACK, FURTHER = 0.1, 0.1  # through two hidden layers, float32 resolves what the nudge does only so
-PAIRS = {"": ep(), "best-": best((784, 512, 10))}
+PAIRS = {"": goemaere_ep(), "best-": low_feedback((784, 512, 10))}
 
 
 def runs() -> list[Run]:
@@ -24,7 +24,7 @@ def runs() -> list[Run]:
 
 def smoke() -> list[Run]:
     """Seconds on the digits of scikit-learn; shows that all runs, and nothing else."""
-    recipe = dataclasses.replace(best((64, 16, 10)), epochs=1, gradient=GRADIENTS["ep"])
+    recipe = dataclasses.replace(low_feedback((64, 16, 10)), epochs=1, gradient=GRADIENTS["ep"])
     return [Run("smoke", recipe, "digits")]
 
 
@@ -39,10 +39,10 @@ def _alone(recipe: Recipe, seed: int) -> Run:
 
 
 def _one_hidden() -> Recipe:
-    return dataclasses.replace(best((784, 1024, 10)), gradient=GRADIENTS["ep"])
+    return dataclasses.replace(low_feedback((784, 1024, 10)), gradient=GRADIENTS["ep"])
 
 
 def _two_hidden() -> Recipe:
-    plain = best((784, 1024, 1024, 10))
+    plain = low_feedback((784, 1024, 1024, 10))
     architecture = dataclasses.replace(plain.architecture, feedback=MORE_FEEDBACK)
     return dataclasses.replace(plain, architecture=architecture, gradient=EquilibriumPropagation(FURTHER))

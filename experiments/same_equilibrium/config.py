@@ -4,11 +4,12 @@ import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from hopfax.methods import PUBLISHED_ANDERSON
-from hopfax.recipes import Recipe, v1, v2
+from hopfax.papers import PUBLISHED_ANDERSON
 from hopfax.solvers import Anderson, Broyden, Picard
 from hopfax.solvers.loop import AnySolver
-from hopfax.updates import AbstractUpdate, EvenOdd, Synchronous
+from hopfax.training.recipes import Recipe, goemaere2023, goemaere2024
+from hopfax.updates.base import AbstractUpdate
+from hopfax.updates.block import EvenOdd, Synchronous
 
 REFERENCE, SYNCHRONOUS = "even-odd Picard", "synchronous Picard"
 
@@ -71,11 +72,11 @@ def _trained(recipe: Recipe, epochs: int, seed: int) -> Recipe:
 
 def configs(seed: int = 0) -> tuple[Config, ...]:
     """Three layers by the recipe of the 2023 paper, five by that of 2024; fewer epochs than theirs."""
-    three, five = v1((784, 512, 10)), v2((784, 1280, 510, 200, 10))
+    three, five = goemaere2023((784, 512, 10)), goemaere2024((784, 1280, 510, 200, 10))
     return Config(recipe=_trained(three, 5, seed)), Config(recipe=_trained(five, 3, seed), examples=300)
 
 
 def smoke(seed: int = 0) -> tuple[Config, ...]:
     """Seconds on the digits of scikit-learn; shows that all runs, and nothing else."""
-    recipe = _trained(v1((64, 16, 10)), 1, seed)
+    recipe = _trained(goemaere2023((64, 16, 10)), 1, seed)
     return (Config(recipe=recipe, data="digits", examples=8, max_steps=200, chunk=8),)

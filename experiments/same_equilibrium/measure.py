@@ -9,12 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 
 import hopfax
-from hopfax.analysis.convergence import fixed_iterations
 from hopfax.costs import StateSquaredError
-from hopfax.ham import HAM
-from hopfax.problem import Problem
+from hopfax.diagnostics.convergence import fixed_iterations
+from hopfax.networks.ham import HAM
 from hopfax.solvers import Picard
-from hopfax.updates import EvenOdd, Synchronous
+from hopfax.updates.block import EvenOdd, Synchronous
+from hopfax.updates.problem import Problem
 
 from .config import CONTESTANTS, REFERENCE, SYNCHRONOUS, Config
 
@@ -84,7 +84,10 @@ def relax_by(model: HAM, images: np.ndarray, name: str, config: Config) -> Found
     update, solver = CONTESTANTS[name]
     stopping = {"rtol": config.rtol, "atol": 0.0, "max_steps": config.max_steps}
     chunks = (images[i : i + config.chunk] for i in range(0, len(images), config.chunk))
-    reached = (hopfax.relax(model, {"input": x}, update=update, solver=solver, **stopping) for x in chunks)
+    reached = (
+        hopfax.relax(model, {"input": x}, method=hopfax.Method(update=update, solver=solver, **stopping))
+        for x in chunks
+    )
     parts = [_found(model, each) for each in reached]
     columns = (field.name for field in dataclasses.fields(Found))
     return Found(*(np.concatenate([getattr(part, column) for part in parts]) for column in columns))
@@ -151,7 +154,7 @@ def _last(model: HAM, images: jax.Array, steps: int):
 def _half(free: HAM, states):
     """The whole state that belongs to the even layers of `states`."""
     problem = Problem(free, EvenOdd())
-    return problem.complete(problem.restrict(states))
+    return problem.reconstruct(problem.restrict(states))
 
 
 def _activations(free: HAM, states):

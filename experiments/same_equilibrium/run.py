@@ -16,7 +16,7 @@ import jax
 from benchmarks.common import circumstances
 
 from hopfax import load_model, save_model
-from hopfax.checkpoint import write_json
+from hopfax._internal.files import write_json
 from hopfax.data import Dataset, load
 from hopfax.training import train
 from hopfax.training.loop import Block

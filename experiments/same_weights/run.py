@@ -16,14 +16,16 @@ from typing import Any
 import jax.random as jr
 from benchmarks.common import circumstances
 
-from hopfax import AbstractNetwork, EvenOdd, Method, load_model, paper_method, save_model
-from hopfax.checkpoint import write_json, write_whole
-from hopfax.cli.numbers import sizes
+from hopfax import EvenOdd, Method, load_model, save_model
+from hopfax._internal.files import write_json, write_whole
+from hopfax.apps.cli.numbers import sizes
 from hopfax.data import Dataset, load
 from hopfax.gradients import ConjugateGradient, Implicit
-from hopfax.recipes import Recipe, v1, v2
+from hopfax.networks import AbstractNetwork
+from hopfax.papers import paper_method
 from hopfax.solvers import Anderson, Residual
 from hopfax.training import Trainer, TrainState, evaluate, fit
+from hopfax.training.recipes import Recipe, goemaere2023, goemaere2024
 
 HERE = Path(__file__).parent
 RUNS = Path("runs/same_weights")
@@ -36,7 +38,9 @@ FAST = Method(
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
     make, layers, data = (
-        (v1, (64, 16, 10), "digits") if options.smoke else (v2, sizes(options.layers), "mnist")
+        (goemaere2023, (64, 16, 10), "digits")
+        if options.smoke
+        else (goemaere2024, sizes(options.layers), "mnist")
     )
     recipe = dataclasses.replace(make(layers), seed=options.seed)
     name = f"{'-'.join(map(str, recipe.layers))}-seed{recipe.seed}"
@@ -58,7 +62,7 @@ def trained(
     if account.exists():
         return load_model(folder), json.loads(account.read_text(encoding="utf-8"))
     batches = len(dataset.train_labels) // recipe.batch_size
-    trainer = Trainer(recipe.optimiser(batches), FAST, batch_size=recipe.batch_size)
+    trainer = Trainer(recipe.transformation(batches), FAST, batch_size=recipe.batch_size)
     state = TrainState.begin(recipe.network(), trainer.optimiser, key=jr.fold_in(jr.key(recipe.seed), 1))
     seconds, images, labels = [], dataset.train_images, dataset.train_labels
     for after, row in fit(trainer, state, images, labels, epochs=epochs):

@@ -4,13 +4,15 @@ import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from hopfax.chn import LocalSteps
 from hopfax.gradients import ConjugateGradient, Implicit
-from hopfax.methods import PUBLISHED_ANDERSON, Method
-from hopfax.recipes import Recipe, v1, v2
+from hopfax.method import Method
+from hopfax.networks.chn import LocalSteps
+from hopfax.papers import PUBLISHED_ANDERSON
 from hopfax.solvers import Anderson, Picard, Residual
 from hopfax.solvers.loop import AnySolver
-from hopfax.updates import AbstractUpdate, Damped, EvenOdd, Synchronous
+from hopfax.training.recipes import Recipe, goemaere2023, goemaere2024
+from hopfax.updates.base import AbstractUpdate
+from hopfax.updates.block import Damped, EvenOdd, Synchronous
 
 Paths = Mapping[str, tuple[AbstractUpdate, AnySolver]]
 
@@ -85,14 +87,16 @@ class Config:
 def configs(seed: int = 0) -> tuple[Config, ...]:
     """The networks of the 2024 paper: HAMs of three, five and seven layers, and the CHN."""
     layers = ((784, 1990, 10), (784, 1280, 510, 200, 10), (784, 1024, 512, 256, 128, 70, 10))
-    recipes = [dataclasses.replace(v2(sizes, "HAM-EO"), seed=seed) for sizes in layers]
-    chn = dataclasses.replace(v2(layers[0], "CHN-EO"), seed=seed)
+    recipes = [dataclasses.replace(goemaere2024(sizes, "HAM-EO"), seed=seed) for sizes in layers]
+    chn = dataclasses.replace(goemaere2024(layers[0], "CHN-EO"), seed=seed)
     return (*(Config(recipe=recipe) for recipe in recipes), Config(recipe=chn, paths=CHN_PATHS))
 
 
 def smoke(seed: int = 0) -> tuple[Config, ...]:
     """Seconds on the digits of scikit-learn; shows that all runs, and nothing else."""
-    recipes = [dataclasses.replace(v1((64, 16, 10), model), seed=seed) for model in ("HAM-EO", "CHN-EO")]
+    recipes = [
+        dataclasses.replace(goemaere2023((64, 16, 10), model), seed=seed) for model in ("HAM-EO", "CHN-EO")
+    ]
     return tuple(
         Config(recipe=recipe, paths=paths, data="digits", batches=3)
         for recipe, paths in zip(recipes, (HAM_PATHS, CHN_PATHS), strict=True)

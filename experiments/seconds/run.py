@@ -17,11 +17,12 @@ import jax.numpy as jnp
 import numpy as np
 from benchmarks.common import circumstances, interleaved
 
-from hopfax import AbstractNetwork, load_model, objective
-from hopfax.checkpoint import write_json
+from hopfax import load_model, objective
+from hopfax._internal.files import write_json
 from hopfax.costs import StateSquaredError
 from hopfax.data import Dataset, load
-from hopfax.methods import Method
+from hopfax.method import Method
+from hopfax.networks import AbstractNetwork
 from hopfax.training import train
 
 from .config import Config, configs, smoke

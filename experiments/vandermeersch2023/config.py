@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from hopfax.vae.reproduce import ROWS, Protocol
+from hopfax.apps.reproduce.vae import ROWS, Protocol
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

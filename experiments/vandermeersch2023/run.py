@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hopfax.vae.reproduce import reproduce_vae
+from hopfax.apps.reproduce.vae import reproduce_vae
 
 from .config import MNIST, Config, smoke
 

@@ -17,14 +17,14 @@ from typing import Any
 import jax.random as jr
 import optuna
 
-from hopfax.checkpoint import write_json
-from hopfax.circumstances import circumstances
+from hopfax._internal.files import write_json
+from hopfax._internal.provenance import circumstances
+from hopfax.apps.reproduce.vae import ROWS
 from hopfax.data import Dataset, load, validation_split
 from hopfax.training import Diverged
 from hopfax.vae import VAEConfig
 from hopfax.vae.config import preset
 from hopfax.vae.evaluation import evaluate_vae
-from hopfax.vae.reproduce import ROWS
 from hopfax.vae.run import train_vae
 
 HERE = Path(__file__).parent

@@ -1,53 +1,87 @@
-"""hopfax: Hopfield networks and hierarchical associative memories in JAX."""
+"""hopfax: Hopfield networks and hierarchical associative memories in JAX.
 
+Clamp some layers, relax the rest to equilibrium, then read the equilibrium or differentiate it. Everything below is
+imported when it is first asked for, so that `import hopfax` costs nothing that is not used.
+"""
+
+import sys as _sys
 from importlib import import_module as _import_module
 from importlib.metadata import version as _version
+from types import ModuleType as _ModuleType
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
 
-from . import classical as classical
-from . import costs as costs
-from . import data as data
-from . import gradients as gradients
-from . import lagrangians as lagrangians
-from . import separations as separations
-from . import similarities as similarities
-from . import solvers as solvers
-from . import synapses as synapses
-from . import updates as updates
-from .chn import CHN as CHN
-from .equilibrium import Equilibrium as Equilibrium
-from .equilibrium import Status as Status
-from .equilibrium_layer import EquilibriumLayer as EquilibriumLayer
-from .equilibrium_layer import as_function as as_function
-from .graph import Graph as Graph
-from .ham import HAM as HAM
-from .ham import chain as chain
-from .ham import connect as connect
-from .layers import Known as Known
-from .layers import Layer as Layer
-from .memory import Memory as Memory
-from .methods import Method as Method
-from .methods import paper_method as paper_method
-from .modelfile import load_model as load_model
-from .modelfile import save_model as save_model
-from .modern import ModernHopfield as ModernHopfield
-from .network import AbstractNetwork as AbstractNetwork
-from .objective import objective as objective
-from .one_matrix import OneMatrix as OneMatrix
-from .relax import relax as relax
-from .synapses import Bias as Bias
-from .synapses import Dense as Dense
-from .synapses import Interaction as Interaction
-from .updates import Coloured as Coloured
-from .updates import Damped as Damped
-from .updates import EvenOdd as EvenOdd
-from .updates import Synchronous as Synchronous
-from .warm import WarmStarts as WarmStarts
+if _TYPE_CHECKING:
+    from .gradients import EquilibriumPropagation as EquilibriumPropagation
+    from .gradients import Implicit as Implicit
+    from .memory import Memory as Memory
+    from .memory import ModernHopfield as ModernHopfield
+    from .method import Method as Method
+    from .networks import CHN as CHN
+    from .networks import HAM as HAM
+    from .networks import Bias as Bias
+    from .networks import Dense as Dense
+    from .networks import Interaction as Interaction
+    from .networks import Layer as Layer
+    from .networks import PartialClamp as PartialClamp
+    from .networks import chain as chain
+    from .networks import connect as connect
+    from .networks import load_model as load_model
+    from .networks import save_model as save_model
+    from .objective import objective as objective
+    from .relax import relax as relax
+    from .solvers import Anderson as Anderson
+    from .solvers import Equilibrium as Equilibrium
+    from .solvers import Picard as Picard
+    from .solvers import Status as Status
+    from .updates import EvenOdd as EvenOdd
+    from .updates import Synchronous as Synchronous
 
 __version__ = _version("hopfax")
 
+_HOMES = {
+    "gradients": ("EquilibriumPropagation", "Implicit"),
+    "memory": ("Memory", "ModernHopfield"),
+    "method": ("Method",),
+    "networks": (
+        *("HAM", "CHN", "Layer", "Dense", "Bias", "Interaction", "PartialClamp"),
+        *("chain", "connect", "load_model", "save_model"),
+    ),
+    "objective": ("objective",),
+    "relax": ("relax",),
+    "solvers": ("Anderson", "Equilibrium", "Picard", "Status"),
+    "updates": ("EvenOdd", "Synchronous"),
+}
+_NAMES = {name: module for module, names in _HOMES.items() for name in names}
+_NAMESPACES = (
+    *("costs", "data", "diagnostics", "figures", "gradients", "interop", "lagrangians", "memory", "networks"),
+    *("papers", "parallel", "solvers", "training", "updates", "vae"),
+)
 
-def __getattr__(name: str):
-    """`estimators`, `hub` and `interop` when they are first asked for: others' libraries take their time."""
-    if name in ("estimators", "hub", "interop"):
+__all__ = sorted({*_NAMES, *_NAMESPACES})  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> _Any:
+    if name in _NAMES:
+        value = getattr(_import_module(f".{_NAMES[name]}", __name__), name)
+        globals()[name] = value
+        return value
+    if name in _NAMESPACES:
         return _import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
+
+
+class _Package(_ModuleType):
+    """Python binds each submodule to its name in the package; where a function has that name, the function stays."""
+
+    def __setattr__(self, name: str, value: _Any) -> None:
+        if isinstance(value, _ModuleType) and _NAMES.get(name) == name:
+            value = getattr(value, name)
+        super().__setattr__(name, value)
+
+
+_sys.modules[__name__].__class__ = _Package

@@ -1,5 +1,5 @@
 """`python -m hopfax`."""
 
-from .cli import main
+from .apps.cli import main
 
 main()

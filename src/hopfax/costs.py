@@ -1,23 +1,29 @@
-"""Costs: what a read-out of the equilibrium is worth, given a target, for one example."""
+"""Costs: how far what is read off an equilibrium is from a target, for one example.
+
+Costs form an algebra: `cost_a + cost_b` and `2 * cost` are costs, and `model + beta * cost.with_target(target)` is the
+network of the nudged energy `E + β C`.
+"""
 
 import abc
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Inexact, Scalar
+from jaxtyping import Array, Float, Inexact, Scalar, ScalarLike
 
-from ._tree import tree_sum
-from .network import States
+from ._internal.tree import tree_sum
+from .lagrangians.nudged import NudgedLagrangian
+from .networks.layers import Layer
+from .networks.network import AbstractNetwork, States
 
 
 class AbstractCost(eqx.Module):
-    """A cost `C` of the layer named `layer`.
+    """A cost `C` of the equilibrium of a network, compared with a target.
 
     Costs are written on activations, where a nudge enters the drive directly (`s = drive - β ∂C/∂g`).
     """
 
-    layer: eqx.AbstractVar[str]
+    layers: eqx.AbstractVar[tuple[str, ...]]  # that it reads; `scores` are of the first
 
     @abc.abstractmethod
     def __call__(self, states: States, activations: States, target: Array) -> Scalar:
@@ -25,29 +31,81 @@ class AbstractCost(eqx.Module):
 
     @abc.abstractmethod
     def scores(self, states: States, activations: States) -> Array:
-        """What the network says, comparable with the target: for classes, the largest entry wins."""
+        """The output of the network, comparable with the target: for classes, the largest entry wins."""
 
     @abc.abstractmethod
-    def pull(self, activation: Array, target: Array) -> Array:
-        """`∂C/∂g` of the layer. Raises `ValueError` if the cost is not a function of the activation."""
+    def nudge(self, model: AbstractNetwork, target: Array, beta: ScalarLike) -> AbstractNetwork:
+        """The network of `E + β C`.
+
+        Raises: `ValueError` where the cost is not a function of activations, one of its layers is not free, or the
+            network does not descend in its activations.
+        """
+
+    def with_target(self, target: Array) -> "TargetedCost":
+        """The cost as a function of the equilibrium alone, to be added to a network."""
+        return TargetedCost(self, target, 1.0)
+
+    def __add__(self, other: "AbstractCost") -> "SumCost":
+        return SumCost((self, other))
+
+    def __rmul__(self, factor: float) -> "ScaledCost":
+        return ScaledCost(self, factor)
 
 
-class SquaredError(AbstractCost):
+class AbstractLayerCost(AbstractCost):
+    """A cost of one layer."""
+
+    layer: eqx.AbstractVar[str]
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return (self.layer,)
+
+
+class AbstractActivationCost(AbstractLayerCost):
+    """A cost `C(g)` of the activation `g` of one layer."""
+
+    curvature: eqx.AbstractVar[ScalarLike | None]
+    """The factor of `½ |g|²` in `C` where `C` is quadratic in `g`, else None."""
+
+    @abc.abstractmethod
+    def of_activation(self, activation: Array, target: Array) -> Scalar:
+        """`C(g)`."""
+
+    @abc.abstractmethod
+    def grad(self, activation: Array, target: Array) -> Array:
+        """`∂C/∂g`."""
+
+    def __call__(self, states: States, activations: States, target: Array) -> Scalar:
+        return self.of_activation(activations[self.layer], target)
+
+    def nudge(self, model: AbstractNetwork, target: Array, beta: ScalarLike) -> AbstractNetwork:
+        layer = _nudgeable(model, self.layer)
+        nudged = Layer(layer.shape, NudgedLagrangian(layer.lagrangian, self, target, beta))
+        layers = {name: nudged if name == self.layer else model.layers[name] for name in model.order}
+        return model.of(layers, model.synapses)
+
+
+class SquaredError(AbstractActivationCost):
     """`C = ½ |g - target|²` on the activation of `layer`."""
 
     layer: str = eqx.field(static=True, default="output")
 
-    def __call__(self, states: States, activations: States, target: Inexact[Array, "..."]) -> Scalar:
-        return 0.5 * jnp.sum(jnp.square(activations[self.layer] - _alike(activations[self.layer], target)))
+    @property
+    def curvature(self) -> ScalarLike | None:
+        return 1.0
+
+    def of_activation(self, activation: Array, target: Inexact[Array, "..."]) -> Scalar:
+        return 0.5 * jnp.sum(jnp.square(activation - _alike(activation, target)))
 
     def scores(self, states: States, activations: States) -> Array:
         return activations[self.layer]
 
-    def pull(self, activation: Array, target: Array) -> Array:
+    def grad(self, activation: Array, target: Array) -> Array:
         return activation - _alike(activation, target)
 
 
-class CrossEntropy(AbstractCost):
+class CrossEntropy(AbstractActivationCost):
     """`C = -Σ target log softmax(g)` on the activation of `layer`, which should be an identity layer.
 
     With an identity output the nudge `softmax(g) - target` is exact.
@@ -55,18 +113,22 @@ class CrossEntropy(AbstractCost):
 
     layer: str = eqx.field(static=True, default="output")
 
-    def __call__(self, states: States, activations: States, target: Float[Array, " classes"]) -> Scalar:
-        return -jnp.sum(_alike(activations[self.layer], target) * jax.nn.log_softmax(activations[self.layer]))
+    @property
+    def curvature(self) -> ScalarLike | None:
+        return None
+
+    def of_activation(self, activation: Array, target: Float[Array, " classes"]) -> Scalar:
+        return -jnp.sum(_alike(activation, target) * jax.nn.log_softmax(activation))
 
     def scores(self, states: States, activations: States) -> Array:
         return activations[self.layer]
 
-    def pull(self, activation: Array, target: Array) -> Array:
+    def grad(self, activation: Array, target: Array) -> Array:
         target = _alike(activation, target)
         return jnp.sum(target) * jax.nn.softmax(activation) - target
 
 
-class BinaryCrossEntropy(AbstractCost):
+class BinaryCrossEntropy(AbstractActivationCost):
     """`C = Σ softplus(u) - target u`, `u = slope g - offset`: minus the Bernoulli log-likelihood of `target` in [0, 1].
 
     `g` is the activation of `layer`, which should be an identity layer: then the nudge
@@ -83,49 +145,29 @@ class BinaryCrossEntropy(AbstractCost):
                 f"`BinaryCrossEntropy(slope={self.slope})` must be positive; 1 reads plain logits."
             )
 
-    def __call__(self, states: States, activations: States, target: Float[Array, "..."]) -> Scalar:
-        logits, target = self._logits(activations[self.layer]), _alike(activations[self.layer], target)
+    @property
+    def curvature(self) -> ScalarLike | None:
+        return None
+
+    def of_activation(self, activation: Array, target: Float[Array, "..."]) -> Scalar:
+        logits, target = self._logits(activation), _alike(activation, target)
         return jnp.sum(jnp.logaddexp(logits, jnp.zeros_like(logits)) - target * logits)
 
     def scores(self, states: States, activations: States) -> Array:
         return jax.nn.sigmoid(self._logits(activations[self.layer]))
 
-    def pull(self, activation: Array, target: Array) -> Array:
+    def grad(self, activation: Array, target: Array) -> Array:
         return self.slope * (jax.nn.sigmoid(self._logits(activation)) - _alike(activation, target))
 
     def _logits(self, activation: Array) -> Array:
         return self.slope * activation - self.offset
 
 
-class Several(AbstractCost):
-    """`C = Σ_i C_i` of costs on different layers, all given the same target; each nudges its own layer."""
-
-    layer: str = eqx.field(static=True)
-    parts: tuple[AbstractCost, ...]
-
-    def __init__(self, parts: tuple[AbstractCost, ...]):
-        layers = [part.layer for part in parts]
-        if not layers or len(set(layers)) < len(layers):
-            raise ValueError(
-                f"`Several(parts=...)` has layers {layers}; give at least one cost, one a layer."
-            )
-        self.layer, self.parts = layers[0], parts
-
-    def __call__(self, states: States, activations: States, target: Array) -> Scalar:
-        return tree_sum([part(states, activations, target) for part in self.parts])
-
-    def scores(self, states: States, activations: States) -> Array:
-        return self.parts[0].scores(states, activations)
-
-    def pull(self, activation: Array, target: Array) -> Array:
-        raise ValueError("`Several` pulls at several layers; ask one of its `parts`.")
-
-
-class StateSquaredError(AbstractCost):
+class StateSquaredError(AbstractLayerCost):
     """`C = ½ |s - target|²` on the raw state of `layer`: the papers' loss, for reproduction.
 
-    Not for equilibrium propagation on a saturating layer: there the right nudge is `∂C/∂s` divided by `ρ'(s)`,
-    which blows up. Source: [goemaere2024], code.
+    It cannot be used for equilibrium propagation: on a saturating layer the right nudge is `∂C/∂s` divided by
+    `ρ'(s)`, which is unbounded. Source: [goemaere2024], code.
     """
 
     layer: str = eqx.field(static=True, default="output")
@@ -136,11 +178,88 @@ class StateSquaredError(AbstractCost):
     def scores(self, states: States, activations: States) -> Array:
         return states[self.layer]
 
-    def pull(self, activation: Array, target: Array) -> Array:
+    def nudge(self, model: AbstractNetwork, target: Array, beta: ScalarLike) -> AbstractNetwork:
         raise ValueError(
             "`StateSquaredError` is a cost of the state and cannot nudge an activation; use `SquaredError` with an "
             "identity output layer, where the two are the same."
         )
+
+
+class SumCost(AbstractCost):
+    """`C = Σ_k C_k` of costs on different layers, all with the same target.
+
+    Raises: `ValueError` where two of them read the same layer.
+    """
+
+    terms: tuple[AbstractCost, ...]
+
+    def __check_init__(self):
+        if not self.terms or len(set(self.layers)) < len(self.layers):
+            raise ValueError(
+                f"`SumCost(terms=...)` reads the layers {list(self.layers)}; give at least one cost, one for each layer."
+            )
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return tuple(name for term in self.terms for name in term.layers)
+
+    def __call__(self, states: States, activations: States, target: Array) -> Scalar:
+        return tree_sum([term(states, activations, target) for term in self.terms])
+
+    def scores(self, states: States, activations: States) -> Array:
+        return self.terms[0].scores(states, activations)
+
+    def nudge(self, model: AbstractNetwork, target: Array, beta: ScalarLike) -> AbstractNetwork:
+        for term in self.terms:
+            model = term.nudge(model, target, beta)
+        return model
+
+
+class ScaledCost(AbstractCost):
+    """`factor * cost`."""
+
+    cost: AbstractCost
+    factor: ScalarLike
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return self.cost.layers
+
+    def __call__(self, states: States, activations: States, target: Array) -> Scalar:
+        return self.factor * self.cost(states, activations, target)
+
+    def scores(self, states: States, activations: States) -> Array:
+        return self.cost.scores(states, activations)
+
+    def nudge(self, model: AbstractNetwork, target: Array, beta: ScalarLike) -> AbstractNetwork:
+        return self.cost.nudge(model, target, self.factor * beta)
+
+
+class TargetedCost(eqx.Module):
+    """`factor * C` at a target: what is added to a network to nudge it."""
+
+    cost: AbstractCost
+    target: Array
+    factor: ScalarLike
+
+    def __rmul__(self, factor: ScalarLike) -> "TargetedCost":
+        return TargetedCost(self.cost, self.target, factor * self.factor)
+
+    def added_to(self, model: AbstractNetwork) -> AbstractNetwork:
+        """The network of `E + factor C`; `model + cost` calls this."""
+        return self.cost.nudge(model, self.target, self.factor)
+
+
+def _nudgeable(model: AbstractNetwork, name: str) -> Layer:
+    if not model.descends_in_activations:
+        raise ValueError(
+            f"a nudge acts on activations, in which a `{type(model).__name__}` does not descend; use `to_ham()`."
+        )
+    if name not in model.layers:
+        raise ValueError(
+            f"the cost is on layer {name!r}, which is not free; the free layers are {list(model.order)}."
+        )
+    return model.layers[name]
 
 
 def _alike(values: Array, target: Array) -> Array:

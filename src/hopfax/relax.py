@@ -1,4 +1,4 @@
-"""The entry point: clamp some layers, relax the rest to equilibrium."""
+"""Clamp some layers, relax the rest to equilibrium."""
 
 from collections.abc import Mapping
 
@@ -6,62 +6,106 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, PyTree, ScalarLike
+from jaxtyping import Array, ArrayLike, PyTree
 
-from ._checks import real_array, require_kind, require_whole
-from ._tree import accumulator
-from .equilibrium import Equilibrium
-from .gradients.base import AbstractGradient, Report, Solve
-from .gradients.implicit import Implicit
-from .layers import Held, Known
-from .network import AbstractNetwork, States
-from .problem import Problem
-from .solvers.anderson import Anderson
-from .solvers.loop import AbstractMethod, AnySolver, Stopping
-from .updates import AbstractUpdate, Coloured
+from ._internal.checks import real_array, require_kind, require_whole
+from ._internal.tree import accumulator
+from .gradients.base import AdjointStats, Solve
+from .method import Method
+from .networks.layers import Clamp, PartialClamp, split_clamp
+from .networks.network import AbstractNetwork, States
+from .solvers.equilibrium import Equilibrium, Statistics
+from .updates.problem import Problem
 
 
 def relax(
     model: AbstractNetwork,
-    clamp: Mapping[str, ArrayLike | Known] | None = None,
+    clamp: Mapping[str, ArrayLike | PartialClamp] | None = None,
     *,
     start: Mapping[str, ArrayLike] | None = None,
-    update: AbstractUpdate = Coloured(),
-    solver: AnySolver | AbstractMethod = Anderson(),
-    gradient: AbstractGradient = Implicit(),
-    rtol: ScalarLike = 1e-4,
-    atol: ScalarLike = 1e-6,
-    max_steps: ScalarLike = 200,
-    check_every: int = 1,
+    method: Method = Method(),
     trace: int = 0,
-    report: Report | None = None,
     throw: bool = False,
 ) -> Equilibrium:
-    """States `z` with `rms(f(z) - z) <= atol + rtol rms(f(z))`, for one example or for each of a batch by itself.
+    """The equilibrium of the layers that are not clamped, for one example or for every example of a batch.
+
+    Each example of a batch stops when it has converged. An example whose clamp or start is not finite does not affect
+    the others; its status is `nonfinite`.
 
     Args:
-        clamp: layer -> state (before the activation) at which it is held; `Known(state, mask)` holds some neurons.
-            An array of the layer's shape, or with one more leading axis for a batch.
-        start: layer -> state to start from. Layers left out start at their drive if something else is given,
-            and all at zero if nothing is.
-        update: which map is solved. `Coloured()` is even-odd splitting wherever the free layers are bipartite.
-        solver: how; ours, or a fixed-point solver or root finder of optimistix.
-        gradient: how the result is differentiated, with respect to the model and the clamp.
-        rtol, atol, max_steps: when to stop; may change from call to call without compiling again.
-        check_every: sweeps between two looks at whether to stop; more than 1 where a device is slow to tell, as a GPU.
-        trace: how many relative residuals to record.
-        report: `Report.blank(batch)`, to be differentiated for an account of the backward solve.
-        throw: raise if any example does not converge, rather than say so in `Equilibrium.status`.
-    An example whose clamp or start is not finite harms no other: its status is `nonfinite`.
-    Raises: `ValueError` for a layer that is not there, a wrong shape, complex numbers, or nothing left to relax.
+        clamp: layer -> the state (before the activation) at which it is clamped. `PartialClamp(state, mask)` clamps
+            some neurons. An array has the shape of the layer, or one more leading axis for a batch.
+        start: layer -> the state to start from. Layers that are left out start at their drive if `start` has others,
+            and all layers start at zero if it has none.
+        method: the update, the solver, the gradient and the tolerances.
+        trace: how many relative residuals to record, one for each evaluation.
+        throw: raise an error if any example does not converge. Otherwise see `Equilibrium.status`.
+    Raises: `ValueError` for an unknown layer, a wrong shape, complex numbers, or a clamp of all layers.
     """
-    check_method(update, solver, gradient)
+    require_kind("method", method, Method, "Method(solver=Picard())")
     require_whole("trace", trace, 0)
     clamp, start, axes, batch = prepare(model, clamp, start)
-    report = Report.blank(batch) if report is None else report
-    stopping = Stopping.of_arrays(rtol, atol, max_steps, check_every)
-    found = _relax(model, clamp, start, update, solver, gradient, stopping, trace, report, axes, batch)
-    return _throw_unless_converged(found) if throw else found
+    equilibrium = _relax(model, clamp, start, method.with_arrays(), trace, axes, batch)
+    return _throw_unless_converged(equilibrium) if throw else equilibrium
+
+
+@eqx.filter_jit
+def _relax(model, clamp, start, method, trace, axes, batch) -> Equilibrium:
+    solve = lambda clamp, start: solve_example(model, clamp, start, method, trace)
+    return solve(clamp, start) if batch is None else jax.vmap(solve, in_axes=axes)(clamp, start)
+
+
+def solve_example(
+    model: AbstractNetwork,
+    clamp: Mapping[str, Array | PartialClamp],
+    start: States,
+    method: Method,
+    trace: int = 0,
+) -> Equilibrium:
+    """`relax` for one example, unchecked and not compiled; to be used under `vmap` and in other functions."""
+    free = model.condition(clamp)
+    problem = Problem(free, method.update)
+    unknowns, statistics = method.gradient.connect(
+        problem, solve_of(problem, start, method, trace), AdjointStats.blank()
+    )
+    return assemble(model, free, clamp, problem.reconstruct(unknowns), statistics)
+
+
+def solve_of(problem: Problem, start: States, method: Method, trace: int = 0) -> Solve:
+    """The solve of a problem by a method, from the states to start from."""
+    return Solve(method.solver, _first_unknowns(problem, start), method.stopping(), trace)
+
+
+def assemble(
+    model: AbstractNetwork, free: AbstractNetwork, clamp: Clamp, states: States, statistics: Statistics
+) -> Equilibrium:
+    """The equilibrium of all layers, from the states of the free ones."""
+    everything = all_states(model, free, clamp, states)
+    return Equilibrium(everything, model.activations(everything), free.energy(states), statistics)
+
+
+def all_states(model: AbstractNetwork, free: AbstractNetwork, clamp: Clamp, states: States) -> States:
+    """The states of all layers in order: those that are clamped, and those of the free layers."""
+    relaxed = {name: free.layers[name].lagrangian.state_at(state) for name, state in states.items()}
+    everything = {**split_clamp(clamp)[0], **relaxed}
+    return {name: everything[name] for name in model.order}
+
+
+def _first_unknowns(problem: Problem, start: States) -> States:
+    """The states from `start`; else the drive of those in `start`; else zero."""
+    zeros = problem.model.zeros(common_dtype((problem.model, start)))
+    known = {name: state for name, state in start.items() if name in zeros}
+    unknowns = problem.restrict({**zeros, **known})
+    missing = tuple(name for name in unknowns if name not in known)
+    if not known or not missing:
+        return unknowns
+    return {**unknowns, **problem.model.drive(problem.model.activations({**zeros, **known}), missing)}
+
+
+def common_dtype(tree: PyTree) -> jnp.dtype:
+    """The widest floating type in `tree`, at least float32."""
+    floats = [x.dtype for x in jax.tree.leaves(tree) if eqx.is_inexact_array(x)]
+    return jnp.result_type(jnp.float32, *floats)
 
 
 def prepare(
@@ -70,76 +114,14 @@ def prepare(
     """Clamp and start as checked arrays, which of their axes are the batch's, and its length."""
     require_kind("model", model, AbstractNetwork, "hopfax.chain([784, 512, 10], key=key)")
     clamp, start = _as_arrays(model, clamp, "clamp"), _as_arrays(model, start, "start")
-    _check_free(model, clamp)
+    if set(split_clamp(clamp)[0]) == set(model.order):
+        raise ValueError(
+            "`clamp` holds every layer, so nothing is left to relax; use `model.energy` for an energy."
+        )
     return clamp, start, *_batch_axes(model, clamp, start)
 
 
-def check_method(update: object, solver: object, gradient: object) -> None:
-    """Raises: `ValueError` for one that is given by its name or its class."""
-    require_kind("update", update, AbstractUpdate, "EvenOdd()")
-    require_kind("solver", solver, (AnySolver, AbstractMethod), "Anderson()")
-    require_kind("gradient", gradient, AbstractGradient, "Implicit()")
-
-
-@eqx.filter_jit
-def _relax(
-    model, clamp, start, update, solver, gradient, stopping, trace, report, axes, batch
-) -> Equilibrium:
-    def one(clamp, start, report):
-        return relax_one(model, clamp, start, update, solver, gradient, stopping, trace, report)
-
-    if batch is None:
-        return one(clamp, start, report)
-    return jax.vmap(one, in_axes=(axes[0], axes[1], 0))(clamp, start, report)
-
-
-def relax_one(model, clamp, start, update, solver, gradient, stopping, trace, report) -> Equilibrium:
-    """`relax` for one example, unchecked and uncompiled: the piece to `vmap` or to build on."""
-    free = model.condition(clamp)
-    problem = Problem(free, update)
-    solve = Solve(solver, begin(problem, start), stopping, trace)
-    kept, statistics = gradient.connect(problem, solve, report)
-    return assemble(model, free, clamp, problem.complete(kept), statistics)
-
-
-def assemble(
-    model: AbstractNetwork,
-    free: AbstractNetwork,
-    clamp: Mapping[str, Array | Known],
-    states: States,
-    statistics,
-) -> Equilibrium:
-    """The result over all layers, from the states of the free ones."""
-    whole = all_states(model, free, clamp, states)
-    return Equilibrium(whole, model.activations(whole), free.energy(states), statistics)
-
-
-def all_states(
-    model: AbstractNetwork, free: AbstractNetwork, clamp: Mapping[str, Array | Known], states: States
-) -> States:
-    """The clamped states and those of the free layers."""
-    states = {name: _revealed(free, name, state) for name, state in states.items()}
-    whole = {**{n: v for n, v in clamp.items() if not isinstance(v, Known)}, **states}
-    return {name: whole[name] for name in model.order}
-
-
-def begin(problem: Problem, start: States) -> States:
-    """Kept states to start from: as given, else the drive of what is given, else zero."""
-    zeros = problem.model.zeros(common_dtype((problem.model, start)))
-    given = {name: state for name, state in start.items() if name in zeros}
-    kept = problem.restrict({**zeros, **given})
-    missing = tuple(name for name in kept if name not in given)
-    if not given or not missing:
-        return kept
-    return {**kept, **problem.model.drive(problem.model.activations({**zeros, **given}), missing)}
-
-
-def _revealed(free: AbstractNetwork, name: str, state: Array) -> Array:
-    lagrangian = free.layers[name].lagrangian
-    return lagrangian.hold(state) if isinstance(lagrangian, Held) else state
-
-
-def _as_arrays(model: AbstractNetwork, values: Mapping | None, what: str) -> dict[str, Array | Known]:
+def _as_arrays(model: AbstractNetwork, values: Mapping | None, what: str) -> dict[str, Array | PartialClamp]:
     """The values as floating-point arrays, checked against the layers."""
     values = {} if values is None else values
     if not isinstance(values, Mapping):
@@ -147,46 +129,39 @@ def _as_arrays(model: AbstractNetwork, values: Mapping | None, what: str) -> dic
     for name in values:
         if name not in model.layers:
             raise ValueError(f"`{what}` names an unknown layer {name!r}; the layers are {list(model.order)}.")
-    labels = {name: f"{what}[{name!r}]" for name in values}
-    for name, value in values.items():
-        if isinstance(value, Known):
-            _check_shape(model.layers[name].shape, value, labels[name])
-    arrays = {name: _as_array(value, labels[name]) for name, value in values.items()}
+    whole, partial = split_clamp(values)
+    arrays = {name: _as_real(value, f"{what}[{name!r}]") for name, value in whole.items()}
     for name, array in arrays.items():
-        _check_shape(model.layers[name].shape, array, labels[name])
-    return arrays
+        _check_shape(model.layers[name].shape, array, f"{what}[{name!r}]")
+    clamps = {
+        name: _as_partial_clamp(model.layers[name].shape, value, f"{what}[{name!r}]")
+        for name, value in partial.items()
+    }
+    return {name: {**arrays, **clamps}[name] for name in values}
 
 
-def _as_array(value, label: str) -> Array | Known:
-    if isinstance(value, Known):
-        if not jnp.issubdtype(getattr(value.mask, "dtype", object), bool):
-            raise ValueError(f"`{label}` has a mask that is not bool; compare, as in `mask > 0`.")
-        state = _as_real(jnp.where(value.mask, value.state, 0), label)
-        return Known(state, jnp.asarray(value.mask))
-    return _as_real(value, label)
+def _as_partial_clamp(shape: tuple[int, ...], clamp: PartialClamp, label: str) -> PartialClamp:
+    _check_shape(shape, clamp.state, label)
+    _check_shape(shape, clamp.mask, label)
+    if not jnp.issubdtype(getattr(clamp.mask, "dtype", object), bool):
+        raise ValueError(f"`{label}` has a mask that is not bool; compare, as in `mask > 0`.")
+    state = _as_real(jnp.where(clamp.mask, clamp.state, 0), label)
+    _check_shape(shape, state, label)
+    return PartialClamp(state, jnp.asarray(clamp.mask))
 
 
 def _as_real(value: ArrayLike, label: str) -> Array:
     array = real_array(label, value)
-    return array.astype(
-        accumulator(array.dtype) if jnp.issubdtype(array.dtype, jnp.floating) else jnp.float32
-    )
+    floating = jnp.issubdtype(array.dtype, jnp.floating)
+    return array.astype(accumulator(array.dtype) if floating else jnp.float32)
 
 
-def _check_shape(shape: tuple[int, ...], value: ArrayLike | Known, label: str) -> None:
-    for array in (value.state, value.mask) if isinstance(value, Known) else (value,):
-        given = np.shape(array)
-        if given[-len(shape) :] != shape or len(given) > len(shape) + 1:
-            raise ValueError(
-                f"`{label}` has shape {given}; the layer needs {shape}, or (batch, "
-                f"{', '.join(map(str, shape))}) for a batch."
-            )
-
-
-def _check_free(model: AbstractNetwork, clamp: Mapping[str, Array | Known]) -> None:
-    if all(name in clamp and not isinstance(clamp[name], Known) for name in model.order):
+def _check_shape(shape: tuple[int, ...], array: ArrayLike, label: str) -> None:
+    got = np.shape(array)
+    if got[-len(shape) :] != shape or len(got) > len(shape) + 1:
         raise ValueError(
-            "`clamp` holds every layer, so nothing is left to relax; use `model.energy` for an energy."
+            f"`{label}` has shape {got}; the layer needs {shape}, or (batch, "
+            f"{', '.join(map(str, shape))}) for a batch."
         )
 
 
@@ -205,16 +180,10 @@ def _batch_axes(model: AbstractNetwork, clamp, start) -> tuple[tuple[PyTree, PyT
     return (axes(clamp), axes(start)), next(iter(sizes.values()), None)
 
 
-def common_dtype(tree: PyTree) -> jnp.dtype:
-    """The widest floating type in `tree`, at least float32."""
-    floats = [x.dtype for x in jax.tree.leaves(tree) if eqx.is_inexact_array(x)]
-    return jnp.result_type(jnp.float32, *floats)
-
-
-def _throw_unless_converged(found: Equilibrium) -> Equilibrium:
-    failed = ~jnp.all(found.converged)
+def _throw_unless_converged(equilibrium: Equilibrium) -> Equilibrium:
+    failed = ~jnp.all(equilibrium.converged)
     message = (
         "`relax` did not converge for every example; look at `Equilibrium.status` with `throw=False`, allow more "
         "`max_steps`, a larger `rtol`, or another solver."
     )
-    return eqx.error_if(found, failed, message)
+    return eqx.error_if(equilibrium, failed, message)

@@ -12,8 +12,8 @@ from problems import close
 from hopfax import HAM, Bias, Dense, EvenOdd, Layer, Synchronous
 from hopfax.gradients import ConjugateGradient, Iterated, Krylov, Neumann
 from hopfax.lagrangians import Identity
-from hopfax.problem import Problem
 from hopfax.solvers import Picard
+from hopfax.updates.problem import Problem
 
 SINGULAR = jnp.array([0.9, 0.7, 0.5, 0.2])
 TURN = jnp.linalg.qr(jr.normal(jr.key(0), (4, 4), jnp.float64))[0]
@@ -33,14 +33,14 @@ def problem(weight) -> Problem:
 @eqx.filter_jit
 def solve(adjoint, weight, v, initial=None):
     at = problem(weight)
-    (name,) = at.update.kept(at.model)
+    (name,) = at.update.unknowns(at.model)
     start = None if initial is None else {name: initial}
     found, report = adjoint.solve(at, {name: jnp.zeros_like(v)}, {name: v}, start)
     return found[name], report
 
 
 def jacobian(weight):
-    (name,) = problem(weight).update.kept(problem(weight).model)
+    (name,) = problem(weight).update.unknowns(problem(weight).model)
     return np.asarray(weight.T @ weight if name == "b" else weight @ weight.T)
 
 

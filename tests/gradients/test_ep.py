@@ -7,7 +7,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
-from problems import close, double, scaled
+from problems import close, costs_with_stats, double, scaled
 
 from hopfax import Method, chain, objective, relax
 from hopfax.costs import CrossEntropy, SquaredError, StateSquaredError
@@ -21,8 +21,7 @@ from hopfax.gradients import (
     Positive,
     RandomSign,
 )
-from hopfax.gradients.base import Report
-from hopfax.gradients.nudging import nudge
+from hopfax.gradients.base import AdjointStats
 from hopfax.lagrangians import Identity, ReLU, Sigmoid, Tanh
 
 X, TARGET = jnp.array([0.4, -0.3]), jnp.array([0.9, 0.1])
@@ -66,10 +65,10 @@ def test_nudged_phases_converge_by_an_absolute_tolerance_alone():
 
     @eqx.filter_jit
     def flagged(report):
-        loss = lambda told: objective(MODEL, {"input": X}, SQUARED, TARGET, method=method, report=told)[0]
+        loss = lambda told: costs_with_stats(MODEL, {"input": X}, SQUARED, TARGET, method, told)
         return jax.grad(loss)(report).flagged
 
-    assert flagged(Report.blank()) == 0
+    assert flagged(AdjointStats.blank()) == 0
 
 
 @pytest.mark.parametrize(
@@ -90,7 +89,10 @@ def test_at_finite_beta_it_is_the_exact_gradient_of_the_difference_of_free_energ
     def contrast(vector):
         model, x = eqx.combine(unravel(vector), rest)
         free = model.condition({"input": x})
-        phases = [relax(nudge(free, SquaredError(), TARGET, b), **TIGHT).energy for b in (beta, -beta)]
+        phases = [
+            relax(free + b * SquaredError().with_target(TARGET), method=Method(**TIGHT)).energy
+            for b in (beta, -beta)
+        ]
         return (phases[0] - phases[1]) / (2 * beta)
 
     direction = jr.normal(jr.key(6), flat.shape, jnp.float64)
@@ -114,7 +116,7 @@ def test_both_costs_agree_with_implicit_gradients_at_a_linear_output(cost):
 
 
 def test_holomorphic_refuses_neurons_that_are_not_analytic_and_trained_ones():
-    with pytest.raises(ValueError, match="needs analytic neurons; 'ReLU' of layer 'hidden' is not"):
+    with pytest.raises(ValueError, match="needs holomorphic neurons; 'ReLU' of layer 'hidden' is not"):
         gradient(EquilibriumPropagation(0.1, Holomorphic()), network(Identity(), ReLU(), Tanh()))
     trained = network(Identity(), Tanh(jnp.asarray(1.0)), Tanh())
     with pytest.raises(ValueError, match="cannot train the parameters of 'Tanh' on layer 'hidden'"):
@@ -139,10 +141,10 @@ def test_the_evaluations_of_all_nudged_phases_are_told(variant, phases):
 
     @eqx.filter_jit
     def told(report):
-        loss = lambda told: objective(MODEL, {"input": X}, SQUARED, TARGET, method=method, report=told)[0]
+        loss = lambda told: costs_with_stats(MODEL, {"input": X}, SQUARED, TARGET, method, told)
         return jax.grad(loss)(report)
 
-    report = told(Report.blank())
+    report = told(AdjointStats.blank())
     assert (report.products, report.flagged) == (5 * phases, 1)
     assert report.residual > 0
 
@@ -155,12 +157,12 @@ def test_nudged_phases_are_solved_to_a_tolerance_that_their_difference_can_bear(
 
     @eqx.filter_jit
     def residual(report):
-        loss = lambda told: objective(MODEL, {"input": X}, SQUARED, TARGET, method=method, report=told)[0]
+        loss = lambda told: costs_with_stats(MODEL, {"input": X}, SQUARED, TARGET, method, told)
         return jax.grad(loss)(report).residual
 
-    states = relax(MODEL, {"input": X}, rtol=1e-9).state
+    states = relax(MODEL, {"input": X}, method=Method(rtol=1e-9)).state
     smallest = min(float(jnp.sqrt(jnp.mean(states[name] ** 2))) for name in ("hidden", "output"))
-    assert residual(Report.blank()) <= 1.5 * 1e-4 * beta * atol / smallest
+    assert residual(AdjointStats.blank()) <= 1.5 * 1e-4 * beta * atol / smallest
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,12 @@ import jax.random as jr
 import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
-from problems import ZOO, close, double, scalar, scaled
+from problems import ZOO, close, costs_with_stats, double, scalar, scaled
 
-from hopfax import Coloured, Damped, EvenOdd, Layer, Method, Synchronous, connect, objective, relax
+from hopfax import EvenOdd, Layer, Method, Synchronous, connect, objective, relax
 from hopfax.costs import SquaredError
 from hopfax.gradients import (
+    AdjointStats,
     ConjugateGradient,
     EquilibriumPropagation,
     Implicit,
@@ -24,11 +25,11 @@ from hopfax.gradients import (
     Krylov,
     Phantom,
     RecurrentBackprop,
-    Report,
     Unrolled,
 )
 from hopfax.lagrangians import Identity, Sigmoid, Softmax, Tanh
 from hopfax.solvers import Anderson, Picard
+from hopfax.updates import Coloured, Damped
 
 parameter = lambda value: jnp.asarray(value, jnp.float64)
 COST, TARGET = SquaredError(), jnp.array([1.0, -0.5])
@@ -55,7 +56,8 @@ MODEL = rich()
 
 
 def value(model, x, method, report=None):
-    return objective(model, {"input": x}, COST, TARGET, method=method, report=report)[0]
+    report = AdjointStats.blank() if report is None else report
+    return costs_with_stats(model, {"input": x}, COST, TARGET, method, report)
 
 
 @eqx.filter_jit
@@ -67,7 +69,7 @@ def gradient(method, model=MODEL, x=X):
 @pytest.fixture(scope="module")
 def reference():
     """`dC/dθ = ∂C/∂θ + ∂C/∂s (I - J)⁻¹ ∂F/∂θ` with the dense Jacobian of the synchronous map."""
-    free = relax(MODEL, {"input": X}, **TIGHT).state
+    free = relax(MODEL, {"input": X}, method=Method(**TIGHT)).state
     z, unravel = ravel_pytree({n: free[n] for n in MODEL.order[1:]})
     leaves, rest = eqx.partition((MODEL, X), eqx.is_inexact_array)
     whole = lambda z, both: {**unravel(z), "input": both[1]}
@@ -148,10 +150,12 @@ def test_truncated_gradients_are_geometric_sums(make):
     def slopes(bias):
         def read(bias, steps):
             moved = eqx.tree_at(lambda m: m.synapses["b"].bias, model, bias)
-            found = relax(moved, update=EvenOdd(), gradient=make(steps), start={"b": bias}, **TIGHT)
+            found = relax(
+                moved, method=Method(update=EvenOdd(), gradient=make(steps), **TIGHT), start={"b": bias}
+            )
             return found.state["b"][0]
 
-        return [jax.grad(read)(bias, n)[0] for n in counts], relax(model, **TIGHT).state
+        return [jax.grad(read)(bias, n)[0] for n in counts], relax(model, method=Method(**TIGHT)).state
 
     found, state = slopes(model.synapses["b"].bias)
     q = float(0.64 * (1 - np.tanh(state["a"][0]) ** 2) * (1 - np.tanh(state["b"][0]) ** 2))
@@ -166,7 +170,7 @@ def reported(method, model, x, report):
 
 
 def test_the_report_tells_how_the_backward_solve_went(reference):
-    found, report = reported(METHODS["conjugate gradients"], MODEL, X, Report.blank())
+    found, report = reported(METHODS["conjugate gradients"], MODEL, X, AdjointStats.blank())
     assert 2 <= report.products <= 12
     assert report.residual < 1e-11
     assert report.flagged == 0
@@ -176,7 +180,7 @@ def test_the_report_tells_how_the_backward_solve_went(reference):
 def test_a_solve_cut_short_is_flagged_and_never_gives_nothing(adjoint, reference):
     """At worst it is the one-step gradient: it still points the right way."""
     found, report = reported(
-        Method(EvenOdd(), Anderson(), Implicit(adjoint), **TIGHT), MODEL, X, Report.blank()
+        Method(EvenOdd(), Anderson(), Implicit(adjoint), **TIGHT), MODEL, X, AdjointStats.blank()
     )
     assert report.flagged == 1
     reference = reference[: found.size]
@@ -186,7 +190,7 @@ def test_a_solve_cut_short_is_flagged_and_never_gives_nothing(adjoint, reference
 def test_an_impossible_tolerance_in_float32_gives_no_nan(reference):
     narrow = jax.tree.map(lambda a: a.astype(jnp.float32) if eqx.is_inexact_array(a) else a, MODEL)
     method = Method(EvenOdd(), Anderson(), Implicit(ConjugateGradient(rtol=1e-30)), 1e-6, 0.0, 200)
-    found, report = reported(method, narrow, X.astype(jnp.float32), Report.blank())
+    found, report = reported(method, narrow, X.astype(jnp.float32), AdjointStats.blank())
     assert found.dtype == jnp.float32
     assert np.isfinite(report.residual)
     reference = reference[: found.size]
@@ -195,8 +199,8 @@ def test_an_impossible_tolerance_in_float32_gives_no_nan(reference):
 
 def test_a_batch_inside_is_a_vmap_outside():
     xs = jnp.stack([X, -X, 0.3 * X])
-    inside = relax(MODEL, {"input": xs}, **TIGHT)
-    outside = eqx.filter_vmap(lambda x: relax(MODEL, {"input": x}, **TIGHT))(xs)
+    inside = relax(MODEL, {"input": xs}, method=Method(**TIGHT))
+    outside = eqx.filter_vmap(lambda x: relax(MODEL, {"input": x}, method=Method(**TIGHT)))(xs)
     assert close(inside.state, outside.state)
     assert close(inside.energy, outside.energy)
 
@@ -207,11 +211,11 @@ def test_a_batch_of_gradients_is_the_sum_of_the_examples():
 
     @eqx.filter_jit
     def batch(model, xs, report):
-        loss = lambda m, x, r: jnp.sum(objective(m, {"input": x}, COST, target, method=method, report=r)[0])
+        loss = lambda m, x, r: jnp.sum(costs_with_stats(m, {"input": x}, COST, target, method, r))
         gradients = eqx.filter_grad(lambda three: loss(*three))((model, xs, report))
         return ravel_pytree(eqx.filter(gradients[0], eqx.is_inexact_array))[0], gradients[1], gradients[2]
 
-    weights, inputs, report = batch(MODEL, xs, Report.blank(2))
+    weights, inputs, report = batch(MODEL, xs, AdjointStats.blank(2))
     alone = np.stack([gradient(method, MODEL, x) for x in xs])
     assert close(weights, alone[:, :-3].sum(0), 1e-9)
     assert close(inputs, alone[:, -3:], 1e-9)

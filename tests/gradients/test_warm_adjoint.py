@@ -8,13 +8,14 @@ import lineax as lx
 import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
-from problems import close, double, scaled
+from problems import close, costs_with_stats, double, scaled
 
-from hopfax import EvenOdd, Method, WarmStarts, chain, objective
+from hopfax import EvenOdd, Method, chain
 from hopfax.costs import SquaredError
-from hopfax.gradients import ConjugateGradient, Implicit, Iterated, Krylov, RecurrentBackprop, Report
+from hopfax.gradients import AdjointStats, ConjugateGradient, Implicit, Iterated, Krylov, RecurrentBackprop
 from hopfax.lagrangians import Tanh
 from hopfax.solvers import Picard
+from hopfax.training.warm_starts import WarmStarts
 
 MODEL = scaled(double(chain([3, 5, 4, 5, 2], Tanh(), key=jr.key(1), bias_std=0.3)), 1.2)
 INPUTS, TARGETS = np.random.default_rng(0).normal(size=(3, 3)), jnp.array([[1.0, -0.5]] * 3)
@@ -33,10 +34,11 @@ def differentiated(gradient, report, model=MODEL):
     method = Method(EvenOdd(), Picard(), gradient, 1e-12, 0.0, 1000)
 
     def loss(both):
-        values, _ = objective(
-            both[0], {"input": INPUTS}, SquaredError(), TARGETS, method=method, report=both[1]
+        return jnp.sum(
+            costs_with_stats(
+                both[0], {"input": jnp.asarray(INPUTS)}, SquaredError(), TARGETS, method, both[1]
+            )
         )
-        return jnp.sum(values)
 
     weights, report = eqx.filter_grad(loss)((model, report))
     return ravel_pytree(eqx.filter(weights, eqx.is_inexact_array))[0], report
@@ -49,10 +51,10 @@ def zeros():
 @pytest.mark.parametrize("name", list(ADJOINTS))
 def test_from_near_the_solution_the_same_gradient_takes_fewer_products(name):
     gradient, checking = ADJOINTS[name]
-    expected, cold = differentiated(gradient, Report.blank(3, zeros()))
-    near = jax.tree.map(lambda x: x * (1 + 1e-4), cold.adjoint)
-    again, warm = differentiated(gradient, Report.blank(3, near))
-    _, exact = differentiated(gradient, Report.blank(3, warm.adjoint))
+    expected, cold = differentiated(gradient, AdjointStats.blank(3, zeros()))
+    near = jax.tree.map(lambda x: x * (1 + 1e-4), cold.solution)
+    again, warm = differentiated(gradient, AdjointStats.blank(3, near))
+    _, exact = differentiated(gradient, AdjointStats.blank(3, warm.solution))
     assert close(again, expected, 1e-7)
     assert (np.asarray(warm.flagged) == 0).all()
     assert (np.asarray(warm.products) < np.asarray(cold.products)).all()
@@ -62,19 +64,19 @@ def test_from_near_the_solution_the_same_gradient_takes_fewer_products(name):
 
 def test_the_report_comes_back_with_the_solution_of_the_adjoint_equation_or_without():
     gradient, _ = ADJOINTS["conjugate gradients"]
-    with_start, report = differentiated(gradient, Report.blank(3, zeros()))
-    without, blank = differentiated(gradient, Report.blank(3))
-    assert blank.adjoint is None
+    with_start, report = differentiated(gradient, AdjointStats.blank(3, zeros()))
+    without, blank = differentiated(gradient, AdjointStats.blank(3))
+    assert blank.solution is None
     assert (np.asarray(report.products) == np.asarray(blank.products) + 1).all()
     assert close(with_start, without)
-    assert report.adjoint["output"].shape == (3, 2)
+    assert report.solution["output"].shape == (3, 2)
 
 
 @pytest.mark.parametrize("bad", [1e6, np.nan])
 def test_a_bad_start_does_no_harm(bad):
     gradient, _ = ADJOINTS["conjugate gradients"]
-    expected, cold = differentiated(gradient, Report.blank(3, zeros()))
-    found, report = differentiated(gradient, Report.blank(3, jax.tree.map(lambda x: x + bad, zeros())))
+    expected, cold = differentiated(gradient, AdjointStats.blank(3, zeros()))
+    found, report = differentiated(gradient, AdjointStats.blank(3, jax.tree.map(lambda x: x + bad, zeros())))
     assert close(found, expected, 1e-8)
     assert close(report.products, cold.products)
 
@@ -85,15 +87,15 @@ def test_a_cache_keeps_adjoints_as_it_keeps_states():
         WarmStarts.cold(MODEL, ["output", "hidden2", "hidden1"], 9, jnp.float64),
         np.array([7, 0, 3]),
     )
-    _, report = differentiated(gradient, Report.blank(3, cache.start(index)))
+    _, report = differentiated(gradient, AdjointStats.blank(3, cache.start(index)))
     good = jnp.array([True, True, False])
-    start = cache.stored(index, report.adjoint, good).start(index)
-    assert close(start["output"][:2], report.adjoint["output"][:2])
+    start = cache.stored(index, report.solution, good).start(index)
+    assert close(start["output"][:2], report.solution["output"][:2])
     assert (np.asarray(start["output"][2]) == 0).all()
     assert (np.asarray(start["hidden1"]) == 0).all()
-    assert (np.asarray(report.adjoint["hidden2"]) != 0).all()
+    assert (np.asarray(report.solution["hidden2"]) != 0).all()
 
 
 def test_a_start_that_does_not_fit_is_refused():
-    with pytest.raises(ValueError, match=r"starts from .*'hidden2'"):
-        differentiated(Implicit(), Report.blank(3, {"output": zeros()["output"]}))
+    with pytest.raises(ValueError, match=r"it needs .*'hidden2'"):
+        differentiated(Implicit(), AdjointStats.blank(3, {"output": zeros()["output"]}))

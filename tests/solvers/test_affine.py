@@ -8,8 +8,7 @@ import pytest
 from problems import close
 
 from hopfax import Status
-from hopfax._tree import rms, subtract
-from hopfax.problem import AbstractMap, Trial
+from hopfax._internal.tree import rms, subtract
 from hopfax.solvers import (
     Anderson,
     Broyden,
@@ -23,6 +22,7 @@ from hopfax.solvers import (
 )
 from hopfax.solvers.anderson import _History, _solve_small
 from hopfax.solvers.loop import NEAR, PATIENCE, Stopping
+from hopfax.updates.problem import AbstractMap, StepInfo
 
 
 class Affine(AbstractMap):
@@ -33,7 +33,7 @@ class Affine(AbstractMap):
     def evaluate(self, states, energy=True):
         image = {"z": self.slope * (states["z"] - 1) + 1}
         residual = rms(subtract(image, states))
-        return image, Trial(residual, rms(image), jnp.zeros_like(residual), jnp.zeros_like(residual))
+        return image, StepInfo(residual, rms(image), jnp.zeros_like(residual), jnp.zeros_like(residual))
 
 
 @eqx.filter_jit
@@ -89,7 +89,7 @@ def test_a_solve_that_still_improves_is_not_stalled():
     assert told.status == Status.converged
 
 
-PLAIN = {"safeguard": Unguarded(), "onset": float("inf"), "longest": 1.0}
+PLAIN = {"safeguard": Unguarded(), "start_rtol": float("inf"), "max_overrelaxation": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_the_first_extrapolation_of_anderson_solves_one_dimension(settings, firs
 @pytest.mark.parametrize(("restart", "restarts"), [(1, 12), (5, 2), (0, 0)])
 def test_restarts_come_at_each_so_many_steps(restart, restarts):
     """Where nothing is ever extrapolated: thirteen evaluations, the first is no restart."""
-    _, told = solve(0.9, Anderson(safeguard=Unguarded(), onset=0.0, restart=restart), max_steps=12)
+    _, told = solve(0.9, Anderson(safeguard=Unguarded(), start_rtol=0.0, restart=restart), max_steps=12)
     assert (told.evaluations, told.restarts) == (13, restarts)
 
 
@@ -197,8 +197,8 @@ def test_long_steps_begin_with_a_rejection_double_while_they_are_taken_and_end_w
     assert found == after
 
 
-def account(residual=1.0, energy=1.0, size=3.0) -> Trial:
-    return Trial(*(jnp.asarray(x, jnp.float64) for x in (residual, 1.0, energy, size)))
+def account(residual=1.0, energy=1.0, size=3.0) -> StepInfo:
+    return StepInfo(*(jnp.asarray(x, jnp.float64) for x in (residual, 1.0, energy, size)))
 
 
 def test_the_energy_may_rise_by_its_rounding_error_and_no_more():

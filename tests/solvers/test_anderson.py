@@ -9,10 +9,10 @@ import optimistix as optx
 import pytest
 from problems import close, double, scaled
 
-from hopfax import HAM, Dense, EvenOdd, Layer, chain, relax
+from hopfax import HAM, Dense, EvenOdd, Layer, Method, chain, relax
 from hopfax.lagrangians import Tanh
-from hopfax.problem import Problem
 from hopfax.solvers import Absolute, Anderson, Picard, Relative, Unguarded
+from hopfax.updates.problem import Problem
 
 # Zero is a saddle of the first, with slope 1.03² along the unstable direction; far from linear is the second.
 SADDLE = HAM({"a": Layer(1, Tanh()), "b": Layer(1, Tanh())}, [Dense(("a", "b"), jnp.array([[1.03]]))])
@@ -49,17 +49,17 @@ def after_rejection(points, images, accepted):
 def test_an_affine_map_of_three_dimensions_takes_five_evaluations(ridge):
     """With four differences in hand there is nothing left to find, so the default ridge must be next to nothing."""
     slopes, shift = jnp.array([0.9, -0.6, 0.3]), jnp.array([1.0, 2.0, -1.0])
-    solver = Anderson(5, Unguarded(), ridge, onset=jnp.inf, longest=1.0, rtol=0.0, atol=1e-6)
+    solver = Anderson(5, Unguarded(), ridge, start_rtol=jnp.inf, max_overrelaxation=1.0, rtol=0.0, atol=1e-6)
     fn = lambda z, args: slopes * z + shift
     found = optx.fixed_point(fn, solver, jnp.zeros(3, jnp.float64), max_steps=6)
     assert close(found.value, shift / (1 - slopes), 1e-5)
 
 
-@pytest.mark.parametrize("onset", [0.3, 0.01])
-def test_steps_are_plain_until_the_relative_residual_is_at_the_onset(onset):
+@pytest.mark.parametrize("start_rtol", [0.3, 0.01])
+def test_steps_are_plain_until_the_relative_residual_is_at_the_onset(start_rtol):
     plain, _, trial = walk(CURVED, Picard(), 0.5)
-    points, _, _ = walk(CURVED, Anderson(onset=onset), 0.5)
-    first = int(np.argmax(trial.residual <= onset * trial.scale))
+    points, _, _ = walk(CURVED, Anderson(start_rtol=start_rtol), 0.5)
+    first = int(np.argmax(trial.residual <= start_rtol * trial.scale))
     assert first >= 1
     assert close(points[: first + 1], plain[: first + 1])
     assert not close(points[first + 1], plain[first + 1])
@@ -67,23 +67,23 @@ def test_steps_are_plain_until_the_relative_residual_is_at_the_onset(onset):
 
 def test_without_an_onset_it_extrapolates_at_once_and_with_zero_never():
     plain, _, _ = walk(CURVED, Picard(), 0.5)
-    assert not close(walk(CURVED, Anderson(onset=float("inf")), 0.5)[0][2], plain[2])
-    assert close(walk(CURVED, Anderson(onset=0.0), 0.5)[0], plain)
+    assert not close(walk(CURVED, Anderson(start_rtol=float("inf")), 0.5)[0][2], plain[2])
+    assert close(walk(CURVED, Anderson(start_rtol=0.0), 0.5)[0], plain)
 
 
-@pytest.mark.parametrize("longest", [1.0, 4.0])
-def test_after_a_rejected_extrapolation_steps_double_up_to_the_longest(longest):
-    points, images, trial = walk(SADDLE, Anderson(longest=longest), 1e-4, 9)
+@pytest.mark.parametrize("max_overrelaxation", [1.0, 4.0])
+def test_after_a_rejected_extrapolation_steps_double_up_to_the_longest(max_overrelaxation):
+    points, images, trial = walk(SADDLE, Anderson(max_overrelaxation=max_overrelaxation), 1e-4, 9)
     strides = after_rejection(points, images, trial.accepted)
-    expected = [min(2.0 ** (k + 1), longest) for k in range(3)] if longest > 1 else []
+    expected = [min(2.0 ** (k + 1), max_overrelaxation) for k in range(3)] if max_overrelaxation > 1 else []
     assert close(strides[: len(expected)], np.array(expected), 1e-8)
-    assert longest > 1 or (strides < 1 + 1e-8).all()
+    assert max_overrelaxation > 1 or (strides < 1 + 1e-8).all()
 
 
-@pytest.mark.parametrize("longest", [1.0, 64.0])
+@pytest.mark.parametrize("max_overrelaxation", [1.0, 64.0])
 @pytest.mark.parametrize(("model", "start"), [(SADDLE, 1e-4), (CURVED, 0.5)], ids=["saddle", "curved"])
-def test_the_energy_never_rises_over_accepted_points(longest, model, start):
-    _, _, trial = walk(model, Anderson(longest=longest, onset=float("inf")), start)
+def test_the_energy_never_rises_over_accepted_points(max_overrelaxation, model, start):
+    _, _, trial = walk(model, Anderson(max_overrelaxation=max_overrelaxation, start_rtol=float("inf")), start)
     energies = trial.energy[trial.accepted]
     # The guard's slack is four rounding errors.
     assert np.diff(energies).max() <= 4 * np.finfo(np.float64).eps * trial.energy_size.max()
@@ -93,8 +93,12 @@ def test_long_steps_leave_a_saddle_in_fewer_evaluations_for_the_same_minimum():
     weight = 1.04 * jnp.linalg.qr(jr.normal(jr.key(3), (3, 3), jnp.float64))[0]
     model = HAM({"a": Layer(3, Tanh()), "b": Layer(3, Tanh())}, [Dense(("a", "b"), weight)])
     start = {"b": 1e-6 * jr.normal(jr.key(4), (5, 3), jnp.float64)}
-    find = lambda longest: relax(
-        model, start=start, solver=Anderson(longest=longest), rtol=1e-9, atol=0.0, max_steps=2000
+    find = lambda max_overrelaxation: relax(
+        model,
+        start=start,
+        method=Method(
+            solver=Anderson(max_overrelaxation=max_overrelaxation), rtol=1e-9, atol=0.0, max_steps=2000
+        ),
     )
     long, short = find(64.0), find(1.0)
     assert long.converged.all()

@@ -9,11 +9,12 @@ import optimistix as optx
 import pytest
 from problems import ZOO, Family, close, scaled
 
-from hopfax import Coloured, Status, chain, relax
+from hopfax import Method, Status, chain, relax
 from hopfax.lagrangians import Tanh
-from hopfax.problem import Problem
 from hopfax.solvers import Broyden, Picard, Residual, Stopping, Unguarded, iterate
 from hopfax.solvers.broyden import _Inverse
+from hopfax.updates import Coloured
+from hopfax.updates.problem import Problem
 
 FAMILY = Family.of({name: ZOO[name] for name in ("linear", "chain4", "softmax")})
 
@@ -146,7 +147,7 @@ def test_the_energy_of_accepted_points_never_rises():
 def test_float32_stays_float32_and_one_bad_example_harms_no_other():
     model = chain([4, 5, 3], Tanh(), key=jr.key(0), bias_std=0.3)
     inputs = np.array([[0.1, 0.5, -0.4, 1.0], [0.1, np.nan, -0.4, 1.0], [1.0, 0.3, 0.2, -1.0]], np.float32)
-    found = relax(model, {"input": inputs}, solver=Broyden(), rtol=1e-5)
+    found = relax(model, {"input": inputs}, method=Method(solver=Broyden(), rtol=1e-5))
     assert found.state["output"].dtype == jnp.float32
     assert found.status.tolist() == [Status.converged, Status.nonfinite, Status.converged]
 

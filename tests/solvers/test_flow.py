@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from problems import close, double, scaled
 
-from hopfax import Damped, Method, Status, Synchronous, chain, costs, objective, relax
+from hopfax import Method, Status, Synchronous, chain, costs, objective, relax
 from hopfax.gradients import Unrolled
 from hopfax.lagrangians import Tanh
 from hopfax.solvers import GradientFlow, Picard
+from hopfax.updates import Damped
 
 MODEL = chain([3, 4, 2], Tanh(), key=jr.key(0), bias_std=0.3)
 INPUTS = np.array([[0.3, -1.0, 0.7], [0.1, np.nan, 1.0], [1.0, 0.3, -0.2]])
@@ -25,7 +26,12 @@ ZEROS = {name: np.zeros((3, size)) for name, size in {"input": 3, "hidden": 4, "
 
 def flow(model, start, max_steps, dtype=np.float64):
     start, clamp = {name: np.asarray(x, dtype) for name, x in start.items()}, {"input": INPUTS.astype(dtype)}
-    return relax(model, clamp, start=start, solver=GradientFlow(), rtol=1e-5, atol=0.0, max_steps=max_steps)
+    return relax(
+        model,
+        clamp,
+        start=start,
+        method=Method(solver=GradientFlow(), rtol=1e-5, atol=0.0, max_steps=max_steps),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +44,10 @@ def test_forward_euler_is_damped_iteration_step_by_step():
     # Weak synapses: residuals fall at every step, and so the best state is the last.
     model, clamp = scaled(double(MODEL), 0.4), {"input": INPUTS[0]}
     run = lambda solver, update: relax(
-        model, clamp, solver=solver, update=update, rtol=0.0, atol=0.0, max_steps=STEPS, trace=STEPS
+        model,
+        clamp,
+        method=Method(solver=solver, update=update, rtol=0.0, atol=0.0, max_steps=STEPS),
+        trace=STEPS,
     )
     flow = run(EULER, Synchronous())
     damped = [run(Picard(damping=0.7), Synchronous()), run(Picard(), Damped(Synchronous(), 0.3))]
@@ -55,8 +64,7 @@ def test_the_end_is_judged_by_the_residual_of_one_sweep(found):
         double(MODEL),
         {"input": INPUTS[::2]},
         start=jax.tree.map(lambda x: x[::2], found["float64"].state),
-        solver=Picard(),
-        max_steps=0,
+        method=Method(solver=Picard(), max_steps=0),
     ).statistics
     told = found["float64"].statistics
     assert close(told.residual[::2], again.residual, 1e-9)
@@ -65,7 +73,9 @@ def test_the_end_is_judged_by_the_residual_of_one_sweep(found):
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_the_end_is_the_equilibrium_and_one_bad_example_harms_no_other(dtype, found):
-    expected = relax(double(MODEL), {"input": INPUTS[::2]}, solver=Picard(), rtol=1e-9, atol=0.0)
+    expected = relax(
+        double(MODEL), {"input": INPUTS[::2]}, method=Method(solver=Picard(), rtol=1e-9, atol=0.0)
+    )
     states = found[dtype].state
     assert found[dtype].status.tolist() == [Status.converged, Status.nonfinite, Status.converged]
     assert states["output"].dtype == dtype
@@ -108,9 +118,9 @@ def test_gradients_of_the_end_are_those_of_the_equilibrium():
     [
         (lambda: GradientFlow(step=0.0), "step=0.0"),
         (lambda: GradientFlow(share=2.0), "share=2.0"),
-        (lambda: relax(MODEL, {}, solver=GradientFlow("Tsit5")), "must be a diffrax solver"),
+        (lambda: relax(MODEL, {}, method=Method(solver=GradientFlow("Tsit5"))), "must be a diffrax solver"),
         (
-            lambda: relax(MODEL, {}, solver=GradientFlow(controller=0.1)),
+            lambda: relax(MODEL, {}, method=Method(solver=GradientFlow(controller=0.1))),
             "must be a diffrax step-size controller",
         ),
     ],
@@ -122,4 +132,4 @@ def test_settings_that_make_no_sense_are_refused(make, message):
 
 def test_a_method_without_steps_cannot_be_unrolled():
     with pytest.raises(ValueError, match="has none"):
-        relax(MODEL, {}, solver=GradientFlow(), gradient=Unrolled())
+        relax(MODEL, {}, method=Method(solver=GradientFlow(), gradient=Unrolled()))

@@ -8,7 +8,7 @@ import optimistix as optx
 import pytest
 from problems import close, double
 
-from hopfax import HAM, Dense, Layer, Status, chain, relax
+from hopfax import HAM, Dense, Layer, Method, Status, chain, relax
 from hopfax.lagrangians import Tanh
 from hopfax.solvers import Newton, newton
 
@@ -24,9 +24,11 @@ def singular() -> HAM:
 
 
 def test_a_handful_of_steps_gives_the_last_digits_and_a_bad_example_harms_no_other():
-    rough = relax(MODEL, {"input": INPUTS}, rtol=1e-2)
-    fine = relax(MODEL, {"input": INPUTS}, start=rough.state, solver=newton(), rtol=1e-14, atol=0.0)
-    exact = relax(MODEL, {"input": INPUTS}, rtol=1e-13, atol=0.0)
+    rough = relax(MODEL, {"input": INPUTS}, method=Method(rtol=1e-2))
+    fine = relax(
+        MODEL, {"input": INPUTS}, start=rough.state, method=Method(solver=newton(), rtol=1e-14, atol=0.0)
+    )
+    exact = relax(MODEL, {"input": INPUTS}, method=Method(rtol=1e-13, atol=0.0))
     assert fine.status.tolist() == [Status.converged, Status.nonfinite, Status.converged]
     assert max(fine.steps.tolist()) <= 5
     assert close(
@@ -45,8 +47,8 @@ def test_a_linear_solve_that_fails_raises_nothing_and_stays_with_its_example(dir
     solver = Newton(1e-3, 1e-6) if direct else newton(max_products=1)
     critical = np.arctanh(np.arccosh(2.0) / 2)
     inputs = np.array([[2.0], [critical], [-1.5]])
-    found = relax(singular(), {"x": inputs}, solver=solver, rtol=1e-9, atol=0.0)
-    alone = relax(singular(), {"x": inputs[::2]}, solver=solver, rtol=1e-9, atol=0.0)
+    found = relax(singular(), {"x": inputs}, method=Method(solver=solver, rtol=1e-9, atol=0.0))
+    alone = relax(singular(), {"x": inputs[::2]}, method=Method(solver=solver, rtol=1e-9, atol=0.0))
     assert np.isfinite(found.state["b"]).all()
     assert close(jax.tree.map(lambda x: x[::2], found.state), alone.state)
     assert alone.converged.all() == direct

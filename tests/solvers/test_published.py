@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hopfax.methods import PUBLISHED_ANDERSON
-from hopfax.problem import AbstractMap, Trial
+from hopfax.papers import PUBLISHED_ANDERSON
 from hopfax.solvers import Picard, Stopping, Unguarded, iterate
+from hopfax.updates.problem import AbstractMap, StepInfo
 
 # Papers' linear maps, by their eigenvalues, and whether the published safeguard lets acceleration through.
 MAPS = {
@@ -33,7 +33,7 @@ class Linear(AbstractMap):
         image = self.matrix @ states["z"] + self.shift
         rms = lambda x: jnp.sqrt(jnp.mean(jnp.square(x)))
         zero = jnp.zeros((), jnp.float64)
-        return {"z": image}, Trial(rms(image - states["z"]), rms(image), zero, zero)
+        return {"z": image}, StepInfo(rms(image - states["z"]), rms(image), zero, zero)
 
 
 def problem(eigenvalues):

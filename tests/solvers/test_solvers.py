@@ -10,9 +10,8 @@ from jax.flatten_util import ravel_pytree
 from problems import ZOO, Family, blocks, close
 from scipy.optimize import root
 
-from hopfax import EvenOdd, Status, relax
-from hopfax.methods import PUBLISHED_ANDERSON
-from hopfax.problem import Problem
+from hopfax import EvenOdd, Method, Status, relax
+from hopfax.papers import PUBLISHED_ANDERSON
 from hopfax.solvers import (
     Anderson,
     Broyden,
@@ -28,6 +27,7 @@ from hopfax.solvers import (
     iterate,
 )
 from hopfax.solvers.loop import iterated
+from hopfax.updates.problem import Problem
 
 SOLVERS = {
     "picard": Picard(),
@@ -36,7 +36,7 @@ SOLVERS = {
     "residual": Anderson(safeguard=Residual()),
     "published": PUBLISHED_ANDERSON,
     "unguarded, no ridge": Anderson(
-        window=3, safeguard=Unguarded(), ridge=Relative(0.0), onset=float("inf"), longest=1.0
+        window=3, safeguard=Unguarded(), ridge=Relative(0.0), start_rtol=float("inf"), max_overrelaxation=1.0
     ),
     "alternating": Anderson(period=3, delay=4),
     "restarted, mixed": Anderson(restart=5, mixing=0.7),
@@ -137,7 +137,7 @@ def test_the_equilibrium_is_that_of_scipys_anderson():
     theirs = root(
         lambda z: np.asarray(residual(z)), np.asarray(flat), method="anderson", options={"fatol": 1e-11}
     )
-    ours = relax(model, clamp, rtol=1e-11, atol=0.0)
+    ours = relax(model, clamp, method=Method(rtol=1e-11, atol=0.0))
     assert theirs.success
     assert close(ravel_pytree(problem.restrict(ours.state))[0], theirs.x, 1e-8)
 
@@ -150,8 +150,8 @@ def test_the_equilibrium_is_that_of_scipys_anderson():
         (lambda: Anderson(delay=-1), "delay=-1"),
         (lambda: Anderson(restart=-1), "restart=-1"),
         (lambda: Anderson(mixing=0.0), r"must lie in \(0, 1\]"),
-        (lambda: Anderson(onset=-0.1), "relative residual"),
-        (lambda: Anderson(longest=0.5), "at least 1"),
+        (lambda: Anderson(start_rtol=-0.1), "relative residual"),
+        (lambda: Anderson(max_overrelaxation=0.5), "at least 1"),
         (lambda: Picard(1.0), r"damping=1.0\)` must be in \[0, 1\)"),
         (lambda: Picard(-0.1), r"damping=-0.1\)` must be in \[0, 1\)"),
     ],

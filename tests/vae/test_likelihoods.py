@@ -8,8 +8,8 @@ import pytest
 from problems import close
 from scipy import stats
 
-from hopfax.costs import BinaryCrossEntropy, Several, SquaredError
-from hopfax.vae import Bernoulli, Fixed, Gaussian, Ink, Learned, Linear, Posterior
+from hopfax.costs import BinaryCrossEntropy, SquaredError, SumCost
+from hopfax.vae import Bernoulli, FixedVariance, Gaussian, LearnedVariance, Linear, OffsetBernoulli, Posterior
 
 IMAGE = jnp.array([0.1, 0.5, 0.9, 0.3])
 ACTIVATION = jnp.array([0.2, 0.4, 0.7, 0.6])
@@ -50,7 +50,7 @@ def test_divergence_and_log_density_in_closed_form():
     assert close(posterior.divergence(), sum(weights @ one for one in each) / np.sqrt(2 * np.pi), 1e-10)
 
 
-@pytest.mark.parametrize("variance", [Fixed(0.4), Learned()], ids=lambda v: type(v).__name__)
+@pytest.mark.parametrize("variance", [FixedVariance(0.4), LearnedVariance()], ids=lambda v: type(v).__name__)
 def test_the_encoders_cost_has_the_slopes_of_what_it_stands_for(variance):
     """`v·z + weight KL`, as a function of the encoder's two layers."""
     activations = {"latent": MEAN, "log_variance": LOG_VARIANCE}
@@ -62,42 +62,49 @@ def test_the_encoders_cost_has_the_slopes_of_what_it_stands_for(variance):
     cost, target = variance.cost(0.7), jnp.stack([PULL, NOISE])
     slope = jax.grad(meant)(activations)
     assert close(jax.grad(lambda g: cost({}, g, target))(activations), slope)
-    for part in cost.parts if isinstance(cost, Several) else [cost]:
-        assert close(part.pull(activations[part.layer], target), slope[part.layer])
+    for part in cost.terms if isinstance(cost, SumCost) else [cost]:
+        assert close(part.grad(activations[part.layer], target), slope[part.layer])
 
 
 def test_binary_cross_entropy_pulls_by_its_derivative():
     cost = BinaryCrossEntropy("visible", 2.5)
     slope = jax.grad(lambda g: cost({}, {"visible": g}, IMAGE))(ACTIVATION)
-    assert close(cost.pull(ACTIVATION, IMAGE), slope)
+    assert close(cost.grad(ACTIVATION, IMAGE), slope)
     assert close(slope, 2.5 * (cost.scores({}, {"visible": ACTIVATION}) - IMAGE))
 
 
 def test_ink_is_silent_where_it_is_dark():
-    ink, drawn = Ink(4.0, 3.0, 1.5), jnp.array([0.0, 1.0, 1.0, 0.0])
+    ink, drawn = OffsetBernoulli(4.0, 3.0, 1.5), jnp.array([0.0, 1.0, 1.0, 0.0])
     p = jax.nn.sigmoid(4.0 * ACTIVATION - 1.5)
     assert close(ink.negative(ACTIVATION, drawn), -jnp.sum(jnp.log(jnp.where(drawn == 1, p, 1 - p))))
     assert close(ink.mean(ACTIVATION), p)
     assert close(ink.state(drawn), 3.0 * drawn)
     slope = jax.grad(lambda g: ink.cost({}, {"visible": g}, IMAGE))(ACTIVATION)
-    assert close(ink.cost.pull(ACTIVATION, IMAGE), slope)
-    curvature = jax.jacfwd(lambda g: ink.cost.pull(g, IMAGE))(jnp.full(4, 1.5 / 4.0))
+    assert close(ink.cost.grad(ACTIVATION, IMAGE), slope)
+    curvature = jax.jacfwd(lambda g: ink.cost.grad(g, IMAGE))(jnp.full(4, 1.5 / 4.0))
     assert close(jnp.diag(curvature), jnp.full(4, ink.steepness))
 
 
 def test_linear_neurons_are_what_their_lagrangian_says():
     neurons, state = Linear(0.3), ACTIVATION
     assert close(jax.grad(neurons)(state), neurons.activation(state))
-    assert close(neurons.conjugate(state), state @ neurons.activation(state) - neurons(state))
+    assert close(neurons.energy(state), state @ neurons.activation(state) - neurons(state))
     assert close(neurons.state(neurons.activation(state)), state)
 
 
 def test_settings_that_cannot_be_are_refused():
-    for make in (Gaussian, Bernoulli, Ink, Linear, Fixed, lambda x: BinaryCrossEntropy("a", x)):
+    for make in (
+        Gaussian,
+        Bernoulli,
+        OffsetBernoulli,
+        Linear,
+        FixedVariance,
+        lambda x: BinaryCrossEntropy("a", x),
+    ):
         with pytest.raises(ValueError, match="must be positive"):
             make(0.0)
     with pytest.raises(ValueError, match="one a layer"):
-        Several((SquaredError("a"), SquaredError("a")))
+        SumCost((SquaredError("a"), SquaredError("a")))
     with pytest.raises(ValueError, match="margin"):
         Gaussian(margin=0.5)
 

@@ -11,22 +11,23 @@ import pytest
 from jax.flatten_util import ravel_pytree
 from problems import double, scaled
 
-from hopfax import Damped, Method, Synchronous
-from hopfax.chn import Continuous
+from hopfax import Method, Synchronous
 from hopfax.gradients import ConjugateGradient, Implicit
 from hopfax.lagrangians import Sigmoid, Tanh
+from hopfax.networks.chn import Continuous
 from hopfax.solvers import Picard
+from hopfax.updates import Damped
 from hopfax.vae import (
-    Autodiff,
     Bernoulli,
-    Fixed,
+    EPGradient,
+    FixedVariance,
     Gaussian,
     HopfieldVAE,
-    Ink,
-    Learned,
-    Pair,
-    Propagation,
+    ImplicitGradient,
+    LearnedVariance,
+    OffsetBernoulli,
     Tied,
+    Untied,
     dense,
     layered,
     negative_elbo,
@@ -42,14 +43,18 @@ WEIGHT = jnp.asarray(0.7)
 BETA, STEP, DIRECTIONS = 1e-4, 1e-5, 4
 
 GRAPHS = {"layered": (layered, HIDDEN), "dense": (dense, (2, 2))}
-LIKELIHOODS = {"Gaussian": Gaussian(variance=0.1), "Bernoulli": Bernoulli(2.0), "Ink": Ink(2.0, 1.5, 1.0)}
-VARIANCES = {"fixed": Fixed(0.31), "learned": Learned()}
+LIKELIHOODS = {
+    "Gaussian": Gaussian(variance=0.1),
+    "Bernoulli": Bernoulli(2.0),
+    "OffsetBernoulli": OffsetBernoulli(2.0, 1.5, 1.0),
+}
+VARIANCES = {"fixed": FixedVariance(0.31), "learned": LearnedVariance()}
 OF_A_CHN = ("layered", "learned", "Bernoulli")
 CASES = [  # every two of a graph, a variance and a likelihood but Bernoulli
     ("layered", "fixed", "Gaussian"),
-    ("layered", "learned", "Ink"),
+    ("layered", "learned", "OffsetBernoulli"),
     OF_A_CHN,
-    ("dense", "fixed", "Ink"),
+    ("dense", "fixed", "OffsetBernoulli"),
     ("dense", "learned", "Gaussian"),
 ]
 
@@ -62,7 +67,7 @@ def pair(graph, variance, likelihood, same=False):
     parts = (LIKELIHOODS[likelihood], VARIANCES[variance])
     make = lambda key: build(PIXELS, hidden, LATENTS, *parts, neurons=neurons, gain=0.7, key=jr.key(key))
     networks = [scaled(double(make(seed)), 0.6) for seed in (3, 3 if same else 4)]
-    return HopfieldVAE(Pair(*networks), *parts, METHOD)
+    return HopfieldVAE(Untied(*networks), *parts, METHOD)
 
 
 def flat(tree):
@@ -71,7 +76,7 @@ def flat(tree):
 
 @eqx.filter_jit
 def nudged(vae):
-    return Propagation(BETA)(vae, IMAGES, NOISE, WEIGHT)
+    return EPGradient(BETA)(vae, IMAGES, NOISE, WEIGHT)
 
 
 @eqx.filter_jit
@@ -105,6 +110,6 @@ def test_the_gradient_of_a_tied_network_is_the_sum_of_both_uses():
     both = nudged(vae)[1].networks
     summed = flat(both.encoder) + flat(both.decoder)
     assert np.allclose(flat(nudged(tied)[1]), summed, rtol=1e-12, atol=1e-14)
-    loss, exact = eqx.filter_jit(Autodiff())(tied, IMAGES, NOISE, WEIGHT)
+    loss, exact = eqx.filter_jit(ImplicitGradient())(tied, IMAGES, NOISE, WEIGHT)
     assert np.linalg.norm(flat(exact) - summed) < 1e-5 * np.linalg.norm(summed)
     assert np.isclose(loss.total, nudged(vae)[0].total, rtol=1e-10)

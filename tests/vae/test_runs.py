@@ -11,14 +11,14 @@ import numpy as np
 import optax
 import pytest
 
+from hopfax.apps.reproduce.vae import ROWS
 from hopfax.data import Dataset
 from hopfax.training.run import Diverged
-from hopfax.vae import Propagation, VAEConfig
+from hopfax.vae import EPGradient, VAEConfig
 from hopfax.vae.completion import fill_in, inpaint
 from hopfax.vae.diagnosis import nonfinite_layer
-from hopfax.vae.reproduce import ROWS
+from hopfax.vae.initialise import LOG_VARIANCE_AT_START, at_mean
 from hopfax.vae.run import load_vae, train_vae, trained_on
-from hopfax.vae.start import LOG_VARIANCE_AT_START, at_mean
 
 SHAPE, EXAMPLES = (2, 3), 40
 CONFIG = VAEConfig(
@@ -129,7 +129,7 @@ def test_the_layer_where_a_number_stopped_being_finite_is_named(run, stripes):
     poison = lambda name: eqx.tree_at(
         lambda v: v.networks.network.synapses[name].bias, vae, replace_fn=lambda b: b * jnp.nan
     )
-    where = lambda vae: nonfinite_layer(vae, Propagation(), images, noise)
+    where = lambda vae: nonfinite_layer(vae, EPGradient(), images, noise)
     assert where(poison("latent")) == "layer 'latent' of the encoder"
     assert where(poison("hidden")) == "layer 'hidden' of the encoder"
     assert where(poison("visible")) == "layer 'visible' of the decoder"
@@ -158,8 +158,8 @@ def test_what_a_feed_forward_vae_cannot_do_is_refused(stripes):
     vae = FORWARD.vae()
     with pytest.raises(ValueError, match="use `fill_in`"):
         inpaint(vae, stripes.test_images, np.ones(6, bool), np.ones(6))
-    with pytest.raises(ValueError, match="use `Autodiff"):
-        Propagation()(vae, jnp.zeros((2, 6)), jnp.zeros((2, 2)), 1.0)
+    with pytest.raises(ValueError, match="use `ImplicitGradient"):
+        EPGradient()(vae, jnp.zeros((2, 6)), jnp.zeros((2, 2)), 1.0)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_a_centred_start_encodes_the_mean_image_as_zero():
     assert bool(converged)
     assert np.allclose(posterior.mean, 0, atol=2e-3)  # the relaxing stops there
     assert np.allclose(posterior.log_variance, LOG_VARIANCE_AT_START, atol=2e-3)
-    with pytest.raises(ValueError, match="`Ink` likelihood"):
+    with pytest.raises(ValueError, match="`OffsetBernoulli` likelihood"):
         at_mean(CONFIG.vae(), mean)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hopfax.cli import run
+from hopfax.apps.cli import run
 
 from .table import Row
 
@@ -50,7 +50,7 @@ ROWS = [
     row("train --out DIR/r --data digits --layers 64 -3 10", r"-3"),
     row("train --out DIR/r --data digits --layers 32 10", r"do not fit digits.*64 pixels"),
     row("train --out DIR/r --data digits --model RNN", r"unknown model 'RNN'.*HAM-EO"),
-    row("train --out DIR/r --data digits --recipe v9", r"'v9'.*'v1', 'v2'"),
+    row("train --out DIR/r --data digits --recipe v9", r"'v9'.*'goemaere2023', 'goemaere2024'"),
     row("train --out DIR/r --data digits --gradient magic", r"'magic'.*'implicit'"),
     row("train --out DIR/r --data digits --beta 0.1", r"--beta 0\.1.*--gradient ep"),
     row("train --out DIR/r --data digits --gradient ep --beta 3", r"beta=3\.0.*\(0, 1\)"),
@@ -80,7 +80,7 @@ ROWS = [
     row("audit --layers 2 2 --batch 0", r"--batch"),
     row("audit --layers 2 2 --beta 2", r"--beta"),
     row("sweep --out DIR/s --layers 64 10 --data digits --seeds a", r"--seeds.*'a'"),
-    row("sweep --out DIR/s --layers 64 10 --data digits --betas 2 --recipe ep", r"beta=2\.0"),
+    row("sweep --out DIR/s --layers 64 10 --data digits --betas 2 --recipe goemaere_ep", r"beta=2\.0"),
     row("sweep --out DIR/s --layers 64 10 --data digits --jobs 0", r"processes=0"),
     row("recall --patterns DIR/no.npy --queries DIR/rows.npy --out DIR/o.npy", r"no\.npy is no file"),
     row(

@@ -11,12 +11,12 @@ from safetensors.numpy import save_file
 
 import hopfax
 from hopfax import Interaction, Memory, data, load_model, save_model
-from hopfax.checkpoint import load_checkpoint, read_account, save_checkpoint
-from hopfax.cli.arrays import read_rows
+from hopfax.apps.cli.arrays import read_rows
 from hopfax.data import DataError, Dataset, IdxFile, MissingDataError, Source, validation_split
-from hopfax.metrics import MetricsFile
-from hopfax.run_folder import opened
-from hopfax.settings import describe, restore
+from hopfax.training.checkpoint import load_checkpoint, read_account, save_checkpoint
+from hopfax.training.metrics import MetricsFile
+from hopfax.training.recipes import SETTINGS
+from hopfax.training.run_folder import opened
 from hopfax.training.runfile import read_run
 
 from .networks import LAYERS, tiny
@@ -503,15 +503,23 @@ ROWS = [
         r"run\.json.*malformed.*no recipe",
     ),
     Row(
-        "setting of an array", lambda _: describe(np.zeros(2)), ValueError, r"cannot be written as a setting"
+        "setting of an array",
+        lambda _: SETTINGS.to_dict(np.zeros(2)),
+        ValueError,
+        r"cannot be written as a setting",
     ),
     Row(
         "setting of unknown kind",
-        lambda _: restore({"kind": "os.system"}),
+        lambda _: SETTINGS.from_dict({"kind": "os.system"}),
         ValueError,
         r"unknown kind 'os\.system'",
     ),
-    Row("setting of another field", lambda _: restore({"kind": "Tanh", "x": 1}), ValueError, r"is no Tanh"),
+    Row(
+        "setting of another field",
+        lambda _: SETTINGS.from_dict({"kind": "Tanh", "x": 1}),
+        ValueError,
+        r"Tanh has the fields",
+    ),
     Row("npy that is not there", lambda d: read_rows(d / "x.npy"), FileNotFoundError, r"is no file"),
     Row("npy of noise", with_file("x.npy", b"\xff" * 99, read_rows), ValueError, r"cannot be read as npy"),
     Row("npy of nothing", with_file("x.npy", b"", read_rows), ValueError, r"cannot be read as npy"),

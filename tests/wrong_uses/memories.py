@@ -6,12 +6,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from hopfax import Memory, ModernHopfield
-from hopfax.analysis import capacity, phase, spurious
-from hopfax.analysis.calibrate import calibrate
-from hopfax.analysis.pattern_sets import CorrelatedSigns, HierarchicalSigns, Mask, Noise
-from hopfax.analysis.stores import binary
-from hopfax.classical import BinaryHopfield, Random, hebb, storkey
 from hopfax.lagrangians import Softmax
+from hopfax.memory import phase
+from hopfax.memory.binary import BinaryHopfield, Random, hebb, storkey
+from hopfax.memory.calibration import calibrate
+from hopfax.memory.capacity import measure as capacity
+from hopfax.memory.capacity import spurious
+from hopfax.memory.capacity.memories import binary
+from hopfax.memory.capacity.patterns import CorrelatedSigns, HierarchicalSigns, Mask, Noise
 
 from .networks import KEY
 from .table import Row

@@ -7,11 +7,13 @@ import jax.random as jr
 import numpy as np
 
 import hopfax
-from hopfax import CHN, HAM, Bias, Dense, Graph, Interaction, Layer, OneMatrix, chain, connect
+from hopfax import CHN, HAM, Bias, Dense, Interaction, Layer, chain, connect
 from hopfax import lagrangians as neurons
-from hopfax.architecture import Architecture
-from hopfax.feedback import Scaled, Weighted, with_feedback
-from hopfax.separations import Entmax, Exponential, Polynomial, Sparsemax
+from hopfax.lagrangians.separations import Entmax, Exponential, Polynomial, Sparsemax
+from hopfax.networks import BlockMatrix
+from hopfax.networks.feedback import with_feedback
+from hopfax.networks.graph import Graph
+from hopfax.training.architecture import Architecture
 
 from .table import Row
 
@@ -26,10 +28,10 @@ def tiny(*sizes: int) -> HAM:
     return chain(sizes or (2, 3, 2), key=KEY)
 
 
-def matrix(weight=None, bias=None) -> OneMatrix:
+def matrix(weight=None, bias=None) -> BlockMatrix:
     """Two layers of one and two neurons as one matrix."""
     square = np.zeros((3, 3), np.float32) if weight is None else weight
-    return OneMatrix(
+    return BlockMatrix(
         jnp.asarray(square), jnp.zeros((3, 2)), jnp.zeros(3) if bias is None else bias, ("a", "b"), (1, 2)
     )
 
@@ -221,7 +223,7 @@ ROWS = [
                 key=KEY,
             ),
             {"a": np.zeros(1)},
-            update=hopfax.EvenOdd(),
+            method=hopfax.Method(update=hopfax.EvenOdd()),
         ),
         ValueError,
         r"odd cycle.*Coloured",
@@ -246,15 +248,15 @@ ROWS = [
     ),
     Row(
         "weight with a negative factor",
-        lambda _: Scaled(Bias("a", jnp.zeros(2)), -1.0),
+        lambda _: -1.0 * Bias("a", jnp.zeros(2)),
         ValueError,
         r"factor=-1\.0.*positive",
     ),
     Row(
         "neurons with no weight",
-        lambda _: Weighted(neurons.Tanh(), 0.0),
+        lambda _: 0.0 * neurons.Tanh(),
         ValueError,
-        r"weight=0\.0.*positive",
+        r"factor=0\.0.*positive",
     ),
     Row("feedback of zero", lambda _: with_feedback(tiny(), 0.0), ValueError, r"feedback=0\.0.*\(0, 1\]"),
     Row("feedback above one", lambda _: with_feedback(tiny(), 1.5), ValueError, r"feedback=1\.5"),
@@ -342,7 +344,9 @@ ROWS = [
     ),
     Row(
         "one matrix of a network that is none",
-        lambda _: OneMatrix.of(HAM(LAYERS, [Interaction(("a", "b"), lambda a, b: jnp.sum(a) * jnp.sum(b))])),
+        lambda _: BlockMatrix.of(
+            HAM(LAYERS, [Interaction(("a", "b"), lambda a, b: jnp.sum(a) * jnp.sum(b))])
+        ),
         ValueError,
         r"Interaction.*Dense",
     ),

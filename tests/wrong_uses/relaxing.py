@@ -5,14 +5,16 @@ import jax.numpy as jnp
 import numpy as np
 
 import hopfax
-from hopfax import CHN, Damped, EvenOdd, Known, Method, WarmStarts, objective, paper_method, relax
+from hopfax import CHN, EvenOdd, Method, PartialClamp, objective, relax
 from hopfax import gradients as g
 from hopfax import solvers as s
-from hopfax.analysis.spectra import beta_critical, hessian_margin
-from hopfax.chn import LocalSteps
-from hopfax.costs import BinaryCrossEntropy, CrossEntropy, Several, SquaredError, StateSquaredError
+from hopfax.costs import BinaryCrossEntropy, CrossEntropy, SquaredError, StateSquaredError, SumCost
+from hopfax.diagnostics.spectra import critical_nudge, smallest_hessian_eigenvalue
 from hopfax.gradients import nudging
-from hopfax.optim import madam
+from hopfax.papers import paper_method
+from hopfax.training.madam import madam
+from hopfax.training.warm_starts import WarmStarts
+from hopfax.updates import Damped, LocalSteps
 
 from .networks import KEY, tiny
 from .table import Row
@@ -27,7 +29,7 @@ def clamped(value) -> object:
 
 
 def solved(**options) -> object:
-    return relax(tiny(), {"input": IMAGE}, **options)
+    return relax(tiny(), {"input": IMAGE}, method=Method(**options))
 
 
 def valued(cost=COST, target=TARGET, clamp=None, **options) -> object:
@@ -131,13 +133,13 @@ ROWS = [
     ),
     Row(
         "part of a layer with a mask of numbers",
-        lambda _: clamped(Known(jnp.zeros(2), jnp.zeros(2))),
+        lambda _: clamped(PartialClamp(jnp.zeros(2), jnp.zeros(2))),
         ValueError,
         r"mask.*bool",
     ),
     Row(
         "part of a layer with a mask of another shape",
-        lambda _: clamped(Known(jnp.zeros(2), jnp.zeros(3, bool))),
+        lambda _: clamped(PartialClamp(jnp.zeros(2), jnp.zeros(3, bool))),
         ValueError,
         r"\(3,\).*\(2,\)",
     ),
@@ -145,7 +147,7 @@ ROWS = [
         "part of a layer of neurons that compete",
         lambda _: relax(
             hopfax.ModernHopfield(np.eye(3, dtype=np.float32), 1.0).ham(),
-            {"memory": Known(jnp.zeros(3), jnp.ones(3, bool))},
+            {"memory": PartialClamp(jnp.zeros(3), jnp.ones(3, bool))},
         ),
         ValueError,
         r"'memory' cannot be clamped in part.*Softmax",
@@ -306,8 +308,13 @@ ROWS = [
     Row("Anderson of no window", lambda _: s.Anderson(window=0), ValueError, r"window=0.*at least 2"),
     Row("Anderson of a window of a text", lambda _: s.Anderson(window="5"), ValueError, r"window='5'"),
     Row("Anderson that does not move", lambda _: s.Anderson(mixing=0.0), ValueError, r"mixing=0\.0"),
-    Row("Anderson from NaN on", lambda _: s.Anderson(onset=NAN), ValueError, r"onset=nan"),
-    Row("Anderson of short steps", lambda _: s.Anderson(longest=0.5), ValueError, r"longest=0\.5"),
+    Row("Anderson from NaN on", lambda _: s.Anderson(start_rtol=NAN), ValueError, r"start_rtol=nan"),
+    Row(
+        "Anderson of short steps",
+        lambda _: s.Anderson(max_overrelaxation=0.5),
+        ValueError,
+        r"max_overrelaxation=0\.5",
+    ),
     Row(
         "Anderson with a named safeguard",
         lambda _: s.Anderson(safeguard="energy"),
@@ -353,11 +360,11 @@ ROWS = [
     ),
     Row(
         "several costs on one layer",
-        lambda _: Several((COST, CrossEntropy())),
+        lambda _: SumCost((COST, CrossEntropy())),
         ValueError,
         r"\['output', 'output'\].*one a layer",
     ),
-    Row("no costs", lambda _: Several(()), ValueError, r"at least one cost"),
+    Row("no costs", lambda _: SumCost(()), ValueError, r"at least one cost"),
     Row(
         "warm starts of an unknown layer",
         lambda _: WarmStarts.cold(tiny(), ["hiden"], 3),
@@ -406,13 +413,13 @@ ROWS = [
     ),
     Row(
         "margin at states without a layer",
-        lambda _: hessian_margin(tiny(), {"input": IMAGE}, {}, key=KEY),
+        lambda _: smallest_hessian_eigenvalue(tiny(), {"input": IMAGE}, {}, key=KEY),
         ValueError,
         r"states.*output",
     ),
     Row(
         "critical nudge with a seed for a key",
-        lambda _: beta_critical(
+        lambda _: critical_nudge(
             tiny(), {"input": IMAGE}, {"hidden": jnp.zeros(3), "output": jnp.zeros(2)}, COST, TARGET, key=3
         ),
         ValueError,

@@ -7,19 +7,19 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from hopfax import paper_method
+from hopfax.apps.reproduce.vae import reproduce_vae
 from hopfax.costs import SquaredError
 from hopfax.data import Dataset
-from hopfax.estimators import HAMClassifier, HopfieldMemory
-from hopfax.hub import pull_model, push_model
-from hopfax.placement import device_grid, device_mesh, shard_layers
-from hopfax.recipes import Recipe, best, from_config, v1, v2
-from hopfax.rules import Adam, Cosine, Madam
+from hopfax.interop.hub import pull_model, push_model
+from hopfax.interop.sklearn import HAMClassifier, HopfieldMemory
+from hopfax.papers import paper_method
+from hopfax.parallel.mesh import device_grid, device_mesh, shard_layers
 from hopfax.solvers import GradientFlow
-from hopfax.sweeps import run_sweep, variations
 from hopfax.training import Trainer, TrainState, evaluate, fit, open_loggers, train
-from hopfax.vae import Bernoulli, Fixed, Gaussian, Ink, VAEConfig
-from hopfax.vae.reproduce import reproduce_vae
+from hopfax.training.optimisers import Adam, CosineDecay, Madam
+from hopfax.training.recipes import Recipe, from_config, goemaere2023, goemaere2024, low_feedback
+from hopfax.training.sweeps import run_sweep, variations
+from hopfax.vae import Bernoulli, FixedVariance, Gaussian, OffsetBernoulli, VAEConfig
 from hopfax.vae.run import load_vae, train_vae
 
 from .networks import KEY, tiny
@@ -110,7 +110,9 @@ ROWS = [
         ValueError,
         r"cost='squared'.*SquaredError\(\)",
     ),
-    Row("recipe by a named rule", lambda _: small(rule="adam"), ValueError, r"rule='adam'.*Adam\(\)"),
+    Row(
+        "recipe by a named rule", lambda _: small(optimiser="adam"), ValueError, r"optimiser='adam'.*Adam\(\)"
+    ),
     Row(
         "recipe by a named gradient",
         lambda _: small(gradient="ep"),
@@ -123,8 +125,13 @@ ROWS = [
         ValueError,
         r"architecture='deep'.*Architecture\(\)",
     ),
-    Row("recipe of the papers with one layer", lambda _: v1([3]), ValueError, r"layers=\(3,\)"),
-    Row("recipe of the papers with a wrong name", lambda _: v2(model="HAM-OE"), ValueError, r"'HAM-OE'"),
+    Row("recipe of the papers with one layer", lambda _: goemaere2023([3]), ValueError, r"layers=\(3,\)"),
+    Row(
+        "recipe of the papers with a wrong name",
+        lambda _: goemaere2024(model="HAM-OE"),
+        ValueError,
+        r"'HAM-OE'",
+    ),
     Row(
         "recipe from settings that are none",
         lambda _: from_config({**SMALL.config(), "speed": 3}),
@@ -134,17 +141,22 @@ ROWS = [
     Row(
         "recipe from settings with one missing", lambda _: from_config({}), ValueError, r"no recipe.*bias_std"
     ),
-    Row("deep recipe of a CHN", lambda _: best(model="CHN"), ValueError, r"CHN.*feedback"),
+    Row("deep recipe of a CHN", lambda _: low_feedback(model="CHN"), ValueError, r"CHN.*feedback"),
     Row("Adam of negative decay", lambda _: Adam(-1.0), ValueError, r"weight_decay=-1\.0"),
     Row("Madam of no bound", lambda _: Madam(0.0), ValueError, r"gradient_bound=0\.0"),
-    Row("cosine of endless warm-up", lambda _: Cosine(float("inf")), ValueError, r"warmup=inf"),
+    Row("cosine of endless warm-up", lambda _: CosineDecay(float("inf")), ValueError, r"warmup=inf"),
     Row(
         "training on other images",
         lambda d: trained(d, small(layers=(5, 2))),
         ValueError,
         r"layers \[5, 2\] do not fit small.*2 pixels",
     ),
-    Row("training of no recipe", lambda d: trained(d, "v1"), ValueError, r"recipe='v1'.*recipes\.v1\(\)"),
+    Row(
+        "training of no recipe",
+        lambda d: trained(d, "v1"),
+        ValueError,
+        r"recipe='v1'.*recipes\.goemaere2023\(\)",
+    ),
     Row(
         "training on arrays",
         lambda d: train(SMALL, IMAGES, d / "run"),
@@ -355,8 +367,8 @@ ROWS = [
     Row("autoencoder that is not there", load_vae, ValueError, r"no vae\.safetensors.*hopfax vae train"),
     Row("likelihood of no variance", lambda _: Gaussian(0.0), ValueError, r"variance=0\.0"),
     Row("likelihood of no slope", lambda _: Bernoulli(0.0), ValueError, r"slope=0\.0"),
-    Row("ink that is not shown", lambda _: Ink(shown=0.0), ValueError, r"shown=0\.0"),
-    Row("posterior of no width", lambda _: Fixed(0.0), ValueError, r"sigma=0\.0"),
+    Row("ink that is not shown", lambda _: OffsetBernoulli(shown=0.0), ValueError, r"shown=0\.0"),
+    Row("posterior of no width", lambda _: FixedVariance(0.0), ValueError, r"sigma=0\.0"),
     Row("classifier of an unknown model", lambda _: classifier(model="RNN"), ValueError, r"'RNN'"),
     Row("classifier of no epochs", lambda _: classifier(epochs=0), ValueError, r"epochs=0"),
     Row(

@@ -12,7 +12,7 @@ def inserted(markdown: str) -> str:
 
 
 def _reference() -> str:
-    from hopfax.cli.app import app  # only now: most pages do not need it
+    from hopfax.apps.cli.app import app  # only now: most pages do not need it
 
     command = typer.main.get_command(app)
     text = typer.cli.get_docs_for_click(

@@ -6,7 +6,7 @@ import math
 import numpy as np
 from jaxtyping import Float32, Int32
 
-from .._checks import is_whole
+from .._internal.checks import is_whole
 from .errors import DataError
 
 

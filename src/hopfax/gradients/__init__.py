@@ -6,7 +6,7 @@ from .adjoints import Iterated as Iterated
 from .adjoints import Krylov as Krylov
 from .adjoints import Neumann as Neumann
 from .base import AbstractGradient as AbstractGradient
-from .base import Report as Report
+from .base import AdjointStats as AdjointStats
 from .base import Solve as Solve
 from .ep import EquilibriumPropagation as EquilibriumPropagation
 from .implicit import Implicit as Implicit

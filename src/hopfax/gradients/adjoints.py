@@ -9,14 +9,14 @@ import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, Bool, Float, Int, ScalarLike
 
-from .._checks import require_kind, require_number, require_whole
-from .._tree import accumulator, axpy, dot, rms, select, subtract
-from ..network import States
-from ..problem import AbstractMap, Problem, Trial
+from .._internal.checks import require_kind, require_number, require_whole
+from .._internal.tree import accumulator, axpy, dot, rms, select, subtract
+from ..networks.network import States
 from ..solvers.anderson import Anderson
 from ..solvers.loop import AnySolver, Stopping, iterate
 from ..solvers.safeguards import Residual
-from .base import Report
+from ..updates.problem import AbstractMap, Problem, StepInfo
+from .base import AdjointStats
 
 
 class AbstractAdjoint(eqx.Module):
@@ -25,7 +25,7 @@ class AbstractAdjoint(eqx.Module):
     @abc.abstractmethod
     def solve(
         self, problem: Problem, point: States, cotangent: States, initial: States | None = None
-    ) -> tuple[States, Report]:
+    ) -> tuple[States, AdjointStats]:
         """The best `u` found for the cotangent `v`, and a report.
 
         At worst it is `v` itself, the one-step gradient, or one step from `initial`. The tolerance is relative to
@@ -67,7 +67,7 @@ class ConjugateGradient(AbstractAdjoint):
 
     def solve(
         self, problem: Problem, point: States, cotangent: States, initial: States | None = None
-    ) -> tuple[States, Report]:
+    ) -> tuple[States, AdjointStats]:
         curvature, response = _structure(problem, point)
         initial, left, spent = _left(lambda u: curvature(response(u)), cotangent, initial)
         first = response(left)
@@ -110,14 +110,14 @@ def _descend(s: _Search, curvature, response) -> _Search:
 class Krylov(AbstractAdjoint):
     """A lineax Krylov solver on `u - Jᵀ u = v`, matrix-free: GMRES by default, for adjoints without symmetry.
 
-    `Report.products` are what the solver counts as its steps, for GMRES its restarts.
+    `AdjointStats.products` are what the solver counts as its steps, for GMRES its restarts.
     """
 
     solver: lx.AbstractLinearSolver = lx.GMRES(rtol=1e-5, atol=1e-7, restart=30, max_steps=100)
 
     def solve(
         self, problem: Problem, point: States, cotangent: States, initial: States | None = None
-    ) -> tuple[States, Report]:
+    ) -> tuple[States, AdjointStats]:
         pull = _pullback(problem, point)
         operator = lx.FunctionLinearOperator(
             lambda u: subtract(u, pull(u)), jax.eval_shape(lambda: cotangent)
@@ -140,7 +140,7 @@ class Neumann(AbstractAdjoint):
 
     def solve(
         self, problem: Problem, point: States, cotangent: States, initial: States | None = None
-    ) -> tuple[States, Report]:
+    ) -> tuple[States, AdjointStats]:
         pull = _pullback(problem, point)
         initial, left, spent = _left(pull, cotangent, initial)
 
@@ -155,14 +155,16 @@ class Neumann(AbstractAdjoint):
         )
         size = rms(cotangent)
         relative = (rms(term) / jnp.where(size > 0, size, 1)).astype(jnp.float32)
-        return total, Report(relative, (count - 1 + spent).astype(jnp.float32), jnp.zeros((), jnp.float32))
+        return total, AdjointStats(
+            relative, (count - 1 + spent).astype(jnp.float32), jnp.zeros((), jnp.float32)
+        )
 
 
 class Iterated(AbstractAdjoint):
     """`u ← v + Jᵀ u` by any fixed-point solver, Anderson by default."""
 
     # The equation is linear: there is nothing to wait for.
-    solver: AnySolver = Anderson(safeguard=Residual(), onset=float("inf"), longest=1.0)
+    solver: AnySolver = Anderson(safeguard=Residual(), start_rtol=float("inf"), max_overrelaxation=1.0)
     rtol: float = 1e-5
     max_products: int = 200
 
@@ -173,7 +175,7 @@ class Iterated(AbstractAdjoint):
 
     def solve(
         self, problem: Problem, point: States, cotangent: States, initial: States | None = None
-    ) -> tuple[States, Report]:
+    ) -> tuple[States, AdjointStats]:
         pull = _pullback(problem, point)
         stopping = Stopping(_reachable(self.rtol, cotangent), 0.0, self.max_products)
         found, statistics = iterate(
@@ -188,22 +190,24 @@ class _Affine(AbstractMap):
     pull: Callable[[States], States]
     cotangent: States
 
-    def evaluate(self, states: States, energy: bool = True) -> tuple[States, Trial]:
+    def evaluate(self, states: States, energy: bool = True) -> tuple[States, StepInfo]:
         image = _add(self.cotangent, self.pull(states))
         residual = rms(subtract(image, states))
-        return image, Trial(residual, rms(image), jnp.zeros_like(residual), jnp.zeros_like(residual))
+        return image, StepInfo(residual, rms(image), jnp.zeros_like(residual), jnp.zeros_like(residual))
 
 
 def _structure(problem: Problem, point: States):
     """The products with `D` and with `K` at an equilibrium, as functions of kept states."""
-    eliminate = problem.update.symmetric(problem.model)
+    eliminate = problem.update.eliminated(problem.model)
     return problem.model.linearise(lambda g: eliminate.response(problem.model, g), point)
 
 
 def _pullback(problem: Problem, point: States):
     """`u ↦ Jᵀ u`."""
     _, pull = jax.vjp(lambda z: problem.update.image(problem.model, z), point)
-    return jax.tree_util.Partial(lambda pull, u: pull(u)[0], pull)  # its arrays are seen by `while_running`
+    return jax.tree_util.Partial(
+        lambda pull, u: pull(u)[0], pull
+    )  # its arrays are seen by `batched_while_loop`
 
 
 def _left(pull: Callable, cotangent: States, initial: States | None) -> tuple[States, States, Array]:
@@ -228,7 +232,9 @@ def _reachable(rtol: float, like: States) -> Array:
     return jnp.maximum(jnp.asarray(rtol, dtype), 10 * jnp.finfo(dtype).eps)
 
 
-def _checked(found: States, pull, cotangent: States, rtol: float, products: Array) -> tuple[States, Report]:
+def _checked(
+    found: States, pull, cotangent: States, rtol: float, products: Array
+) -> tuple[States, AdjointStats]:
     """`found` or the one-step gradient, whichever leaves the smaller residual."""
     left = lambda u: rms(subtract(_add(cotangent, pull(u)), u))
     size = rms(cotangent)
@@ -244,11 +250,11 @@ def _better(
     size: Array,
     tolerance: Array,
     products: Array,
-) -> tuple[States, Report]:
+) -> tuple[States, AdjointStats]:
     """The one that leaves less; `size` is that of the cotangent."""
     usable = (left <= one_step_left) & jnp.isfinite(left)
     residual = jnp.where(usable, left, one_step_left)
     relative = residual / jnp.where(size > 0, size, 1)
     as_float = lambda x: jnp.asarray(x, jnp.float32)
-    report = Report(as_float(relative), as_float(products), as_float(~(residual <= tolerance)))
+    report = AdjointStats(as_float(relative), as_float(products), as_float(~(residual <= tolerance)))
     return select(usable, found, one_step), report

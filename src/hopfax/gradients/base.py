@@ -8,62 +8,62 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree, Scalar
 
 from ..costs import AbstractCost
-from ..equilibrium import Statistics
-from ..network import States
-from ..problem import Problem
-from ..solvers.loop import AbstractMethod, AnySolver, Stopping, iterate
+from ..networks.network import States
+from ..solvers.equilibrium import Statistics
+from ..solvers.loop import AbstractDirectSolver, AnySolver, Stopping, iterate
+from ..updates.problem import Problem
 
 
 class Solve(eqx.Module):
     """Everything that finding an equilibrium needs besides the problem."""
 
-    solver: AnySolver | AbstractMethod
+    solver: AnySolver | AbstractDirectSolver
     start: States
     stopping: Stopping
     trace: int = eqx.field(static=True, default=0)
 
     def __call__(self, problem: Problem) -> tuple[States, Statistics]:
-        """Kept states at equilibrium, cut off from differentiation, and how they were found."""
+        """The unknown states at equilibrium, cut off from differentiation, and the statistics of the solve."""
         problem, start, stopping = stop_gradient((problem, self.start, self.stopping))
-        if isinstance(self.solver, AbstractMethod):
+        if isinstance(self.solver, AbstractDirectSolver):
             return self.solver.solve(problem, start, stopping, self.trace)
         return iterate(problem, self.solver, start, stopping, self.trace)
 
 
-class Report(eqx.Module):
-    """How the backward solve of each example went; it comes out as the *gradient* with respect to itself.
+class AdjointStats(eqx.Module):
+    """Statistics of the backward solve of each example; see `hopfax.objective.cost_gradient`.
 
-    Nothing can be returned from a backward pass but gradients: hand `Report.blank(batch)` to `relax`,
-    differentiate with respect to it too, and the cotangent is the filled-in report. `flagged` is 1 where the
-    solve missed its tolerance and the better of it and the one-step gradient was used.
-
-    `adjoint` starts the backward solve, with rows for all kept layers of the update (more are ignored), zeros for a
-    cold start; the filled-in report has the solution there. See `hopfax.WarmStarts` for keeping it. Methods without
-    an adjoint equation leave it alone and fill in zeros.
+    A backward pass can return gradients only, so these are computed as the *gradient* with respect to a blank object:
+    whoever differentiates with respect to `AdjointStats.blank(batch)` gets the filled-in one. Methods without an
+    adjoint equation report on their nudged phases, or fill in zeros.
     """
 
     residual: Float[Array, "*batch"]  # rms of the adjoint equation, relative to the incoming gradient
     products: Float[Array, "*batch"]  # Jacobian products spent
-    flagged: Float[Array, "*batch"]
-    adjoint: States | None = None
+    flagged: Float[
+        Array, "*batch"
+    ]  # 1 where the solve missed its tolerance; the better of it and one step is used
+    solution: States | None = None
+    """Of the adjoint equation, for all unknown layers. In a blank object, where the solve starts; zeros are a cold
+    start, and None one whose solution is not returned."""
 
     @staticmethod
-    def blank(batch: int | None = None, adjoint: States | None = None) -> "Report":
-        """A report to be filled in, of one example or of `batch` of them; `adjoint` makes the start a warm one."""
+    def blank(batch: int | None = None, solution: States | None = None) -> "AdjointStats":
+        """To be filled in, for one example or for `batch` of them."""
         zeros = jnp.zeros(() if batch is None else (batch,), jnp.float32)
-        return Report(zeros, zeros, zeros, adjoint)
+        return AdjointStats(zeros, zeros, zeros, solution)
 
 
 class AbstractGradient(eqx.Module):
     """How the equilibrium of one example is differentiated."""
 
     @abc.abstractmethod
-    def connect(self, problem: Problem, solve: Solve, report: Report) -> tuple[States, Statistics]:
-        """Solve, and give the kept states a gradient with respect to everything in `problem`."""
+    def connect(self, problem: Problem, solve: Solve, stats: AdjointStats) -> tuple[States, Statistics]:
+        """Solve, and give the unknown states a gradient with respect to everything in `problem`."""
 
     @abc.abstractmethod
     def value(
-        self, problem: Problem, solve: Solve, report: Report, cost: AbstractCost, target: Array
+        self, problem: Problem, solve: Solve, stats: AdjointStats, cost: AbstractCost, target: Array
     ) -> tuple[Scalar, States, Statistics]:
         """Solve, and give the cost of the equilibrium this gradient."""
 
@@ -72,14 +72,14 @@ def read_cost(
     gradient: AbstractGradient,
     problem: Problem,
     solve: Solve,
-    report: Report,
+    stats: AdjointStats,
     cost: AbstractCost,
     target: Array,
 ) -> tuple[Scalar, States, Statistics]:
-    """`AbstractGradient.value` where states carry the gradient: connect them, then read the cost off."""
-    kept, statistics = gradient.connect(problem, solve, report)
-    states = problem.complete(kept)
-    return cost(states, problem.model.activations(states), target), kept, statistics
+    """`AbstractGradient.value` where the states carry the gradient: solve, then read the cost."""
+    unknowns, statistics = gradient.connect(problem, solve, stats)
+    states = problem.reconstruct(unknowns)
+    return cost(states, problem.model.activations(states), target), unknowns, statistics
 
 
 def stop_gradient(tree: PyTree) -> PyTree:
@@ -95,4 +95,25 @@ def with_value_of(value: PyTree, gradient: PyTree) -> PyTree:
 
 @with_value_of.defjvp
 def _with_tangent_of(primals, tangents):
-    return primals[0], tangents[1]
+    # The function itself, not its value: so that the value has the same derivative when it is differentiated again.
+    return with_value_of(*primals), tangents[1]
+
+
+@jax.custom_vjp
+def reporting(value: PyTree, stats: AdjointStats, filled: AdjointStats) -> PyTree:
+    """`value`; the gradient with respect to the blank `stats` is `filled`, whatever the incoming gradient."""
+    return value
+
+
+def _reporting_forward(value, stats, filled):
+    return value, (filled, stats.solution)
+
+
+def _reporting_backward(residuals, cotangent):
+    filled, solution = residuals
+    zeros = jax.tree.map(jnp.zeros_like, solution)
+    none = jax.tree.map(jnp.zeros_like, filled)
+    return cotangent, AdjointStats(filled.residual, filled.products, filled.flagged, zeros), none
+
+
+reporting.defvjp(_reporting_forward, _reporting_backward)

@@ -7,12 +7,19 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import ScalarLike
 
-from .._checks import require_kind, require_whole
-from ..equilibrium import Statistics
-from ..network import States
-from ..problem import Problem
+from .._internal.checks import require_kind, require_whole
+from ..networks.network import States
+from ..solvers.equilibrium import Statistics
+from ..updates.problem import Problem
 from .adjoints import AbstractAdjoint, ConjugateGradient, Neumann
-from .base import AbstractGradient, Report, Solve, read_cost, stop_gradient, with_value_of
+from .base import (
+    AbstractGradient,
+    AdjointStats,
+    Solve,
+    read_cost,
+    stop_gradient,
+    with_value_of,
+)
 
 
 class Implicit(AbstractGradient):
@@ -29,13 +36,13 @@ class Implicit(AbstractGradient):
     def __check_init__(self):
         require_kind("Implicit.adjoint", self.adjoint, AbstractAdjoint, "ConjugateGradient()")
 
-    def connect(self, problem: Problem, solve: Solve, report: Report) -> tuple[States, Statistics]:
+    def connect(self, problem: Problem, solve: Solve, stats: AdjointStats) -> tuple[States, Statistics]:
         point, statistics = solve(problem)
-        symmetric = Problem(problem.model, problem.update.symmetric(problem.model))
-        return _attach(symmetric, point, self.adjoint, report), statistics
+        symmetric = Problem(problem.model, problem.update.eliminated(problem.model))
+        return _attach(symmetric, point, self.adjoint, stats), statistics
 
-    def value(self, problem, solve, report, cost, target):
-        return read_cost(self, problem, solve, report, cost, target)
+    def value(self, problem, solve, stats, cost, target):
+        return read_cost(self, problem, solve, stats, cost, target)
 
 
 class RecurrentBackprop(AbstractGradient):
@@ -51,53 +58,53 @@ class RecurrentBackprop(AbstractGradient):
     def __check_init__(self):
         require_whole("RecurrentBackprop.steps", self.steps, 1)
 
-    def connect(self, problem: Problem, solve: Solve, report: Report) -> tuple[States, Statistics]:
+    def connect(self, problem: Problem, solve: Solve, stats: AdjointStats) -> tuple[States, Statistics]:
         point, statistics = solve(problem)
-        return _attach(problem, point, Neumann(self.steps, self.tolerance), report), statistics
+        return _attach(problem, point, Neumann(self.steps, self.tolerance), stats), statistics
 
-    def value(self, problem, solve, report, cost, target):
-        return read_cost(self, problem, solve, report, cost, target)
+    def value(self, problem, solve, stats, cost, target):
+        return read_cost(self, problem, solve, stats, cost, target)
 
 
-def _attach(problem: Problem, point: States, adjoint: AbstractAdjoint, report: Report) -> States:
-    """The stopped `point` with the gradient of the fixed point that it is."""
-    report = dataclasses.replace(report, adjoint=_initial(point, report.adjoint))
-    image = _hook((problem.image(point), report), adjoint, stop_gradient(problem), point)
+def _attach(problem: Problem, point: States, adjoint: AbstractAdjoint, stats: AdjointStats) -> States:
+    """The fixed `point` with the gradient of the fixed point that it is."""
+    stats = dataclasses.replace(stats, solution=_initial(point, stats.solution))
+    image = _adjoint_hook((problem.image(point), stats), adjoint, stop_gradient(problem), point)
     return with_value_of(point, image)
 
 
-def _initial(point: States, adjoint: States | None) -> States | None:
-    """The part of `adjoint` that the solve is about, in its types; differentiable, for the solution comes back."""
-    if adjoint is None:
+def _initial(point: States, solution: States | None) -> States | None:
+    """The part of `solution` for the layers of `point`, in their types."""
+    if solution is None:
         return None
     shapes = lambda states: {name: x.shape for name, x in states.items()}
-    if not shapes(point).items() <= shapes(adjoint).items():
+    if not shapes(point).items() <= shapes(solution).items():
         raise ValueError(
-            f"`Report.adjoint` has the shapes {shapes(adjoint)} for each example; the backward solve starts from "
+            f"the start of the adjoint solve has the shapes {shapes(solution)} for each example; it needs "
             f"{shapes(point)}."
         )
-    return {name: adjoint[name].astype(state.dtype) for name, state in point.items()}
+    return {name: solution[name].astype(state.dtype) for name, state in point.items()}
 
 
 @eqx.filter_custom_vjp
-def _hook(
-    connected: tuple[States, Report], adjoint: AbstractAdjoint, problem: Problem, point: States
+def _adjoint_hook(
+    image_and_stats: tuple[States, AdjointStats], adjoint: AbstractAdjoint, problem: Problem, point: States
 ) -> States:
-    """The identity on the image; backward, the adjoint equation. The report comes out as its own cotangent."""
-    return connected[0]
+    """The identity on the image; backward, the adjoint equation, whose statistics are the cotangent of the stats."""
+    return image_and_stats[0]
 
 
-@_hook.def_fwd
-def _hook_forward(perturbed, connected, adjoint, problem, point):
-    return connected[0], None
+@_adjoint_hook.def_fwd
+def _adjoint_hook_forward(perturbed, image_and_stats, adjoint, problem, point):
+    return image_and_stats[0], None
 
 
-@_hook.def_bwd
-def _hook_backward(residuals, cotangent, perturbed, connected, adjoint, problem, point):
-    zeros = jax.tree.map(jnp.zeros_like, connected[0])
+@_adjoint_hook.def_bwd
+def _adjoint_hook_backward(residuals, cotangent, perturbed, image_and_stats, adjoint, problem, point):
+    zeros = jax.tree.map(jnp.zeros_like, image_and_stats[0])
     cotangent = jax.tree.map(
         lambda c, z: z if c is None else c, cotangent, zeros, is_leaf=lambda x: x is None
     )
-    initial = connected[1].adjoint
-    solution, report = adjoint.solve(problem, point, cotangent, initial)
-    return solution, dataclasses.replace(report, adjoint=None if initial is None else solution)
+    initial = image_and_stats[1].solution
+    solution, stats = adjoint.solve(problem, point, cotangent, initial)
+    return solution, dataclasses.replace(stats, solution=None if initial is None else solution)

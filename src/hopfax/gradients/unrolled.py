@@ -4,12 +4,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import ScalarLike
 
-from .._checks import require_number, require_whole
-from ..equilibrium import Statistics
-from ..network import States
-from ..problem import Problem
-from ..solvers.loop import AbstractMethod, iterate
-from .base import AbstractGradient, Report, Solve, read_cost, with_value_of
+from .._internal.checks import require_number, require_whole
+from ..networks.network import States
+from ..solvers.equilibrium import Statistics
+from ..solvers.loop import AbstractDirectSolver, iterate
+from ..updates.problem import Problem
+from .base import AbstractGradient, AdjointStats, Solve, read_cost, with_value_of
 
 
 class Unrolled(AbstractGradient):
@@ -24,16 +24,16 @@ class Unrolled(AbstractGradient):
     def __check_init__(self):
         require_whole("Unrolled.steps", self.steps, 1)
 
-    def connect(self, problem: Problem, solve: Solve, report: Report) -> tuple[States, Statistics]:
-        if isinstance(solve.solver, AbstractMethod):
+    def connect(self, problem: Problem, solve: Solve, stats: AdjointStats) -> tuple[States, Statistics]:
+        if isinstance(solve.solver, AbstractDirectSolver):
             raise ValueError(
                 f"`Unrolled()` goes through the steps of an iterative solver; `solver={solve.solver}` has none. "
                 "Use `Picard()` or another gradient."
             )
         return iterate(problem, solve.solver, solve.start, solve.stopping, solve.trace, unroll=self.steps)
 
-    def value(self, problem, solve, report, cost, target):
-        return read_cost(self, problem, solve, report, cost, target)
+    def value(self, problem, solve, stats, cost, target):
+        return read_cost(self, problem, solve, stats, cost, target)
 
 
 class Phantom(AbstractGradient):
@@ -51,7 +51,7 @@ class Phantom(AbstractGradient):
         require_whole("Phantom.steps", self.steps, 1)
         require_number("Phantom.damping", self.damping, lambda x: 0 < x <= 1, "in (0, 1]; 1 is no damping")
 
-    def connect(self, problem: Problem, solve: Solve, report: Report) -> tuple[States, Statistics]:
+    def connect(self, problem: Problem, solve: Solve, stats: AdjointStats) -> tuple[States, Statistics]:
         point, statistics = solve(problem)
         mix = lambda old, new: (1 - jnp.asarray(self.damping, old.dtype)) * old + self.damping * new
 
@@ -61,5 +61,5 @@ class Phantom(AbstractGradient):
         walked, _ = jax.lax.scan(step, point, None, length=self.steps)
         return with_value_of(point, walked), statistics
 
-    def value(self, problem, solve, report, cost, target):
-        return read_cost(self, problem, solve, report, cost, target)
+    def value(self, problem, solve, stats, cost, target):
+        return read_cost(self, problem, solve, stats, cost, target)

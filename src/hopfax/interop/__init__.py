@@ -1,1 +1,4 @@
-"""Other frameworks: `hopfax.interop.torch` makes modules of PyTorch. Each part needs its framework installed."""
+"""hopfax in other libraries: layers of Equinox and Flax, estimators of scikit-learn, PyTorch, the Hugging Face hub."""
+
+from .layer import EquilibriumLayer as EquilibriumLayer
+from .layer import as_function as as_function

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import torch  # pyright: ignore[reportMissingImports]
 from jaxtyping import Array, PyTree
 
-from ..equilibrium_layer import as_function
+from .layer import as_function
 
 
 def _itself(module: Any, x: Array) -> Array:
@@ -22,7 +22,7 @@ def _itself(module: Any, x: Array) -> Array:
 class Bridge(torch.nn.Module):
     """`y_i = call(module, x_i)` for each row `x_i` of a tensor; weights are parameters of PyTorch.
 
-    For a `hopfax.EquilibriumLayer` as it is; for a `hopfax.ModernHopfield` with `call=ModernHopfield.read` or
+    For a `hopfax.interop.EquilibriumLayer` as it is; for a `hopfax.ModernHopfield` with `call=ModernHopfield.read` or
     `ModernHopfield.update`. Gradients with respect to rows and weights are JAX's. JAX and PyTorch must have the same
     device, and JAX computes in float32 unless its `jax_enable_x64` is on. Save it by its `state_dict`. Derivatives of
     second order, `torch.compile` and `torch.func` do not go through it.

@@ -11,13 +11,22 @@ Sources: Krotov (2021), "Hierarchical associative memory", arXiv:2107.06446; Kro
 "Large associative memory problem in neurobiology and machine learning", arXiv:2008.06996.
 """
 
+from .base import AbstractCoupled as AbstractCoupled
 from .base import AbstractElementwise as AbstractElementwise
 from .base import AbstractLagrangian as AbstractLagrangian
+from .base import ClampedLagrangian as ClampedLagrangian
+from .base import ScaledLagrangian as ScaledLagrangian
+from .base import SumLagrangian as SumLagrangian
+from .coupled import LayerNorm as LayerNorm
+from .coupled import Softmax as Softmax
+from .coupled import SphericalNorm as SphericalNorm
 from .elementwise import HardSigmoid as HardSigmoid
 from .elementwise import Identity as Identity
+from .elementwise import Linear as Linear
 from .elementwise import ReLU as ReLU
 from .elementwise import Sigmoid as Sigmoid
 from .elementwise import Tanh as Tanh
-from .whole import LayerNorm as LayerNorm
-from .whole import Softmax as Softmax
-from .whole import SphericalNorm as SphericalNorm
+from .separations import Entmax as Entmax
+from .separations import Exponential as Exponential
+from .separations import Polynomial as Polynomial
+from .separations import Sparsemax as Sparsemax

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import ArrayLike
 
-from .base import AbstractElementwise, Scalar, State, like, require_finite, require_positive
+from .base import AbstractElementwise, Scalar, State
+from .parameters import like, require_finite, require_positive
 
 CHUNK = 64  # neurons under one logarithm
 
@@ -15,16 +16,46 @@ CHUNK = 64  # neurons under one logarithm
 class Identity(AbstractElementwise):
     """Linear neurons: `l(s) = s^2 / 2`, `g = s`, `l* = s^2 / 2`."""
 
-    analytic: ClassVar[bool] = True
+    holomorphic: ClassVar[bool] = True
+    linear_gain: ClassVar[float | None] = 1.0
 
-    def elements(self, state: State) -> State:
+    def pointwise(self, state: State) -> State:
         return 0.5 * jnp.square(state)
 
     def activation(self, state: State) -> State:
         return state
 
-    def conjugate(self, state: State) -> Scalar:
+    def energy(self, state: State) -> Scalar:
         return jnp.sum(0.5 * jnp.square(state))
+
+
+class Linear(AbstractElementwise):
+    """`l(s) = gain s² / 2`, `g = gain s`, `l* = g² / (2 gain)`: linear neurons of stiffness `1 / gain`.
+
+    A latent feeds back on the hidden neurons by `gain |w|²` times their slope, which must stay below 1. At unit
+    scale of `g`, a small gain leaves room for weights `w` large enough to use the hidden neurons' curvature.
+    Args: `gain` > 0. Raises: `ValueError` for another.
+    """
+
+    gain: float = 1.0
+    holomorphic: ClassVar[bool] = True
+
+    def __check_init__(self):
+        if not self.gain > 0:
+            raise ValueError(f"`Linear(gain={self.gain})` must be positive; try 0.1.")
+
+    def pointwise(self, state: State) -> State:
+        return 0.5 * self.gain * jnp.square(state)
+
+    def activation(self, state: State) -> State:
+        return self.gain * state
+
+    def energy(self, state: State) -> Scalar:
+        return jnp.sum(self.pointwise(state))
+
+    @property
+    def linear_gain(self) -> float | None:
+        return self.gain
 
 
 class Sigmoid(AbstractElementwise):
@@ -43,7 +74,8 @@ class Sigmoid(AbstractElementwise):
     slope: ArrayLike = 1.0
     centre: ArrayLike = 0.0
 
-    analytic: ClassVar[bool] = True
+    holomorphic: ClassVar[bool] = True
+    linear_gain: ClassVar[float | None] = None
 
     @classmethod
     def paper(cls) -> "Sigmoid":
@@ -57,18 +89,18 @@ class Sigmoid(AbstractElementwise):
     def __call__(self, state: State) -> Scalar:
         """`Σ l(s_i)` at a fifth of its cost, for solvers that watch the energy; off by an eps a neuron, absolute."""
         if jnp.iscomplexobj(state):
-            return jnp.sum(self.elements(state))
+            return jnp.sum(self.pointwise(state))
         slope, offset = like(self.slope, state), state - like(self.centre, state)
         return jnp.sum(jnp.maximum(offset, 0)) + _sum_of_soft_corners(slope * offset) / slope
 
-    def elements(self, state: State) -> State:
+    def pointwise(self, state: State) -> State:
         offset = state - like(self.centre, state)
         return _soft_maximum(offset, jnp.zeros_like(offset), like(self.slope, state))
 
     def activation(self, state: State) -> State:
         return jax.nn.sigmoid(like(self.slope, state) * (state - like(self.centre, state)))
 
-    def conjugate(self, state: State) -> Scalar:
+    def energy(self, state: State) -> Scalar:
         slope, centre = like(self.slope, state), like(self.centre, state)
         entropy = _binary_entropy(slope * (state - centre))
         return jnp.sum(centre * self.activation(state) - entropy / slope)
@@ -88,19 +120,20 @@ class Tanh(AbstractElementwise):
 
     slope: ArrayLike = 1.0
 
-    analytic: ClassVar[bool] = True
+    holomorphic: ClassVar[bool] = True
+    linear_gain: ClassVar[float | None] = None
 
     def __check_init__(self):
         require_positive("Tanh", "slope", self.slope)
 
-    def elements(self, state: State) -> State:
+    def pointwise(self, state: State) -> State:
         slope = like(self.slope, state)
         return _soft_maximum(state, -state, slope) - math.log(2.0) / slope
 
     def activation(self, state: State) -> State:
         return jnp.tanh(like(self.slope, state) * state)
 
-    def conjugate(self, state: State) -> Scalar:
+    def energy(self, state: State) -> Scalar:
         slope = like(self.slope, state)
         return jnp.sum((math.log(2.0) - _binary_entropy(2.0 * slope * state)) / slope)
 
@@ -108,31 +141,33 @@ class Tanh(AbstractElementwise):
 class ReLU(AbstractElementwise):
     """Rectified neurons: `l(s) = max(s, 0)^2 / 2`, `g = max(s, 0)`, `l* = g^2 / 2`."""
 
-    analytic: ClassVar[bool] = False
+    holomorphic: ClassVar[bool] = False
+    linear_gain: ClassVar[float | None] = None
 
-    def elements(self, state: State) -> State:
+    def pointwise(self, state: State) -> State:
         return 0.5 * jnp.square(jax.nn.relu(state))
 
     def activation(self, state: State) -> State:
         return jax.nn.relu(state)
 
-    def conjugate(self, state: State) -> Scalar:
+    def energy(self, state: State) -> Scalar:
         return jnp.sum(0.5 * jnp.square(jax.nn.relu(state)))
 
 
 class HardSigmoid(AbstractElementwise):
     """Clipped neurons: `g = clip(s, 0, 1)`, `l(s) = g (s - g / 2)`, `l* = g^2 / 2`."""
 
-    analytic: ClassVar[bool] = False
+    holomorphic: ClassVar[bool] = False
+    linear_gain: ClassVar[float | None] = None
 
-    def elements(self, state: State) -> State:
+    def pointwise(self, state: State) -> State:
         activation = jnp.clip(state, 0.0, 1.0)
         return activation * (state - 0.5 * activation)
 
     def activation(self, state: State) -> State:
         return jnp.clip(state, 0.0, 1.0)
 
-    def conjugate(self, state: State) -> Scalar:
+    def energy(self, state: State) -> Scalar:
         return jnp.sum(0.5 * jnp.square(jnp.clip(state, 0.0, 1.0)))
 
 

@@ -6,8 +6,12 @@ from optimistix import Newton as Newton
 
 from .anderson import Anderson as Anderson
 from .broyden import Broyden as Broyden
+from .equilibrium import Equilibrium as Equilibrium
+from .equilibrium import Statistics as Statistics
+from .equilibrium import Status as Status
 from .flow import GradientFlow as GradientFlow
 from .guarded import AbstractGuarded as AbstractGuarded
+from .loop import AbstractDirectSolver as AbstractDirectSolver
 from .loop import Stopping as Stopping
 from .loop import iterate as iterate
 from .newton import newton as newton

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int
 
-from .._checks import require_kind
-from .._tree import accumulator, rms
-from ..problem import Trial
-from . import trials
+from .._internal.checks import require_kind
+from .._internal.tree import accumulator, rms
+from ..updates.problem import StepInfo
+from . import guarded as trials
 from .guarded import AbstractGuarded
 from .ridges import AbstractRidge, Relative
 from .safeguards import AbstractSafeguard, Energy
@@ -44,7 +44,7 @@ class _History(eqx.Module):
 
 class _AndersonState(eqx.Module):
     history: _History
-    accepted: Trial
+    accepted: StepInfo
     image: Float[Array, " n"]
     point: Float[Array, " n"]
     extrapolated: Bool[Array, ""]
@@ -65,9 +65,9 @@ class Anderson(AbstractGuarded):
         period: extrapolate at each `period`-th step only (alternating Anderson-Picard).
         delay: plain steps before the first extrapolation.
         restart: drop the history at each `restart`-th step; 0 never.
-        onset: extrapolate only where the relative residual is at most this: far out the map is not near linear,
+        start_rtol: extrapolate only where the relative residual is at most this: far out the map is not near linear,
             and a long step may leave the basin in which plain steps would end.
-        longest: after a rejected extrapolation, steps of 2, 4, ... up to `longest` times `g` are tried until one is
+        max_overrelaxation: after a rejected extrapolation, steps of 2, 4, ... up to `max_overrelaxation` times `g` are tried until one is
             rejected too: near a saddle, extrapolation points back at it, and long steps leave it. 1 for none.
         mixing: `β` in (0, 1].
     `rtol`, `atol` and `norm` count only where optimistix runs the solver; `hopfax.relax` has its own.
@@ -80,8 +80,8 @@ class Anderson(AbstractGuarded):
     period: int = eqx.field(static=True, default=1)
     delay: int = eqx.field(static=True, default=0)
     restart: int = eqx.field(static=True, default=0)
-    onset: float = 0.1
-    longest: float = 64.0
+    start_rtol: float = 0.1
+    max_overrelaxation: float = 64.0
     mixing: float = 1.0
     rtol: float = 1e-5
     atol: float = 1e-6
@@ -96,11 +96,13 @@ class Anderson(AbstractGuarded):
         require_kind("Anderson.ridge", self.ridge, AbstractRidge, "Relative()")
         if not 0 < self.mixing <= 1:
             raise ValueError(f"`Anderson(mixing={self.mixing})` must lie in (0, 1]; 1 is no mixing.")
-        if not self.onset >= 0:
-            raise ValueError(f"`Anderson(onset={self.onset})` is a relative residual; infinity is no limit.")
-        if not self.longest >= 1:
+        if not self.start_rtol >= 0:
             raise ValueError(
-                f"`Anderson(longest={self.longest})` must be at least 1, which is no long steps."
+                f"`Anderson(start_rtol={self.start_rtol})` is a relative residual; infinity is no limit."
+            )
+        if not self.max_overrelaxation >= 1:
+            raise ValueError(
+                f"`Anderson(max_overrelaxation={self.max_overrelaxation})` must be at least 1, which is no long steps."
             )
 
     def init(self, fn, y, args, options, f_struct, aux_struct, tags):
@@ -118,7 +120,7 @@ class Anderson(AbstractGuarded):
         striding = state.stride > 1
         step = jnp.where(striding, state.stride * residual, self._extrapolate(point, residual, history))
         candidate = point + step.astype(point.dtype)
-        due = self._due(state.count) & (trial.residual <= self.onset * trial.scale) & ~rejected
+        due = self._due(state.count) & (trial.residual <= self.start_rtol * trial.scale) & ~rejected
         use = due & (striding | jnp.any(history.used)) & self.safeguard.admits(candidate, image, point)
         stride = self._stride(state.stride, rejected, use)
         plain = jnp.where(rejected, state.image, image)
@@ -140,10 +142,10 @@ class Anderson(AbstractGuarded):
 
     def _stride(self, stride: Array, rejected: Array, used: Array) -> Array:
         """Twice as long after each long step; begun by a rejected extrapolation, ended by a rejected long step."""
-        longer = jnp.where(used & (stride > 1), jnp.minimum(2 * stride, self.longest), stride)
-        return jnp.where(rejected, jnp.where(stride > 1, 1, min(2.0, self.longest)), longer).astype(
-            stride.dtype
-        )
+        longer = jnp.where(used & (stride > 1), jnp.minimum(2 * stride, self.max_overrelaxation), stride)
+        return jnp.where(
+            rejected, jnp.where(stride > 1, 1, min(2.0, self.max_overrelaxation)), longer
+        ).astype(stride.dtype)
 
     def _due(self, count: Int[Array, ""]) -> Bool[Array, ""]:
         return (count >= self.delay) & ((count + 1) % self.period == 0)

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float
 
-from .._tree import accumulator, rms, select
-from ..problem import Trial
-from . import trials
+from .._internal.tree import accumulator, rms, select
+from ..updates.problem import StepInfo
+from . import guarded as trials
 from .guarded import AbstractGuarded
 from .safeguards import AbstractSafeguard, Energy
 
@@ -60,7 +60,7 @@ class _Inverse(eqx.Module):
 
 class _BroydenState(eqx.Module):
     inverse: _Inverse
-    accepted: Trial
+    accepted: StepInfo
     point: Float[Array, " n"]
     image: Float[Array, " n"]
     extrapolated: Bool[Array, ""]
@@ -124,6 +124,8 @@ class Broyden(AbstractGuarded):
         return jnp.where(use, candidate, image), _BroydenState(inverse, trial, point, image, use)
 
     def _clip(self, step: Array, residual: Array) -> Array:
-        longest = self.reach * jnp.linalg.norm(residual)
+        max_overrelaxation = self.reach * jnp.linalg.norm(residual)
         length = jnp.linalg.norm(step)
-        return step * jnp.where(length > longest, longest / jnp.where(length > 0, length, 1), 1)
+        return step * jnp.where(
+            length > max_overrelaxation, max_overrelaxation / jnp.where(length > 0, length, 1), 1
+        )

@@ -12,12 +12,12 @@ import jax.numpy as jnp
 import optimistix as optx
 from jaxtyping import Array, Float, Int, PyTree, ScalarLike
 
-from .._checks import require_number, require_whole
-from .._tree import select, subtract
-from ..equilibrium import Statistics, Status
-from ..network import States
-from ..problem import AbstractMap, Problem, Trial
-from .compaction import while_running
+from .._internal.checks import require_number, require_whole
+from .._internal.tree import select, subtract
+from ..networks.network import States
+from ..updates.problem import AbstractMap, Problem, StepInfo
+from .batched_loop import batched_while_loop
+from .equilibrium import Statistics, Status
 
 RUNNING = -1
 PATIENCE = 30  # evaluations without improvement after which an example counts as stalled
@@ -53,7 +53,7 @@ class Stopping(eqx.Module):
         check_stopping(rtol, atol, max_steps)
         return Stopping(jnp.asarray(rtol), jnp.asarray(atol), jnp.asarray(max_steps), check_every)
 
-    def tolerance(self, trial: Trial) -> Float[Array, ""]:
+    def tolerance(self, trial: StepInfo) -> Float[Array, ""]:
         return jnp.asarray(self.atol + self.rtol * trial.scale)
 
 
@@ -64,7 +64,7 @@ def check_stopping(rtol: ScalarLike, atol: ScalarLike, max_steps: ScalarLike) ->
     require_whole("max_steps", max_steps, 0)
 
 
-class AbstractMethod(eqx.Module):
+class AbstractDirectSolver(eqx.Module):
     """A way to solve a problem: an iterative solver in the loop, or something that integrates or delegates."""
 
     @abc.abstractmethod
@@ -89,12 +89,12 @@ class Progress(eqx.Module):
     trace: Float[Array, " trace"]
 
     @staticmethod
-    def begin(start: States, trial: Trial, trace: int) -> "Progress":
+    def begin(start: States, trial: StepInfo, trace: int) -> "Progress":
         zero, far = jnp.zeros((), jnp.int32), jnp.full((), jnp.inf, trial.residual.dtype)
         record = jnp.full((trace,), jnp.nan, trial.residual.dtype)
         return Progress(start, far, far, zero, zero, zero, zero, zero, zero + RUNNING, record)
 
-    def judge(self, point: States, trial: Trial, stopping: Stopping) -> "Progress":
+    def judge(self, point: States, trial: StepInfo, stopping: Stopping) -> "Progress":
         """Account for one evaluation, made at `point`."""
         tolerance = stopping.tolerance(trial).astype(trial.residual.dtype)
         converged = trial.accepted & (trial.residual <= tolerance)
@@ -117,7 +117,7 @@ class Progress(eqx.Module):
         )
 
     def _status(
-        self, trial: Trial, tolerance: Array, since_best: Array, stopping: Stopping
+        self, trial: StepInfo, tolerance: Array, since_best: Array, stopping: Stopping
     ) -> Int[Array, ""]:
         near = self.best_residual < NEAR * tolerance
         last = self.evaluations >= jnp.asarray(stopping.max_steps, jnp.int32)
@@ -174,7 +174,7 @@ def iterate(
     running = lambda carry: carry[2].status == RUNNING
     given, carry = (problem, solver, stopping), (start, dynamic, Progress.begin(start, trial, trace))
     if unroll is None:
-        carry = while_running(running, advance, given, carry, stopping.check_every)
+        carry = batched_while_loop(running, advance, given, carry, stopping.check_every)
     else:
         carry = _scan(running, lambda carry: advance(given, carry), carry, unroll)
     return carry[2].best, carry[2].statistics()

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import optimistix as optx
 from jaxtyping import Array, Float, ScalarLike
 
-from .._checks import require_number
-from .._tree import rms, subtract
+from .._internal.checks import require_number
+from .._internal.tree import rms, subtract
 
 
 class _PicardState(eqx.Module):

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from .._checks import require_number
+from .._internal.checks import require_number
 
 
 class AbstractRidge(eqx.Module):

@@ -7,7 +7,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from ..problem import Trial
+from ..updates.problem import StepInfo
 
 
 class AbstractSafeguard(eqx.Module):
@@ -25,7 +25,7 @@ class AbstractSafeguard(eqx.Module):
         """Whether to go to `candidate` rather than to the plain image of `point`."""
 
     @abc.abstractmethod
-    def worse(self, trial: Trial, accepted: Trial) -> Bool[Array, ""]:
+    def worse(self, trial: StepInfo, accepted: StepInfo) -> Bool[Array, ""]:
         """Whether the point just evaluated is to be given up for the plain image of the last accepted one."""
 
 

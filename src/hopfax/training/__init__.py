@@ -8,6 +8,7 @@ from .loggers import watching as watching
 from .loop import Block as Block
 from .loop import blocks as blocks
 from .loop import fit as fit
+from .recipes import Recipe as Recipe
 from .run import Diverged as Diverged
 from .run import check_recipe as check_recipe
 from .run import train as train
@@ -15,3 +16,4 @@ from .state import Totals as Totals
 from .state import TrainState as TrainState
 from .step import Trainer as Trainer
 from .step import make_step as make_step
+from .warm_starts import WarmStarts as WarmStarts

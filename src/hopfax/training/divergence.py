@@ -4,8 +4,8 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from jaxtyping import ArrayLike, Float, Int
 
-from .._tree import all_finite
-from ..network import AbstractNetwork
+from .._internal.tree import all_finite
+from ..networks.network import AbstractNetwork
 from .loop import Block, blocks
 from .state import TrainState
 from .step import Trainer

@@ -6,12 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-from .._checks import require_whole
-from ..analysis.convergence import as_published, corrected, fixed_iterations
+from .._internal.checks import require_whole
 from ..costs import AbstractCost, StateSquaredError
-from ..methods import Method
-from ..network import AbstractNetwork
-from ..problem import Problem
+from ..diagnostics.convergence import first_crossing, fixed_iterations, paper_iterations
+from ..method import Method
+from ..networks.network import AbstractNetwork
+from ..updates.problem import Problem
 
 
 class Evaluation(eqx.Module):
@@ -33,8 +33,8 @@ class Evaluation(eqx.Module):
 
     @property
     def iterations(self) -> Int[Array, " examples"]:
-        """Iterations to converge, as published: see `analysis.convergence.as_published`."""
-        return as_published(self.trace, self.tolerance)
+        """Iterations to converge, as published: see `analysis.convergence.paper_iterations`."""
+        return paper_iterations(self.trace, self.tolerance)
 
     @property
     def iterations_mean(self) -> float:
@@ -51,8 +51,8 @@ class Evaluation(eqx.Module):
 
     @property
     def did_not_converge(self) -> int:
-        """How many examples never fell below the tolerance, by the corrected reading."""
-        return int(jnp.sum(~corrected(self.trace, self.tolerance)[1]))
+        """How many examples never fell below the tolerance, by `first_crossing`."""
+        return int(jnp.sum(~first_crossing(self.trace, self.tolerance)[1]))
 
     def summary(self) -> dict[str, float | int]:
         """The numbers above by name."""
@@ -82,8 +82,10 @@ def evaluate(
     images, labels = jnp.asarray(images, jnp.float32), jnp.asarray(labels, jnp.int32)
     _check(model, images, labels, clamp, steps)
     require_whole("chunk", chunk, 1)
-    if cost.layer not in model.layers:
-        raise ValueError(f"`cost` reads an unknown layer {cost.layer!r}; the layers are {list(model.order)}.")
+    if cost.layers[0] not in model.layers:
+        raise ValueError(
+            f"`cost` reads an unknown layer {cost.layers[0]!r}; the layers are {list(model.order)}."
+        )
     count = len(labels)
     chunk = min(chunk, count)
     padded = jnp.pad(images, ((0, -count % chunk), (0, 0)))
@@ -100,7 +102,7 @@ def _evaluate(model, chunks, update, solver, steps: int, cost, clamp: str) -> tu
         problem = Problem(free, update)
         start = problem.restrict(free.zeros(image.dtype))
         last, trace = fixed_iterations(problem, solver, start, steps)
-        states = problem.complete(last)
+        states = problem.reconstruct(last)
         return jnp.argmax(cost.scores(states, free.activations(states))), trace
 
     return jax.lax.map(jax.vmap(one), chunks)

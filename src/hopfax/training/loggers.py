@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from .._optional import needed
-from ..metrics import to_json
+from .._internal.optional import needed
 from .loop import Block
+from .metrics import to_json
 
 Settings = Mapping[str, Any]
 NO_SETTINGS: Settings = MappingProxyType({})
@@ -111,7 +111,7 @@ def watching(loggers: Sequence[AbstractLogger]) -> Callable[[Block], None]:
     """A function that tells all `loggers` of a block.
 
     After each block: `running_loss`, the mean cost of the epoch so far. After an epoch: all of its row of metrics, by
-    the names of `hopfax.metrics.EpochMetrics`.
+    the names of `hopfax.training.metrics.EpochMetrics`.
     """
 
     def watch(block: Block) -> None:

@@ -11,11 +11,11 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, PyTree
 
-from .._checks import require_whole
-from .._tree import all_finite
-from ..metrics import EpochMetrics
-from ..placement import DATA, on_mesh
-from .feeds import AbstractSource, Resident, Spread
+from .._internal.checks import require_whole
+from .._internal.tree import all_finite
+from ..parallel.mesh import DATA, on_mesh
+from .loaders import AbstractSource, Resident, Spread
+from .metrics import EpochMetrics
 from .state import Totals, TrainState
 from .step import Trainer, make_step
 
@@ -73,8 +73,8 @@ def blocks(
 
     The results do not depend on `per_epoch`. `seconds` were already spent on the epoch in which `state` is.
 
-    With a `mesh`, as `hopfax.placement.device_mesh` makes it, each device takes an equal share of each batch; results
-    differ from those of one device by rounding. States are then on all devices; `hopfax.placement.local` gives them on
+    With a `mesh`, as `hopfax.parallel.mesh.device_mesh` makes it, each device takes an equal share of each batch; results
+    differ from those of one device by rounding. States are then on all devices; `hopfax.parallel.mesh.local` gives them on
     one. With a `device_grid`, and a state begun with a network of `shard_layers`, each row takes a share.
     """
     require_whole("epochs", epochs, 1)
@@ -181,7 +181,7 @@ def _check_values(images: Float[ArrayLike, "..."]) -> None:
 
 
 def _check(trainer: Trainer, state: TrainState, images, labels, mesh: Mesh | None) -> None:
-    given, read = state.model.layers.get(trainer.clamp), state.model.layers.get(trainer.cost.layer)
+    given, read = state.model.layers.get(trainer.clamp), state.model.layers.get(trainer.cost.layers[0])
     if given is None or read is None:
         raise ValueError(
             f"`Trainer(clamp={trainer.clamp!r}, cost={trainer.cost})` names a layer that the model does not "
@@ -203,7 +203,7 @@ def _check(trainer: Trainer, state: TrainState, images, labels, mesh: Mesh | Non
     low, high = int(np.min(labels)), int(np.max(labels))
     if low < 0 or high >= read.size:
         raise ValueError(
-            f"`labels` lie in [{low}, {high}]; layer {trainer.cost.layer!r} has {read.size} neurons."
+            f"`labels` lie in [{low}, {high}]; layer {trainer.cost.layers[0]!r} has {read.size} neurons."
         )
     if mesh is not None and trainer.batch_size % mesh.shape[DATA]:
         raise ValueError(

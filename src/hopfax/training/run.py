@@ -10,19 +10,20 @@ import jax
 import jax.random as jr
 from jax.sharding import Mesh
 
-from .._checks import require_kind, require_whole
-from ..checkpoint import check_config, load_checkpoint, read_account, save_checkpoint
+from .._internal.checks import require_kind, require_whole
+from .._internal.files import check_config
 from ..data import Dataset, validation_split
-from ..metrics import EpochMetrics, MetricsFile, from_json, to_json
-from ..network import AbstractNetwork
-from ..placement import device_mesh, local
-from ..processes import from_first, is_first, watched
-from ..recipes import Recipe
-from ..run_folder import opened
+from ..networks.network import AbstractNetwork
+from ..parallel.mesh import device_mesh, local
+from ..parallel.processes import broadcast_from_primary, guard_collectives, is_primary
+from .checkpoint import load_checkpoint, read_account, save_checkpoint
 from .divergence import first_failure, not_finite
+from .ep_checks import check_nudge
 from .evaluation import evaluate
 from .loop import Block, blocks, epoch_metrics
-from .nudges import check_nudge
+from .metrics import EpochMetrics, MetricsFile, from_json, to_json
+from .recipes import Recipe
+from .run_folder import opened
 from .state import TrainState
 from .step import Trainer
 
@@ -33,7 +34,7 @@ class Diverged(ArithmeticError):
     """The loss or a weight became NaN or infinite."""
 
 
-@watched()
+@guard_collectives()
 def train(
     recipe: Recipe,
     dataset: Dataset,
@@ -54,7 +55,7 @@ def train(
         checkpoint_blocks: save after so many blocks (there are about 20 an epoch), and after each epoch.
         watch: told of every block as it ends, see `hopfax.training.loggers`.
         devices: how many share each batch; by default one, or in a run of several processes
-            (`hopfax.processes.join`) all of theirs. A checkpoint does not depend on it: a run goes on with any number.
+            (`hopfax.parallel.processes.join`) all of theirs. A checkpoint does not depend on it: a run goes on with any number.
 
     Of several processes each calls this with the same arguments, and the first alone reads and writes the folder.
 
@@ -62,15 +63,15 @@ def train(
         ValueError: the folder is in use, its checkpoint is of another recipe or data set, or the recipe does
             not fit the data.
         Diverged: the loss or a weight is no longer finite, naming the first; the last good checkpoint is kept.
-        ProcessLost: (`hopfax.processes`) another process of the run has ended.
+        ProcessLost: (`hopfax.parallel.processes`) another process of the run has ended.
     """
-    require_kind("recipe", recipe, Recipe, "hopfax.recipes.v1()")
+    require_kind("recipe", recipe, Recipe, "hopfax.training.recipes.goemaere2023()")
     require_kind("dataset", dataset, Dataset, "hopfax.data.digits()")
     require_whole("checkpoint_blocks", checkpoint_blocks, 1)
     epochs, mesh = _last_epoch(recipe, stop_after), _mesh(devices)
     check_recipe(recipe, dataset)
     with contextlib.ExitStack() as alone:
-        from_first(lambda: ((), alone.enter_context(opened(folder, resume=resume))))
+        broadcast_from_primary(lambda: ((), alone.enter_context(opened(folder, resume=resume))))
         run = _trained(recipe, dataset, folder, epochs, checkpoint_blocks, watch, mesh)
     return local(run.state.model), list(run.rows)
 
@@ -121,7 +122,7 @@ def make_trainer(recipe: Recipe, examples: int) -> Trainer:
             f"`batch_size={recipe.batch_size}` is more than the {examples} training examples; lower it."
         )
     return Trainer(
-        recipe.optimiser(batches),
+        recipe.transformation(batches),
         recipe.method,
         recipe.cost,
         batch_size=recipe.batch_size,
@@ -160,7 +161,7 @@ class _Run:
 
     def resumed(self) -> "_Run":
         """As saved, if it was; the same in all processes."""
-        state, account = from_first(self._saved, self.state)
+        state, account = broadcast_from_primary(self._saved, self.state)
         if account is None:
             return self
         rows = tuple(from_json(row) for row in account["rows"])
@@ -177,17 +178,17 @@ class _Run:
     def begin_files(self) -> None:
         """A checkpoint, and the metrics as far as it has come."""
         self.save()
-        if is_first():
+        if is_primary():
             MetricsFile(self.folder / METRICS).rewrite(self.rows)
 
     def append_row(self) -> None:
         """The last row of metrics, on disk."""
-        if is_first():
+        if is_primary():
             MetricsFile(self.folder / METRICS).append(self.rows[-1])
 
     def save(self) -> None:
         """A checkpoint, written by the first process."""
-        if not is_first():
+        if not is_primary():
             return
         rows = [to_json(row) for row in self.rows]
         account = {"config": self.config, "rows": rows, "seconds": self.seconds}

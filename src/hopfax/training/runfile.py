@@ -5,15 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .._json import parse
-from ..checkpoint import write_json
+from .._internal.files import parse, write_json
 from .evaluation import evaluate
 
 if TYPE_CHECKING:
     from ..data import Dataset
-    from ..metrics import EpochMetrics
-    from ..network import AbstractNetwork
-    from ..recipes import Recipe
+    from ..networks.network import AbstractNetwork
+    from .metrics import EpochMetrics
+    from .recipes import Recipe
 
 NAME = "run.json"
 
@@ -49,7 +48,7 @@ def write_run(folder: Path, recipe: "Recipe", data: str, result: dict[str, Any])
 
 def read_run(folder: Path) -> "tuple[Recipe, str]":
     """The recipe and the name of the data set. Raises: `ValueError` for a folder that has no finished run."""
-    from ..recipes import from_config
+    from .recipes import from_config
 
     try:
         content = parse((folder / NAME).read_bytes())

@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from .._checks import require_key
-from ..network import AbstractNetwork
+from .._internal.checks import require_key
+from ..networks.network import AbstractNetwork
 
 
 class Totals(eqx.Module):

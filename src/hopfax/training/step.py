@@ -9,15 +9,15 @@ import optax
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float, Int, PyTree
 
-from .._checks import require_kind, require_number, require_whole
+from .._internal.checks import require_kind, require_number, require_whole
 from ..costs import AbstractCost, StateSquaredError
-from ..equilibrium import Status
-from ..gradients.base import Report
-from ..methods import Method
-from ..network import AbstractNetwork
-from ..objective import value_one
-from ..placement import DATA
+from ..gradients.base import AdjointStats
+from ..method import Method
+from ..networks.network import AbstractNetwork
+from ..objective import cost_example
+from ..parallel.mesh import DATA
 from ..relax import all_states
+from ..solvers.equilibrium import Status
 from .state import Totals, TrainState
 
 
@@ -44,7 +44,7 @@ class Trainer(eqx.Module):
 
     def __check_init__(self):
         require_kind("Trainer.optimiser", self.optimiser, optax.GradientTransformation, "optax.adam(1e-3)")
-        require_kind("Trainer.method", self.method, Method, 'hopfax.paper_method("HAM-EO")')
+        require_kind("Trainer.method", self.method, Method, 'hopfax.papers.paper_method("HAM-EO")')
         require_kind("Trainer.cost", self.cost, AbstractCost, "SquaredError()")
         require_whole("Trainer.batch_size", self.batch_size, 1)
         require_number("Trainer.smoothing", self.smoothing, lambda x: 0 <= x < 1, "in [0, 1)")
@@ -79,10 +79,9 @@ def gradient_of(
     labels: Int[Array, " batch"],
 ) -> tuple[PyTree, Totals]:
     """The gradient of a batch's mean cost, in the form of the model, and what is counted of the batch."""
-    report = Report.blank(len(labels))
-    (gradient, told), account = eqx.filter_grad(_loss, has_aux=True)((model, report), trainer, images, labels)
-    # Not their sum: of equilibrium propagation, what is told has the factor of the mean.
-    return gradient, eqx.tree_at(lambda t: t.gradient_flagged, account, jnp.sum(told.flagged > 0))
+    blank = AdjointStats.blank(len(labels))
+    (gradient, stats), account = eqx.filter_grad(_loss, has_aux=True)((model, blank), trainer, images, labels)
+    return gradient, eqx.tree_at(lambda t: t.gradient_flagged, account, jnp.sum(stats.flagged > 0))
 
 
 def gradient_over(
@@ -124,21 +123,20 @@ def _of_all(account: Totals) -> Totals:
 
 
 def _loss(
-    model_and_report: tuple[AbstractNetwork, Report], trainer: Trainer, images: Array, labels: Array
+    model_and_stats: tuple[AbstractNetwork, AdjointStats], trainer: Trainer, images: Array, labels: Array
 ) -> tuple[Float[Array, ""], Totals]:
     """Mean cost of a batch, and what is counted of it but for the gradient."""
-    (model, reports), method, cost = model_and_report, trainer.method, trainer.cost
-    stopping = method.stopping()
+    (model, stats), method, cost = model_and_stats, trainer.method, trainer.cost
     targets = targets_of(trainer, model, labels)
 
-    def one(image, target, report):
+    def one(image, target, stats):
         clamp = {trainer.clamp: image}
         free = model.condition(clamp)
-        value, states, statistics = value_one(free, {}, cost, target, method, stopping, report)
+        value, states, statistics = cost_example(free, {}, cost, target, method, stats)
         states = all_states(model, free, clamp, states)
         return value, cost.scores(states, model.activations(states)), statistics
 
-    values, scores, statistics = jax.vmap(one)(images, targets, reports)
+    values, scores, statistics = jax.vmap(one)(images, targets, stats)
     loss, correct = jnp.mean(values), jnp.argmax(scores, axis=-1) == labels
     unfinished = statistics.status != Status.converged
     counts = jnp.sum(correct), jnp.sum(statistics.steps), jnp.sum(unfinished)
@@ -149,5 +147,5 @@ def targets_of(
     trainer: Trainer, model: AbstractNetwork, labels: Int[Array, " batch"]
 ) -> Float[Array, "batch classes"]:
     """One row for each label, one-hot or smoothed."""
-    targets = jax.nn.one_hot(labels, model.layers[trainer.cost.layer].size, dtype=jnp.float32)
+    targets = jax.nn.one_hot(labels, model.layers[trainer.cost.layers[0]].size, dtype=jnp.float32)
     return targets if not trainer.smoothing else optax.smooth_labels(targets, trainer.smoothing)

@@ -1,21 +1,21 @@
 """Variational autoencoders whose encoder and decoder are one relaxing network, trained by equilibrium propagation."""
 
+from ..lagrangians.elementwise import Linear as Linear
 from .config import VAEConfig as VAEConfig
+from .equilibrium_propagation import EPGradient as EPGradient
 from .likelihoods import Bernoulli as Bernoulli
 from .likelihoods import Gaussian as Gaussian
-from .likelihoods import Ink as Ink
-from .loss import Autodiff as Autodiff
+from .likelihoods import OffsetBernoulli as OffsetBernoulli
+from .loss import ImplicitGradient as ImplicitGradient
 from .loss import Loss as Loss
 from .loss import negative_elbo as negative_elbo
 from .model import AbstractVAE as AbstractVAE
 from .model import HopfieldVAE as HopfieldVAE
 from .model import parameters as parameters
-from .networks import Pair as Pair
 from .networks import Tied as Tied
+from .networks import Untied as Untied
 from .networks import dense as dense
 from .networks import layered as layered
-from .neurons import Linear as Linear
-from .posterior import Fixed as Fixed
-from .posterior import Learned as Learned
+from .posterior import FixedVariance as FixedVariance
+from .posterior import LearnedVariance as LearnedVariance
 from .posterior import Posterior as Posterior
-from .propagation import Propagation as Propagation

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Bool, Float
 
-from ..layers import Known
+from ..networks.layers import PartialClamp
 from .evaluation import reconstruct
 from .likelihoods import VISIBLE
 from .model import AbstractVAE, HopfieldVAE, Image, relax_with
@@ -70,7 +70,7 @@ def _inpaint(vae: HopfieldVAE, images: Array, known: Array, start: Array) -> tup
 def _inpaint_one(vae: HopfieldVAE, image: Image, known: Array, start: Image) -> tuple[Image, Array]:
     """From the encoder's equilibrium at `start`."""
     begun = vae.relax_encoder(start).state
-    clamp = {VISIBLE: Known(vae.likelihood.state(image), known)}
+    clamp = {VISIBLE: PartialClamp(vae.likelihood.state(image), known)}
     patient = dataclasses.replace(vae.method, max_steps=LONGER * vae.method.max_steps)
     found = relax_with(vae.networks.decoder, clamp, patient, begun)
     mean = vae.likelihood.mean(found.activation[VISIBLE])

@@ -10,19 +10,19 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Key
 
-from .._checks import require_number, require_whole
+from .._internal.checks import require_number, require_whole
 from ..data import Dataset
 from ..lagrangians import AbstractLagrangian, Sigmoid, Tanh
-from ..methods import Method
+from ..method import Method
 from ..solvers.picard import Picard
+from .equilibrium_propagation import EPGradient
 from .feedforward import perceptrons
-from .likelihoods import AbstractLikelihood, Gaussian, Ink
-from .loss import AbstractLossGradient, Autodiff
+from .likelihoods import AbstractLikelihood, Gaussian, OffsetBernoulli
+from .loss import AbstractLossGradient, ImplicitGradient
 from .model import AbstractVAE, HopfieldVAE
-from .networks import Pair, Tied, dense, layered
+from .networks import Tied, Untied, dense, layered
 from .optimiser import optimiser
-from .posterior import AbstractVariance, Fixed, Learned
-from .propagation import Propagation
+from .posterior import AbstractVariance, FixedVariance, LearnedVariance
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,16 +34,16 @@ class VAEConfig:
         hidden, latents: numbers of neurons; a dense network has two hidden blocks of half of `hidden` each.
         bernoulli: pixels are drawn 0 or 1 anew for each step (stochastic binarisation); else Gaussian, of
             `variance`.
-        slope: of the visible neurons, see `Gaussian` and `Ink`; `shown` is of `Ink` alone.
+        slope: of the visible neurons, see `Gaussian` and `OffsetBernoulli`; `shown` is of `OffsetBernoulli` alone.
         hidden_slope, hidden_centre: of the hidden neurons, `sigmoid(slope (s - centre))`; a centre above that of the
             papers, 0.5, makes them sparser. None: `tanh(slope s)`, as far above zero as below.
-        gain: of the latents, see `hopfax.vae.neurons.Linear`.
-        centred: start at the mean training image, see `hopfax.vae.start.at_mean`; needs drawn pixels, and is
+        gain: of the latents, see `hopfax.lagrangians.elementwise.Linear`.
+        centred: start at the mean training image, see `hopfax.vae.initialise.at_mean`; needs drawn pixels, and is
             nothing to the feed-forward model.
         sigma: standard deviation of the posterior; None if it is learned.
         kl, warmup: the weight of the KL term, 1 for the evidence lower bound, and the epochs in which it rises to
             that from zero.
-        visible_rate: times the learning rate, for synapses of the visible layer. Those of `Ink` act by `slope` and
+        visible_rate: times the learning rate, for synapses of the visible layer. Those of `OffsetBernoulli` act by `slope` and
             `shown` times their weight, so they need smaller steps than the others.
         clip: the largest norm of a step's gradient; a longer one is cut to it. None: any.
         orthogonal: Newton-Schulz iterations that make each weight matrix's step orthogonal (Muon, [jordan2024]);
@@ -108,7 +108,7 @@ class VAEConfig:
 
     def likelihood(self) -> AbstractLikelihood:
         if self.bernoulli:
-            return Ink(self.slope, self.shown)
+            return OffsetBernoulli(self.slope, self.shown)
         return Gaussian(self.variance, slope=self.slope)
 
     def neurons(self) -> AbstractLagrangian:
@@ -118,11 +118,11 @@ class VAEConfig:
         return Sigmoid(self.hidden_slope, self.hidden_centre)
 
     def posterior(self) -> AbstractVariance:
-        return Learned() if self.sigma is None else Fixed(self.sigma)
+        return LearnedVariance() if self.sigma is None else FixedVariance(self.sigma)
 
     def method(self) -> Method:
         # Plain Picard: with one end clamped few sweeps are needed, and it compiles in a third of the time.
-        return Method(solver=Picard(), rtol=self.rtol, max_steps=self.max_steps)
+        return Method(solver=Picard(), rtol=self.rtol, atol=0.0, max_steps=self.max_steps)
 
     def vae(self) -> AbstractVAE:
         """The untrained model."""
@@ -130,7 +130,7 @@ class VAEConfig:
 
     def gradient(self) -> AbstractLossGradient:
         by_nudging = self.propagation and self.model != "feedforward"
-        return Propagation(self.beta) if by_nudging else Autodiff()
+        return EPGradient(self.beta) if by_nudging else ImplicitGradient()
 
     def optimiser(self, steps: int) -> optax.GradientTransformation:
         """Adam or Muon over so many steps in all."""
@@ -163,7 +163,7 @@ def _tied(build: Callable) -> Callable[[VAEConfig, Key[Array, ""]], AbstractVAE]
 
 
 def _pair(build: Callable) -> Callable[[VAEConfig, Key[Array, ""]], AbstractVAE]:
-    each = lambda config, key: Pair(*(build(config, one) for one in jr.split(key)))
+    each = lambda config, key: Untied(*(build(config, one) for one in jr.split(key)))
     return lambda config, key: _hopfield(config, each(config, key))
 
 

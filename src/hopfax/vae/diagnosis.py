@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, ScalarLike
 
-from ..ham import HAM
+from ..networks.ham import HAM
 from .likelihoods import VISIBLE
 from .loss import AbstractLossGradient
 from .model import AbstractVAE, HopfieldVAE

@@ -10,10 +10,10 @@ import scipy.linalg
 from jaxtyping import Array, Float
 
 from ..data import Dataset
-from ..demo import train_small
-from ..network import AbstractNetwork
-from ..recipes import v1
+from ..networks.network import AbstractNetwork
 from ..relax import relax
+from ..training.recipes import goemaere2023
+from ..training.small import train_small
 from .evaluation import decode_mean, in_chunks
 from .model import AbstractVAE
 
@@ -26,7 +26,9 @@ FEATURES = (
 def feature_classifier(dataset: Dataset, *, epochs: int = EPOCHS, seed: int = 0) -> AbstractNetwork:
     """Pixels - 64 - classes, trained on the training images of `dataset` by the 2023 paper's recipe."""
     layers = (dataset.train_images.shape[1], HIDDEN, dataset.classes)
-    return train_small(dataclasses.replace(v1(layers, "HAM-EO"), epochs=epochs, seed=seed), dataset).network
+    return train_small(
+        dataclasses.replace(goemaere2023(layers, "HAM-EO"), epochs=epochs, seed=seed), dataset
+    ).network
 
 
 def features(

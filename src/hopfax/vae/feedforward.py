@@ -13,7 +13,7 @@ from .posterior import Posterior
 
 
 class FeedForwardVAE(AbstractVAE):
-    """One perceptron encodes, another decodes; trained by backpropagation (`Autodiff`).
+    """One perceptron encodes, another decodes; trained by backpropagation (`ImplicitGradient`).
 
     The image goes in as the networks of a `HopfieldVAE` are held at it: as the visible activation.
     Args: `sigma` of the posterior; None if the encoder also gives `log σ²`.

@@ -1,6 +1,7 @@
-"""Rows of images to look at, by a trained VAE; `hopfax.plots.images_figure` draws them."""
+"""Rows of images to look at, by a trained VAE; `hopfax.figures.images.images_figure` draws them."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import jax.numpy as jnp
 import jax.random as jr
@@ -8,8 +9,9 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from ..data import Dataset
-from ..demo import one_of_each
-from .evaluation import decode_mean, encode_mean, reconstruct, shown
+from ..data.corrupt import one_of_each
+from .config import VAEConfig
+from .evaluation import decode_mean, encode_mean, evaluate_vae, reconstruct, shown
 from .model import AbstractVAE
 
 Rows = list[tuple[str, np.ndarray]]
@@ -55,3 +57,26 @@ def class_means(vae: AbstractVAE, dataset: Dataset) -> Rows:
 def _rows(dataset: Dataset, rows: Sequence[tuple[str, Float[Array, "count pixels"]]]) -> Rows:
     shape = dataset.image_shape[:2]
     return [(title, np.asarray(images).reshape(-1, *shape)) for title, images in rows]
+
+
+def final_numbers(vae: AbstractVAE, config: VAEConfig, dataset: Dataset) -> dict[str, float]:
+    """One-sample evidence lower bound (nats) and squared error, means over the test images."""
+    key = jr.fold_in(jr.key(config.seed), 2)
+    found = evaluate_vae(vae, dataset.test_images, key=key, binarise=config.bernoulli).summary()
+    return {"test_elbo": found["elbo"], "test_squared_error": found["squared_error"]}
+
+
+def final_figures(vae: AbstractVAE, config: VAEConfig, dataset: Dataset, folder: Path) -> list[str]:
+    """Reconstructions, samples from the prior, interpolations and class means, as PNG in `folder`; their paths."""
+    from ..figures.images import images_figure
+
+    pictures = {
+        "reconstructions": reconstructions(vae, dataset, binarise=config.bernoulli),
+        "samples": samples(vae, dataset, key=jr.fold_in(jr.key(config.seed), 3)),
+        "interpolations": interpolations(vae, dataset),
+        "class_means": class_means(vae, dataset),
+    }
+    paths = {name: folder / f"{name}.png" for name in pictures}
+    for name, rows in pictures.items():
+        images_figure(rows).savefig(paths[name], bbox_inches="tight", pad_inches=0.1)
+    return [str(path) for path in paths.values()]

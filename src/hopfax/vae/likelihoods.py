@@ -134,10 +134,10 @@ class Bernoulli(AbstractLikelihood):
         return jax.nn.sigmoid(self.slope * activation)
 
 
-class Ink(AbstractLikelihood):
+class OffsetBernoulli(AbstractLikelihood):
     """Pixels 1 with probability `sigmoid(slope g - logit)`, `g` of identity neurons: `cost` in nats.
 
-    Held at `shown x`: dark pixels are silent, so that on images that are dark for the most part a step moves the
+    ClampedLagrangian at `shown x`: dark pixels are silent, so that on images that are dark for the most part a step moves the
     hidden neurons far less than with `Bernoulli`. At `shown = 2 logit / slope` an image decoded to
     `sigmoid(± logit)` is an equilibrium of encoder and decoder alike; more drives the encoder harder.
     """
@@ -149,7 +149,7 @@ class Ink(AbstractLikelihood):
     def __check_init__(self):
         for name in ("slope", "shown", "logit"):
             if not getattr(self, name) > 0:
-                raise ValueError(f"`Ink({name}={getattr(self, name)})` must be positive.")
+                raise ValueError(f"`OffsetBernoulli({name}={getattr(self, name)})` must be positive.")
 
     @property
     def lagrangian(self) -> AbstractElementwise:

@@ -51,7 +51,7 @@ class AbstractLossGradient(eqx.Module):
         """The loss, and its gradient in the shape of `vae` with None where nothing is trained."""
 
 
-class Autodiff(AbstractLossGradient):
+class ImplicitGradient(AbstractLossGradient):
     """Backpropagation, through equilibria by the gradient in `HopfieldVAE.method` (implicit differentiation)."""
 
     def __call__(self, vae, images, noise, weight):

@@ -7,15 +7,14 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Bool, Float
 
-from ..equilibrium import Equilibrium
-from ..gradients.base import Report
-from ..ham import HAM, States
-from ..methods import Method
-from ..relax import relax_one
+from ..lagrangians import AbstractLagrangian
+from ..method import Method
+from ..networks.ham import HAM, States
+from ..relax import solve_example
+from ..solvers.equilibrium import Equilibrium
 from .costs import LATENT
 from .likelihoods import VISIBLE, AbstractLikelihood
 from .networks import AbstractNetworks, without
-from .neurons import Linear
 from .posterior import AbstractVariance, Posterior
 
 Image = Float[Array, " pixels"]
@@ -50,9 +49,9 @@ class HopfieldVAE(AbstractVAE):
     """Clamp the image and read the latents; clamp the latents and read the image.
 
     Args:
-        networks: `Tied` (one network, one set of weights) or a `Pair`; see `layered` and `dense`.
+        networks: `Tied` (one network, one set of weights) or a `Untied`; see `layered` and `dense`.
         likelihood: `Gaussian` or `Bernoulli`.
-        variance: of the posterior, `Fixed` or `Learned`.
+        variance: of the posterior, `FixedVariance` or `LearnedVariance`.
         method: how both are relaxed, and how equilibria are differentiated where that is not by equilibrium
             propagation.
 
@@ -97,13 +96,13 @@ class HopfieldVAE(AbstractVAE):
     def held(self, latent: Float[Array, "*batch latents"]) -> dict[str, Array]:
         """The clamp with which `latent` is decoded."""
         neurons = self.networks.decoder.layers[LATENT].lagrangian
-        return {LATENT: neurons.state(latent) if isinstance(neurons, Linear) else latent}
+        return {LATENT: latent / _gain(neurons)}
 
     @property
     def latent_scale(self) -> float:
         """`√gain` of the encoder's latents."""
         neurons = self.networks.encoder.layers[LATENT].lagrangian
-        return math.sqrt(neurons.gain) if isinstance(neurons, Linear) else 1.0
+        return math.sqrt(_gain(neurons))
 
     def relax_encoder(self, image: Image) -> Equilibrium:
         """The equilibrium with the image clamped."""
@@ -116,18 +115,13 @@ class HopfieldVAE(AbstractVAE):
 
 def relax_with(network: HAM, clamp: dict, method: Method, start: States | None = None) -> Equilibrium:
     """`relax` for one example by a `Method`, differentiable by its gradient."""
-    stopping = method.stopping()
-    return relax_one(
-        network,
-        clamp,
-        start or {},
-        method.update,
-        method.solver,
-        method.gradient,
-        stopping,
-        0,
-        Report.blank(),
-    )
+    return solve_example(network, clamp, start or {}, method)
+
+
+def _gain(neurons: AbstractLagrangian) -> float:
+    if neurons.linear_gain is None:
+        raise ValueError(f"the latents must be linear neurons, such as `Identity()`, got {neurons}.")
+    return neurons.linear_gain
 
 
 def parameters(vae: AbstractVAE) -> int:

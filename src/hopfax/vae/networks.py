@@ -8,13 +8,13 @@ import equinox as eqx
 import jax.random as jr
 from jaxtyping import Array, Key
 
-from ..ham import HAM, connect
 from ..lagrangians import AbstractLagrangian, Identity, Sigmoid
-from ..layers import Layer
-from ..synapses import Bias
+from ..lagrangians.elementwise import Linear
+from ..networks.ham import HAM, connect
+from ..networks.layers import Layer
+from ..networks.synapses.dense import Bias
 from .costs import LATENT, LOG_VARIANCE
 from .likelihoods import VISIBLE, AbstractLikelihood
-from .neurons import Linear
 from .posterior import AbstractVariance
 
 Pairs = Sequence[tuple[str, str]]
@@ -48,7 +48,7 @@ class Tied(AbstractNetworks):
         return self.network
 
 
-class Pair(AbstractNetworks):
+class Untied(AbstractNetworks):
     """Two networks."""
 
     encoding: HAM

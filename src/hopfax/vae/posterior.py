@@ -8,8 +8,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Scalar, ScalarLike
 
-from ..costs import AbstractCost, Several
-from ..ham import States
+from ..costs import AbstractCost
+from ..networks.ham import States
 from .costs import LATENT, LOG_VARIANCE, LogVarianceCost, MeanCost
 
 
@@ -47,7 +47,7 @@ class AbstractVariance(eqx.Module):
         """`v·z + weight KL` as a cost of the encoder's equilibrium; the target has the rows `v` and `noise`."""
 
 
-class Fixed(AbstractVariance):
+class FixedVariance(AbstractVariance):
     """Every latent has standard deviation `sigma`."""
 
     sigma: float = 0.3
@@ -55,7 +55,7 @@ class Fixed(AbstractVariance):
 
     def __check_init__(self):
         if not self.sigma > 0:
-            raise ValueError(f"`Fixed(sigma={self.sigma})` must be positive; try 0.3.")
+            raise ValueError(f"`FixedVariance(sigma={self.sigma})` must be positive; try 0.3.")
 
     def posterior(self, activations: States) -> Posterior:
         mean = activations[LATENT]
@@ -65,7 +65,7 @@ class Fixed(AbstractVariance):
         return MeanCost(weight)
 
 
-class Learned(AbstractVariance):
+class LearnedVariance(AbstractVariance):
     """`log σ²` is the state of a second layer of identity neurons, left out of the network that decodes."""
 
     layers: ClassVar[tuple[str, ...]] = (LOG_VARIANCE,)
@@ -74,4 +74,4 @@ class Learned(AbstractVariance):
         return Posterior(activations[LATENT], activations[LOG_VARIANCE])
 
     def cost(self, weight: ScalarLike) -> AbstractCost:
-        return Several((MeanCost(weight), LogVarianceCost(weight)))
+        return MeanCost(weight) + LogVarianceCost(weight)

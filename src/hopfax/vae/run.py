@@ -11,25 +11,19 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float
 
-from .._checks import require_whole
-from ..analysis.spectra import beta_critical, check_beta
-from ..checkpoint import (
-    check_config,
-    load_checkpoint,
-    read_account,
-    save_checkpoint,
-    write_whole,
-)
+from .._internal.checks import require_whole
+from .._internal.files import check_config, write_whole
 from ..data import Dataset
-from ..run_folder import opened
+from ..diagnostics.spectra import check_beta, critical_nudge
+from ..training.checkpoint import load_checkpoint, read_account, save_checkpoint
 from ..training.run import Diverged
+from ..training.run_folder import opened
 from .config import VAEConfig
-from .costs import Divided
 from .diagnosis import nonfinite_layer
+from .equilibrium_propagation import EPGradient
+from .initialise import at_mean
 from .loss import PHASES
 from .model import AbstractVAE, HopfieldVAE
-from .propagation import Propagation
-from .start import at_mean
 from .training import VAEBlock, VAEState, VAETrainer, batch_of, vae_blocks
 
 CHECKPOINT, METRICS, MODEL = "checkpoint.safetensors", "metrics.jsonl", "vae.safetensors"
@@ -123,18 +117,18 @@ def _finished(folder: str | Path) -> Path:
 
 def warn_of_beta(vae: AbstractVAE, config: VAEConfig, images: Float[Array, "some pixels"]) -> None:
     """Warn where `beta` is above a tenth of the critical nudge at the reconstructions of `images`."""
-    if isinstance(vae, HopfieldVAE) and isinstance(config.gradient(), Propagation):
-        check_beta(config.beta, critical_nudge(vae, images))
+    if isinstance(vae, HopfieldVAE) and isinstance(config.gradient(), EPGradient):
+        check_beta(config.beta, decoder_critical_nudge(vae, images))
 
 
-def critical_nudge(vae: HopfieldVAE, images: Float[Array, "some pixels"]) -> Float[Array, " some"]:
-    """`beta_critical` of the decoder at the reconstruction of each image."""
+def decoder_critical_nudge(vae: HopfieldVAE, images: Float[Array, "some pixels"]) -> Float[Array, " some"]:
+    """`critical_nudge` of the decoder at the reconstruction of each image."""
 
     def one(image):
         latent = vae.encode(image)[0].mean
         states = vae.relax_decoder(latent).state
-        cost = Divided(vae.likelihood.cost, vae.likelihood.steepness)
-        return beta_critical(vae.decoder, vae.held(latent), states, cost, image, key=jr.key(0))
+        cost = (1 / vae.likelihood.steepness) * vae.likelihood.cost
+        return critical_nudge(vae.decoder, vae.held(latent), states, cost, image, key=jr.key(0))
 
     return jax.jit(jax.vmap(one))(images)
 

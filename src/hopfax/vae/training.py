@@ -11,7 +11,7 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key, PyTree
 
-from .._tree import all_finite
+from .._internal.tree import all_finite
 from ..training.loop import bounds
 from .loss import PHASES, AbstractLossGradient, Loss
 from .model import AbstractVAE
@@ -22,7 +22,7 @@ class VAETrainer(eqx.Module):
 
     Args:
         optimiser: any of optax.
-        gradient: `Propagation` or `Autodiff`.
+        gradient: `EPGradient` or `ImplicitGradient`.
         binarise: draw each pixel 0 or 1 with its grey level as probability, anew for each step.
         kl, warmup: the weight of the KL term, and the steps in which it rises to that from zero.
     """

@@ -1,0 +1,1 @@
+"""What the other rooms stand on; it knows nothing of networks."""

@@ -1,0 +1,66 @@
+"""Objects as JSON and back: `{"kind": class name, field: value, ...}`.
+
+Only classes of the registry are ever made, so reading a file runs no code of the file's choosing.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+
+Take = Callable[[str, tuple[int, ...]], Any]
+PLAIN = bool | int | float | str | None
+
+
+class Registry:
+    """The classes that may be written and read, by name; `title` says what they are, for error messages."""
+
+    def __init__(self, title: str, classes: Iterable[type]):
+        self.title, self.classes = title, {kind.__name__: kind for kind in classes}
+
+    def to_dict(self, value: Any, arrays: dict[str, np.ndarray] | None = None, path: str = "") -> Any:
+        """`value` in the types of JSON. Its arrays go into `arrays`, by their path from `path` on.
+
+        Raises: `ValueError` for an object of another class, and for an array where `arrays` is None.
+        """
+        if isinstance(value, PLAIN):
+            return value
+        if isinstance(value, tuple | list):
+            return [self.to_dict(item, arrays, f"{path}.{i}") for i, item in enumerate(value)]
+        if eqx.is_array(value) and arrays is not None:
+            arrays[path] = np.asarray(value)
+            return {"array": path, "shape": list(value.shape)}
+        kind = type(value).__name__
+        if self.classes.get(kind) is not type(value):
+            raise ValueError(f"{value!r:.80} cannot be written as {self.title}; known are {self._known()}.")
+        fields = [field.name for field in dataclasses.fields(value)]
+        described = {name: self.to_dict(getattr(value, name), arrays, f"{path}.{name}") for name in fields}
+        return {"kind": kind, **described}
+
+    def from_dict(self, description: Any, take: Take | None = None) -> Any:
+        """The value that `to_dict` described; `take(path, shape)` gives its arrays.
+
+        Raises: `ValueError` for an unknown class, or fields that are not its own.
+        """
+        if isinstance(description, list):
+            return tuple(self.from_dict(item, take) for item in description)
+        if not isinstance(description, Mapping):
+            return description
+        if "array" in description and take is not None:
+            return take(str(description["array"]), tuple(description["shape"]))
+        kind = str(description.get("kind"))
+        if kind not in self.classes:
+            raise ValueError(f"{kind!r} is unknown as {self.title}; known are {self._known()}.")
+        fields = {name: self.from_dict(value, take) for name, value in description.items() if name != "kind"}
+        return self._made(kind, fields)
+
+    def _made(self, kind: str, fields: Mapping[str, Any]) -> Any:
+        expected = {field.name for field in dataclasses.fields(self.classes[kind])}
+        if fields.keys() != expected:
+            raise ValueError(f"{kind} has the fields {sorted(expected)}, got {sorted(fields)}.")
+        return self.classes[kind](**fields)
+
+    def _known(self) -> str:
+        return ", ".join(self.classes)

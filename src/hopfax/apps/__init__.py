@@ -1,0 +1,1 @@
+"""Programs built on the library; nothing in the library imports them."""

@@ -1,0 +1,93 @@
+"""One step of recall over many patterns: a streamed softmax against those that hold all scores at once."""
+
+import importlib
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+from ...memory.similarities import Dot
+from ...memory.streaming import Rows, step
+from .contest import Contest, Entry
+from .peers import Peers, quiet_torch
+
+PATTERNS, DIMENSION, BATCH, CHUNK = 100_000, 256, 64, 4096
+OURS = "hopfax"
+
+
+def enter(peers: Peers) -> Mapping[str, Entry]:
+    """Ours, plain JAX, PyTorch, hopfield-layers and torchhd."""
+    patterns = jr.normal(jr.key(0), (PATTERNS, DIMENSION), jnp.float32)
+    queries = jr.normal(jr.key(1), (BATCH, DIMENSION), jnp.float32)
+    beta = DIMENSION**-0.5
+    exact = np.asarray(_plain(patterns, queries, beta)())
+    check = lambda found: {"largest difference from softmax": np.max(np.abs(np.asarray(found) - exact))}
+    rows, ours = Rows(patterns, Dot(), PATTERNS, CHUNK), jax.jit(step)
+    call = lambda: ours(rows, queries, jnp.asarray(beta, jnp.float32)).block_until_ready()
+    entries = {OURS: Entry(call, check, ours=True)}
+    entries["plain JAX"] = Entry(
+        _plain(patterns, queries, beta), check, "not a library: the formula, compiled"
+    )
+    makers = {
+        "PyTorch": ((), _torch),
+        "torchhd": (("torchhd",), _torchhd),
+        "hopfield-layers": (("hflayers",), _layers),
+    }
+    for name, (packages, make) in makers.items():
+        if peers.has("torch", *packages):
+            entries[name] = Entry(make(np.array(patterns), np.array(queries), beta), check)
+    return entries
+
+
+def _plain(patterns, queries, beta: float):
+    formula = jax.jit(lambda p, q: jax.nn.softmax(beta * q @ p.T, axis=1) @ p)
+    return lambda: formula(patterns, queries).block_until_ready()
+
+
+def _without_gradients(call):
+    torch = quiet_torch()
+
+    def inferred():
+        with torch.inference_mode():
+            return call()
+
+    return inferred
+
+
+def _torch(patterns, queries, beta: float):
+    torch = quiet_torch()
+    stored, asked = torch.from_numpy(patterns), torch.from_numpy(queries)
+    return _without_gradients(lambda: torch.softmax(beta * asked @ stored.T, dim=-1) @ stored)
+
+
+def _torchhd(patterns, queries, beta: float):
+    torch = quiet_torch()
+    attention = importlib.import_module("torchhd").memory.attention
+    stored, asked = torch.from_numpy(patterns), torch.from_numpy(queries)
+    return _without_gradients(lambda: attention(asked, stored, stored, beta))
+
+
+def _layers(patterns, queries, beta: float):
+    """Its association with no learned projection: one head, one update, patterns as keys and values."""
+    torch = quiet_torch()
+    learned = ("stored_pattern", "state_pattern", "pattern_projection")
+    module = importlib.import_module("hflayers").Hopfield(
+        scaling=beta,
+        update_steps_max=0,
+        disable_out_projection=True,
+        **{f"{name}_as_static": True for name in learned},
+        **{f"normalize_{name}": False for name in learned},
+        **{f"normalize_{name}_affine": False for name in learned},
+    )
+    stored, asked = torch.from_numpy(patterns)[None], torch.from_numpy(queries)[None]
+    return _without_gradients(lambda: module((stored, asked, stored))[0])
+
+
+RECALLING = Contest(
+    "recall",
+    f"one update over {PATTERNS:,} patterns of {DIMENSION} values, batch {BATCH}",
+    OURS,
+    enter,
+)

@@ -1,0 +1,5 @@
+"""`python -m hopfax.apps.cli`."""
+
+from . import main
+
+main()

@@ -1,5 +1,0 @@
-"""`python -m hopfax.cli`."""
-
-from . import main
-
-main()

@@ -1,0 +1,65 @@
+"""A modern Hopfield memory as a transformer of scikit-learn."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ...memory.memory import Memory, Recall
+from .passes import in_chunks
+
+FLOATS = (np.float64, np.float32)
+
+
+class HopfieldMemory(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """`fit` stores the rows, `transform` recalls: `x' = X^T softmax(beta (X x + t))` until it rests.
+
+    As `hopfax.Memory` with Euclidean distances.
+
+    Args:
+        beta: inverse temperature, positive; "auto" takes that of `hopfax.memory.calibration`.
+        tolerance: rest is a step of at most so much of the largest norm of a pattern.
+        max_steps: the most updates of a query.
+
+    Attributes:
+        memory_: the `hopfax.Memory`.
+        beta_: its inverse temperature.
+        n_features_in_, feature_names_in_: of the patterns.
+    """
+
+    def __init__(self, *, beta: Any = "auto", tolerance: Any = 1e-5, max_steps: Any = 100):
+        self.beta = beta
+        self.tolerance = tolerance
+        self.max_steps = max_steps
+
+    def fit(self, X, y=None) -> "HopfieldMemory":
+        """Store the rows of `X` in place of what was stored. Raises: `ValueError` as `hopfax.Memory.store`."""
+        patterns = np.asarray(validate_data(self, X, dtype=FLOATS, ensure_min_samples=2))
+        if isinstance(self.beta, str) and self.beta != "auto":
+            raise ValueError(f'`HopfieldMemory(beta={self.beta!r})` must be "auto" or a positive number.')
+        for name in ("tolerance", "max_steps"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"`HopfieldMemory({name}={getattr(self, name)!r})` must be positive.")
+        self.memory_ = Memory.store(patterns, self.beta)
+        self.beta_ = float(self.memory_.beta)
+        return self
+
+    def transform(self, X) -> np.ndarray:
+        """What each row of `X` recalls, in its floating type."""
+        check_is_fitted(self, "memory_")
+        queries = np.asarray(validate_data(self, X, reset=False, dtype=FLOATS))
+        return in_chunks(lambda rows: np.asarray(self._recall(rows).state), queries).astype(queries.dtype)
+
+    def recall(self, X, known=None) -> Recall:
+        """As `hopfax.Memory.recall`: which patterns each row is, how surely, and in how many steps.
+
+        Args: `known` a mask of the values to hold; the others of `X` may be NaN, and are filled in.
+        """
+        check_is_fitted(self, "memory_")
+        finite = True if known is None else "allow-nan"
+        queries = validate_data(self, X, reset=False, dtype=FLOATS, ensure_all_finite=finite)
+        return self._recall(np.asarray(queries), None if known is None else np.asarray(known, bool))
+
+    def _recall(self, X: np.ndarray, known=None) -> Recall:
+        return self.memory_.recall(X, known, tolerance=self.tolerance, max_steps=self.max_steps)

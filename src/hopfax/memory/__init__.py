@@ -1,0 +1,16 @@
+"""Memories: patterns stored as rows and recalled from parts of them or from noisy ones."""
+
+from .binary import BinaryHopfield as BinaryHopfield
+from .calibration import Calibration as Calibration
+from .calibration import calibrate as calibrate
+from .memory import AveragingWarning as AveragingWarning
+from .memory import Memory as Memory
+from .memory import Recall as Recall
+from .modern import ModernHopfield as ModernHopfield
+from .similarities import AbstractNormalisation as AbstractNormalisation
+from .similarities import AbstractSimilarity as AbstractSimilarity
+from .similarities import Dot as Dot
+from .similarities import Euclidean as Euclidean
+from .similarities import Raw as Raw
+from .similarities import Standardised as Standardised
+from .similarities import UnitNorm as UnitNorm

@@ -1,0 +1,63 @@
+"""Methods: how an equilibrium is found and differentiated, as one object."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import ScalarLike
+
+from ._internal.checks import require_kind
+from .gradients.base import AbstractGradient
+from .gradients.implicit import Implicit
+from .solvers.anderson import Anderson
+from .solvers.loop import AbstractDirectSolver, AnySolver, Stopping, check_stopping
+from .updates.base import AbstractUpdate
+from .updates.block import Coloured
+
+
+class Method(eqx.Module):
+    """How `hopfax.relax` and `hopfax.objective` find an equilibrium and differentiate it.
+
+    A solve ends at a state `z` with `rms(f(z) - z) <= atol + rtol rms(f(z))`, or after `max_steps` updates.
+    `dataclasses.replace(method, rtol=1e-6)` is the same method with another tolerance.
+
+    Args:
+        update: which map `z = f(z)` is solved. `Coloured()` is even-odd splitting wherever the free layers are
+            bipartite.
+        solver: how; ours, or a fixed-point solver or root finder of optimistix.
+        gradient: how the equilibrium is differentiated, with respect to the model and the clamp.
+        rtol: relative tolerance.
+        atol: absolute tolerance; None for a hundredth of `rtol`. It decides where the equilibrium is near zero.
+        max_steps: the most updates.
+        check_every: sweeps between two checks of whether to stop; more than 1 for devices such as GPUs, where each
+            check makes the host wait. The result does not depend on it.
+    Raises: `ValueError` for an object of another kind, a tolerance below 0, or steps that are no whole number.
+    """
+
+    update: AbstractUpdate = Coloured()
+    solver: AnySolver | AbstractDirectSolver = Anderson()
+    gradient: AbstractGradient = Implicit()
+    rtol: ScalarLike = 1e-4
+    atol: ScalarLike | None = None
+    max_steps: ScalarLike = 200
+    check_every: int = eqx.field(static=True, default=1)
+
+    def __check_init__(self):
+        require_kind("update", self.update, AbstractUpdate, "EvenOdd()")
+        require_kind("solver", self.solver, (AnySolver, AbstractDirectSolver), "Anderson()")
+        require_kind("gradient", self.gradient, AbstractGradient, "Implicit()")
+        check_stopping(self.rtol, 0.0 if self.atol is None else self.atol, self.max_steps)
+
+    def stopping(self) -> Stopping:
+        """When a solve ends."""
+        atol = 0.01 * self.rtol if self.atol is None else self.atol
+        return Stopping.of_arrays(self.rtol, atol, self.max_steps, self.check_every)
+
+    def with_arrays(self) -> "Method":
+        """The same method with tolerances as arrays, so that a compiled function takes others without compiling."""
+        stopping = self.stopping()
+        numbers = (stopping.rtol, stopping.atol, stopping.max_steps)
+        return eqx.tree_at(
+            lambda m: (m.rtol, m.atol, m.max_steps),
+            self,
+            tuple(map(jnp.asarray, numbers)),
+            is_leaf=lambda x: x is None,
+        )

@@ -1,0 +1,172 @@
+"""Models as files: weights in safetensors, the rest in JSON; loading runs no code of the file's choosing."""
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import safetensors
+from safetensors.numpy import load, save
+
+from .. import lagrangians
+from .._internal.checks import require_kind
+from .._internal.files import parse, write_json, write_whole
+from .._internal.registry import Registry
+from .chn import CHN
+from .ham import HAM
+from .layers import Layer
+from .network import AbstractNetwork
+from .synapses.base import AbstractSynapse, ScaledSynapse
+from .synapses.dense import Bias, Dense
+
+SCHEMA = 1
+NETWORKS: Mapping[str, type[HAM] | type[CHN]] = MappingProxyType({"HAM": HAM, "CHN": CHN})
+DESCRIPTION, WEIGHTS = "model.json", "weights.safetensors"
+
+LAGRANGIANS = Registry(
+    "a Lagrangian",
+    (
+        *(lagrangians.Identity, lagrangians.Linear, lagrangians.Sigmoid, lagrangians.Tanh, lagrangians.ReLU),
+        *(lagrangians.HardSigmoid, lagrangians.Softmax, lagrangians.LayerNorm, lagrangians.SphericalNorm),
+        *(lagrangians.Polynomial, lagrangians.Exponential, lagrangians.Sparsemax, lagrangians.Entmax),
+        *(lagrangians.ScaledLagrangian, lagrangians.SumLagrangian),
+    ),
+)
+SYNAPSES = Registry("a synapse", (Dense, Bias, ScaledSynapse))
+
+
+def save_model(model: AbstractNetwork, directory: str | Path) -> None:
+    """Write `model.json` and `weights.safetensors` into `directory`, made if it is not there.
+
+    Raises: `ValueError` for a layer or synapse of a kind that files do not have, such as an `Interaction`,
+    naming it; `OSError` where the files cannot be written.
+    """
+    require_kind("model", model, AbstractNetwork, "hopfax.chain([784, 512, 10], key=key)")
+    directory = Path(directory)
+    arrays: dict[str, np.ndarray] = {}
+    description = {
+        "schema": SCHEMA,
+        "hopfax": version("hopfax"),
+        "network": type(model).__name__,
+        "layers": [_describe_layer(name, model.layers[name], arrays) for name in model.order],
+        "synapses": [_describe_synapse(name, synapse, arrays) for name, synapse in model.synapses.items()],
+    }
+    directory.mkdir(parents=True, exist_ok=True)
+    write_whole(directory / WEIGHTS, save(arrays))
+    write_json(directory / DESCRIPTION, description)
+
+
+def load_model(directory: str | Path) -> HAM | CHN:
+    """The model that `save_model` wrote.
+
+    Raises: `ValueError` where a file is missing, damaged, or does not fit the other, naming the entry with
+    what was expected and what was found.
+    """
+    directory = Path(directory)
+    description = _read_description(directory / DESCRIPTION)
+    kind = _kind(description)
+    weights = _Weights(directory / WEIGHTS, _read_weights(directory / WEIGHTS))
+    try:
+        layers = {entry["name"]: _layer(entry, weights) for entry in description["layers"]}
+        synapses = {entry["name"]: _synapse(entry, weights) for entry in description["synapses"]}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"`{directory / DESCRIPTION}` is malformed: {type(error).__name__} {error}."
+        ) from error
+    weights.refuse_unused()
+    return kind(layers, synapses)
+
+
+def _kind(description: dict[str, Any]) -> type[HAM] | type[CHN]:
+    name = description.get("network")
+    if not isinstance(name, str) or name not in NETWORKS:
+        raise ValueError(f"the network is a {name!r}; known are {', '.join(NETWORKS)}.")
+    return NETWORKS[name]
+
+
+class _Weights:
+    """Arrays by name, each to be taken once."""
+
+    def __init__(self, path: Path, arrays: dict[str, np.ndarray]):
+        self.path, self.arrays, self.taken = path, arrays, set()
+
+    def take(self, name: str, shape: tuple[int, ...]) -> Any:
+        if name not in self.arrays:
+            raise ValueError(f"`{self.path}` has no {name}, expected shape {list(shape)}.")
+        array = self.arrays[name]
+        if array.shape != shape or array.dtype.kind != "f":
+            raise ValueError(
+                f"{name} in `{self.path}` should be floating point of shape {list(shape)}, is {array.dtype} "
+                f"of shape {list(array.shape)}."
+            )
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name} in `{self.path}` holds NaN or infinity; train again.")
+        self.taken.add(name)
+        return jnp.asarray(array)
+
+    def refuse_unused(self) -> None:
+        if unused := sorted(set(self.arrays) - self.taken):
+            raise ValueError(f"`{self.path}` has entries that the model does not: {', '.join(unused)}.")
+
+
+def _describe_layer(name: str, layer: Layer, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    try:
+        described = LAGRANGIANS.to_dict(layer.lagrangian, arrays, f"layers.{name}")
+    except ValueError as error:
+        raise ValueError(f"layer {name!r} cannot be saved: {error}") from error
+    return {"name": name, "shape": list(layer.shape), "lagrangian": described}
+
+
+def _layer(entry: dict[str, Any], weights: _Weights) -> Layer:
+    name = _name(entry["name"])
+    try:
+        return Layer(tuple(entry["shape"]), LAGRANGIANS.from_dict(entry["lagrangian"], weights.take))
+    except ValueError as error:
+        raise ValueError(f"layer {name!r}: {error}") from error
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no name of a layer or synapse; names are texts.")
+    return value
+
+
+def _describe_synapse(name: str, synapse: AbstractSynapse, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    try:
+        return {"name": name, "synapse": SYNAPSES.to_dict(synapse, arrays, f"synapses.{name}")}
+    except ValueError as error:
+        raise ValueError(
+            f"synapse {name!r} cannot be saved: {error} An `Interaction` may be any function; save its arrays "
+            "yourself, or build it again after loading the rest."
+        ) from error
+
+
+def _synapse(entry: dict[str, Any], weights: _Weights) -> AbstractSynapse:
+    name = _name(entry["name"])
+    try:
+        return SYNAPSES.from_dict(entry["synapse"], weights.take)
+    except ValueError as error:
+        raise ValueError(f"synapse {name!r}: {error}") from error
+
+
+def _read_description(path: Path) -> dict[str, Any]:
+    try:
+        description = parse(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ValueError(f"`{path}` cannot be read as a model ({type(error).__name__}: {error}).") from error
+    schema = description.get("schema") if isinstance(description, dict) else None
+    if schema != SCHEMA:
+        raise ValueError(
+            f"`{path}` has schema {schema!r}, expected {SCHEMA}; load it with the hopfax that wrote it."
+        )
+    return description
+
+
+def _read_weights(path: Path) -> dict[str, np.ndarray]:
+    try:
+        return load(path.read_bytes())
+    except (OSError, safetensors.SafetensorError) as error:
+        raise ValueError(f"`{path}` cannot be read as weights ({type(error).__name__}: {error}).") from error

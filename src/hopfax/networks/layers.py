@@ -1,0 +1,61 @@
+"""Layers of neurons, and what may be known about them before relaxing."""
+
+import math
+from collections.abc import Iterable, Mapping
+
+import equinox as eqx
+from jaxtyping import Array, Bool, Inexact
+
+from .._internal.checks import is_whole
+from ..lagrangians import AbstractLagrangian
+from ..lagrangians.base import require_lagrangian
+
+
+class Layer(eqx.Module):
+    """A layer of neurons: how many (or of what shape), and the Lagrangian whose gradient is its activation."""
+
+    shape: tuple[int, ...] = eqx.field(static=True)
+    lagrangian: AbstractLagrangian
+
+    def __init__(self, shape: int | tuple[int, ...], lagrangian: AbstractLagrangian):
+        sizes = tuple(shape) if isinstance(shape, Iterable) else (shape,)
+        self.shape = tuple(int(n) if is_whole(n) else n for n in sizes)
+        self.lagrangian = lagrangian
+
+    def __check_init__(self):
+        if not self.shape or any(not is_whole(n) or n < 1 for n in self.shape):
+            raise ValueError(
+                f"`Layer(shape={self.shape})` needs positive whole numbers; say how many neurons."
+            )
+        require_lagrangian("Layer(lagrangian=...)", self.lagrangian)
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    def clamped(self, name: str, clamp: "PartialClamp") -> "Layer":
+        """The layer `name` with some neurons clamped. Raises: `ValueError` where they are not independent."""
+        try:
+            return Layer(self.shape, self.lagrangian.clamped(clamp.state, clamp.mask))
+        except ValueError as error:
+            raise ValueError(f"layer {name!r} cannot be clamped in part: {error}") from error
+
+
+class PartialClamp(eqx.Module):
+    """A clamp of some neurons of a layer: `state` holds where `mask` is true, the rest relaxes.
+
+    Both have the layer's shape, or one more leading axis for a batch (the mask may be shared by the batch).
+    """
+
+    state: Inexact[Array, "..."]
+    mask: Bool[Array, "..."]
+
+
+Clamp = Mapping[str, Array | PartialClamp]
+
+
+def split_clamp(clamp: Clamp) -> tuple[dict[str, Array], dict[str, PartialClamp]]:
+    """The layers that are clamped whole, with their states, and those that are clamped in part."""
+    partial = {name: value for name, value in clamp.items() if isinstance(value, PartialClamp)}
+    whole = {name: value for name, value in clamp.items() if not isinstance(value, PartialClamp)}
+    return whole, partial

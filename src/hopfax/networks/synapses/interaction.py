@@ -1,0 +1,66 @@
+"""Any scalar function of activations as a synapse."""
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Inexact, Scalar
+
+from .base import AbstractSynapse, Shape
+from .conditioned import Constant
+
+
+class Interaction(AbstractSynapse):
+    """`E = function(g_1, g_2, ...)`: any scalar function of the activations of `layers`, one example at a time.
+
+    `function` may be an `eqx.Module` whose arrays are trained. Say `affine=True` if it is affine in each
+    activation while the others are fixed; then a whole colour of layers can be minimised exactly.
+    """
+
+    layers: tuple[str, ...] = eqx.field(static=True)
+    function: Callable[..., Scalar]
+    affine: bool = eqx.field(static=True, default=False)
+    clamped: bool = eqx.field(static=True, default=False)
+    vanishes: ClassVar[bool] = False
+
+    def __call__(self, *activations: Inexact[Array, "..."]) -> Scalar:
+        return self.function(*activations)
+
+    def drive(self, name: str, *activations: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
+        place, holomorphic = self.layers.index(name), any(map(jnp.iscomplexobj, activations))
+        with_one = lambda g: -self.function(*activations[:place], g, *activations[place + 1 :])
+        return jax.grad(with_one, holomorphic=holomorphic)(activations[place])
+
+    def check(self, shapes: Mapping[str, Shape]) -> None:
+        examples = [eqx.filter_eval_shape(jnp.zeros, shapes[name]) for name in self.layers]
+        try:
+            value = eqx.filter_eval_shape(self.function, *examples)
+        except TypeError as error:
+            raise ValueError(
+                f"the function that joins {self.layers} cannot be called with their activations: {error}."
+            ) from error
+        if getattr(value, "shape", None) != ():
+            raise ValueError(
+                f"the function that joins {self.layers} must return one scalar energy, it returns {value}; sum it."
+            )
+
+    def condition(self, known: Mapping[str, Array]) -> AbstractSynapse:
+        free = tuple(name for name in self.layers if name not in known)
+        held = tuple(known.get(name) for name in self.layers)
+        if not free:
+            return Constant(self.function(*held))
+        function = _Partial(self.function, held)
+        return Interaction(layers=free, function=function, affine=self.affine, clamped=True)
+
+
+class _Partial(eqx.Module):
+    """A function with some of its arguments filled in."""
+
+    function: Callable[..., Scalar]
+    held: tuple[Array | None, ...]
+
+    def __call__(self, *free: Array) -> Scalar:
+        rest = iter(free)
+        return self.function(*(next(rest) if value is None else value for value in self.held))

@@ -1,0 +1,13 @@
+"""Many devices, many processes, many runs."""
+
+from .launchers import AbstractLauncher as AbstractLauncher
+from .launchers import Joblib as Joblib
+from .launchers import Submitit as Submitit
+from .mesh import device_grid as device_grid
+from .mesh import device_mesh as device_mesh
+from .mesh import local as local
+from .mesh import on_mesh as on_mesh
+from .mesh import replicate as replicate
+from .mesh import shard_layers as shard_layers
+from .processes import ProcessLost as ProcessLost
+from .processes import join as join

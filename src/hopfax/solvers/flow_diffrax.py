@@ -1,0 +1,117 @@
+"""The part of gradient flow that calls diffrax; imported only when a flow is integrated."""
+
+from typing import Any
+
+import diffrax as dfx
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from .._internal.tree import all_finite, rms, subtract
+from ..networks.network import States
+from ..updates.problem import Problem
+from .loop import Stopping
+
+TIGHTER = 0.9  # diffrax compares the residual with |z|, our tolerance with |f(z)|: stop safely inside it
+
+
+class Integration(eqx.Module):
+    """The end of an integration, and how it was reached."""
+
+    states: States
+    exhausted: Bool[Array, ""]  # whether it ended because the steps ran out
+    steps: Int[Array, ""]
+    rejections: Int[Array, ""]
+    evaluations: Int[Array, ""]
+    trace: Float[Array, " trace"]
+
+
+def integrate(
+    problem: Problem,
+    start: States,
+    stopping: Stopping,
+    steps: tuple[Any, Any, float | None, float, int],
+    trace: int,
+) -> Integration:
+    """Integrate from `start` until the steady state is reached, the steps run out, or a state is not finite.
+
+    Args: `steps` the fields of `GradientFlow`: solver, controller, first step, share and largest number of steps.
+    """
+    solver, controller, first, share, max_steps = steps
+    solver = _solver(solver)
+    dtype = jnp.result_type(*start.values())  # of time too: diffrax would promote the states to that of time
+    recorded = dfx.SubSaveAt(steps=True, fn=lambda t, states, args: _relative_residual(problem, states))
+    ends = dfx.SubSaveAt(t1=True)
+    solution = dfx.diffeqsolve(
+        dfx.ODETerm(lambda t, states, args: subtract(problem.image(states), states)),
+        solver,
+        jnp.zeros((), dtype),
+        jnp.full((), jnp.inf, dtype),
+        None if first is None else jnp.asarray(first, dtype),
+        start,
+        stepsize_controller=_controller(controller, problem, start, stopping, share),
+        event=dfx.Event([_steady(stopping), lambda t, states, args, **options: ~all_finite(states)]),
+        saveat=dfx.SaveAt(subs=[ends, recorded] if trace else [ends]),
+        max_steps=max_steps,
+        throw=False,
+    )
+    ys, count = solution.ys, lambda name: jnp.asarray(solution.stats[name], jnp.int32)
+    assert ys is not None
+    tried = count("num_steps")
+    end = jax.tree.map(lambda x: x[-1], ys[0])
+    return Integration(
+        {name: jnp.where(tried > 0, end[name], start[name]) for name in start},
+        solution.result == dfx.RESULTS.max_steps_reached,
+        count("num_accepted_steps"),
+        count("num_rejected_steps"),
+        1 + tried * (1 + _sweeps(solver)),
+        _trace(ys[1], trace) if trace else jnp.zeros((0,), dtype),
+    )
+
+
+def _steady(stopping: Stopping):
+    return dfx.steady_state_event(TIGHTER * stopping.rtol, TIGHTER * stopping.atol, rms)
+
+
+def _relative_residual(problem: Problem, states: States) -> Array:
+    _, trial = problem.evaluate(states, energy=False)
+    return trial.residual / trial.scale
+
+
+def _trace(recorded: Array, length: int) -> Array:
+    """The first `length` entries, NaN after the last step; diffrax fills with infinity."""
+    kept = jnp.full((length,), jnp.nan, recorded.dtype).at[: len(recorded)].set(recorded[:length])
+    return jnp.where(jnp.isfinite(kept), kept, jnp.nan)
+
+
+def _solver(solver: Any) -> dfx.AbstractSolver:
+    solver = dfx.Tsit5() if solver is None else solver
+    if not isinstance(solver, dfx.AbstractSolver):
+        raise ValueError(
+            f"`GradientFlow(solver={solver!r})` must be a diffrax solver, such as `diffrax.Tsit5()`."
+        )
+    return solver
+
+
+def _controller(
+    controller: Any, problem: Problem, start: States, stopping: Stopping, share: float
+) -> dfx.AbstractStepSizeController:
+    """Near the steady state the error of a step shows up as residual, so it is kept below the tolerance."""
+    if isinstance(controller, dfx.AbstractStepSizeController):
+        return controller
+    if controller is not None:
+        raise ValueError(
+            f"`GradientFlow(controller={controller!r})` must be a diffrax step-size controller, such as "
+            "`diffrax.ConstantStepSize()`."
+        )
+    _, trial = problem.evaluate(start, energy=False)
+    least = jnp.finfo(trial.scale.dtype).eps * trial.scale + jnp.finfo(trial.scale.dtype).tiny
+    return dfx.PIDController(rtol=0.0, atol=share * stopping.tolerance(trial) + least)
+
+
+def _sweeps(solver: dfx.AbstractSolver) -> int:
+    """Evaluations of the vector field in a step."""
+    if isinstance(solver, dfx.AbstractERK) and isinstance(solver.tableau, dfx.ButcherTableau):
+        return solver.tableau.num_stages - int(solver.tableau.fsal)
+    return 1

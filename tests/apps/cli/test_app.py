@@ -1,0 +1,92 @@
+"""The command line: one line where something is wrong, JSON and nothing else where it is asked for."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from hopfax.apps.cli import run
+from hopfax.apps.cli.app import joined_layers
+
+
+def test_sizes_after_one_option_are_joined():
+    assert joined_layers(["--layers", "784", "512", "10", "--resume"]) == [
+        "--layers",
+        "784,512,10",
+        "--resume",
+    ]
+    assert joined_layers(["train", "--layers", "784,10", "--seed", "3"]) == [
+        "train",
+        "--layers",
+        "784,10",
+        "--seed",
+        "3",
+    ]
+    assert joined_layers(["--layers=784", "10", "--resume"]) == ["--layers=784,10", "--resume"]
+    assert joined_layers(["--layers"]) == ["--layers"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["nonsense"], "nonsense"),
+        (["train"], "--out"),
+        (["train", "--out", "OUT", "--wrong"], "--wrong"),
+        (["train", "--out", "OUT", "--epochs", "many"], "--epochs"),
+        (["train", "--out", "OUT", "--epochs", "0"], "epochs"),
+        (["train", "--out", "OUT", "--data", "digits", "--layers", "64", "ten"], "whole numbers"),
+        (["train", "--out", "OUT", "--data", "digits"], "64 pixels"),
+        (["train", "--out", "OUT", "--data", "cats"], "digits, mnist"),
+        (["train", "--out", "OUT", "--model", "HUM"], "HAM-EO-DEQ"),
+        (["train", "--out", "OUT", "--recipe", "v3"], "goemaere2023"),
+        (["train", "--out", "FILE", "--data", "digits", "--layers", "64", "10"], "writable"),
+        (["evaluate", "OUT"], "--resume"),
+        (["data", "fetch", "cats"], "digits, mnist"),
+        (["info", "--json", "OUT/no/such.json"], "writable"),
+    ],
+)
+def test_mistakes_cost_one_line_and_exit_code_2(arguments, told, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    places = {"OUT": str(tmp_path / "out"), "FILE": str(tmp_path / "file")}
+    filled = [a.replace("OUT", places["OUT"]) if a != "FILE" else places["FILE"] for a in arguments]
+    assert run(filled) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert told in printed.err
+
+
+def test_a_damaged_data_set_is_named(tmp_path, capsys, monkeypatch):
+    (tmp_path / "mnist").mkdir()
+    (tmp_path / "mnist" / "train-images-idx3-ubyte").write_bytes(b"half")
+    monkeypatch.setenv("HOPFAX_DATA", str(tmp_path))
+    assert run(["train", "--out", str(tmp_path / "out")]) == 2
+    printed = capsys.readouterr().err
+    assert "train-images-idx3-ubyte" in printed
+    assert printed.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["info"], ["data", "list"], ["data", "fetch", "digits"]])
+def test_json_to_standard_output_comes_alone(arguments, capsys):
+    assert run([*arguments, "--json", "-"]) == 0
+    assert json.loads(capsys.readouterr().out)
+    assert run(arguments) == 0
+    assert "digits" in capsys.readouterr().out
+
+
+def test_json_to_a_file(tmp_path, capsys):
+    assert run(["data", "list", "--json", str(tmp_path / "list.json")]) == 0
+    rows = json.loads((tmp_path / "list.json").read_text())["data"]
+    assert {"digits", "mnist", "fashion-mnist"} <= {row["name"] for row in rows}
+    assert "digits" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("module", ["hopfax", "hopfax.apps.cli"])
+def test_help_of_the_module(module):
+    done = subprocess.run(
+        [sys.executable, "-m", module, "--help"], capture_output=True, text=True, env=os.environ
+    )
+    assert done.returncode == 0
+    assert "train" in done.stdout

@@ -1,0 +1,156 @@
+"""The commands on memories and their phase transition: files in, JSON out, bad files refused by name."""
+
+import json
+
+import numpy as np
+import pytest
+
+from hopfax.apps.cli import run
+from hopfax.memory import phase
+
+ROWS = 2.0 * np.eye(5)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("patterns.npy", ROWS)
+    np.savetxt("patterns.csv", ROWS, delimiter=",")
+    np.save("queries.npy", ROWS[:2] + 0.1)
+    return tmp_path
+
+
+def result(capsys, *arguments):
+    assert run([*arguments, "--json", "-"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_thresholds_in_effective_beta_and_in_beta(capsys):
+    found = result(capsys, "phase", "thresholds", "--patterns", "10", "--beta-norm", "2", "--cosine", "0.5")
+    expected = phase.thresholds(10)
+    assert found["spinodal"] == expected.spinodal
+    assert found["overlap_at_spinodal"] == expected.overlap_at_spinodal
+    assert found["in_beta"]["instability"] == pytest.approx(10 / (4 * 0.5))
+
+
+def test_clusters_by_formula_and_simulation(capsys):
+    sizes = ["--clusters", "2", "--per-cluster", "2", "--within", "0.9", "--across", "0"]
+    found = result(capsys, "phase", "clusters", *sizes)
+    for name, value in found["simulated"].items():
+        assert found[name] == pytest.approx(value, rel=0.02)
+
+
+def test_recall_from_files_names_the_patterns(here, capsys):
+    arguments = [
+        "--patterns",
+        "patterns.csv",
+        "--queries",
+        "queries.npy",
+        "--out",
+        "found.npy",
+        "--beta",
+        "5",
+    ]
+    found = result(capsys, "recall", *arguments)
+    assert [query["index"] for query in found["queries"]] == [0, 1]
+    assert all(query["kind"] == "pattern" and query["status"] == "converged" for query in found["queries"])
+    np.testing.assert_allclose(np.load("found.npy"), ROWS[:2], atol=1e-3)
+
+
+def test_unknown_values_are_filled_in_and_duplicates_reported(here, capsys):
+    np.save("patterns.npy", np.concatenate([ROWS, ROWS[:1]]))
+    np.save("queries.npy", np.where(np.arange(5) < 3, ROWS[2:3], np.nan))
+    arguments = [
+        "--patterns",
+        "patterns.npy",
+        "--queries",
+        "queries.npy",
+        "--out",
+        "found.npy",
+        "--beta",
+        "9",
+    ]
+    found = result(capsys, "recall", *arguments)
+    assert found["duplicates"] == 1
+    np.testing.assert_allclose(np.load("found.npy"), ROWS[2:3], atol=1e-3)
+
+
+def test_values_are_read_out_in_place_of_the_patterns(here, capsys):
+    labels = np.arange(10.0).reshape(5, 2)
+    np.save("values.npy", labels)
+    files = ["--patterns", "patterns.npy", "--queries", "queries.npy", "--values", "values.npy"]
+    found = result(capsys, "recall", *files, "--out", "found.npy", "--beta", "5")
+    assert [query["index"] for query in found["queries"]] == [0, 1]
+    np.testing.assert_allclose(np.load("found.npy"), labels[:2], atol=1e-3)
+
+
+def test_calibration_of_orthogonal_patterns(here, capsys):
+    found = result(capsys, "calibrate", "patterns.npy")
+    assert found["beta"] == pytest.approx(phase.thresholds(5).spinodal / 4, rel=0.03)
+    assert found["global_beta"] == pytest.approx(5 / 4, rel=0.03)
+
+
+def test_minima_grow_from_one_to_all(here, capsys):
+    found = result(capsys, "phase", "minima", "patterns.npy", "--points", "4")
+    assert found["minima"][0] == 1
+    assert found["minima"][-1] == 5
+
+
+def test_capacity_lies_between_what_holds_and_what_fails(capsys):
+    found = result(capsys, "capacity", "projection", "--neurons", "16", "--flips", "0", "--most", "8")
+    assert found["holds"] == found["fails"] == 8
+    assert found["theory"] == {"n": 16}
+    # With 4 patterns of 16 neurons: more than no sign can be flipped, and never more than half.
+    assert 0 < found["basin"]["flips"] <= 0.5
+
+
+def test_curves_and_basins_are_written_as_json_and_figures(here, capsys):
+    options = ["--neurons", "12", "--flips", "0", "--most", "2", "--beside", "", "--out", "curves"]
+    found = result(capsys, "capacity", "projection", *options)
+    assert found["files"] == ["curves/capacity.json", "curves/capacity.png", "curves/basins.png"]
+    content = json.loads((here / "curves" / "capacity.json").read_text(encoding="utf-8"))
+    load = content["curves"]["projection"]["load"]
+    assert load["values"][0] == 1
+    # Projections hold every set of independent patterns, and one pattern or two of 12 signs are that.
+    assert load["share"][0] == load["high"][0] == 1 > load["low"][0]
+    for name in ("capacity.png", "basins.png"):
+        assert (here / "curves" / name).stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["calibrate", "none.npy"], "none.npy is no file"),
+        (["calibrate", "nan.npy"], "rows [1]"),
+        (["calibrate", "text.csv"], "text.csv cannot be read"),
+        (["calibrate", "other.txt"], "must end in .npy or .csv"),
+        (["calibrate", "words.npy"], "matrix of numbers"),
+        (
+            ["recall", "--patterns", "patterns.npy", "--queries", "nan.npy", "--out", "a.npy"],
+            "3 values a row",
+        ),
+        (
+            ["recall", "--patterns", "patterns.npy", "--queries", "queries.npy", "--out", "a.txt"],
+            "end in .npy",
+        ),
+        (
+            ["recall", "--patterns", "patterns.npy", "--queries", "queries.npy"]
+            + ["--values", "queries.npy", "--out", "a.npy"],
+            "queries.npy has 2 rows for 5 patterns",
+        ),
+        (["capacity", "hebb", "--beside", "none"], "--beside 'none'"),
+        (["phase", "thresholds", "--patterns", "1"], "at least 2"),
+        (["phase", "thresholds", "--patterns", "5", "--cosine", "0.1"], "go together"),
+        (["phase", "minima", "patterns.npy", "--points", "1"], "--points"),
+        (["capacity", "hebb", "--flips", "2"], "[0, 1]"),
+    ],
+)
+def test_mistakes_cost_one_line(here, arguments, told, capsys):
+    np.save("nan.npy", np.array([[1.0, 2.0, 3.0], [np.nan, 1.0, 2.0]]))
+    np.save("words.npy", np.array([["a", "b"]]))
+    (here / "text.csv").write_text("a,b\nc,d\n")
+    (here / "other.txt").write_text("1")
+    assert run(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.err.count("\n") == 1
+    assert told in printed.err

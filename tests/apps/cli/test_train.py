@@ -1,0 +1,83 @@
+"""`hopfax train` on the digits: its files, its numbers, and a run that is killed."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from hopfax.apps.cli import run
+
+KEYS = {
+    "test_accuracy",
+    "iterations_mean",
+    "iterations_std",
+    "did_not_converge",
+    "seconds_per_epoch",
+    "epochs",
+    "seed",
+}
+EPOCHS = 30
+SETTINGS = ["--data", "digits", "--layers", "64", "16", "10", "--model", "HAM-EO", "--batch-size", "50"]
+
+
+def test_train_then_evaluate_give_the_same_numbers(tmp_path, capsys):
+    out = str(tmp_path / "run")
+    assert run(["train", *SETTINGS, "--epochs", "8", "--out", out, "--json", "-"]) == 0
+    trained = json.loads(capsys.readouterr().out)
+    assert trained.keys() >= KEYS
+    assert len(trained["seconds_per_epoch"]) == trained["epochs"] == 8
+    assert trained["test_accuracy"] > 0.5
+    assert run(["evaluate", out, "--json", "-"]) == 0
+    evaluated = json.loads(capsys.readouterr().out)
+    assert all(evaluated[key] == trained[key] for key in KEYS & evaluated.keys())
+    assert run(["train", *SETTINGS, "--epochs", "8", "--out", out]) == 2
+    assert "--resume" in capsys.readouterr().err
+    assert run(["train", *SETTINGS, "--epochs", "9", "--out", out, "--resume"]) == 2
+    assert "epochs was 8, is 9" in capsys.readouterr().err
+
+
+def test_a_recipe_with_a_gradient_of_its_own_and_with_another(tmp_path, capsys):
+    settings = ["train", "--data", "digits", "--layers", "64", "12", "10", "--epochs", "1", "--json", "-"]
+    folders = [str(tmp_path / name) for name in ("best", "refused")]
+    assert run([*settings, "--recipe", "low_feedback", "--gradient", "implicit", "--out", folders[0]]) == 0
+    trained = json.loads(capsys.readouterr().out)
+    assert run(["evaluate", folders[0], "--json", "-"]) == 0
+    assert json.loads(capsys.readouterr().out)["test_accuracy"] == trained["test_accuracy"]
+    assert run([*settings, "--recipe", "goemaere2023", "--gradient", "ep", "--out", folders[1]]) == 2
+    assert "recipe `ep`" in capsys.readouterr().err
+    assert run([*settings, "--recipe", "goemaere2023", "--beta", "0.1", "--out", folders[1]]) == 2
+    assert "--gradient ep" in capsys.readouterr().err
+
+
+def command(out, *more):
+    settings = [*SETTINGS, "--epochs", str(EPOCHS), "--checkpoint-blocks", "7", "--out", str(out), *more]
+    return [sys.executable, "-m", "hopfax.apps.cli", "train", *settings]
+
+
+def rows(out):
+    """The metrics but for the seconds, which are never the same."""
+    path = out / "metrics.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [{key: value for key, value in json.loads(line).items() if key != "seconds"} for line in lines]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
+def test_a_run_that_is_killed_ends_with_the_same_bits(tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    subprocess.run(command(whole), check=True, capture_output=True)
+    with subprocess.Popen(command(killed), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as victim:
+        while len(rows(killed)) < 3 and victim.poll() is None:
+            time.sleep(0.002)
+        victim.send_signal(signal.SIGKILL)
+    assert victim.returncode == -signal.SIGKILL
+    assert 3 <= len(rows(killed)) < EPOCHS
+    assert not (killed / "model.json").exists()
+    subprocess.run(command(killed, "--resume"), check=True, capture_output=True)
+    assert (killed / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()
+    assert rows(killed) == rows(whole)
+    found = [json.loads((folder / "run.json").read_text())["result"] for folder in (whole, killed)]
+    for key in ("test_accuracy", "iterations_mean", "iterations_std", "did_not_converge"):
+        assert found[0][key] == found[1][key]

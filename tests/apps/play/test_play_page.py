@@ -1,0 +1,216 @@
+"""The page itself, in a browser where there is one, and what `hopfax play` says where it cannot be served."""
+
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import webbrowser
+
+import pytest
+
+from hopfax import data
+from hopfax.apps import play
+from hopfax.apps.cli import run
+from hopfax.apps.play import patterns, serving
+
+PATIENCE = 180_000  # milliseconds; what the page needs is compiled when it is first asked for
+CHROMIUM = shutil.which("chromium")
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
+
+
+@pytest.fixture
+def one_missing(monkeypatch):
+    """As if anywidget were not installed."""
+    monkeypatch.setattr(serving, "NEEDED", ("anywidget",))
+    monkeypatch.setitem(sys.modules, "anywidget", None)
+
+
+@pytest.fixture
+def all_there(monkeypatch):
+    """As if the extra were installed, and nothing served or opened; the list of what would have been."""
+    done = []
+    monkeypatch.setattr(serving, "check_installed", lambda: None)
+    monkeypatch.setattr(serving, "serve", lambda listening: done.append(listening.getsockname()))
+    monkeypatch.setattr(webbrowser, "open", done.append)
+    return done
+
+
+def test_a_missing_extra_is_named_in_one_line(one_missing, capsys):
+    assert run(["play", "--no-browser"]) == 2
+    said = capsys.readouterr()
+    assert not said.out
+    assert said.err.count("\n") == 1
+    assert "anywidget" in said.err
+    assert "pip install 'hopfax[play]'" in said.err
+
+
+def test_the_page_listens_to_this_machine_only_and_is_opened(all_there, capsys):
+    assert run(["play", "--port", "0"]) == 0
+    opened, (host, port) = all_there
+    assert (host, opened) == ("127.0.0.1", f"http://127.0.0.1:{port}/")
+    assert opened in capsys.readouterr().out
+
+
+def test_no_browser_is_opened_where_none_is_wanted(all_there):
+    assert run(["play", "--port", "0", "--no-browser"]) == 0
+    assert len(all_there) == 1
+
+
+@pytest.mark.parametrize("port", ["-1", "65536"])
+def test_a_port_that_is_none_is_refused(all_there, capsys, port):
+    assert run(["play", "--port", port, "--no-browser"]) == 2
+    assert f"--port must lie in [0, 65535], got {port}" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_refused_with_a_remedy(all_there, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert run(["play", "--port", str(port), "--no-browser"]) == 2
+    assert f"127.0.0.1:{port} cannot be had" in capsys.readouterr().err
+    assert not all_there
+
+
+def test_addresses_of_the_newer_protocol_stand_in_brackets():
+    if not socket.has_ipv6:
+        pytest.skip("no IPv6 here")
+    with socket.socket(socket.AF_INET6) as unbound:  # at [::], port 0
+        assert serving.address(unbound) == "http://[::]:0/"
+
+
+@pytest.fixture(scope="module")
+def address():
+    """A page that is being served."""
+    for name in serving.NEEDED:
+        pytest.importorskip(name)
+    command = [sys.executable, "-m", "hopfax", "play", "--port", "0", "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        yield re.search(r"http://\S+", server.stdout.readline()).group()
+        server.terminate()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Debian's chromium, driven by Playwright."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        launched = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="module")
+def page(browser, address):
+    """The page, drawn; what went wrong on it is in `page.complaints`."""
+    return opened(browser, address, width=1180, scheme="light")
+
+
+def opened(browser, address, width, scheme):
+    page = browser.new_page(viewport={"width": width, "height": 2900}, color_scheme=scheme)
+    page.complaints = []
+    ours = (address, address.replace("http", "ws"), "data:", "blob:")
+    page.on("console", lambda said: page.complaints.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.on("request", lambda to: None if to.url.startswith(ours) else page.complaints.append(to.url))
+    page.goto(address, timeout=PATIENCE)
+    page.wait_for_selector("#contest tbody tr", timeout=PATIENCE)
+    page.wait_for_selector(".hopfax-plane .minima path", state="attached", timeout=PATIENCE)
+    return page
+
+
+def says(page, name, text):
+    """Wait until the number of this name reads `text`."""
+    page.wait_for_function(
+        "([id, text]) => document.getElementById(id)?.textContent === text",
+        arg=[name, text],
+        timeout=PATIENCE,
+    )
+
+
+def changes(page, name, act):
+    """Wait until the number of this name is another than before `act`."""
+    before = page.inner_text(f"#{name}")
+    act()
+    page.wait_for_function(
+        "([id, text]) => document.getElementById(id)?.textContent !== text",
+        arg=[name, before],
+        timeout=PATIENCE,
+    )
+
+
+@needs_browser
+def test_the_page_shows_the_thresholds_of_what_is_stored(page):
+    stored, _ = patterns.first_of_each(data.digits(), 1)
+    expected, exact = play.expected_thresholds(stored), play.expected_thresholds(patterns.points("triangle"))
+    for name in ("spinodal", "coexistence", "instability"):
+        assert page.inner_text(f"#memory-{name}") == f"{getattr(expected, name):.3f}"
+        assert page.inner_text(f"#plane-{name}") == f"{getattr(exact, name):.3f}"
+    assert page.locator(".hopfax-strip figure").count() > 4
+    assert page.locator("#contest tbody tr").count() == 3
+    sweeps = [int(row) for row in page.locator("#contest tbody tr td:nth-child(2)").all_inner_texts()]
+    assert sweeps[1] < sweeps[0]
+    assert page.inner_text("#contest-they-end-at") == "one equilibrium"
+    assert not page.complaints
+
+
+@needs_browser
+def test_beta_takes_the_memory_from_averaging_to_single_patterns(page):
+    slider = page.get_by_role("slider").first
+    for key, regime, minima in (("Home", "averaging", "1"), ("End", "single pattern", "10")):
+        slider.press(key)
+        says(page, "memory-regime-of-the-memory", regime)
+        says(page, "memory-minima", minima)
+    says(page, "recall-this-recall-ends-at", "one pattern")
+    assert not page.complaints
+
+
+@needs_browser
+def test_drawing_and_destroying_change_what_is_recalled(page):
+    query = page.locator(".hopfax-strip svg").first
+    for act in (
+        lambda: page.locator(".hopfax-pad svg").click(position={"x": 100, "y": 210}),
+        page.get_by_role("button", name="clear all").click,
+    ):
+        before = query.inner_html()
+        act()
+        page.wait_for_function(
+            "before => document.querySelector('.hopfax-strip svg').innerHTML !== before",
+            arg=before,
+            timeout=PATIENCE,
+        )
+    assert query.locator("rect").count() == 0
+    assert not page.complaints
+
+
+@needs_browser
+def test_patterns_are_moved_by_keys_and_by_hand(page):
+    says(page, "plane-these-thresholds-are", "exact")
+    first = page.get_by_role("button", name="pattern 1")
+    changes(page, "plane-spinodal", lambda: first.press("ArrowUp"))
+    says(page, "plane-these-thresholds-are", "a first guess")
+    box = first.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+    def drag():
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(x + 10, y + 40, steps=4)  # not all positions are sent, the last one is
+        page.mouse.up()
+
+    changes(page, "plane-spinodal", drag)
+    after = first.bounding_box()
+    moved = after["x"] + after["width"] / 2 - x, after["y"] + after["height"] / 2 - y
+    assert moved == pytest.approx((10, 40), abs=2)
+    assert not page.complaints
+
+
+@needs_browser
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (390, "light")])
+def test_nothing_is_wider_than_a_phone_and_dark_is_dark(browser, address, width, scheme):
+    page = opened(browser, address, width, scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    shown = page.locator("h1").first.evaluate("element => getComputedStyle(element).color")
+    bright = sum(map(float, re.findall(r"[\d.]+", shown)[:3])) > 3 * 127
+    assert bright == (scheme == "dark")
+    assert not page.complaints
+    page.close()

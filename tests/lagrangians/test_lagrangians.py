@@ -1,0 +1,289 @@
+"""Laws of Lagrangians: convexity, Legendre duality, closed forms, and what float32 must survive."""
+
+import equinox as eqx
+import hypothesis.extra.numpy as hnp
+import hypothesis.strategies as st
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from jax.test_util import check_grads
+
+from hopfax.lagrangians import HardSigmoid, Identity, LayerNorm, ReLU, Sigmoid, Softmax, SphericalNorm, Tanh
+
+SLOPE, CENTRE, GAIN, SHIFT, EPS = 1.7, 0.3, 1.3, -0.4, 0.01
+
+
+def parameter(value):
+    """A trained parameter: a float64 array that promotes, unlike the weakly typed `jnp.asarray(value)`."""
+    return jnp.asarray(value, jnp.float64)
+
+
+def standardised(s):
+    return (s - s.mean()) / np.sqrt(s.var() + EPS)
+
+
+# Each Lagrangian with its textbook value and activation, in plain NumPy.
+CASES = {
+    "identity": (Identity(), lambda s: np.sum(s**2) / 2, lambda s: s),
+    "sigmoid": (
+        Sigmoid(parameter(SLOPE), parameter(CENTRE)),
+        lambda s: np.sum(np.log(1 + np.exp(SLOPE * (s - CENTRE)))) / SLOPE,
+        lambda s: 1 / (1 + np.exp(-SLOPE * (s - CENTRE))),
+    ),
+    "tanh": (
+        Tanh(parameter(SLOPE)),
+        lambda s: np.sum(np.log(np.cosh(SLOPE * s))) / SLOPE,
+        lambda s: np.tanh(SLOPE * s),
+    ),
+    "relu": (ReLU(), lambda s: np.sum(np.maximum(s, 0) ** 2) / 2, lambda s: np.maximum(s, 0)),
+    "hard_sigmoid": (
+        HardSigmoid(),
+        lambda s: np.sum(np.select([s < 0, s < 1], [0, s**2 / 2], s - 1 / 2)),
+        lambda s: np.clip(s, 0, 1),
+    ),
+    "softmax": (
+        Softmax(parameter(SLOPE)),
+        lambda s: np.log(np.sum(np.exp(SLOPE * s))) / SLOPE,
+        lambda s: np.exp(SLOPE * s) / np.sum(np.exp(SLOPE * s)),
+    ),
+    "layer_norm": (
+        LayerNorm(parameter(GAIN), parameter(SHIFT), parameter(EPS)),
+        lambda s: s.size * GAIN * np.sqrt(s.var() + EPS) + SHIFT * s.sum(),
+        lambda s: GAIN * standardised(s) + SHIFT,
+    ),
+    "spherical_norm": (
+        SphericalNorm(parameter(EPS)),
+        lambda s: np.sqrt(np.sum(s**2) + EPS),
+        lambda s: s / np.sqrt(np.sum(s**2) + EPS),
+    ),
+}
+LAGRANGIANS = {name: case[0] for name, case in CASES.items()}
+SMOOTH = {name: lagrangian for name, lagrangian in LAGRANGIANS.items() if lagrangian.holomorphic}
+STATE = np.array([-2.1, -0.2, 0.45, 0.8, 1.9])
+DIRECTION = np.array([1.0, -2.0, 0.5, 3.0, -1.0])
+EXTREMES = [
+    [1e4, 1e4, 1e4, 1e4, 1e4],
+    [-1e4, -1e4, -1e4, -1e4, -1e4],
+    [1e4, -1e4, 0.0, 0.7, 3.0],
+    [9e3, 1e4, 9999.0, -30.0, 1e4],
+    [0.0, 0.0, 0.0, 0.0, 0.0],
+]
+
+
+def over(lagrangians):
+    return pytest.mark.parametrize("lagrangian", lagrangians.values(), ids=lagrangians.keys())
+
+
+@eqx.filter_jit
+def everything(lagrangian, state):
+    return lagrangian(state), lagrangian.activation(state), lagrangian.energy(state)
+
+
+@eqx.filter_jit
+def gradients(lagrangian, state):
+    """Gradients in parameters and state of the value, the conjugate, and a projection of the activation."""
+    weights = jnp.arange(1, state.size + 1, dtype=state.dtype)
+    functions = (
+        lambda pair: pair[0](pair[1]),
+        lambda pair: pair[0].energy(pair[1]),
+        lambda pair: weights @ pair[0].activation(pair[1]),
+    )
+    return [eqx.filter_grad(function)((lagrangian, state)) for function in functions]
+
+
+def in_dtype(lagrangian, dtype):
+    return jax.tree.map(lambda leaf: leaf.astype(dtype), lagrangian)
+
+
+@pytest.mark.parametrize(("lagrangian", "value", "activation"), CASES.values(), ids=CASES.keys())
+def test_closed_forms(lagrangian, value, activation):
+    got = everything(lagrangian, jnp.asarray(STATE))
+    expected = (value(STATE), activation(STATE), STATE @ activation(STATE) - value(STATE))
+    for one, other in zip(got, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-13)
+
+
+@over(LAGRANGIANS)
+def test_activation_is_the_gradient(lagrangian):
+    state = jr.normal(jr.key(0), (3, 4))
+    gradient = eqx.filter_jit(jax.grad(lambda s: lagrangian(s)))(state)
+    np.testing.assert_allclose(lagrangian.activation(state), gradient, rtol=1e-12, atol=1e-14)
+
+
+@over(LAGRANGIANS)
+def test_hessian_is_positive_semidefinite(lagrangian):
+    hessians = eqx.filter_jit(jax.vmap(jax.hessian(lambda s: lagrangian(s))))(
+        2 * jr.normal(jr.key(1), (20, 4))
+    )
+    assert np.linalg.eigvalsh(hessians).min() >= -1e-12
+
+
+states = hnp.arrays(np.float64, 5, elements=st.floats(-30, 30))
+
+
+@over(LAGRANGIANS)
+@settings(max_examples=20, deadline=None)
+@given(state=states, other=states)
+def test_fenchel_young(lagrangian, state, other):
+    _, activation, conjugate = everything(lagrangian, jnp.asarray(state))
+    value, _, _ = everything(lagrangian, jnp.asarray(other))
+    assert value + conjugate >= other @ activation - 1e-9
+
+
+@over(SMOOTH)
+def test_derivatives_against_finite_differences(lagrangian):
+    leaves, treedef = jax.tree.flatten(lagrangian)
+
+    @jax.jit
+    def outputs(state, *leaves):
+        return everything(jax.tree.unflatten(treedef, leaves), state)
+
+    check_grads(outputs, (jnp.asarray(STATE), *leaves), order=1, modes=("rev",), rtol=1e-5, atol=1e-5)
+
+
+@over(SMOOTH)
+def test_second_derivative_at_zero(lagrangian):
+    """No kink from `abs` or `max` inside the stable formulas: the Hessian of `L` is the Jacobian of `g`."""
+    zero = jnp.zeros(3) + (lagrangian.centre if isinstance(lagrangian, Sigmoid) else 0.0)
+    hessian = jax.jit(jax.hessian(lambda s: lagrangian(s)))(zero)
+    jacobian = jax.jit(jax.jacfwd(lambda s: lagrangian.activation(s)))(zero)
+    np.testing.assert_allclose(hessian, jacobian, atol=1e-12)
+    # dL*/ds = s . dg/ds.
+    gradient = jax.jit(jax.grad(lambda s: lagrangian.energy(s)))(zero)
+    np.testing.assert_allclose(gradient, zero @ jacobian, atol=1e-12)
+
+
+@pytest.mark.parametrize("state", EXTREMES, ids=str)
+@over(LAGRANGIANS)
+def test_extreme_states_in_float32(lagrangian, state):
+    """Values and gradients, in the state and in every parameter, are those of float64."""
+    single = (in_dtype(lagrangian, jnp.float32), jnp.asarray(state, jnp.float32))
+    double = (in_dtype(single[0], jnp.float64), jnp.asarray(single[1], jnp.float64))
+    for got, expected in (
+        (everything(*single), everything(*double)),
+        (gradients(*single), gradients(*double)),
+    ):
+        for one, other in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
+            np.testing.assert_allclose(one, other, rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_limits_of_saturated_neurons(sign):
+    """Closed forms far out, where `exp` has overflowed: the entropies vanish."""
+    state = jnp.asarray([sign * 1e4], jnp.float32)
+    for lagrangian, value, conjugate in (
+        (Sigmoid(), max(sign, 0) * 1e4, 0.0),
+        (Sigmoid.paper(), max(sign, 0) * (1e4 - 0.5), max(sign, 0) * 0.5),
+        (Tanh(), 1e4 - np.log(2), np.log(2)),
+        (Softmax(), sign * 1e4, 0.0),
+    ):
+        np.testing.assert_allclose(lagrangian(state), value, rtol=1e-7)
+        np.testing.assert_allclose(lagrangian.energy(state), conjugate, rtol=1e-6, atol=1e-30)
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_energy_of_saturating_neurons_keeps_its_digits(sign):
+    """`s g - L` in float32 has none left here; the entropy is `(1 + |s|) exp(-|s|)` up to `exp(-2 |s|)`."""
+    for size in (12.0, 20.0, 40.0, 80.0):
+        _, _, conjugate = everything(Sigmoid(), jnp.asarray([sign * size], jnp.float32))
+        np.testing.assert_allclose(conjugate, -(1 + size) * np.exp(-size), rtol=2e-5)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float64"])
+@over(LAGRANGIANS)
+def test_dtype_of_the_state_is_kept(lagrangian, dtype):
+    """Even with float64 parameters."""
+    state = jax.ShapeDtypeStruct((4,), dtype)
+    outputs = eqx.filter_eval_shape(everything.__wrapped__, lagrangian, state)
+    assert {output.dtype.name for output in outputs} == {dtype}
+
+
+@over(LAGRANGIANS)
+def test_bfloat16_is_close_to_float64(lagrangian):
+    state = jnp.asarray(STATE, jnp.bfloat16)
+    got, expected = everything(lagrangian, state), everything(lagrangian, state.astype(jnp.float64))
+    for one, other in zip(got, expected, strict=True):
+        np.testing.assert_allclose(one.astype(jnp.float64), other, rtol=0.05, atol=0.05)
+
+
+@over(SMOOTH)
+def test_analytic_activations_are_holomorphic(lagrangian):
+    """The derivative along the imaginary axis is `i` times the one along the real axis."""
+
+    @jax.jit
+    def derivative(direction):
+        point = jnp.asarray(STATE) * (0.5 + 0.1j)
+        return jax.jvp(
+            lambda s: lagrangian.activation(s), (point,), (direction * DIRECTION.astype(complex),)
+        )[1]
+
+    assert derivative(1.0).dtype == jnp.complex128
+    np.testing.assert_allclose(derivative(1j), 1j * derivative(1.0), rtol=1e-12, atol=1e-14)
+    step = 1e-6
+    ends = [
+        lagrangian.activation(jnp.asarray(STATE) * (0.5 + 0.1j) + 1j * h * DIRECTION) for h in (step, -step)
+    ]
+    np.testing.assert_allclose((ends[0] - ends[1]) / (2j * step), derivative(1.0), rtol=1e-7, atol=1e-7)
+
+
+def test_only_piecewise_neurons_are_not_analytic():
+    assert set(LAGRANGIANS) - set(SMOOTH) == {"relu", "hard_sigmoid"}
+
+
+def test_elements_are_independent_neurons():
+    state = jnp.asarray(STATE)
+    for lagrangian in (Identity(), Sigmoid.paper(), Tanh(2.0), ReLU(), HardSigmoid()):
+        one_by_one = jnp.stack([lagrangian(s) for s in state])
+        np.testing.assert_allclose(lagrangian.pointwise(state), one_by_one, rtol=1e-14, atol=1e-15)
+
+
+def test_softmax_and_norms_take_the_whole_layer():
+    """A layer of any shape is the same layer flattened."""
+    state = jr.normal(jr.key(2), (2, 3))
+    for lagrangian in (Softmax(2.0), LayerNorm(), SphericalNorm()):
+        flat = lagrangian.activation(state.ravel()).reshape(2, 3)
+        np.testing.assert_allclose(lagrangian.activation(state), flat, rtol=1e-13)
+
+
+def test_paper_sigmoid():
+    np.testing.assert_allclose(
+        Sigmoid.paper().activation(jnp.asarray(STATE)), 1 / (1 + np.exp(2 - 4 * STATE))
+    )
+
+
+def test_array_parameters_are_trained_and_floats_are_not():
+    state = jnp.asarray(STATE)
+    trained = eqx.filter_grad(lambda lagrangian: lagrangian.energy(state))
+    assert trained(Softmax(2.0)).beta is None
+    # dL*/dbeta = s . dg/dbeta - dL/dbeta, where s . dg/dbeta = var_g(s) and dL/dbeta = L* / beta.
+    softmax = Softmax(jnp.asarray(2.0))
+    _, g, conjugate = everything(softmax, state)
+    expected = g @ state**2 - (g @ state) ** 2 - conjugate / softmax.beta
+    np.testing.assert_allclose(trained(softmax).beta, expected, rtol=1e-12)
+
+
+def test_a_batch_of_lagrangians_is_a_vmap():
+    betas = jnp.asarray([0.5, 1.0, 2.0])
+    batch = eqx.filter_vmap(Softmax)(betas)
+    got = eqx.filter_vmap(lambda lagrangian: lagrangian.activation(jnp.asarray(STATE)))(batch)
+    np.testing.assert_allclose(got, [Softmax(b).activation(jnp.asarray(STATE)) for b in betas.tolist()])
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf"), jnp.asarray(-2.0), jnp.ones(3)])
+@pytest.mark.parametrize(
+    ("lagrangian", "name"),
+    [(Sigmoid, "slope"), (Tanh, "slope"), (Softmax, "beta"), (LayerNorm, "gain"), (SphericalNorm, "eps")],
+)
+def test_bad_parameters_are_refused(lagrangian, name, value):
+    with pytest.raises(ValueError, match=rf"{lagrangian.__name__}\({name}="):
+        lagrangian(**{name: value})
+
+
+def test_bad_offsets_are_refused():
+    with pytest.raises(ValueError, match=r"Sigmoid\(centre=.*nan"):
+        Sigmoid(centre=float("nan"))
+    with pytest.raises(ValueError, match=r"LayerNorm\(shift=.*filter_vmap"):
+        LayerNorm(shift=jnp.zeros(2))

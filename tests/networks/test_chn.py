@@ -1,0 +1,202 @@
+"""Continuous Hopfield networks: energy and flow, every update and gradient at one equilibrium, and the HAM they are."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from problems import double, scaled
+
+from hopfax import CHN, EvenOdd, Layer, PartialClamp, Synchronous, chain, objective, relax
+from hopfax.costs import SquaredError
+from hopfax.gradients import EquilibriumPropagation, Implicit, RecurrentBackprop
+from hopfax.lagrangians import HardSigmoid, Identity, ReLU, Sigmoid, Softmax, Tanh
+from hopfax.method import Method
+from hopfax.networks.chn import Continuous
+from hopfax.networks.chn.local_minimum import local_minimum, slope
+from hopfax.solvers import Picard
+from hopfax.updates import Coloured, Damped, LocalSteps
+
+HALF = Damped(Synchronous(), 0.5)
+EXACT = {"rtol": 1e-13, "atol": 0.0, "max_steps": 4000}
+NEURONS = [Sigmoid.paper(), Tanh(0.7), Sigmoid(), Identity()]
+
+
+def network(sizes=(4, 5, 4, 3), factor=1.4) -> CHN:
+    return CHN.like(scaled(double(chain(sizes, key=jr.key(0))), factor))
+
+
+MODEL = network()
+CLAMP = {"input": jr.uniform(jr.key(1), (6, 4), jnp.float64)}
+FOUND = relax(MODEL, CLAMP, method=Method(**EXACT))
+
+
+def largest(tree_a, tree_b) -> float:
+    return max(float(jnp.abs(tree_a[n] - tree_b[n]).max()) for n in tree_a)
+
+
+def test_the_energy_is_the_papers():
+    state = {n: jr.normal(jr.key(i), MODEL.layers[n].shape, jnp.float64) for i, n in enumerate(MODEL.order)}
+    g = MODEL.activations(state)
+    weights = [s.weight for s in MODEL.synapses.values() if len(s.layers) == 2]
+    pairs = [s.layers for s in MODEL.synapses.values() if len(s.layers) == 2]
+    biases = {s.layers[0]: s.bias for s in MODEL.synapses.values() if len(s.layers) == 1}
+    joined = sum(g[a] @ w @ g[b] for (a, b), w in zip(pairs, weights, strict=True))
+    expected = sum(0.5 * s @ s for s in state.values()) - joined - sum(b @ g[n] for n, b in biases.items())
+    np.testing.assert_allclose(MODEL.energy(state), expected, rtol=1e-12)
+
+
+def test_minus_the_residual_is_the_flow_down_the_energy():
+    state = {n: jr.normal(jr.key(i), MODEL.layers[n].shape, jnp.float64) for i, n in enumerate(MODEL.order)}
+    downhill = jax.grad(MODEL.energy)(state)
+    assert largest(MODEL.residual(state), downhill) < 1e-13
+
+
+@pytest.mark.parametrize(
+    "update", [HALF, LocalSteps(), EvenOdd(), Coloured()], ids=lambda u: type(u).__name__
+)
+def test_every_update_finds_the_same_equilibrium(update):
+    found = relax(MODEL, CLAMP, method=Method(update=update, solver=Picard(), **EXACT))
+    assert found.converged.all()
+    assert largest(found.state, FOUND.state) < 1e-10
+
+
+def test_exact_even_odd_never_raises_the_energy():
+    free = MODEL.condition({"input": CLAMP["input"][0]})
+    step = eqx.filter_jit(lambda z: (EvenOdd().image(free, z), EvenOdd().energy(free, z)[0]))
+    state = {n: jnp.full(free.layers[n].shape, 2.0) for n in EvenOdd().unknowns(free)}
+    energies = []
+    for _ in range(30):
+        state, energy = step(state)
+        energies.append(float(energy))
+    assert np.all(np.diff(energies) <= 1e-12)
+    whole = EvenOdd().reconstruct(free, state)
+    np.testing.assert_allclose(free.energy(whole), EvenOdd().energy(free, state)[0], rtol=1e-12)
+
+
+def test_its_ham_has_the_same_equilibria():
+    """Goemaere et al. (2024), Theorem 3."""
+    ham = MODEL.to_ham()
+    found = relax(ham, MODEL.ham_states(CLAMP), method=Method(**EXACT))
+    assert largest(MODEL.own_states(found.state), FOUND.state) < 1e-10
+    np.testing.assert_allclose(found.energy, FOUND.energy, rtol=1e-10)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.sampled_from(NEURONS), st.lists(st.floats(-60, 60), min_size=4, max_size=4))
+def test_the_two_coordinates_are_each_others_inverse(neurons, drives):
+    drives = jnp.asarray(drives)
+    continuous = Continuous(neurons)
+    np.testing.assert_allclose(continuous.drive(continuous.own_state(drives)), drives, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("neurons", NEURONS[:2], ids=lambda n: type(n).__name__)
+def test_its_lagrangian_has_the_activation_as_gradient_and_half_the_square_as_conjugate(neurons):
+    continuous, drives = Continuous(neurons), jnp.linspace(-9, 9, 7)
+    g = continuous.activation(drives)
+    np.testing.assert_allclose(jax.grad(continuous)(drives), g, rtol=1e-10, atol=1e-14)
+    np.testing.assert_allclose(drives @ g - continuous(drives), continuous.energy(drives), rtol=1e-10)
+
+
+def test_local_minima_are_minima_and_their_derivative_is_that_of_differences():
+    neurons, drives = Sigmoid.paper(), jnp.linspace(-30, 30, 13)
+    local = lambda s: 0.5 * s**2 - neurons.activation(s) * drives
+    best = local_minimum(neurons, drives)
+    for shift in (1e-3, -1e-3, 0.3, -0.3):
+        assert (local(best) <= local(best + shift)).all()
+    numeric = (local_minimum(neurons, drives + 1e-5) - local_minimum(neurons, drives - 1e-5)) / 2e-5
+    derivative = jax.vmap(jax.grad(lambda u: local_minimum(neurons, u)))(drives)
+    np.testing.assert_allclose(derivative, numeric, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("neurons", "reason"),
+    [
+        (Sigmoid(12.0, 0.5), "from 0.085 to 0.47 it falls"),
+        (ReLU(), "ρ is flat"),
+        (HardSigmoid(), "ρ is flat"),
+    ],
+)
+def test_where_there_is_no_bijection_the_interval_is_named(neurons, reason):
+    model = CHN.like(chain([2, 3, 2], neurons, key=jr.key(0)))
+    with pytest.raises(ValueError, match=reason):
+        model.to_ham()
+
+
+def test_without_a_bijection_it_relaxes_all_the_same():
+    model = CHN.like(scaled(double(chain([4, 5, 3], ReLU(), key=jr.key(0), bias_std=1.0)), 0.4))
+    clamp = {"input": CLAMP["input"][0]}
+    found = relax(model, clamp, method=Method(**EXACT))
+    free = {name: found.state[name] for name in ("hidden", "output")}
+    left = model.condition(clamp).residual(free)
+    assert max(float(jnp.abs(x).max()) for x in left.values()) < 1e-10
+
+
+TIGHT = {"rtol": 1e-12, "max_steps": 4000}
+GRADIENTS = {
+    "implicit": Method(gradient=Implicit(), **TIGHT),
+    "damped": Method(HALF, Picard(), RecurrentBackprop(1500), **TIGHT),
+    "local steps": Method(LocalSteps(2), Picard(), RecurrentBackprop(500), **TIGHT),
+    "even-odd": Method(EvenOdd(), Picard(), RecurrentBackprop(500), **TIGHT),
+}
+TARGET = jax.nn.one_hot(jnp.arange(6) % 3, 3, dtype=jnp.float64)
+
+
+def small() -> CHN:
+    model = network((4, 3, 3), factor=0.9)
+    layers = {n: Layer(3, Identity()) if n == "output" else model.layers[n] for n in model.order}
+    return CHN(layers, model.synapses)
+
+
+def weight_gradient(model, clamp, method):
+    total = lambda m: jnp.sum(objective(m, clamp, SquaredError(), TARGET, method=method)[0])
+    return eqx.filter_grad(total)(model).synapses["hidden-output"].weight
+
+
+def test_gradients_agree_with_each_other_and_with_equilibrium_propagation_in_its_ham():
+    model = small()
+    found = {name: weight_gradient(model, CLAMP, method) for name, method in GRADIENTS.items()}
+    for gradient in found.values():
+        np.testing.assert_allclose(gradient, found["damped"], rtol=1e-4, atol=1e-7)
+    method = Method(gradient=EquilibriumPropagation(beta=1e-3), rtol=1e-10, max_steps=2000)
+    estimate = weight_gradient(model.to_ham(), model.ham_states(CLAMP), method)
+    np.testing.assert_allclose(estimate, found["damped"], rtol=1e-3, atol=1e-6)
+
+
+def test_equilibrium_propagation_refuses_it_and_names_its_ham():
+    with pytest.raises(ValueError, match="to_ham"):
+        weight_gradient(small(), CLAMP, Method(gradient=EquilibriumPropagation()))
+
+
+def test_half_steps_are_stable_up_to_the_saturated_edge_and_no_further():
+    """A neuron's own slope under a fixed drive is 4 s (1 - 2 ρ(s)): step ½ diverges beyond s = 0.9928."""
+    neurons = Sigmoid.paper()
+
+    def settles(edge: float) -> bool:
+        drive = edge / slope(neurons, jnp.asarray(edge))
+        step = lambda s, _: (0.5 * s + 0.5 * slope(neurons, s) * drive, None)
+        last, _ = jax.lax.scan(step, jnp.asarray(edge + 1e-3), None, length=20_000)
+        return bool(abs(last - edge) < 1e-6)
+
+    assert settles(0.98)
+    assert not settles(1.0)
+
+
+def test_some_neurons_may_be_known():
+    known = PartialClamp(jnp.full((6, 5), 0.7), jnp.arange(5) < 2)
+    found = relax(MODEL, {**CLAMP, "hidden1": known}, method=Method(**EXACT))
+    other = relax(MODEL, {**CLAMP, "hidden1": known}, method=Method(update=HALF, solver=Picard(), **EXACT))
+    assert (found.state["hidden1"][:, :2] == 0.7).all()
+    assert largest(found.state, other.state) < 1e-10
+
+
+def test_dependent_neurons_and_wrong_local_steps_are_refused():
+    with pytest.raises(ValueError, match="independent neurons"):
+        CHN.like(chain([2, 3, 2], Softmax(), key=jr.key(0)))
+    with pytest.raises(ValueError, match=r"LocalSteps\(steps=0\)"):
+        LocalSteps(steps=0)
+    with pytest.raises(ValueError, match=r"LocalSteps\(step=1.5\)"):
+        LocalSteps(step=1.5)

@@ -1,0 +1,127 @@
+"""Models come back from files equal; files that do not fit are refused by name."""
+
+import json
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from hopfax import HAM, Bias, Dense, Interaction, Layer, chain, load_model, save_model
+from hopfax.lagrangians import Polynomial, Sigmoid, Softmax, Tanh
+from hopfax.networks.files import LAGRANGIANS
+
+
+@pytest.fixture
+def saved(tmp_path):
+    layers = {"x": Layer((2, 3), Sigmoid.paper()), "a": Layer(4, Softmax(jnp.array(2.0, jnp.float32)))}
+    weight = jr.normal(jr.key(0), (6, 4), jnp.float32)
+    model = HAM(layers, [Dense(("x", "a"), weight), Bias("a", jnp.ones(4, jnp.float32))])
+    save_model(model, tmp_path / "model")
+    return model, tmp_path / "model"
+
+
+def edit(folder, change):
+    description = json.loads((folder / "model.json").read_text())
+    change(description)
+    (folder / "model.json").write_text(json.dumps(description))
+
+
+def reweigh(folder, change):
+    arrays = load_file(folder / "weights.safetensors")
+    change(arrays)
+    save_file(arrays, folder / "weights.safetensors")
+
+
+def test_a_model_comes_back_equal(saved):
+    model, folder = saved
+    loaded = load_model(folder)
+    assert eqx.tree_equal(loaded, model)
+    assert (loaded.order, list(loaded.synapses)) == (model.order, list(model.synapses))
+
+
+def test_a_chain_comes_back_equal(tmp_path):
+    model = chain([4, 3, 3, 2], key=jr.key(1))
+    save_model(model, tmp_path)
+    assert eqx.tree_equal(load_model(str(tmp_path)), model)
+
+
+MADE = {"Polynomial": lambda: Polynomial(3), "ScaledLagrangian": lambda: 0.5 * Softmax(jnp.float32(2.0))}
+MADE |= {"SumLagrangian": lambda: Tanh() + 0.1 * Tanh(jnp.float32(3.0))}
+
+
+@pytest.mark.parametrize("kind", list(LAGRANGIANS.classes))
+def test_every_lagrangian_comes_back_equal(kind, tmp_path):
+    lagrangian = MADE.get(kind, LAGRANGIANS.classes[kind])()
+    model = HAM({"a": Layer(3, lagrangian)}, [Bias("a", jnp.zeros(3))])
+    save_model(model, tmp_path)
+    assert eqx.tree_equal(load_model(tmp_path), model)
+
+
+def test_functions_of_the_user_are_not_saved(tmp_path):
+    layers = {"a": Layer(2, Sigmoid()), "b": Layer(2, Sigmoid())}
+    model = HAM(layers, {"mine": Interaction(("a", "b"), lambda a, b: jnp.sum(a * b))})
+    with pytest.raises(ValueError, match="'mine'.*Interaction"):
+        save_model(model, tmp_path / "never")
+    assert not (tmp_path / "never").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda d: d.update(schema=99), "schema 99, expected 1"),
+        (
+            lambda d: d["layers"][0]["lagrangian"].update(kind="os.system"),
+            "'x'.*'os.system' is unknown as a Lagrangian",
+        ),
+        (lambda d: d["layers"][0]["lagrangian"].pop("slope"), "'x'.*slope"),
+        (lambda d: d["synapses"][0]["synapse"].update(kind="Conv"), "'x-a'.*'Conv'"),
+        (
+            lambda d: d["synapses"][0]["synapse"]["weight"].update(shape=[6, 5]),
+            r"synapses\.x-a\.weight.*\[6, 5\].*\[6, 4\]",
+        ),
+        (lambda d: d["synapses"].pop(0), "x-a"),
+        (lambda d: d["layers"][0].update(shape=[7]), "shape"),
+        (lambda d: d.pop("layers"), "malformed"),
+        (lambda d: d["layers"].append("x"), "malformed"),
+    ],
+)
+def test_a_description_that_does_not_fit_is_refused(saved, change, match):
+    edit(saved[1], change)
+    with pytest.raises(ValueError, match=match):
+        load_model(saved[1])
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda a: a.pop("synapses.a.bias"), r"no synapses\.a\.bias, expected shape \[4\]"),
+        (lambda a: a.update({"synapses.a.bias": np.zeros(5, np.float32)}), r"synapses\.a.*\[4\].*\[5\]"),
+        (lambda a: a.update({"synapses.a.bias": np.zeros(4, np.int32)}), r"synapses\.a.*int32"),
+        (lambda a: a.update(extra=np.zeros(1)), "extra"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(saved, change, match):
+    reweigh(saved[1], change)
+    with pytest.raises(ValueError, match=match):
+        load_model(saved[1])
+
+
+@pytest.mark.parametrize("name", ["model.json", "weights.safetensors"])
+@pytest.mark.parametrize("content", [b"", b"\x00\xff{", b"[1]", None])
+def test_damaged_and_missing_files_are_refused(saved, name, content):
+    path = saved[1] / name
+    path.unlink() if content is None else path.write_bytes(content)
+    with pytest.raises(ValueError, match=name):
+        load_model(saved[1])
+
+
+def test_dtypes_are_kept(tmp_path):
+    model = jax.tree.map(
+        lambda x: x.astype(jnp.float16) if eqx.is_array(x) else x, chain([3, 2], key=jr.key(0))
+    )
+    save_model(model, tmp_path)
+    assert eqx.tree_equal(load_model(tmp_path), model)

@@ -1,0 +1,45 @@
+"""The experiment on choosing `beta` runs from end to end, and its shares and predictions are what they say."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hopfax.memory.phase import thresholds
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])
+
+
+def test_the_experiment_accounts_for_every_query_and_key(tmp_path):
+    from experiments.calibration import figures, run
+
+    run.main(["--smoke", "--results", str(tmp_path)])
+    result = json.loads((tmp_path / "seed0.json").read_text(encoding="utf-8"))
+    digits = result["sets"]["digits"]
+    for found in (*digits["contestants"].values(), *digits["sweep"]):
+        for kind in ("noise 0.5", "half"):
+            np.testing.assert_allclose(sum(found[kind][name] for name in ("global", "subset", "pattern")), 1)
+            assert found[kind]["recalled"] <= found[kind]["pattern"]
+    for head in result["attention"]:
+        np.testing.assert_allclose(sum(head[name] for name in ("own", "other", "subset", "average")), 1)
+    # A standardised set has total variance d, so 1/sqrt(d) is an effective sqrt(d).
+    usual = digits["contestants"]["1/sqrt(d), standardised, distance"]
+    np.testing.assert_allclose(usual["effective"], 8, rtol=1e-5)
+    figures.draw(result, tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 0
+
+
+def test_regimes_change_at_the_spinodal_and_at_coexistence():
+    from experiments.calibration.measure import predicted
+
+    limits = thresholds(100)
+    found = [
+        predicted(each * (1 + slip), 100)
+        for each in (limits.spinodal, limits.coexistence)
+        for slip in (-0.01, 0.01)
+    ]
+    assert found == ["averaging", "metastable", "metastable", "single pattern"]

@@ -1,0 +1,52 @@
+"""The experiments that train classifiers: their runs are what they say, are stored once, and are not done again."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])
+
+
+def test_a_run_is_stored_and_not_done_again(tmp_path, capsys):
+    from experiments.classify import carry_out, table
+    from experiments.deep.config import smoke
+
+    (run,) = smoke()
+    first = carry_out(run, tmp_path, tmp_path / "runs")
+    assert "test error" in capsys.readouterr().out
+    stored = json.loads((tmp_path / "smoke.json").read_text(encoding="utf-8"))
+    assert stored == json.loads(json.dumps(first))
+    assert stored["metrics"][-1]["epoch"] == run.recipe.epochs
+    assert carry_out(run, tmp_path, tmp_path / "runs") == stored
+    assert capsys.readouterr().out == ""
+    assert f"| smoke | 1 | {100 * (1 - stored['test_accuracy']):.2f} |" in table(tmp_path)
+    other = dataclasses.replace(run, recipe=dataclasses.replace(run.recipe, learning_rate=0.5))
+    with pytest.raises(ValueError, match="learning_rate"):
+        carry_out(other, tmp_path, tmp_path / "runs")
+
+
+def test_the_two_gradients_are_compared_on_the_same_networks():
+    from experiments.ep_training.config import runs
+
+    by_name = {run.name: run.recipe for run in runs()}
+    for name, recipe in by_name.items():
+        if "implicit" in name:
+            twin = by_name[name.replace("implicit", "ep")]
+            assert dataclasses.replace(twin, gradient=recipe.gradient) == recipe
+    assert sum("implicit" in name for name in by_name) == 6
+
+
+def test_all_depths_have_one_recipe():
+    from experiments.deep.config import CHANGES, runs, trials
+
+    recipes = [run.recipe for run in runs()]
+    same = lambda recipe: dataclasses.replace(recipe, layers=recipes[0].layers, seed=0, backward_steps=4)
+    assert all(same(recipe) == recipes[0] for recipe in recipes)
+    assert len({run.name for run in runs()}) == len(recipes) == 12
+    assert len({run.name for run in trials()}) == 2 * len(CHANGES)
+    assert all(run.recipe.validation for run in trials())

@@ -1,0 +1,134 @@
+"""The documentation site: API pages for everything public, and the parts of its build that are ours."""
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src" / "hopfax"
+ROOMS = [
+    "",
+    "lagrangians",
+    "solvers",
+    "gradients",
+    "data",
+    "training",
+    "vae",
+    "estimators",
+    "chn",
+    "analysis/phase",
+]
+# Functions that have the name of their module.
+LIKE_MODULES = {"relax", "objective", "newton", "digits", "mnist"}
+MODULES = ["costs", "synapses", "updates", "separations", "similarities", "classical", "placement"]
+
+
+@pytest.fixture
+def docsite(monkeypatch):
+    """Where the parts of the site's build are, without the libraries that some of them need."""
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    yield
+    for name in [name for name in sys.modules if name.startswith("docsite")]:
+        del sys.modules[name]
+
+
+def documented() -> set[str]:
+    """The last parts of the names that API pages show."""
+    pages = [path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "api").glob("*.md")]
+    return {
+        name.split(".")[-1] for page in pages for name in re.findall(r"^::: ([\w.]+)$", page, re.MULTILINE)
+    }
+
+
+def exported(room: str) -> set[str]:
+    """Classes and functions that a package offers by `import X as X`."""
+    tree = ast.parse((SOURCE / room / "__init__.py").read_text(encoding="utf-8"))
+    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+    own = [node for node in imports if node.level or str(node.module).startswith("hopfax")]
+    names = {alias.asname for node in own for alias in node.names}
+    modules = {path.stem for path in (SOURCE / room).iterdir()}
+    return {
+        name for name in names if name and not name.startswith("_") and name not in modules - LIKE_MODULES
+    }
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_everything_exported_has_its_place_in_the_api_pages(room):
+    constants = {name for name in exported(room) if name.isupper() and len(name) > 3}
+    assert exported(room) - constants - documented() == set()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_everything_public_in_a_module_has_its_place_in_the_api_pages(module):
+    tree = ast.parse((SOURCE / f"{module}.py").read_text(encoding="utf-8"))
+    kinds = (ast.ClassDef, ast.FunctionDef)
+    public = {node.name for node in tree.body if isinstance(node, kinds) and not node.name.startswith("_")}
+    helpers = {"check_signs", "named"}  # shared among modules, of no use to others
+    assert public - helpers - documented() == set()
+
+
+def test_links_that_leave_docs_stay_in_the_site(docsite):
+    from docsite import outside
+
+    relinked = lambda text, origin: outside.relinked(text, origin, ROOT)
+    assert relinked("[a](../experiments/deep)", "docs/choosing.md") == "[a](experiments/deep/README.md)"
+    assert (
+        relinked("[a](../../experiments/deep)", "docs/courses/x.md") == "[a](../experiments/deep/README.md)"
+    )
+    assert relinked("[a](../../docs/limits.md#b)", "experiments/deep/README.md") == "[a](../../limits.md#b)"
+    assert relinked("[a](../src/hopfax/ham.py)", "docs/index.md") == "a"
+    assert relinked("[a](https://b.c) and `x[a](y)`", "docs/index.md") == "[a](https://b.c) and `x[a](y)`"
+
+
+def test_tables_come_from_where_they_are_stored(docsite):
+    from docsite import tables
+
+    found = tables.inserted("<!-- table: benchmarks/results/recall.json -->", "docs/performance.md", ROOT)
+    assert re.search(r"^\| PyTorch \| [\d.]+ \| [\d.]+ to [\d.]+ \|$", found, re.MULTILINE)
+    found = tables.inserted("<!-- table: experiments/deep/README.md -->", "docs/results.md", ROOT)
+    assert found.startswith("| run |")
+    with pytest.raises(ValueError, match="no table"):
+        tables.inserted("<!-- table: docs/start.md -->", "docs/results.md", ROOT)
+
+
+def test_every_table_that_a_page_asks_for_is_there(docsite):
+    from docsite import tables
+
+    for path in (ROOT / "docs").rglob("*.md"):
+        origin = path.relative_to(ROOT).as_posix()
+        assert "<!-- table" not in tables.inserted(path.read_text(encoding="utf-8"), origin, ROOT)
+
+
+def test_docstrings_become_markdown(docsite):
+    pytest.importorskip("griffe")
+    from docsite.docstrings import as_markdown
+
+    one_line = as_markdown("Formula.\nArgs: `x` a number.\nRaises: `ValueError`.")
+    assert one_line == "Formula.\n\n**Args:** `x` a number.\n\n**Raises:** `ValueError`."
+    entries = as_markdown(
+        "Formula.\n\nArgs:\n    x: a number\n        or two.\n    y, z: others.\nSource: [a]."
+    )
+    assert "- `x`: a number\n      or two.\n- `y, z`: others." in entries
+    assert entries.endswith("**Source:** [a].")
+
+
+def test_citations_are_linked_outside_code_and_refused_where_unknown(docsite):
+    pytest.importorskip("pybtex")
+    from docsite import citations
+
+    known = citations.labels(ROOT / "docs" / "references.bib")
+    linked = citations.linked("<p>[krotov2021] <code>[krotov2021]</code></p>", known, "b/")
+    assert linked.count("<a ") == 1
+    assert 'href="b/#krotov2021">[Krotov 2021]</a>' in linked
+    with pytest.raises(ValueError, match="nobody1900"):
+        citations.linked("[nobody1900]", known, "b/")
+
+
+def test_formulas_are_drawn(docsite):
+    pytest.importorskip("latex2mathml")
+    from docsite import formulas
+
+    assert "<msup>" in formulas.drawn(r'<span class="arithmatex">\(x^2\)</span>')

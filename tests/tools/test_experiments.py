@@ -1,0 +1,83 @@
+"""Experiments run from end to end on small data, and measure what they say."""
+
+import json
+from pathlib import Path
+
+import equinox as eqx
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+import hopfax
+from hopfax.networks.synapses.dense import Bias, Dense
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])
+
+
+def test_same_equilibrium_accounts_for_every_example_and_resumes(tmp_path):
+    from experiments.same_equilibrium import config, figures, run
+
+    options = ["--smoke", "--results", str(tmp_path), "--runs", str(tmp_path / "runs")]
+    run.main(options)
+    (path,) = tmp_path.glob("*.json")
+    result = json.loads(path.read_text(encoding="utf-8"))
+    assert [row["epoch"] for row in result["epochs"]] == [0, 1]
+    for row in result["epochs"]:
+        assert set(row["contestants"]) == set(config.CONTESTANTS)
+        for found in row["contestants"].values():
+            outcomes = [found[outcome] for outcome in figures.OUTCOMES]
+            assert sum(outcomes) == result["config"]["examples"]
+            assert sum(found["histogram"].values()) == sum(outcomes[:3])
+        assert row["contestants"][config.REFERENCE]["largest_distance_of_same"] == 0
+    written = path.read_bytes()
+    run.main(options)
+    assert path.read_bytes() == written
+    figures.draw([result], tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 0
+
+
+def test_a_synchronous_two_cycle_is_two_equilibria_of_even_odd_updates():
+    """Two neurons that excite each other, `h = 20 g_o - 6` and `o = 20 g_h - 1`, rest both low or both high.
+
+    From `o = 0` the pair goes low, from `h = 0` high, so synchronous updates from zero never rest. With `g`
+    at 0 or 1 the energies are 0 and `0.5 + 0.5 + 6 + 1 - 20 = -12`.
+    """
+    from experiments.same_equilibrium import config, measure
+
+    settings = config.smoke()[0]
+    model, image = excitable_pair(), jnp.zeros((1, 1))
+    reference = measure.relax_by(model, image, config.REFERENCE, settings)
+    assert reference.converged.all()
+    assert np.all(reference.activations < 0.1)
+    found = measure.two_cycles(model, image, reference, np.array([True]), settings)
+    assert found["two_cycles"] == found["half_is_reference"] == found["other_half_differs"] == 1
+    assert found["settled"] == found["neither"] == 0
+    assert found["energy_gaps"] == [pytest.approx(-12, rel=1e-3)]
+
+
+def excitable_pair() -> hopfax.HAM:
+    model = hopfax.chain([1, 1, 1], key=jr.key(0))
+    weights = {
+        "input-hidden": Dense(("input", "hidden"), jnp.zeros((1, 1))),
+        "hidden-output": Dense(("hidden", "output"), jnp.full((1, 1), 20.0)),
+        "hidden": Bias("hidden", jnp.array([-6.0])),
+        "output": Bias("output", jnp.array([-1.0])),
+    }
+    return eqx.tree_at(lambda m: [m.synapses[name] for name in weights], model, list(weights.values()))
+
+
+@pytest.mark.parametrize("name", ["chain", "skip connections", "small world"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_every_graph_is_bipartite_and_joins_the_input_to_the_output(name, seed):
+    from experiments.bipartite.graphs import GRAPHS, INPUT, OUTPUT, Config, build
+
+    config = Config(modules=9, neurons=2, pixels=3, classes=2, seed=seed)
+    network = build(config, GRAPHS[name], jr.key(seed))
+    assert network.graph.odd_cycle() is None
+    assert len(network.graph.components()) == 1
+    assert {INPUT, OUTPUT} <= set(network.order)
+    assert (name == "chain") == (len(network.graph.edges) == 10)
