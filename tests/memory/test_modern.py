@@ -54,7 +54,7 @@ def test_fenchel_young_is_an_inequality_elsewhere(separation):
 
     def gap(s):
         others = jax.vmap(lagrangian.activation)(MEMORIES)
-        energies = jax.vmap(lagrangian.conjugate)(MEMORIES)
+        energies = jax.vmap(lagrangian.energy)(MEMORIES)
         return lagrangian(s) + energies - others @ s
 
     assert jnp.all(over(gap, MEMORIES) >= -1e-12)
@@ -103,7 +103,7 @@ def test_degree_two_with_inverse_patterns_is_the_hebbian_energy():
     both = jnp.concatenate([PATTERNS, -PATTERNS])
     network = ModernHopfield(both, 1.0, separation=ft.partial(Polynomial, 2), visible=Tanh())
     g = jnp.tanh(STATES)
-    hebbian = over(Tanh().conjugate, STATES) - jnp.sum((g @ PATTERNS.T) ** 2, axis=1) / 2
+    hebbian = over(Tanh().energy, STATES) - jnp.sum((g @ PATTERNS.T) ** 2, axis=1) / 2
     np.testing.assert_allclose(over(network.energy, STATES), hebbian, atol=1e-13)
 
 

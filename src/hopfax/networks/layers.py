@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import equinox as eqx
 from jaxtyping import Array, Bool, Inexact
@@ -54,7 +55,7 @@ class PartialClamp(eqx.Module):
 Clamp = Mapping[str, Array | PartialClamp]
 
 
-def split_clamp(clamp: Clamp) -> tuple[dict[str, Array], dict[str, PartialClamp]]:
+def split_clamp(clamp: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, PartialClamp]]:
     """The layers that are clamped whole, with their states, and those that are clamped in part."""
     partial = {name: value for name, value in clamp.items() if isinstance(value, PartialClamp)}
     whole = {name: value for name, value in clamp.items() if not isinstance(value, PartialClamp)}

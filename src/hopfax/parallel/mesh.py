@@ -87,8 +87,7 @@ def shard_layers(
     spread = _widest_colour(model, mesh.shape[axis]) if layers is None else tuple(layers)
     _check_spread(model, spread, mesh.shape[axis])
     synapses = {name: _split(model, each, spread, mesh, axis) for name, each in model.synapses.items()}
-    whole = replicate(model, mesh)
-    return eqx.tree_at(lambda m: m.synapses, whole, synapses)
+    return model.of(replicate(model.layers, mesh), synapses)
 
 
 def _widest_colour(model: AbstractNetwork, count: int) -> tuple[str, ...]:

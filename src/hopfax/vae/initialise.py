@@ -51,7 +51,7 @@ def _scaled(network: HAM, slope: float) -> HAM:
     factors = {end: WEIGHTS[end] / divide[end] for end in WEIGHTS}
     scale = lambda synapse: math.prod(factors.get(name, 1.0) for name in synapse.layers)
     scaled = {n: jax.tree.map(lambda x, s=s: scale(s) * x, s) for n, s in network.synapses.items()}
-    return eqx.tree_at(lambda n: n.synapses, network, scaled)
+    return HAM(network.layers, scaled)
 
 
 def _centred(network: HAM, shown: Image, decoded: Float[Array, " pixels"]) -> HAM:

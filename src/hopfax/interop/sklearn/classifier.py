@@ -17,7 +17,7 @@ from ...method import Method
 from ...networks.network import AbstractNetwork
 from ...relax import relax
 from ...training.optimisers import Adam, CosineDecay
-from ...training.recipes import Recipe
+from ...training.recipes import Recipe, low_feedback
 from ...training.run import Diverged
 from ...training.state import Totals, TrainState
 from ...training.step import Trainer
