@@ -17,7 +17,7 @@ import jax.random as jr
 from benchmarks.common import circumstances
 
 from hopfax import EvenOdd, Method, load_model, save_model
-from hopfax._internal.files import write_json, write_whole
+from hopfax._internal.files import write_json, write_atomic
 from hopfax.apps.cli.numbers import sizes
 from hopfax.data import Dataset, load
 from hopfax.gradients import ConjugateGradient, Implicit
@@ -69,7 +69,7 @@ def trained(
         print(row, flush=True)
         seconds.append(row.seconds)
         save_model(after.model, folder)
-    write_whole(account, json.dumps(seconds).encode())
+    write_atomic(account, json.dumps(seconds).encode())
     return load_model(folder), seconds
 
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
-from ._internal.checks import real_array, require_kind
+from ._internal.checks import as_real_array, require_kind
 from .costs import AbstractCost
 from .gradients.base import AdjointStats
 from .method import Method
@@ -129,7 +129,7 @@ def _prepare(model, clamp, start, cost, target, method):
     for name in cost.layers:
         if name not in model.layers:
             raise ValueError(f"`cost` reads an unknown layer {name!r}; the layers are {list(model.order)}.")
-    target = real_array("target", target)
+    target = as_real_array("target", target)
     if batch is not None and target.shape[:1] != (batch,):
         raise ValueError(
             f"`target` has shape {target.shape}; the batch has {batch} examples, one target for each."

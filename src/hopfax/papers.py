@@ -1,6 +1,6 @@
 """The methods of the papers by the names in their tables."""
 
-from ._internal.checks import require_whole
+from ._internal.checks import require_integer
 from .gradients.implicit import RecurrentBackprop
 from .gradients.unrolled import Phantom
 from .method import Method
@@ -42,7 +42,7 @@ def paper_method(name: str, steps: int = 40, backward: int = 8) -> Method:
     """
     if name not in PAPER_MODELS:
         raise ValueError(f"unknown model {name!r}; choose one of {', '.join(PAPER_MODELS)}.")
-    require_whole("steps", steps, 1)
+    require_integer("steps", steps, 1)
     update, solver = PAPER_MODELS[name]
     # CHNs are differentiated through the steps themselves, since examples need not converge. At an equilibrium the
     # two gradients are the same.

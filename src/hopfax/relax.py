@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, PyTree
 
-from ._internal.checks import real_array, require_kind, require_whole
-from ._internal.tree import accumulator
+from ._internal.checks import as_real_array, require_kind, require_integer
+from ._internal.tree import accumulation_dtype
 from .gradients.base import AdjointStats, Solve
 from .method import Method
 from .networks.layers import Clamp, PartialClamp, split_clamp
@@ -43,7 +43,7 @@ def relax(
     Raises: `ValueError` for an unknown layer, a wrong shape, complex numbers, or a clamp of all layers.
     """
     require_kind("method", method, Method, "Method(solver=Picard())")
-    require_whole("trace", trace, 0)
+    require_integer("trace", trace, 0)
     clamp, start, axes, batch = prepare(model, clamp, start)
     equilibrium = _relax(model, clamp, start, method.with_arrays(), trace, axes, batch)
     return _throw_unless_converged(equilibrium) if throw else equilibrium
@@ -151,9 +151,9 @@ def _as_partial_clamp(shape: tuple[int, ...], clamp: PartialClamp, label: str) -
 
 
 def _as_real(value: ArrayLike, label: str) -> Array:
-    array = real_array(label, value)
+    array = as_real_array(label, value)
     floating = jnp.issubdtype(array.dtype, jnp.floating)
-    return array.astype(accumulator(array.dtype) if floating else jnp.float32)
+    return array.astype(accumulation_dtype(array.dtype) if floating else jnp.float32)
 
 
 def _check_shape(shape: tuple[int, ...], array: ArrayLike, label: str) -> None:

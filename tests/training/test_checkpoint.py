@@ -9,7 +9,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from hopfax._internal.files import check_config, write_whole
+from hopfax._internal.files import check_config, write_atomic
 from hopfax.training.checkpoint import load_checkpoint, read_account, save_checkpoint
 
 TREE = {
@@ -75,9 +75,9 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(path, monkeypatch):
     assert os.listdir(path.parent) == [path.name]
 
 
-def test_write_whole_replaces(tmp_path):
-    write_whole(tmp_path / "f", b"old and long")
-    write_whole(tmp_path / "f", b"new")
+def test_write_atomic_replaces(tmp_path):
+    write_atomic(tmp_path / "f", b"old and long")
+    write_atomic(tmp_path / "f", b"new")
     assert (tmp_path / "f").read_bytes() == b"new"
 
 

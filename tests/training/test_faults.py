@@ -85,10 +85,10 @@ def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(room, whole,
 
 def test_a_full_disk_leaves_the_old_file_and_nothing_beside_it(tmp_path, monkeypatch):
     path = tmp_path / "file"
-    checkpoint.write_whole(path, b"old")
+    checkpoint.write_atomic(path, b"old")
     monkeypatch.setattr(checkpoint.os, "fsync", Full(0))
     with pytest.raises(OSError, match=r"as it was.*file"):
-        checkpoint.write_whole(path, b"new")
+        checkpoint.write_atomic(path, b"new")
     assert contents(tmp_path) == {"file": b"old"}
 
 

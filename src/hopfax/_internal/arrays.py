@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, PyTree
 
 
-def check_fit(found: Mapping[str, Any], expected: Mapping[str, Any], origin: str) -> None:
+def check_arrays(found: Mapping[str, Any], expected: Mapping[str, Any], origin: str) -> None:
     """Raise `ValueError` naming each entry that differs from the expected one in name, shape or dtype."""
     problems = [f"{name} is missing" for name in expected if name not in found]
     problems += [f"{name} is not expected" for name in found if name not in expected]
@@ -31,7 +31,7 @@ def arrays_of(tree: PyTree) -> dict[str, np.ndarray]:
     }
 
 
-def filled(template: PyTree, found: Mapping[str, np.ndarray | Array]) -> PyTree:
+def replace_arrays(template: PyTree, found: Mapping[str, np.ndarray | Array]) -> PyTree:
     """`template` with its arrays replaced by those that `arrays_of` gave."""
 
     def fill(path, leaf):

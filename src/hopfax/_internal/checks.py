@@ -12,7 +12,7 @@ import numpy as np
 from jax.core import Tracer
 
 
-def is_whole(value: Any) -> bool:
+def is_integer(value: Any) -> bool:
     """Whether `value` is a whole number, Python's or NumPy's; True and False are none."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
@@ -28,7 +28,7 @@ def require_key(owner: str, key: Any) -> None:
         )
 
 
-def floating(what: str, value: Any) -> jax.Array:
+def as_floating(what: str, value: Any) -> jax.Array:
     """`value` as an array of JAX's. Raises: `ValueError` unless it is an array of real floating-point numbers."""
     if not isinstance(value, jax.Array | np.ndarray):
         raise ValueError(f"the {what} must be an array, got {type(value).__name__} {value!r:.60}.")
@@ -63,19 +63,19 @@ def as_float(value: Any) -> float:
         return math.inf
 
 
-def require_whole(label: str, value: Any, least: int) -> None:
+def require_integer(label: str, value: Any, least: int) -> None:
     """Raises: `ValueError` unless `value` is a whole number, at least `least`, or not known yet."""
     if isinstance(value, Tracer):
         return
     array = isinstance(value, np.ndarray | jax.Array) and value.shape == ()
-    fits = is_whole(value) or (array and np.issubdtype(value.dtype, np.integer))
+    fits = is_integer(value) or (array and np.issubdtype(value.dtype, np.integer))
     if not fits or value < least:
         raise ValueError(f"{_told(label, repr(value))} must be a whole number, at least {least}.")
 
 
-def whole(label: str, value: Any, least: int) -> int:
-    """`value` as an `int`. Raises: `ValueError` as `require_whole`."""
-    require_whole(label, value, least)
+def as_integer(label: str, value: Any, least: int) -> int:
+    """`value` as an `int`. Raises: `ValueError` as `require_integer`."""
+    require_integer(label, value, least)
     return int(value)
 
 
@@ -84,7 +84,7 @@ def _told(label: str, shown: str) -> str:
     return f"`{owner}({name}={shown})`" if owner else f"`{name}={shown}`"
 
 
-def real_array(label: str, value: Any) -> jax.Array:
+def as_real_array(label: str, value: Any) -> jax.Array:
     """`value` as an array of JAX's. Raises: `ValueError` unless it holds real numbers, or truth values."""
     dtype = getattr(value, "dtype", None)
     strange = dtype is not None and not (jnp.issubdtype(dtype, np.number) or jnp.issubdtype(dtype, np.bool_))
@@ -98,11 +98,11 @@ def real_array(label: str, value: Any) -> jax.Array:
     return array
 
 
-def require_rows(label: str, values: Any) -> None:
+def require_matrix(label: str, values: Any) -> None:
     """Raises: `ValueError` unless `values` is a matrix of real numbers, not empty; its numbers are not looked at."""
     dtype = getattr(values, "dtype", None)
     if dtype is None:
-        dtype = real_array(label, values).dtype
+        dtype = as_real_array(label, values).dtype
     if not (jnp.issubdtype(dtype, np.number) or jnp.issubdtype(dtype, np.bool_)) or dtype.kind == "c":
         raise ValueError(f"`{label}` must be real numbers, got {dtype}; convert them, or take the real part.")
     shape = np.shape(values)
@@ -133,7 +133,7 @@ def check_patterns(patterns: Any) -> None:
     rows = getattr(patterns, "shape", ())
     if len(rows) == 2 and rows[0] < 2:
         raise ValueError(f"`patterns` must hold two rows or more (one pattern a row), got {rows[0]}.")
-    require_rows("patterns", patterns)
+    require_matrix("patterns", patterns)
     if isinstance(patterns, Tracer):
         return
     bad = np.flatnonzero(~np.isfinite(np.asarray(patterns)).all(axis=1))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-PART = ".part"  # ends the name of a file that is not whole yet
+PARTIAL_SUFFIX = ".part"  # ends the name of a file that is not whole yet
 
 
 def check_config(found: Mapping[str, Any], expected: Mapping[str, Any], origin: str) -> None:
@@ -20,7 +20,7 @@ def check_config(found: Mapping[str, Any], expected: Mapping[str, Any], origin: 
         raise ValueError(f"`{origin}` is of another run: {told}. Use the same settings, or another folder.")
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_atomic(path: Path, content: bytes) -> None:
     """Write under a temporary name in the same folder, flush, rename: whole or absent, even after a crash."""
     try:
         _write_beside(path, content)
@@ -32,11 +32,11 @@ def write_whole(path: Path, content: bytes) -> None:
 
 def write_json(path: Path, content: Any, indent: int = 2) -> None:
     """`content` as JSON, written whole."""
-    write_whole(path, (json.dumps(content, indent=indent) + "\n").encode())
+    write_atomic(path, (json.dumps(content, indent=indent) + "\n").encode())
 
 
 def _write_beside(path: Path, content: bytes) -> None:
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PART)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL_SUFFIX)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
@@ -58,7 +58,7 @@ def _flush_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def parse(text: str | bytes) -> Any:
+def parse_json(text: str | bytes) -> Any:
     """What JSON says. Raises: `ValueError` for what is none, and for what is nested too deep to be read."""
     try:
         return json.loads(text)

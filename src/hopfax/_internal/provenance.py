@@ -26,7 +26,7 @@ PACKAGES = (
 def circumstances(also: Sequence[str] = ()) -> dict[str, Any]:
     """Versions of hopfax, what it stands on and the packages in `also` that are there; commit and machine."""
     return {
-        "versions": {name: found for name in (*PACKAGES, *also) if (found := installed(name))},
+        "versions": {name: found for name in (*PACKAGES, *also) if (found := installed_version(name))},
         "python": platform.python_version(),
         "commit": _commit(),
         "machine": platform.machine(),
@@ -34,7 +34,7 @@ def circumstances(also: Sequence[str] = ()) -> dict[str, Any]:
     }
 
 
-def installed(package: str) -> str | None:
+def installed_version(package: str) -> str | None:
     """Its version, if it is there."""
     try:
         return version(package)

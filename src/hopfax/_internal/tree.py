@@ -15,7 +15,7 @@ def tree_sum(tree: PyTree) -> Scalar:
     return ft.reduce(operator.add, leaves) if leaves else jnp.zeros(())
 
 
-def accumulator(dtype) -> jnp.dtype:
+def accumulation_dtype(dtype) -> jnp.dtype:
     """At least float32: sums over neurons are never taken in a shorter type."""
     return jnp.promote_types(dtype, jnp.float32)
 
@@ -23,7 +23,7 @@ def accumulator(dtype) -> jnp.dtype:
 def dot(a: PyTree, b: PyTree) -> Scalar:
     """`Σ conj(a) b` over all leaves, accumulated in at least float32."""
     products = jax.tree.map(
-        lambda x, y: jnp.vdot(x.astype(accumulator(x.dtype)), y.astype(accumulator(y.dtype))), a, b
+        lambda x, y: jnp.vdot(x.astype(accumulation_dtype(x.dtype)), y.astype(accumulation_dtype(y.dtype))), a, b
     )
     return ft.reduce(operator.add, jax.tree.leaves(products))
 

@@ -6,7 +6,7 @@ import math
 import numpy as np
 from jaxtyping import Float32, Int32
 
-from .._internal.checks import is_whole
+from .._internal.checks import is_integer
 from .errors import DataError
 
 
@@ -87,7 +87,7 @@ def validation_split(dataset: Dataset, size: int, seed: int | None = None) -> Da
         ValueError: for a size or seed out of range.
     """
     count = len(dataset.train_labels)
-    if not is_whole(size) or not (seed is None or is_whole(seed)):
+    if not is_integer(size) or not (seed is None or is_integer(seed)):
         raise ValueError(f"`validation_split(size={size!r}, seed={seed!r})` must be whole numbers.")
     if not 1 <= size < count:
         raise ValueError(

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, Bool, Float, Int, ScalarLike
 
-from .._internal.checks import require_kind, require_number, require_whole
-from .._internal.tree import accumulator, axpy, dot, rms, select, subtract
+from .._internal.checks import require_kind, require_number, require_integer
+from .._internal.tree import accumulation_dtype, axpy, dot, rms, select, subtract
 from ..networks.network import States
 from ..solvers.anderson import Anderson
 from ..solvers.loop import AnySolver, Stopping, iterate
@@ -63,7 +63,7 @@ class ConjugateGradient(AbstractAdjoint):
 
     def __check_init__(self):
         require_number("ConjugateGradient.rtol", self.rtol, lambda x: 0 < x < 1, "in (0, 1)")
-        require_whole("ConjugateGradient.max_products", self.max_products, 1)
+        require_integer("ConjugateGradient.max_products", self.max_products, 1)
 
     def solve(
         self, problem: Problem, point: States, cotangent: States, initial: States | None = None
@@ -135,7 +135,7 @@ class Neumann(AbstractAdjoint):
     rtol: ScalarLike = 0.0
 
     def __check_init__(self):
-        require_whole("Neumann.terms", self.terms, 1)
+        require_integer("Neumann.terms", self.terms, 1)
         require_number("Neumann.rtol", self.rtol, lambda x: x >= 0, "a number, 0 or more")
 
     def solve(
@@ -171,7 +171,7 @@ class Iterated(AbstractAdjoint):
     def __check_init__(self):
         require_kind("Iterated.solver", self.solver, AnySolver, "Anderson()")
         require_number("Iterated.rtol", self.rtol, lambda x: 0 < x < 1, "in (0, 1)")
-        require_whole("Iterated.max_products", self.max_products, 1)
+        require_integer("Iterated.max_products", self.max_products, 1)
 
     def solve(
         self, problem: Problem, point: States, cotangent: States, initial: States | None = None
@@ -228,7 +228,7 @@ def _add(a: States, b: States) -> States:
 
 def _reachable(rtol: float, like: States) -> Array:
     """`rtol`, but no tighter than 10 eps of the states."""
-    dtype = accumulator(jnp.result_type(*(x.dtype for x in jax.tree.leaves(like))))
+    dtype = accumulation_dtype(jnp.result_type(*(x.dtype for x in jax.tree.leaves(like))))
     return jnp.maximum(jnp.asarray(rtol, dtype), 10 * jnp.finfo(dtype).eps)
 
 

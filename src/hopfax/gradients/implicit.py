@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import ScalarLike
 
-from .._internal.checks import require_kind, require_whole
+from .._internal.checks import require_kind, require_integer
 from ..networks.network import States
 from ..solvers.equilibrium import Statistics
 from ..updates.problem import Problem
@@ -56,7 +56,7 @@ class RecurrentBackprop(AbstractGradient):
     tolerance: ScalarLike = 0.0
 
     def __check_init__(self):
-        require_whole("RecurrentBackprop.steps", self.steps, 1)
+        require_integer("RecurrentBackprop.steps", self.steps, 1)
 
     def connect(self, problem: Problem, solve: Solve, stats: AdjointStats) -> tuple[States, Statistics]:
         point, statistics = solve(problem)

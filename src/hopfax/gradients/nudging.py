@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Key, ScalarLike
 
-from .._internal.checks import require_whole
+from .._internal.checks import require_integer
 
 
 class AbstractVariant(eqx.Module):
@@ -72,7 +72,7 @@ class Holomorphic(AbstractVariant):
     holomorphic: ClassVar[bool] = True
 
     def __check_init__(self):
-        require_whole("Holomorphic.count", self.count, 2)
+        require_integer("Holomorphic.count", self.count, 2)
 
     def points(self, beta):
         k = jnp.arange(self.count // 2 + 1)

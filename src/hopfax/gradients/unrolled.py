@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import ScalarLike
 
-from .._internal.checks import require_number, require_whole
+from .._internal.checks import require_number, require_integer
 from ..networks.network import States
 from ..solvers.equilibrium import Statistics
 from ..solvers.loop import AbstractDirectSolver, iterate
@@ -22,7 +22,7 @@ class Unrolled(AbstractGradient):
     steps: int = 100
 
     def __check_init__(self):
-        require_whole("Unrolled.steps", self.steps, 1)
+        require_integer("Unrolled.steps", self.steps, 1)
 
     def connect(self, problem: Problem, solve: Solve, stats: AdjointStats) -> tuple[States, Statistics]:
         if isinstance(solve.solver, AbstractDirectSolver):
@@ -48,7 +48,7 @@ class Phantom(AbstractGradient):
     damping: ScalarLike = 1.0
 
     def __check_init__(self):
-        require_whole("Phantom.steps", self.steps, 1)
+        require_integer("Phantom.steps", self.steps, 1)
         require_number("Phantom.damping", self.damping, lambda x: 0 < x <= 1, "in (0, 1]; 1 is no damping")
 
     def connect(self, problem: Problem, solve: Solve, stats: AdjointStats) -> tuple[States, Statistics]:

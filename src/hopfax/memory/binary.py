@@ -17,7 +17,7 @@ from jax import lax
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from .._internal.checks import require_key, require_kind, require_rows, require_whole
+from .._internal.checks import require_key, require_kind, require_matrix, require_integer
 
 Patterns = Float[Array, "patterns neurons"]
 Weights = Float[Array, "neurons neurons"]
@@ -29,7 +29,7 @@ def hebb(patterns: Patterns) -> Weights:
 
     Source: [hopfield1982], eq. 2; [amit1985] for the capacity.
     """
-    require_rows("patterns", patterns)
+    require_matrix("patterns", patterns)
     return _hollow(patterns.T @ patterns / patterns.shape[1])
 
 
@@ -40,7 +40,7 @@ def projection(patterns: Patterns) -> Weights:
     Also called pseudo-inverse rule; for correlated patterns. Source: [personnaz1985], eq. 9; Kanter and
     Sompolinsky (1987) for the missing diagonal.
     """
-    require_rows("patterns", patterns)
+    require_matrix("patterns", patterns)
     return _hollow(jnp.linalg.pinv(patterns) @ patterns)
 
 
@@ -60,7 +60,7 @@ def storkey(patterns: Patterns) -> Weights:
         change = pattern[:, None] * pattern[None, :] - pattern[:, None] * field.T - field * pattern[None, :]
         return weights + _hollow(change) / pattern.size, None
 
-    require_rows("patterns", patterns)
+    require_matrix("patterns", patterns)
     size = patterns.shape[1]
     return lax.scan(learn, jnp.zeros((size, size), patterns.dtype), patterns)[0]
 
@@ -156,7 +156,7 @@ class BinaryHopfield(eqx.Module):
         """The network that a rule makes of patterns in rows. Raises: `ValueError` for values other than -1
         and 1.
         """
-        require_rows("patterns", patterns)
+        require_matrix("patterns", patterns)
         check_signs("patterns", patterns)
         if not callable(rule):
             raise ValueError(f"`rule={rule!r}` must be a function of the patterns, such as `hebb`.")
@@ -188,7 +188,7 @@ class BinaryHopfield(eqx.Module):
         """
         check_signs("queries", queries)
         require_kind("order", order, AbstractOrder, "Sequential()")
-        require_whole("max_sweeps", max_sweeps, 1)
+        require_integer("max_sweeps", max_sweeps, 1)
         if np.shape(queries)[-1] != self.bias.size or np.ndim(queries) > 2:
             raise ValueError(
                 f"`queries` has shape {np.shape(queries)}; the last axis must be {self.bias.size}."
@@ -197,7 +197,7 @@ class BinaryHopfield(eqx.Module):
 
 
 def _square(weights: Weights | np.ndarray) -> Weights:
-    require_rows("weights", weights)
+    require_matrix("weights", weights)
     if weights.shape[0] != weights.shape[1]:
         raise ValueError(
             f"`weights` has shape {weights.shape}; give a square matrix, a row and a column a neuron."

@@ -14,7 +14,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Real
 
-from .._internal.checks import check_patterns, check_positive, require, require_whole
+from .._internal.checks import check_patterns, check_positive, require, require_integer
 from .modern import ModernHopfield
 from .phase.classifier import Kind, classify_shares
 from .phase.effective import beta_for_mean_field
@@ -97,8 +97,8 @@ def calibrate(
 def _check(patterns, share: float, probes: int, limit: int, rtol: float) -> None:
     check_patterns(patterns)
     require(0 < share <= 1, f"`share` must lie in (0, 1], got {share}.")
-    require_whole("probes", probes, 1)
-    require_whole("limit", limit, 2)
+    require_integer("probes", probes, 1)
+    require_integer("limit", limit, 2)
     check_positive("rtol", rtol)
 
 

@@ -15,12 +15,12 @@ from jaxtyping import Array, Bool, Float, Int, Real, ScalarLike
 
 from .._internal.checks import (
     check_patterns,
-    real_array,
+    as_real_array,
     require,
     require_kind,
     require_number,
-    require_rows,
-    require_whole,
+    require_matrix,
+    require_integer,
 )
 from ..solvers.equilibrium import Status
 from .calibration import calibrate
@@ -109,7 +109,7 @@ class Memory(eqx.Module):
             same number and mean distance, so that recall is likely to average over all of them.
         """
         check_patterns(patterns)
-        require_whole("chunk", chunk, 1)
+        require_integer("chunk", chunk, 1)
         require_kind("similarity", similarity, AbstractSimilarity, "Dot()")
         array = _floating(patterns)
         rows, outputs = Rows(array, similarity, array.shape[0], chunk), _values(values, array)
@@ -140,9 +140,9 @@ class Memory(eqx.Module):
             devices: by default all there are, of all processes.
         Raises: `ValueError` for patterns that are not finite, fewer than two of them, or `beta` not positive.
         """
-        require_rows("patterns", patterns)
+        require_matrix("patterns", patterns)
         require(len(patterns) >= 2, f"`patterns` must hold two rows or more, got {len(patterns)}.")
-        require_whole("chunk", chunk, 1)
+        require_integer("chunk", chunk, 1)
         require_kind("similarity", similarity, AbstractSimilarity, "Dot()")
         _check_beta(beta)
         rows = Rows.spread(patterns, similarity, _devices(devices), chunk)
@@ -182,7 +182,7 @@ class Memory(eqx.Module):
             np.ndim(queries) in (1, 2),
             f"`queries` has shape {np.shape(queries)}; give one row or a batch of rows.",
         )
-        real_array("queries", queries)
+        as_real_array("queries", queries)
         require(np.shape(queries)[0] > 0, f"`queries` has shape {np.shape(queries)}; give at least one.")
         require(
             np.shape(queries)[-1] == width,
@@ -190,9 +190,9 @@ class Memory(eqx.Module):
         )
         held = _mask(queries, known)
         _check_values(queries, held)
-        require_whole("candidates", candidates, 1)
+        require_integer("candidates", candidates, 1)
         require_number("tolerance", tolerance, lambda x: x >= 0, "a number, 0 or more")
-        require_whole("max_steps", max_steps, 0)
+        require_integer("max_steps", max_steps, 0)
         batch = jnp.atleast_2d(_floating(queries).astype(self.rows.patterns.dtype))
         hold = None if held is None else jnp.atleast_2d(held)
         found = _recall(self, batch, hold, jnp.asarray(tolerance), jnp.asarray(max_steps), candidates)
@@ -212,7 +212,7 @@ class Memory(eqx.Module):
     @classmethod
     def load(cls, path: str | PathLike, *, chunk: int = 4096) -> "Memory":
         """What `save` wrote. Raises: `ValueError` for a file that is none of these; `FileNotFoundError`."""
-        require_whole("chunk", chunk, 1)
+        require_integer("chunk", chunk, 1)
         patterns, beta, similarity, values = read_memory(path)
         rows = Rows(jnp.asarray(patterns), similarity, len(patterns), chunk)
         outputs = None if values is None else jnp.asarray(values)
@@ -275,7 +275,7 @@ def _values(values: Array | np.ndarray | None, patterns: Array) -> Array | None:
     """`values` in the precision of the patterns."""
     if values is None:
         return None
-    require_rows("values", values)
+    require_matrix("values", values)
     count = np.shape(values)[0]
     require(count == len(patterns), f"`values` has {count} rows for {len(patterns)} patterns; give one each.")
     finite = isinstance(values, Tracer) or bool(np.isfinite(np.asarray(values)).all())

@@ -9,7 +9,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float
 
-from .._internal.checks import require_kind, require_rows
+from .._internal.checks import require_kind, require_matrix
 from ..lagrangians import AbstractElementwise, AbstractLagrangian, Identity, Softmax
 from ..lagrangians.base import require_lagrangian
 from ..networks.ham import HAM
@@ -156,7 +156,7 @@ class ModernHopfield(eqx.Module):
 
 
 def _rows(name: str, values: Float[Array | np.ndarray, "rows columns"]) -> Float[Array, "rows columns"]:
-    require_rows(name, values)
+    require_matrix(name, values)
     if not isinstance(values, Tracer):
         bad = np.flatnonzero(~np.isfinite(np.asarray(values)).all(axis=1))
         if bad.size:

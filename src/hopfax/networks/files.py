@@ -13,7 +13,7 @@ from safetensors.numpy import load, save
 
 from .. import lagrangians
 from .._internal.checks import require_kind
-from .._internal.files import parse, write_json, write_whole
+from .._internal.files import parse_json, write_json, write_atomic
 from .._internal.registry import Registry
 from .chn import CHN
 from .ham import HAM
@@ -55,7 +55,7 @@ def save_model(model: AbstractNetwork, directory: str | Path) -> None:
         "synapses": [_describe_synapse(name, synapse, arrays) for name, synapse in model.synapses.items()],
     }
     directory.mkdir(parents=True, exist_ok=True)
-    write_whole(directory / WEIGHTS, save(arrays))
+    write_atomic(directory / WEIGHTS, save(arrays))
     write_json(directory / DESCRIPTION, description)
 
 
@@ -154,7 +154,7 @@ def _synapse(entry: dict[str, Any], weights: _Weights) -> AbstractSynapse:
 
 def _read_description(path: Path) -> dict[str, Any]:
     try:
-        description = parse(path.read_bytes())
+        description = parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise ValueError(f"`{path}` cannot be read as a model ({type(error).__name__}: {error}).") from error
     schema = description.get("schema") if isinstance(description, dict) else None

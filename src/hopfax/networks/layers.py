@@ -7,7 +7,7 @@ from typing import Any
 import equinox as eqx
 from jaxtyping import Array, Bool, Inexact
 
-from .._internal.checks import is_whole
+from .._internal.checks import is_integer
 from ..lagrangians import AbstractLagrangian
 from ..lagrangians.base import require_lagrangian
 
@@ -20,11 +20,11 @@ class Layer(eqx.Module):
 
     def __init__(self, shape: int | tuple[int, ...], lagrangian: AbstractLagrangian):
         sizes = tuple(shape) if isinstance(shape, Iterable) else (shape,)
-        self.shape = tuple(int(n) if is_whole(n) else n for n in sizes)
+        self.shape = tuple(int(n) if is_integer(n) else n for n in sizes)
         self.lagrangian = lagrangian
 
     def __check_init__(self):
-        if not self.shape or any(not is_whole(n) or n < 1 for n in self.shape):
+        if not self.shape or any(not is_integer(n) or n < 1 for n in self.shape):
             raise ValueError(
                 f"`Layer(shape={self.shape})` needs positive whole numbers; say how many neurons."
             )

@@ -17,7 +17,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jaxtyping import PyTree
 
-from .._internal.arrays import arrays_of, filled
+from .._internal.arrays import arrays_of, replace_arrays
 
 T = TypeVar("T")
 HEARTBEAT = 60  # seconds
@@ -102,7 +102,7 @@ def broadcast_from_primary(make: Callable[[], tuple[PyTree, T]], like: PyTree = 
         raise ValueError(told["refused"])
     with guard_collectives():
         found = multihost_utils.broadcast_one_to_all(arrays_of(tree))
-    return filled(like, {name: np.asarray(each) for name, each in found.items()}), told["account"]
+    return replace_arrays(like, {name: np.asarray(each) for name, each in found.items()}), told["account"]
 
 
 def _attempt(make: Callable[[], tuple[PyTree, Any]], like: PyTree) -> tuple[PyTree, dict[str, Any]]:

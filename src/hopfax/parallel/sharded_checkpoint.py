@@ -13,7 +13,7 @@ import jax.random as jr
 from jax.sharding import SingleDeviceSharding
 from jaxtyping import Array, PyTree
 
-from .._internal.arrays import check_fit, filled, is_key, path_name
+from .._internal.arrays import check_arrays, replace_arrays, is_key, path_name
 from .._internal.optional import needed
 
 
@@ -41,8 +41,8 @@ def load_sharded(folder: Path, template: PyTree) -> PyTree:
     if not folder.is_dir():
         raise ValueError(f"`{folder}` has no checkpoint; name a folder that `save_sharded` was given.")
     with _orbax().StandardCheckpointer() as checkpointer:
-        check_fit(dict(checkpointer.metadata(folder.absolute()).item_metadata), wanted, str(folder))
-        return filled(template, checkpointer.restore(folder.absolute(), wanted))
+        check_arrays(dict(checkpointer.metadata(folder.absolute()).item_metadata), wanted, str(folder))
+        return replace_arrays(template, checkpointer.restore(folder.absolute(), wanted))
 
 
 def _orbax() -> Any:

@@ -9,7 +9,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int
 
 from .._internal.checks import require_kind
-from .._internal.tree import accumulator, rms
+from .._internal.tree import accumulation_dtype, rms
 from ..updates.problem import StepInfo
 from . import guarded as trials
 from .guarded import AbstractGuarded
@@ -132,7 +132,7 @@ class Anderson(AbstractGuarded):
 
     def _extrapolate(self, point: Array, residual: Array, history: _History) -> Array:
         """`β g - (ΔZ + β ΔG) γ`; zero coefficients where the small system is not solvable."""
-        dtype = accumulator(point.dtype)
+        dtype = accumulation_dtype(point.dtype)
         mask = history.used[:, None]
         steps = jnp.where(mask, point[None] - history.points, 0).astype(dtype)
         changes = jnp.where(mask, residual[None] - history.residuals, 0).astype(dtype)

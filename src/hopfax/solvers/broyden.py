@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float
 
-from .._internal.tree import accumulator, rms, select
+from .._internal.tree import accumulation_dtype, rms, select
 from ..updates.problem import StepInfo
 from . import guarded as trials
 from .guarded import AbstractGuarded
@@ -31,7 +31,7 @@ class _Inverse(eqx.Module):
 
     @staticmethod
     def plain(slots: int, mixing: float, like: Array) -> "_Inverse":
-        dtype = accumulator(like.dtype)
+        dtype = accumulation_dtype(like.dtype)
         blank = jnp.zeros((slots, like.size), dtype)
         return _Inverse(blank, blank, jnp.zeros(slots, bool), jnp.asarray(mixing, dtype))
 

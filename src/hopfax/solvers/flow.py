@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
-from .._internal.checks import require_whole
+from .._internal.checks import require_integer
 from .._internal.optional import needed
 from ..networks.network import States
 from ..updates.problem import Problem, StepInfo
@@ -50,7 +50,7 @@ class GradientFlow(AbstractDirectSolver):
             raise ValueError(f"`GradientFlow(step={self.step})` must be positive; `None` chooses one.")
         if not 0 < self.share <= 1:
             raise ValueError(f"`GradientFlow(share={self.share})` must lie in (0, 1].")
-        require_whole("GradientFlow.max_steps", self.max_steps, 1)
+        require_integer("GradientFlow.max_steps", self.max_steps, 1)
 
     def solve(
         self, problem: Problem, start: States, stopping: Stopping, trace: int

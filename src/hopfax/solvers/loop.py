@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optimistix as optx
 from jaxtyping import Array, Float, Int, PyTree, ScalarLike
 
-from .._internal.checks import require_number, require_whole
+from .._internal.checks import require_number, require_integer
 from .._internal.tree import select, subtract
 from ..networks.network import States
 from ..updates.problem import AbstractMap, Problem, StepInfo
@@ -61,7 +61,7 @@ def check_stopping(rtol: ScalarLike, atol: ScalarLike, max_steps: ScalarLike) ->
     """Raises: `ValueError` for tolerances below 0 or NaN, or steps that are no whole number."""
     require_number("rtol", rtol, lambda x: x >= 0, "a number, 0 or more")
     require_number("atol", atol, lambda x: x >= 0, "a number, 0 or more")
-    require_whole("max_steps", max_steps, 0)
+    require_integer("max_steps", max_steps, 0)
 
 
 class AbstractDirectSolver(eqx.Module):

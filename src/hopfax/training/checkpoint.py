@@ -10,8 +10,8 @@ import safetensors
 from jaxtyping import PyTree
 from safetensors.numpy import load, save
 
-from .._internal.arrays import arrays_of, check_fit, filled
-from .._internal.files import parse, write_whole
+from .._internal.arrays import arrays_of, check_arrays, replace_arrays
+from .._internal.files import parse_json, write_atomic
 
 _ENTRY = "hopfax"
 
@@ -24,7 +24,7 @@ def save_checkpoint(path: Path, tree: PyTree, account: Mapping[str, Any]) -> Non
     Raises: `OSError` if it cannot be.
     """
     content = save(arrays_of(tree), {_ENTRY: json.dumps(account, sort_keys=True)})
-    write_whole(path, content)
+    write_atomic(path, content)
 
 
 def load_checkpoint(path: Path, template: PyTree) -> tuple[PyTree, dict[str, Any]]:
@@ -35,15 +35,15 @@ def load_checkpoint(path: Path, template: PyTree) -> tuple[PyTree, dict[str, Any
     """
     account = read_account(path)
     found, expected = load(path.read_bytes()), arrays_of(template)
-    check_fit(found, expected, str(path))
-    return filled(template, found), account
+    check_arrays(found, expected, str(path))
+    return replace_arrays(template, found), account
 
 
 def read_account(path: Path) -> dict[str, Any]:
     """The account in a checkpoint. Raises: `ValueError` for a file that is none."""
     try:
         with safetensors.safe_open(path, "numpy") as file:
-            account = parse((file.metadata() or {})[_ENTRY])
+            account = parse_json((file.metadata() or {})[_ENTRY])
         if not isinstance(account, dict):
             raise ValueError("its account is no table")
         return account

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
-from .._internal.checks import require_whole
+from .._internal.checks import require_integer
 from ..costs import AbstractCost, StateSquaredError
 from ..diagnostics.convergence import first_crossing, fixed_iterations, paper_iterations
 from ..method import Method
@@ -81,7 +81,7 @@ def evaluate(
     """
     images, labels = jnp.asarray(images, jnp.float32), jnp.asarray(labels, jnp.int32)
     _check(model, images, labels, clamp, steps)
-    require_whole("chunk", chunk, 1)
+    require_integer("chunk", chunk, 1)
     if cost.layers[0] not in model.layers:
         raise ValueError(
             f"`cost` reads an unknown layer {cost.layers[0]!r}; the layers are {list(model.order)}."

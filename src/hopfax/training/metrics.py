@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from .._internal.files import parse, write_whole
+from .._internal.files import parse_json, write_atomic
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class MetricsFile:
 
     def rewrite(self, rows: Iterable[EpochMetrics]) -> None:
         """Exactly these rows, whatever was there: a killed run may have got further than its checkpoint."""
-        write_whole(self.path, "".join(_line(row) for row in rows).encode())
+        write_atomic(self.path, "".join(_line(row) for row in rows).encode())
 
     def append(self, row: EpochMetrics) -> None:
         """One more row, flushed to disk."""
@@ -60,7 +60,7 @@ class MetricsFile:
 
     def _row(self, number: int, line: bytes) -> EpochMetrics:
         try:
-            return from_json(parse(line))
+            return from_json(parse_json(line))
         except ValueError as error:
             raise ValueError(f"`{self.path}`, line {number}: {error}") from error
 

@@ -9,7 +9,7 @@ import jax.random as jr
 import optax
 
 from .. import gradients, lagrangians
-from .._internal.checks import is_whole, require_kind, require_number, require_whole
+from .._internal.checks import is_integer, require_kind, require_number, require_integer
 from .._internal.registry import Registry
 from ..costs import AbstractCost, CrossEntropy, SquaredError, StateSquaredError
 from ..gradients import EquilibriumPropagation
@@ -85,10 +85,10 @@ class Recipe:
 
     def __post_init__(self):
         for name, least in (("epochs", 1), ("batch_size", 1), ("forward_steps", 3), ("backward_steps", 1)):
-            require_whole(f"Recipe.{name}", getattr(self, name), least)
+            require_integer(f"Recipe.{name}", getattr(self, name), least)
         sizes = self.layers if isinstance(self.layers, tuple | list) else ()
         self._require(
-            len(sizes) > 1 and all(is_whole(n) and n > 0 for n in sizes),
+            len(sizes) > 1 and all(is_integer(n) and n > 0 for n in sizes),
             "layers",
             "at least two positive sizes, whole numbers",
         )
@@ -97,8 +97,8 @@ class Recipe:
             "Recipe.learning_rate", rate, lambda x: 0 < x < math.inf, "a number, positive and finite"
         )
         require_number("Recipe.final_learning_rate_fraction", fraction, lambda x: 0 < x <= 1, "in (0, 1]")
-        self._require(is_whole(self.seed) and 0 <= self.seed < 2**32, "seed", "a whole number in [0, 2^32)")
-        require_whole("Recipe.validation", self.validation, 0)
+        self._require(is_integer(self.seed) and 0 <= self.seed < 2**32, "seed", "a whole number in [0, 2^32)")
+        require_integer("Recipe.validation", self.validation, 0)
         require_number("Recipe.smoothing", self.smoothing, lambda x: 0 <= x < 1, "in [0, 1)")
         require_number("Recipe.rtol", self.rtol, lambda x: 0 < x < 1, "in (0, 1)")
         self._check_parts()

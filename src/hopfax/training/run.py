@@ -10,7 +10,7 @@ import jax
 import jax.random as jr
 from jax.sharding import Mesh
 
-from .._internal.checks import require_kind, require_whole
+from .._internal.checks import require_kind, require_integer
 from .._internal.files import check_config
 from ..data import Dataset, validation_split
 from ..networks.network import AbstractNetwork
@@ -67,7 +67,7 @@ def train(
     """
     require_kind("recipe", recipe, Recipe, "hopfax.training.recipes.goemaere2023()")
     require_kind("dataset", dataset, Dataset, "hopfax.data.digits()")
-    require_whole("checkpoint_blocks", checkpoint_blocks, 1)
+    require_integer("checkpoint_blocks", checkpoint_blocks, 1)
     epochs, mesh = _last_epoch(recipe, stop_after), _mesh(devices)
     check_recipe(recipe, dataset)
     with contextlib.ExitStack() as alone:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from .._internal.files import PART
+from .._internal.files import PARTIAL_SUFFIX
 
 LOCK = ".lock"
 
@@ -38,6 +38,6 @@ def opened(folder: Path, *, resume: bool) -> Iterator[None]:
 
 
 def _remove_parts(folder: Path) -> None:
-    """Files under the temporary names of `checkpoint.write_whole`, which a killed run leaves behind."""
-    for path in folder.glob(f".*{PART}"):
+    """Files under the temporary names of `checkpoint.write_atomic`, which a killed run leaves behind."""
+    for path in folder.glob(f".*{PARTIAL_SUFFIX}"):
         path.unlink(missing_ok=True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .._internal.files import parse, write_json
+from .._internal.files import parse_json, write_json
 from .evaluation import evaluate
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def read_run(folder: Path) -> "tuple[Recipe, str]":
     from .recipes import from_config
 
     try:
-        content = parse((folder / NAME).read_bytes())
+        content = parse_json((folder / NAME).read_bytes())
         return from_config(content["recipe"]), str(content["data"])
     except OSError as error:
         raise ValueError(

@@ -9,7 +9,7 @@ import optax
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float, Int, PyTree
 
-from .._internal.checks import require_kind, require_number, require_whole
+from .._internal.checks import require_kind, require_number, require_integer
 from ..costs import AbstractCost, StateSquaredError
 from ..gradients.base import AdjointStats
 from ..method import Method
@@ -46,7 +46,7 @@ class Trainer(eqx.Module):
         require_kind("Trainer.optimiser", self.optimiser, optax.GradientTransformation, "optax.adam(1e-3)")
         require_kind("Trainer.method", self.method, Method, 'hopfax.papers.paper_method("HAM-EO")')
         require_kind("Trainer.cost", self.cost, AbstractCost, "SquaredError()")
-        require_whole("Trainer.batch_size", self.batch_size, 1)
+        require_integer("Trainer.batch_size", self.batch_size, 1)
         require_number("Trainer.smoothing", self.smoothing, lambda x: 0 <= x < 1, "in [0, 1)")
 
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Scalar
 
-from .._internal.tree import accumulator, rms, subtract
+from .._internal.tree import accumulation_dtype, rms, subtract
 from ..networks.network import AbstractNetwork, States
 from .base import AbstractUpdate
 
@@ -63,7 +63,7 @@ class Problem(AbstractMap):
         if any(jnp.iscomplexobj(x) for x in states.values()):
             return jnp.zeros(()), jnp.zeros(())
         energy, size = self.update.energy(self.model, states)
-        return energy.astype(accumulator(energy.dtype)), size.astype(accumulator(size.dtype))
+        return energy.astype(accumulation_dtype(energy.dtype)), size.astype(accumulation_dtype(size.dtype))
 
     def reconstruct(self, states: States) -> States:
         """States of all free layers."""

@@ -10,7 +10,7 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Key
 
-from .._internal.checks import require_number, require_whole
+from .._internal.checks import require_number, require_integer
 from ..data import Dataset
 from ..lagrangians import AbstractLagrangian, Sigmoid, Tanh
 from ..method import Method
@@ -87,9 +87,9 @@ class VAEConfig:
         if self.model not in MODELS:
             raise ValueError(f"unknown model {self.model!r}; choose one of {', '.join(MODELS)}.")
         for name in ("pixels", "hidden", "latents", "batch_size", "epochs", "max_steps"):
-            require_whole(f"VAEConfig.{name}", getattr(self, name), 1)
+            require_integer(f"VAEConfig.{name}", getattr(self, name), 1)
         for name in ("seed", "orthogonal"):
-            require_whole(f"VAEConfig.{name}", getattr(self, name), 0)
+            require_integer(f"VAEConfig.{name}", getattr(self, name), 0)
         for name in ("variance", "slope", "hidden_slope", "learning_rate", "visible_rate", "rtol", "gain"):
             value = getattr(self, name)
             require_number(

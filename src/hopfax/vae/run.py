@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float
 
-from .._internal.checks import require_whole
-from .._internal.files import check_config, write_whole
+from .._internal.checks import require_integer
+from .._internal.files import check_config, write_atomic
 from ..data import Dataset
 from ..diagnostics.spectra import check_beta, critical_nudge
 from ..training.checkpoint import load_checkpoint, read_account, save_checkpoint
@@ -52,7 +52,7 @@ def train_vae(
         ValueError: the folder is in use, its checkpoint is of other settings, or the data do not fit.
         Diverged: a number is no longer finite; says at which layer. The last good state is in the checkpoint.
     """
-    require_whole("checkpoint_blocks", checkpoint_blocks, 1)
+    require_integer("checkpoint_blocks", checkpoint_blocks, 1)
     trainer = _trainer(config, dataset)
     with opened(folder, resume=resume):
         vae, rows = _trained(config, dataset, trainer, folder, checkpoint_blocks, watch)
@@ -154,7 +154,7 @@ class _Run:
         account = {"config": self.settings, "rows": list(self.rows), "seconds": self.seconds}
         save_checkpoint(self.folder / CHECKPOINT, self.state, account)
         lines = "".join(json.dumps(row) + "\n" for row in self.rows)
-        write_whole(self.folder / METRICS, lines.encode())
+        write_atomic(self.folder / METRICS, lines.encode())
 
     def after(self, block: VAEBlock) -> "_Run":
         """With a block more, and at the end of an epoch its row."""

@@ -80,11 +80,11 @@ def bench(
 
 
 def _keep(outcomes: "list[Outcome]", result: dict, folder: Path) -> None:
-    from ..._internal.files import write_json, write_whole
+    from ..._internal.files import write_json, write_atomic
     from ..bench import draw, markdown
 
     write_json(folder / "peers.json", result)
-    write_whole(folder / "peers.md", markdown(outcomes).encode())
+    write_atomic(folder / "peers.md", markdown(outcomes).encode())
     draw(outcomes, folder / "peers.png")
 
 

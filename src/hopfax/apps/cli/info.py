@@ -4,7 +4,7 @@ import platform
 
 from rich.console import Console
 
-from ..._internal.provenance import PACKAGES, installed
+from ..._internal.provenance import PACKAGES, installed_version
 from .output import Json, check_json, emit, one_line
 
 
@@ -21,7 +21,7 @@ def info(json: Json = None) -> None:
     result = {
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "versions": {name: installed(name) or "not installed" for name in PACKAGES},
+        "versions": {name: installed_version(name) or "not installed" for name in PACKAGES},
         "devices": [f"{device.platform}:{device.id} {device.device_kind}" for device in jax.devices()],
         "data": [row._asdict() for row in available()],
     }

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from ..._internal.checks import check_patterns, check_positive, require, whole
+from ..._internal.checks import check_patterns, check_positive, require, as_integer
 from ...memory.modern import ModernHopfield
 from ...memory.similarities import Euclidean
 from .regimes import Minima, find_minima
@@ -32,7 +32,7 @@ def landscape(patterns: Float[np.ndarray, "patterns dimension"], beta: float, si
     require(patterns.shape[1] == 2, f"`patterns` must have 2 values a row, got {patterns.shape[1]}.")
     check_patterns(patterns)
     check_positive("beta", beta)
-    axis = np.linspace(-REACH, REACH, whole("side", side, 2))
+    axis = np.linspace(-REACH, REACH, as_integer("side", side, 2))
     with jax.enable_x64(True):
         exact = (jnp.asarray(value, float) for value in (patterns, beta, _plane(axis)))
         heights = np.asarray(_heights(*exact)).reshape(side, side)

@@ -6,7 +6,7 @@ from types import MappingProxyType
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from ..._internal.checks import require, whole
+from ..._internal.checks import require, as_integer
 from ...data import Dataset
 
 SHAPE = (8, 8)
@@ -20,7 +20,7 @@ def first_of_each(
 
     Raises: `ValueError` where `each` is below 1, or a class has fewer.
     """
-    each = whole("each", each, 1)
+    each = as_integer("each", each, 1)
     places = [np.flatnonzero(dataset.train_labels == label)[:each] for label in range(dataset.classes)]
     fewest = min(len(found) for found in places)
     require(fewest == each, f"`each` must be at most {fewest}, the images of the smallest class, got {each}.")

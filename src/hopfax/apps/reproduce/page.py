@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..._internal.files import write_whole
+from ..._internal.files import write_atomic
 from .crossings import crossing_table
 from .results import Result
 from .table import TableRow, markdown
@@ -26,5 +26,5 @@ def fill(path: Path, text: str) -> Path:
         page = f"{page}\n{BEGIN}\n{END}\n"
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
-    write_whole(path, f"{before}{BEGIN}\n\n{text}\n{END}{after}".encode())
+    write_atomic(path, f"{before}{BEGIN}\n\n{text}\n{END}{after}".encode())
     return path

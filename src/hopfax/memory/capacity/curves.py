@@ -7,7 +7,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from ..._internal.checks import require, whole
+from ..._internal.checks import require, as_integer
 from .measure import (
     Curve,
     Trial,
@@ -82,7 +82,7 @@ def growth(
     Raises: `ValueError` for no sizes or one below 1, or as `capacity`.
     """
     require(len(sizes) > 0, "`sizes` must hold at least one number of neurons.")
-    sized = [eqx.tree_at(lambda t: t.neurons, trial, whole("sizes", n, 1)) for n in sizes]
+    sized = [eqx.tree_at(lambda t: t.neurons, trial, as_integer("sizes", n, 1)) for n in sizes]
     found = [capacity(store, each, key, share=share, most=most, rtol=0.1) for each in sized]
     holds, fails = np.asarray(found).T
     return Growth(np.asarray(sizes), holds, fails)
@@ -104,7 +104,7 @@ def basin_map(
 
 def loads(most: int, points: int = 8) -> list[int]:
     """Up to `points` numbers of patterns from 1 to `most`, in about equal ratios."""
-    return sorted({round(x) for x in np.geomspace(1, whole("most", most, 1), points)})
+    return sorted({round(x) for x in np.geomspace(1, as_integer("most", most, 1), points)})
 
 
 def as_lists(found: Mapping[str, eqx.Module]) -> dict[str, dict]:

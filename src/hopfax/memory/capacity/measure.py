@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 from scipy.stats import norm
 
-from ..._internal.checks import require, require_whole, whole
+from ..._internal.checks import require, require_integer, as_integer
 from .memories import Patterns, Store
 from .patterns import AbstractCorruption, AbstractPatterns, Flip, RandomSigns
 
@@ -61,7 +61,7 @@ class Trial(eqx.Module):
 
     def __check_init__(self):
         for name in ("neurons", "repeats", "queries"):
-            require_whole(name, getattr(self, name), 1)
+            require_integer(name, getattr(self, name), 1)
         require(-1 < self.overlap <= 1, f"`overlap` must lie in (-1, 1], got {self.overlap}.")
 
 
@@ -88,7 +88,7 @@ def recall_rate(store: Store, trial: Trial, count: int, key: PRNGKey) -> Proport
 
     Raises: `ValueError` for `count < 1`.
     """
-    count = whole("count", count, 1)
+    count = as_integer("count", count, 1)
     right = [_right(store, trial, count, own) for own in jr.split(key, trial.repeats)]
     return wilson(int(sum(each.sum() for each in right)), sum(each.size for each in right))
 
@@ -122,7 +122,7 @@ def capacity(
     Raises: `ValueError` for a `share` outside (0, 1].
     """
     require(0 < share <= 1, f"`share` must lie in (0, 1], got {share}.")
-    require_whole("most", most, 1)
+    require_integer("most", most, 1)
     require(rtol > 0, f"`rtol` must be positive, got {rtol}.")
     holds = lambda count: recall_rate(store, trial, count, key).share >= share
     low, high = 0, 1

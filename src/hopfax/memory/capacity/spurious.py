@@ -9,7 +9,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, ScalarLike
 
-from ..._internal.checks import require, whole
+from ..._internal.checks import require, as_integer
 from .memories import Store
 
 Patterns = Float[Array, "patterns neurons"]
@@ -50,7 +50,7 @@ def census(
     Raises: `ValueError` for fewer than three patterns, `starts < 1`, or cosines outside (0, 1].
     """
     require(len(patterns) >= 3, f"`number of patterns` must be at least 3, got {len(patterns)}.")
-    starts = whole("starts", starts, 1)
+    starts = as_integer("starts", starts, 1)
     require(
         0 < overlap <= 1 and 0 < merge <= 1, f"`overlap` {overlap} and `merge` {merge} must lie in (0, 1]."
     )

@@ -6,12 +6,12 @@ import math
 
 from scipy.special import factorial2, lambertw
 
-from ..._internal.checks import check_positive, require, require_whole, whole
+from ..._internal.checks import check_positive, require, require_integer, as_integer
 
 
 def hebbian(neurons: int) -> float:
     """`0.138 n`: Hebb's rule with few errors, at zero temperature. Source: [amit1985]."""
-    return 0.138 * whole("neurons", neurons, 1)
+    return 0.138 * as_integer("neurons", neurons, 1)
 
 
 def hebbian_exact(neurons: int) -> float:
@@ -19,12 +19,12 @@ def hebbian_exact(neurons: int) -> float:
 
     Source: McEliece et al. (1987), "The capacity of the Hopfield associative memory".
     """
-    return neurons / (2 * math.log(whole("neurons", neurons, 2)))
+    return neurons / (2 * math.log(as_integer("neurons", neurons, 2)))
 
 
 def storkey(neurons: int) -> float:
     """`n / sqrt(2 ln n)`: Storkey's rule. Source: Storkey and Valabregue (1999)."""
-    return neurons / math.sqrt(2 * math.log(whole("neurons", neurons, 2)))
+    return neurons / math.sqrt(2 * math.log(as_integer("neurons", neurons, 2)))
 
 
 def polynomial(neurons: int, degree: int) -> float:
@@ -33,8 +33,8 @@ def polynomial(neurons: int, degree: int) -> float:
 
     Source: [krotov2016], eq. 6.
     """
-    require_whole("neurons", neurons, 2)
-    require_whole("degree", degree, 2)
+    require_integer("neurons", neurons, 2)
+    require_integer("degree", degree, 2)
     return neurons ** (degree - 1) / (2 * float(factorial2(2 * degree - 3)) * math.log(neurons))
 
 
@@ -42,7 +42,7 @@ def exponential(neurons: int) -> float:
     """`2^(n/2)`: exponential separation, patterns of signs, a fixed share of errors mended. Source:
     [demircigil2017].
     """
-    return 2.0 ** (whole("neurons", neurons, 1) / 2)
+    return 2.0 ** (as_integer("neurons", neurons, 1) / 2)
 
 
 def modern_bound(dimension: int, beta: float = 1.0, radius: float = 1.0, failure: float = 1e-3) -> float:
@@ -55,7 +55,7 @@ def modern_bound(dimension: int, beta: float = 1.0, radius: float = 1.0, failure
     Raises: `ValueError` for `dimension < 2`, numbers that are not positive, or a `failure` of 1 and more.
     Source: [ramsauer2020], theorem 3.
     """
-    free = whole("dimension", dimension, 2) - 1
+    free = as_integer("dimension", dimension, 2) - 1
     check_positive("beta", beta)
     check_positive("radius", radius)
     require(0 < failure < 1, f"`failure` must lie in (0, 1), got {failure}.")

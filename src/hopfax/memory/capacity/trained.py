@@ -9,7 +9,7 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Bool, Float, Key
 
-from ..._internal.checks import check_positive, whole
+from ..._internal.checks import check_positive, as_integer
 from ...costs import SquaredError
 from ...lagrangians import Tanh
 from ...method import Method
@@ -34,12 +34,12 @@ def trained(
     Args: `hidden` a number, or a function of the number of visible neurons.
     Raises: `ValueError` for `steps < 1`, a `rate` that is not positive, or fewer than one hidden neuron.
     """
-    steps = whole("steps", steps, 1)
+    steps = as_integer("steps", steps, 1)
     check_positive("rate", rate)
 
     def build(patterns: Patterns) -> HAM:
         visible = patterns.shape[1]
-        size = whole("hidden", hidden(visible) if callable(hidden) else hidden, 1)
+        size = as_integer("hidden", hidden(visible) if callable(hidden) else hidden, 1)
         weights, draw, mask = jr.split(key, 3)
         rows = jr.randint(draw, (steps, BATCH), 0, patterns.shape[0])
         held = jr.bernoulli(mask, 0.5, (steps, BATCH, visible))

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 from scipy.special import logsumexp
 
-from ..._internal.checks import check_positive, require, whole
+from ..._internal.checks import check_positive, require, as_integer
 from .clusters import ClusterThresholds, cluster_thresholds
 from .effective import beta_for_effective
 from .minima import count_minima
@@ -103,7 +103,7 @@ def energy_profile_data(
 
     Raises `ValueError` for `n < 2`, betas that are not positive, or fewer than two points.
     """
-    n, points = whole("n", n, 2), whole("points", points, 2)
+    n, points = as_integer("n", n, 2), as_integer("points", points, 2)
     effective = np.asarray(_regimes(thresholds(n)) if effective_betas is None else effective_betas, float)
     check_positive("effective_betas", effective)
     m = np.linspace(-0.1, 1.1, points)

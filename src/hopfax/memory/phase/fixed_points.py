@@ -7,7 +7,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from ..._internal.checks import check_positive, require, whole
+from ..._internal.checks import check_positive, require, as_integer
 from . import log_ratio
 
 
@@ -39,7 +39,7 @@ def branches(n: int, beta_eff: float) -> Branches:
 
     Source: derived here (papers' own formulas were not available).
     """
-    n = whole("n", n, 2)
+    n = as_integer("n", n, 2)
     check_positive("beta_eff", beta_eff)
     k, t = _log_ratios(n, float(beta_eff))
     order = np.lexsort((t, k))
@@ -53,7 +53,7 @@ def beta_at_overlap(n: int, k: int, m: float) -> float:
 
     Source: derived here (papers' own formulas were not available).
     """
-    n, k = whole("n", n, 2), whole("k", k, 1)
+    n, k = as_integer("n", n, 2), as_integer("k", k, 1)
     require(k < n, f"`k` must be below the {n} patterns, got {k}.")
     require(0 < m < 1 / k, f"`m` must lie strictly between 0 and 1/k = {1 / k}, got {m}.")
     return float((np.log1p((n - k) * m) - np.log1p(-k * m)) / m)

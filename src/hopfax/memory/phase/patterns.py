@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 from scipy.linalg import helmert
 
-from ..._internal.checks import check_positive, require, require_key, whole
+from ..._internal.checks import check_positive, require, require_key, as_integer
 from .effective import check_cosine
 
 _ROUNDING = 1e-12  # of the largest eigenvalue: smaller ones are zero, as at the simplex bound
@@ -25,7 +25,7 @@ def equidistant_patterns(
 
     Source: derived here (papers' own formulas were not available).
     """
-    n = whole("n", n, 2)
+    n = as_integer("n", n, 2)
     require_key("equidistant_patterns", key)
     check_positive("norm", norm)
     check_cosine("cosine", cosine)
@@ -74,7 +74,7 @@ def check_clusters(clusters: int, per_cluster: int, within: float, across: float
     check_cosine("within", within)
     check_cosine("across", across)
     require(across < within, f"`across` must be below `within` = {within} (else no clusters), got {across}.")
-    return whole("clusters", clusters, 2), whole("per_cluster", per_cluster, 2)
+    return as_integer("clusters", clusters, 2), as_integer("per_cluster", per_cluster, 2)
 
 
 def _with_gram(
@@ -84,7 +84,7 @@ def _with_gram(
     tolerance = _ROUNDING * values.max()
     require(values.min() >= -tolerance, bound)
     kept = values > tolerance
-    rank, dimension = int(kept.sum()), whole("dimension", dimension, 1)
+    rank, dimension = int(kept.sum()), as_integer("dimension", dimension, 1)
     require(dimension >= rank, f"`dimension` must be at least {rank} for these patterns, got {dimension}.")
     factor = vectors[:, kept] * np.sqrt(values[kept])
     return jnp.asarray(factor @ _frame(dimension, rank, key).T, dtype=jnp.result_type(float))

@@ -8,7 +8,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ..._internal.checks import check_patterns, whole
+from ..._internal.checks import check_patterns, as_integer
 from .classifier import Kind, classify
 from .effective import check_betas
 from .settling import settle
@@ -38,7 +38,7 @@ def random_start_shares(
     """
     check_patterns(patterns)
     check_betas(betas)
-    starts = whole("starts", starts, 1)
+    starts = as_integer("starts", starts, 1)
     with jax.enable_x64(True):
         exact = jnp.asarray(np.asarray(patterns), float), jnp.asarray(np.asarray(betas), float)
         shares = np.asarray(_shares(*exact, random_states(exact[0], starts, key)))

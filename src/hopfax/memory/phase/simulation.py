@@ -9,7 +9,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
-from ..._internal.checks import check_patterns, check_positive, require, whole
+from ..._internal.checks import check_patterns, check_positive, require, as_integer
 from .clusters import ClusterThresholds
 from .dynamics import association, energy, update
 from .effective import beta_for_mean_field
@@ -65,7 +65,7 @@ def simulate_cluster_thresholds(
     """
     _check_symmetric(patterns)
     check_positive("rtol", rtol)
-    clusters, count = whole("clusters", clusters, 2), len(patterns)
+    clusters, count = as_integer("clusters", clusters, 2), len(patterns)
     even = count % clusters == 0 and count >= 2 * clusters
     require(even, f"`patterns` must hold {clusters} groups of two rows or more, all equal, got {count} rows.")
     with jax.enable_x64(True):

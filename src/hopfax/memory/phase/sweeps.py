@@ -7,7 +7,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from ..._internal.checks import check_patterns, whole
+from ..._internal.checks import check_patterns, as_integer
 from .effective import check_betas, check_index
 from .settling import order_parameter, settle
 
@@ -62,7 +62,7 @@ def hysteresis_reduced(
 
     Source: derived here (papers' own formulas were not available).
     """
-    n = whole("n", n, 2)
+    n = as_integer("n", n, 2)
     return hysteresis(np.eye(n), effective_betas, nudge=nudge, max_steps=max_steps)
 
 

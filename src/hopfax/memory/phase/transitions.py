@@ -7,7 +7,7 @@ import equinox as eqx
 import numpy as np
 from scipy.special import lambertw
 
-from ..._internal.checks import check_positive, whole
+from ..._internal.checks import check_positive, as_integer
 from . import log_ratio
 from .effective import beta_for_effective
 
@@ -67,7 +67,7 @@ def thresholds(n: int) -> Thresholds:
 
     Source: derived here (papers' own formulas were not available).
     """
-    n = whole("n", n, 2)
+    n = as_integer("n", n, 2)
     if n == 2:
         return Thresholds(2.0, 2.0, 2.0, 0.0)
     one = np.ones(1)
@@ -95,6 +95,6 @@ def lambert_spinodal(n: int) -> float:
 
     Source: derived here (papers' own formulas were not available).
     """
-    n = whole("n", n, 9)
+    n = as_integer("n", n, 9)
     y = -lambertw(-np.e / (n - 1), k=-1).real
     return float((1 + y) ** 2 / y)

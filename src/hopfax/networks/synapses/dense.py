@@ -9,7 +9,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Inexact, Scalar
 
-from ..._internal.checks import floating
+from ..._internal.checks import as_floating
 from .base import AbstractSynapse, Shape, require_shape
 from .conditioned import Constant, Field
 

@@ -1,0 +1,42 @@
+"""Tasks: what a training step does with a batch. Classification is one, the ELBO of a VAE another."""
+
+import abc
+from typing import Any
+
+import equinox as eqx
+from jaxtyping import Array, Int, Key, PyTree
+
+Sums = Any
+"""Sums over the batches of an epoch: a module of scalars. Floats are means over a batch, whole numbers are counts."""
+
+
+class AbstractTask(eqx.Module):
+    """The gradient of a batch's mean loss, and what is counted of the batch.
+
+    A task of your own has these methods; the loop, checkpoints, resuming, divergence, devices and progress come with
+    `hopfax.training`.
+    """
+
+    @abc.abstractmethod
+    def check(self, model: PyTree, images: Any, labels: Any) -> None:
+        """Raises: `ValueError` where the data do not fit the model."""
+
+    @abc.abstractmethod
+    def draw(self, model: PyTree, images: Array, labels: Array, key: Key[Array, ""]) -> PyTree:
+        """The examples of a step as the model sees them, with the batch along the leading axis of each array."""
+
+    @abc.abstractmethod
+    def gradient(self, model: PyTree, examples: PyTree, step: Int[Array, ""]) -> tuple[PyTree, Sums]:
+        """The gradient of the mean loss in the form of the model, and the summands of this batch."""
+
+    @abc.abstractmethod
+    def zero(self) -> Sums:
+        """The sums before the first batch of an epoch."""
+
+    @abc.abstractmethod
+    def means(self, sums: Sums, batches: int, batch_size: int) -> dict[str, float]:
+        """Means over `batches` batches by name, the loss first: shown and logged in training."""
+
+    @abc.abstractmethod
+    def explain_failure(self, before: PyTree, after: PyTree, examples: PyTree, step: Int[Array, ""]) -> str:
+        """What was the first to be NaN or infinite in the step from model `before` to `after`, in words."""
