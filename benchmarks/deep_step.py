@@ -22,9 +22,8 @@ from common import arguments, interleaved, write
 import hopfax
 from hopfax.gradients import RecurrentBackprop
 from hopfax.training import Trainer, TrainState, make_step
+from hopfax.training.classifier import make_trainer, read_recipe
 from hopfax.training.recipes import Recipe
-from hopfax.training.run import make_trainer
-from hopfax.training.runfile import read_run
 from hopfax.updates.problem import Problem
 
 BATCHES, SWEEPS = 8, 20
@@ -40,7 +39,7 @@ def main() -> None:
 
 
 def _of(folder: Path, rounds: int) -> dict[str, Any]:
-    recipe, data = read_run(folder)
+    recipe, data = read_recipe(folder)
     model, dataset = hopfax.load_model(folder), hopfax.data.load(data)
     pixels, labels = (jnp.asarray(x) for x in (dataset.train_images, dataset.train_labels))
     size = recipe.batch_size
@@ -85,14 +84,14 @@ def _sweeps_needed(model, recipe: Recipe, batches: Sequence[Any]) -> tuple[float
 
 def _stepping(model, trainer: Trainer, batches: Sequence[Any]) -> Callable[[], Any]:
     """All batches in turn, each a training step from the same state."""
-    state = TrainState.begin(model, trainer.optimiser, key=jr.key(0))
+    state = TrainState.begin(model, trainer, key=jr.key(0))
     step = eqx.filter_jit(make_step(trainer))
     return lambda: jax.block_until_ready([eqx.filter(step(state, *batch), eqx.is_array) for batch in batches])
 
 
 def _without_sweeps(trainer: Trainer) -> Trainer:
     """One sweep forward and one backward."""
-    once = dataclasses.replace(trainer.method, gradient=RecurrentBackprop(1), rtol=jnp.inf, max_steps=0)
+    once = dataclasses.replace(trainer.task.method, gradient=RecurrentBackprop(1), rtol=jnp.inf, max_steps=0)
     return dataclasses.replace(trainer, method=once)
 
 

@@ -23,8 +23,8 @@ import jax.random as jr
 from common import arguments, write
 
 from hopfax.training import TrainState, make_step
+from hopfax.training.classifier import make_trainer
 from hopfax.training.recipes import goemaere2023, goemaere2024
-from hopfax.training.run import make_trainer
 
 NETWORKS = {
     "v1": lambda: goemaere2023((784, 512, 10), "HAM-EO"),
@@ -73,7 +73,7 @@ def first_call(name: str) -> dict[str, float]:
     """Seconds of the first step of a network of `NETWORKS`, and of the next."""
     recipe = NETWORKS[name]()
     trainer = make_trainer(recipe, EXAMPLES)
-    state = TrainState.begin(recipe.network(), trainer.optimiser, key=jr.key(0))
+    state = TrainState.begin(recipe.network(), trainer, key=jr.key(0))
     images = jr.uniform(jr.key(1), (recipe.batch_size, recipe.layers[0]))
     labels = jr.randint(jr.key(2), (recipe.batch_size,), 0, recipe.layers[-1])
     step = eqx.filter_jit(make_step(trainer))

@@ -22,8 +22,9 @@ from common import arguments, interleaved, ratio, write
 from jax import lax
 
 from hopfax.memory.memory import Memory
+from hopfax.memory.sharded import ShardedPatterns
 from hopfax.memory.similarities import Dot, Euclidean
-from hopfax.memory.streaming import Rows, step
+from hopfax.memory.streaming import update
 
 OURS, PRODUCTS, CHUNKED = "hopfax, product", "the two products", "the two products, chunked"
 PLAIN, TORCH = "plain JAX", "PyTorch"
@@ -74,10 +75,10 @@ def timed(shape: tuple[int, ...], chunk: int, rounds: int) -> dict[str, Any]:
 
 
 def _contestants(patterns, queries, beta, chunk: int) -> dict[str, Any]:
-    ours = jax.jit(step)
+    ours = jax.jit(update)
     calls = {}
     for name, similarity in ((OURS, Dot()), ("hopfax, distance", Euclidean())):
-        rows = Rows(patterns, similarity, len(patterns), chunk)
+        rows = ShardedPatterns(patterns, similarity, len(patterns), chunk)
         calls[name] = lambda rows=rows: ours(rows, queries, beta).block_until_ready()
     for name, function in ((PRODUCTS, _products), (PLAIN, _softmax)):
         calls[name] = lambda f=jax.jit(function): f(patterns, queries, beta).block_until_ready()

@@ -20,8 +20,9 @@ from common import RESULTS, arguments, interleaved, write
 
 import hopfax
 from hopfax.gradients import AbstractGradient, Implicit, Unrolled
+from hopfax.memory.sharded import ShardedPatterns
 from hopfax.memory.similarities import Dot
-from hopfax.memory.streaming import Rows, step
+from hopfax.memory.streaming import update
 
 SWEEPS = 20
 WIDTHS, FREE, BATCHES = (256, 512, 1024, 2048), (3, 5, 9, 17), (16, 32, 64, 128, 256)
@@ -86,8 +87,8 @@ def _relaxing(sizes: Sequence[int], batch: int) -> tuple[Callable[[], Any], int]
 
 
 def _recalling(patterns: int) -> tuple[Callable[[], Any], int]:
-    rows = Rows(jr.normal(jr.key(0), (patterns, 256)), Dot(), patterns, 4096)
-    return _ready(step, rows, jr.normal(jr.key(1), (64, 256)), jnp.asarray(1 / 16))
+    rows = ShardedPatterns(jr.normal(jr.key(0), (patterns, 256)), Dot(), patterns, 4096)
+    return _ready(update, rows, jr.normal(jr.key(1), (64, 256)), jnp.asarray(1 / 16))
 
 
 def _sweeps() -> dict[str, Any]:

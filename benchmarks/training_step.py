@@ -15,7 +15,8 @@ import jax.random as jr
 from common import arguments, interleaved, ratio, write
 
 import hopfax
-from hopfax.training import Trainer, TrainState, make_step
+from hopfax.costs import StateSquaredError
+from hopfax.training import Classification, Trainer, TrainState, make_step
 from hopfax.training.madam import madam
 
 LAYERS, BATCH, INNER = (784, 512, 10), 64, 20
@@ -57,10 +58,8 @@ def _repeated(step, carry):
 
 def _step(name, images, labels):
     method = hopfax.papers.paper_method(name) if name else hopfax.Method()
-    trainer = Trainer(madam(0.01, gradient_bound=10.0), method)
-    state = TrainState.begin(
-        hopfax.chain(LAYERS, key=jr.key(0), bias_std=0.0), trainer.optimiser, key=jr.key(3)
-    )
+    trainer = Trainer(madam(0.01, gradient_bound=10.0), Classification(method, StateSquaredError()))
+    state = TrainState.begin(hopfax.chain(LAYERS, key=jr.key(0), bias_std=0.0), trainer, key=jr.key(3))
     step = make_step(trainer)
     return _repeated(lambda state: step(state, images, labels), state)
 

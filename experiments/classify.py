@@ -7,13 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import circumstances
-
-from hopfax._internal.files import check_config, write_json
-from hopfax.data import Dataset, load
-from hopfax.training import evaluate, train
-from hopfax.training.loop import Block
-from hopfax.training.recipes import Recipe
+from hopfax.data import load
+from hopfax.training import Chunk, ClassifierJob, Recipe, run_and_store
+from hopfax.training.job import stored_or_made
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,38 +27,21 @@ class Run:
 def carry_out(run: Run, results: Path, runs: Path) -> dict[str, Any]:
     """The result, from `results` if it is there; else trained in a folder of `runs`, which may be interrupted.
 
-    Raises: `ValueError` if what is stored is of other settings.
+    Raises: `ValueError` if the stored result has other settings.
     """
-    path = results / f"{run.name}.json"
-    if path.exists():
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        check_config(stored["config"], json.loads(json.dumps(run.config())), str(path))
-        return stored
-    result = _trained(run, load(run.data), runs / run.name)
-    results.mkdir(parents=True, exist_ok=True)
-    write_json(path, result, indent=1)
-    return result
+    make = lambda: {"name": run.name, **_measured(run, runs / run.name)}
+    return stored_or_made(results / f"{run.name}.json", run.config(), make)
 
 
-def _trained(run: Run, dataset: Dataset, folder: Path) -> dict[str, Any]:
-    def watch(block: Block) -> None:
-        if block.ends_epoch:
-            print(f"{run.name}: epoch {block.epoch} took {block.seconds:.0f} s", flush=True)
+def _measured(run: Run, folder: Path) -> dict[str, Any]:
+    def report(chunk: Chunk) -> None:
+        if chunk.ends_epoch:
+            print(f"{run.name}: epoch {chunk.epoch} took {chunk.seconds:.0f} s", flush=True)
 
-    model, rows = train(run.recipe, dataset, folder, resume=True, watch=watch)
-    images, labels, steps = dataset.test_images, dataset.test_labels, run.recipe.forward_steps
-    found = evaluate(model, images, labels, method=run.recipe.method, steps=steps)
-    print(f"{run.name}: test error {100 * (1 - found.accuracy):.2f} %", flush=True)
-    summary = found.summary()
-    return {
-        "name": run.name,
-        "config": run.config(),
-        "test_accuracy": summary.pop("accuracy"),
-        **summary,
-        "seconds_per_epoch": [row.seconds for row in rows],
-        "metrics": [dataclasses.asdict(row) for row in rows],
-        "circumstances": circumstances(),
-    }
+    result = run_and_store(ClassifierJob(run.recipe, load(run.data)), folder, callback=report)
+    print(f"{run.name}: test error {100 * (1 - result['test_accuracy']):.2f} %", flush=True)
+    names = ("test_accuracy", "iterations_mean", "iterations_std", "did_not_converge")
+    return {name: result[name] for name in (*names, "seconds_per_epoch", "metrics")}
 
 
 def table(results: Path) -> str:

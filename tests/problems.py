@@ -1,4 +1,4 @@
-"""A zoo of tiny models, each with what is clamped, and the zoo as one problem chosen by a traced index."""
+"""A zoo of small models with their clamps, and the zoo as one problem that is chosen by a traced index."""
 
 import equinox as eqx
 import jax
@@ -45,7 +45,7 @@ def linear() -> HAM:
 
 
 def skip() -> HAM:
-    """A chain of five layers with one more pair that keeps it bipartite."""
+    """A chain of five layers with a skip connection that keeps it bipartite."""
     layers = {name: Layer(3, Tanh()) for name in ("hidden1", "hidden2", "hidden3", "output")}
     pairs = [("input", "hidden1"), ("hidden1", "hidden2"), ("hidden2", "hidden3"), ("hidden3", "output")]
     model = connect({"input": Layer(4, Tanh()), **layers}, [*pairs, ("hidden1", "output")], key=jr.key(3))
@@ -53,7 +53,7 @@ def skip() -> HAM:
 
 
 def triangle() -> HAM:
-    """Three layers all joined to each other: not bipartite."""
+    """Three layers, each joined to the others: not bipartite."""
     layers = {
         "input": Layer(4, Tanh()),
         "a": Layer(3, Tanh()),
@@ -89,7 +89,7 @@ ZOO = {
 
 
 class Family(AbstractMap):
-    """Several problems on one padded vector; a solver is compiled once for all of them."""
+    """Several problems on one padded vector, so that a solver is compiled once for all of them."""
 
     problems: list[Problem]
     index: jax.Array
@@ -108,11 +108,11 @@ class Family(AbstractMap):
         return jax.lax.switch(self.index, [self._branch(p) for p in self.problems], states)
 
     def _branch(self, problem: Problem):
-        flat, unravel = ravel_pytree(_zeros(problem))
+        vector, unravel = ravel_pytree(_zeros(problem))
 
         def evaluate(states):
-            image, trial = problem.evaluate(unravel(states["z"][: flat.size]))
-            return {"z": jnp.pad(ravel_pytree(image)[0], (0, self.width - flat.size))}, trial
+            image, info = problem.evaluate(unravel(states["z"][: vector.size]))
+            return {"z": jnp.pad(ravel_pytree(image)[0], (0, self.width - vector.size))}, info
 
         return evaluate
 

@@ -15,12 +15,15 @@ import numpy as np
 from hopfax import Memory, chain, load_model, save_model
 from hopfax.apps.cli.arrays import read_rows
 from hopfax.data import read_idx
+from hopfax.lagrangians import Tanh
 from hopfax.memory.files import read_memory
 from hopfax.networks.files import DESCRIPTION, WEIGHTS
+from hopfax.training.architecture import Architecture
 from hopfax.training.checkpoint import load_checkpoint, save_checkpoint
+from hopfax.training.classifier import ClassificationMetrics, read_recipe
+from hopfax.training.job import RESULT
 from hopfax.training.metrics import MetricsFile
 from hopfax.training.recipes import SETTINGS, goemaere2023
-from hopfax.training.runfile import NAME, read_run
 
 OWN = (ValueError, OSError)  # a `DataError` is among the first
 SLACK = 4 * 2**20  # bytes that a reader may need for itself
@@ -85,12 +88,12 @@ def _npy(array: np.ndarray) -> bytes:
 MODEL = _model()
 TREE = {"a": jnp.zeros((2, 3), jnp.float32), "key": jr.key(1)}
 IDX = b"\0\0\x08\x02" + (3).to_bytes(4, "big") + (4).to_bytes(4, "big") + bytes(range(12))
-RUN = json.dumps({"recipe": goemaere2023().config(), "data": "digits", "result": {}}).encode()
+RUN = json.dumps({"config": {**goemaere2023().config(), "data": "digits", "train_examples": 9}}).encode()
 ROW = (
     b'{"epoch": 1, "step": 2, "loss": 0.5, "train_accuracy": 1.0, '
     b'"mean_steps": 3.0, "did_not_converge": 0, "seconds": 1.0}\n'
 )
-SETTING = b'{"kind": "Architecture", "input": {"kind": "Tanh", "slope": 2.0}, "weight_scale": 1.5}'
+SETTING = json.dumps(SETTINGS.to_dict(Architecture(input=Tanh(2.0), weight_scale=1.5))).encode()
 
 READERS = {
     "idx": Reader(IDX, as_file("x", read_idx)),
@@ -107,7 +110,7 @@ READERS = {
     ),
     "npy": Reader(_npy(np.eye(3)), as_file("x.npy", read_rows)),
     "csv": Reader(b"1.0,2.5,-3e4\n4,nan,6\n", as_file("x.csv", lambda path: read_rows(path, missing=True))),
-    "metrics.jsonl": Reader(2 * ROW, as_file("x", lambda path: MetricsFile(path).read())),
-    "run.json": Reader(RUN, as_file(NAME, lambda path: read_run(path.parent))),
+    "metrics.jsonl": Reader(2 * ROW, as_file("x", lambda path: MetricsFile(path, ClassificationMetrics).read())),
+    "run.json": Reader(RUN, as_file(RESULT, lambda path: read_recipe(path.parent))),
     "settings": Reader(SETTING, lambda _, content: SETTINGS.from_dict(json.loads(content))),
 }

@@ -1,4 +1,4 @@
-"""Laws of relaxing: the energy falls, updates share equilibria, even-odd squares the spectral radius."""
+"""Laws of relaxing: the energy falls, updates have the same equilibria, even-odd squares the spectral radius."""
 
 import equinox as eqx
 import jax
@@ -36,13 +36,13 @@ def strong(pairs, key):
 
 
 def start_of(problem, key):
-    flat, unravel = ravel_pytree(problem.restrict(problem.model.zeros(jnp.float64)))
-    return unravel(3 * jr.normal(key, flat.shape, jnp.float64))
+    vector, unravel = ravel_pytree(problem.restrict(problem.model.zeros(jnp.float64)))
+    return unravel(3 * jr.normal(key, vector.shape, jnp.float64))
 
 
 @pytest.mark.parametrize("name", list(PAIRS))
 def test_the_energy_never_rises_along_coloured_sweeps(name):
-    """Twenty strongly coupled networks each, from far away; with two colours this is even-odd."""
+    """In twenty strongly coupled networks, from far away; with two colours this is even-odd."""
 
     def energies(key):
         problem = Problem(strong(PAIRS[name], key), Coloured())
@@ -54,13 +54,13 @@ def test_the_energy_never_rises_along_coloured_sweeps(name):
 
         return jax.lax.scan(sweep, start_of(problem, jr.fold_in(key, 1)), None, length=40)[1]
 
-    found = np.asarray(jax.jit(jax.vmap(energies))(jr.split(jr.key(1), 20)))
-    assert np.diff(found).max() <= 1e-13 * np.abs(found).max()
-    assert (found[:, 0] - found[:, -1] > 0.1).all()
+    runs = np.asarray(jax.jit(jax.vmap(energies))(jr.split(jr.key(1), 20)))
+    assert np.diff(runs).max() <= 1e-13 * np.abs(runs).max()
+    assert (runs[:, 0] - runs[:, -1] > 0.1).all()
 
 
-def test_the_energy_never_rises_along_points_that_guarded_anderson_accepts():
-    """And it does reject some of them on such networks."""
+def test_the_energy_never_rises_over_the_points_that_anderson_accepts():
+    """Some points are rejected on such networks."""
     solver = Anderson(safeguard=Energy(slack=4.0))
 
     def accepted(key):
@@ -70,19 +70,19 @@ def test_the_energy_never_rises_along_points_that_guarded_anderson_accepts():
         state = solver.init(fn, start, None, {}, *jax.eval_shape(fn, start, None), frozenset())
 
         def step(carry, _):
-            states, state, trial = solver.step(fn, *carry[:1], None, {}, carry[1], frozenset())
-            return (states, state), (trial.energy, trial.accepted)
+            states, state, info = solver.step(fn, *carry[:1], None, {}, carry[1], frozenset())
+            return (states, state), (info.energy, info.accepted)
 
         return jax.lax.scan(step, (start, state), None, length=40)[1]
 
-    energies, kept = (np.asarray(x) for x in jax.jit(jax.vmap(accepted))(jr.split(jr.key(2), 20)))
-    assert (~kept).any()
-    for energy, keep in zip(energies, kept, strict=True):
+    energies, accepted_points = (np.asarray(x) for x in jax.jit(jax.vmap(accepted))(jr.split(jr.key(2), 20)))
+    assert (~accepted_points).any()
+    for energy, keep in zip(energies, accepted_points, strict=True):
         assert np.diff(energy[keep]).max() <= 1e-12 * np.abs(energy).max()
 
 
 @pytest.mark.parametrize("name", ["chain3", "chain4"])
-def test_even_odd_and_synchronous_share_their_equilibrium_at_half_the_steps(name):
+def test_even_odd_finds_the_synchronous_equilibrium_in_half_the_steps(name):
     model, clamp = ZOO[name]
     synchronous, split = (
         relax(model, clamp, method=Method(update=u, solver=Picard(), **TIGHT))
@@ -105,15 +105,15 @@ def test_the_even_odd_spectral_radius_is_the_synchronous_one_squared(name):
 @eqx.filter_jit
 def jacobian(update, free, point):
     problem = Problem(free, update)
-    flat, unravel = ravel_pytree(problem.restrict(point))
-    return jax.jacobian(lambda z: ravel_pytree(problem.image(unravel(z)))[0])(flat)
+    vector, unravel = ravel_pytree(problem.restrict(point))
+    return jax.jacobian(lambda z: ravel_pytree(problem.image(unravel(z)))[0])(vector)
 
 
-def test_three_colours_and_synchronous_share_their_equilibrium():
+def test_three_colours_find_the_synchronous_equilibrium():
     model, clamp = ZOO["triangle"]
-    found = [
+    synchronous, coloured = (
         relax(model, clamp, method=Method(update=u, solver=Picard(), **TIGHT))
         for u in (Synchronous(), Coloured())
-    ]
-    assert close(found[0].state, found[1].state, 1e-9)
-    assert found[1].steps < found[0].steps
+    )
+    assert close(synchronous.state, coloured.state, 1e-9)
+    assert coloured.steps < synchronous.steps

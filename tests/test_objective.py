@@ -1,4 +1,4 @@
-"""Costs, the objective that reads them off an equilibrium, and the papers' methods by name."""
+"""Costs, the objective, and the papers' methods by name."""
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ from hopfax import EvenOdd, Method, Synchronous, objective, relax
 from hopfax.costs import CrossEntropy, SquaredError, StateSquaredError
 from hopfax.gradients import RecurrentBackprop
 from hopfax.papers import paper_method
-from hopfax.solvers import Absolute, Anderson, Picard, Published
+from hopfax.solvers import Absolute, Anderson, Picard, PaperSafeguard
 from hopfax.updates import Coloured
 
 MODEL = sigmoid_chain(4, 5, 3)
@@ -22,7 +22,7 @@ ACTIVATIONS = {"output": jnp.array([0.2, 0.5, 0.9])}
 
 
 @pytest.mark.parametrize("cost", [SquaredError(), CrossEntropy()], ids=lambda c: type(c).__name__)
-def test_the_pull_of_a_cost_is_its_derivative_in_the_activation(cost):
+def test_the_gradient_of_a_cost_is_its_derivative_in_the_activation(cost):
     slope = jax.grad(lambda g: cost(STATES, {"output": g}, TARGETS[0]))(ACTIVATIONS["output"])
     assert close(cost.grad(ACTIVATIONS["output"], TARGETS[0]), slope)
 
@@ -38,9 +38,9 @@ def test_costs_in_closed_form():
 
 def test_the_objective_is_the_cost_at_the_equilibrium_of_relax():
     method = Method(rtol=1e-10)
-    values, found = objective(MODEL, {"input": BATCH}, SquaredError(), TARGETS, method=method)
+    values, equilibrium = objective(MODEL, {"input": BATCH}, SquaredError(), TARGETS, method=method)
     relaxed = relax(MODEL, {"input": BATCH}, method=Method(rtol=1e-10, atol=0.0))
-    assert close(found.state, relaxed.state)
+    assert close(equilibrium.state, relaxed.state)
     assert close(values, np.sum((np.asarray(relaxed.activation["output"]) - TARGETS) ** 2, axis=1) / 2)
 
 
@@ -67,16 +67,16 @@ def test_the_papers_methods(name, update, accelerated):
     assert method.gradient.steps == 16
     if isinstance(method.solver, Anderson):
         assert method.solver.window == 4
-        assert isinstance(method.solver.safeguard, Published)
+        assert isinstance(method.solver.safeguard, PaperSafeguard)
         assert method.solver.ridge == Absolute(1e-10)
 
 
-def test_an_unknown_method_is_refused_with_the_known_ones():
+def test_an_unknown_method_is_refused():
     with pytest.raises(
-        ValueError, match="unknown model 'DEQ'; choose one of HAM, HAM-DEQ, HAM-EO, HAM-EO-DEQ"
+        ValueError, match="name='DEQ'.* choose one of HAM, HAM-DEQ, HAM-EO, HAM-EO-DEQ"
     ):
         paper_method("DEQ")
 
 
-def test_the_default_update_sweeps_colours():
+def test_the_default_update_is_coloured():
     assert isinstance(Method().update, Coloured)

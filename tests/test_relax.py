@@ -40,13 +40,13 @@ def linear(model, clamp):
     return np.linalg.solve(np.eye(len(a)) - a, bias[~known] + u @ x)
 
 
-def flat(found, names):
-    return np.concatenate([np.asarray(found.state[n]) for n in names])
+def flatten(equilibrium, names):
+    return np.concatenate([np.asarray(equilibrium.state[n]) for n in names])
 
 
-def relative_residual(model, found, example):
-    """Of the free layers, recomputed from nothing but the returned state."""
-    states = {n: s[example] for n, s in found.state.items()}
+def relative_residual(model, equilibrium, example):
+    """Of the free layers, computed anew from the returned state."""
+    states = {n: s[example] for n, s in equilibrium.state.items()}
     residual = model.residual(states)
     rms = lambda tree: np.sqrt(
         np.mean(np.square(np.concatenate([np.ravel(tree[n]) for n in tree if n != "input"])))
@@ -54,37 +54,37 @@ def relative_residual(model, found, example):
     return rms(residual) / rms({n: states[n] - residual[n] for n in states})
 
 
-# --- the answer
+# --- the equilibrium
 
 
 def test_linear_networks_relax_to_the_closed_form():
     model, clamp = ZOO["linear"]
-    found = relax(model, clamp, method=Method(**TIGHT))
-    assert close(flat(found, ("hidden", "output")), linear(model, clamp), 1e-9)
+    equilibrium = relax(model, clamp, method=Method(**TIGHT))
+    assert close(flatten(equilibrium, ("hidden", "output")), linear(model, clamp), 1e-9)
 
 
 def test_the_result_is_the_whole_network_with_its_activations_and_energy():
-    found = relax(MODEL, {"input": BATCH}, method=Method(**TIGHT))
-    assert set(found.state) == set(MODEL.order)
-    assert close(found.state["input"], BATCH)
+    equilibrium = relax(MODEL, {"input": BATCH}, method=Method(**TIGHT))
+    assert set(equilibrium.state) == set(MODEL.order)
+    assert close(equilibrium.state["input"], BATCH)
     for i in range(len(BATCH)):
-        one = {n: s[i] for n, s in found.state.items()}
-        assert close({n: g[i] for n, g in found.activation.items()}, MODEL.activations(one))
-        assert close(found.energy[i], MODEL.energy(one))
+        one = {n: s[i] for n, s in equilibrium.state.items()}
+        assert close({n: g[i] for n, g in equilibrium.activation.items()}, MODEL.activations(one))
+        assert close(equilibrium.energy[i], MODEL.energy(one))
 
 
 @pytest.mark.parametrize("rtol", [1e-2, 1e-4, 1e-8])
 def test_the_residual_of_the_returned_state_is_below_the_tolerance(rtol):
-    found = relax(MODEL, {"input": BATCH}, method=Method(rtol=rtol, atol=0.0, max_steps=100, **PICARD))
-    assert found.converged.all()
-    assert all(relative_residual(MODEL, found, i) <= rtol * (1 + 1e-6) for i in range(len(BATCH)))
-    assert close(found.statistics.relative_residual[0], relative_residual(MODEL, found, 0), 1e-9)
+    equilibrium = relax(MODEL, {"input": BATCH}, method=Method(rtol=rtol, atol=0.0, max_steps=100, **PICARD))
+    assert equilibrium.converged.all()
+    assert all(relative_residual(MODEL, equilibrium, i) <= rtol * (1 + 1e-6) for i in range(len(BATCH)))
+    assert close(equilibrium.statistics.relative_residual[0], relative_residual(MODEL, equilibrium, 0), 1e-9)
 
 
 def test_steps_count_updates_and_a_start_at_equilibrium_needs_none():
-    found = relax(MODEL, {"input": BATCH}, method=Method(rtol=1e-8, atol=0.0, max_steps=100, **PICARD))
-    assert (np.asarray(found.statistics.evaluations) == np.asarray(found.steps) + 1).all()
-    start = {n: found.state[n] for n in ("hidden", "output")}
+    equilibrium = relax(MODEL, {"input": BATCH}, method=Method(rtol=1e-8, atol=0.0, max_steps=100, **PICARD))
+    assert (np.asarray(equilibrium.statistics.evaluations) == np.asarray(equilibrium.steps) + 1).all()
+    start = {n: equilibrium.state[n] for n in ("hidden", "output")}
     again = relax(
         MODEL, {"input": BATCH}, start=start, method=Method(rtol=1e-7, atol=0.0, max_steps=100, **PICARD)
     )
@@ -96,8 +96,8 @@ def test_steps_count_updates_and_a_start_at_equilibrium_needs_none():
 
 
 @pytest.mark.parametrize("settings", [{}, PICARD], ids=["default", "picard"])
-def test_results_do_not_depend_on_batch_mates(settings):
-    """One mate is far away and one is NaN; the others come out as without them, only the NaN is nonfinite."""
+def test_results_do_not_depend_on_the_other_examples_of_a_batch(settings):
+    """With one example far away and one NaN, the others are as without them, and only the NaN is nonfinite."""
     alone = relax(MODEL, {"input": BATCH}, method=Method(**TIGHT, **settings))
     mixed = relax(
         MODEL, {"input": BATCH.at[1].set(jnp.nan).at[3].set(1e3)}, method=Method(**TIGHT, **settings)
@@ -111,20 +111,20 @@ def test_results_do_not_depend_on_batch_mates(settings):
     assert np.isfinite(mixed.state["output"]).all()
 
 
-def test_a_slow_example_delays_no_other():
-    """A chain of two that only one example couples strongly, through a clamped layer that gates it."""
+def test_a_slow_example_does_not_delay_the_others():
+    """A chain of two layers that is coupled strongly in one example only, through a clamped gate."""
     layers = {"gate": Layer(1, Identity()), "a": Layer(1, Identity()), "b": Layer(1, Identity())}
     gated = Interaction(("gate", "a", "b"), lambda gate, a, b: -jnp.sum(gate * a * b), affine=True)
     model = HAM(layers, [gated, Bias("a", jnp.ones(1))])
     gates = jnp.array([[0.1], [0.99], [0.1]], jnp.float64)
-    found = relax(
+    equilibrium = relax(
         model,
         {"gate": gates},
         method=Method(rtol=1e-8, atol=0.0, max_steps=30, update=EvenOdd(), solver=Picard()),
     )
-    assert found.status.tolist() == [Status.converged, Status.max_steps, Status.converged]
-    assert found.steps[0] == found.steps[2] < 6
-    assert close(found.state["a"][0], 1 / (1 - 0.1**2), 1e-7)
+    assert equilibrium.status.tolist() == [Status.converged, Status.max_steps, Status.converged]
+    assert equilibrium.steps[0] == equilibrium.steps[2] < 6
+    assert close(equilibrium.state["a"][0], 1 / (1 - 0.1**2), 1e-7)
 
 
 def test_one_example_is_a_batch_of_one():
@@ -155,19 +155,19 @@ def test_the_tolerance_does_not_depend_on_width():
 # --- clamps and starts
 
 
-def test_some_neurons_of_a_layer_can_be_held_and_the_rest_relax():
+def test_some_neurons_of_a_layer_can_be_clamped():
     model, _ = ZOO["linear"]
     known, mask = jnp.array([0.3, -0.2, 0.9, 0.4], jnp.float64), jnp.array([True, False, True, True])
-    found = relax(model, {"input": PartialClamp(known, mask)}, method=Method(**TIGHT))
-    assert (np.asarray(found.state["input"])[mask] == np.asarray(known)[mask]).all()
+    equilibrium = relax(model, {"input": PartialClamp(known, mask)}, method=Method(**TIGHT))
+    assert (np.asarray(equilibrium.state["input"])[mask] == np.asarray(known)[mask]).all()
     whole, bias = blocks(model, model.order)
-    held = np.concatenate([mask, np.zeros(8, bool)])
-    right = bias[~held] + whole[np.ix_(~held, held)] @ np.asarray(known)[mask]
-    expected = np.linalg.solve(np.eye((~held).sum()) - whole[np.ix_(~held, ~held)], right)
-    assert close(flat(found, model.order)[~held], expected, 1e-9)
+    clamped = np.concatenate([mask, np.zeros(8, bool)])
+    right = bias[~clamped] + whole[np.ix_(~clamped, clamped)] @ np.asarray(known)[mask]
+    expected = np.linalg.solve(np.eye((~clamped).sum()) - whole[np.ix_(~clamped, ~clamped)], right)
+    assert close(flatten(equilibrium, model.order)[~clamped], expected, 1e-9)
 
 
-def test_what_hides_behind_the_mask_does_not_matter():
+def test_states_outside_the_mask_have_no_effect():
     """Not even NaN, the usual mark of a missing pixel."""
     model, _ = ZOO["linear"]
     known, mask = jnp.array([0.3, -0.2, 0.9, 0.4], jnp.float64), jnp.array([True, False, True, True])
@@ -176,23 +176,23 @@ def test_what_hides_behind_the_mask_does_not_matter():
     assert close(plain.state, missing.state)
 
 
-def test_layers_left_out_of_the_start_begin_at_their_drive():
-    """Then one even-odd step from a start of the eliminated layer alone is one from its drive."""
-    begun = relax(
+def test_layers_that_the_start_leaves_out_start_at_their_drive():
+    """Given the states that the start has."""
+    equilibrium = relax(
         MODEL, {"input": BATCH}, start={"hidden": jnp.full((5, 5), 0.7)}, method=Method(max_steps=0, **PICARD)
     )
     free = MODEL.condition({"input": BATCH[0]})
-    given = {"hidden": jnp.full(5, 0.7), "output": jnp.zeros(3)}
-    drive = free.drive(free.activations(given), ("output",))["output"]
-    assert close(begun.state["hidden"], jnp.full((5, 5), 0.7))
-    assert close(begun.state["output"][0], drive)
+    states = {"hidden": jnp.full(5, 0.7), "output": jnp.zeros(3)}
+    drive = free.drive(free.activations(states), ("output",))["output"]
+    assert close(equilibrium.state["hidden"], jnp.full((5, 5), 0.7))
+    assert close(equilibrium.state["output"][0], drive)
 
 
-def test_nothing_given_starts_at_zero():
-    begun = relax(MODEL, {"input": BATCH}, method=Method(max_steps=0, **PICARD))
-    assert not np.any(begun.state["hidden"])
-    assert not np.any(begun.state["output"])
-    assert (np.asarray(begun.steps) == 0).all()
+def test_without_a_start_all_layers_start_at_zero():
+    equilibrium = relax(MODEL, {"input": BATCH}, method=Method(max_steps=0, **PICARD))
+    assert not np.any(equilibrium.state["hidden"])
+    assert not np.any(equilibrium.state["output"])
+    assert (np.asarray(equilibrium.steps) == 0).all()
 
 
 # --- stopping and status
@@ -215,11 +215,11 @@ def test_tolerances_and_steps_change_without_compiling_again():
 
 
 def test_the_trace_records_the_relative_residual_of_each_evaluation_and_then_nan():
-    found = relax(
+    equilibrium = relax(
         MODEL, {"input": BATCH}, method=Method(rtol=1e-6, atol=0.0, max_steps=100, **PICARD), trace=60
     )
     for trace, evaluations in zip(
-        np.asarray(found.statistics.trace), found.statistics.evaluations, strict=True
+        np.asarray(equilibrium.statistics.trace), equilibrium.statistics.evaluations, strict=True
     ):
         assert np.isfinite(trace[:evaluations]).all()
         assert np.isnan(trace[evaluations:]).all()
@@ -234,27 +234,27 @@ def pair(coupling: float) -> HAM:
 
 @pytest.mark.parametrize("update", [Synchronous(), EvenOdd()], ids=["synchronous", "even-odd"])
 def test_where_synchronous_updates_cycle_even_odd_converges(update):
-    """`a = 2 tanh(b)`, `b = 2 tanh(a)` from opposite signs: the two copies swap for ever."""
+    """`a = 2 tanh(b)`, `b = 2 tanh(a)` from opposite signs: the two states swap for ever."""
     start = {"a": jnp.array([1.0]), "b": jnp.array([-1.0])}
-    found = relax(
+    equilibrium = relax(
         pair(2.0), start=start, method=Method(update=update, solver=Picard(), rtol=1e-6, max_steps=100)
     )
-    assert found.status == (Status.stalled if isinstance(update, Synchronous) else Status.converged)
-    if found.converged:
-        assert close(found.state["a"], found.state["b"], 1e-5)
-        assert close(found.state["b"], 2 * np.tanh(found.state["b"]), 1e-5)
+    assert equilibrium.status == (Status.max_steps if isinstance(update, Synchronous) else Status.converged)
+    if equilibrium.converged:
+        assert close(equilibrium.state["a"], equilibrium.state["b"], 1e-5)
+        assert close(equilibrium.state["b"], 2 * np.tanh(equilibrium.state["b"]), 1e-5)
 
 
-def test_running_out_of_steps_while_still_improving_is_not_a_stall():
+def test_a_solve_that_runs_out_of_steps_says_so():
     start = {"a": jnp.array([1.0]), "b": jnp.array([1.0])}
-    found = relax(
+    equilibrium = relax(
         pair(0.98), start=start, method=Method(update=EvenOdd(), solver=Picard(), rtol=1e-6, max_steps=10)
     )
-    assert found.status == Status.max_steps
-    assert found.steps == 10
+    assert equilibrium.status == Status.max_steps
+    assert equilibrium.steps == 10
 
 
-def test_throw_raises_where_an_example_does_not_converge():
+def test_throw_raises_if_an_example_does_not_converge():
     assert relax(MODEL, {"input": BATCH}, throw=True, method=Method(**TIGHT)).converged.all()
     with pytest.raises(eqx.EquinoxRuntimeError, match="did not converge for every example"):
         relax(MODEL, {"input": BATCH.at[0].set(jnp.nan)}, throw=True, method=Method(**TIGHT))
@@ -264,19 +264,19 @@ def test_throw_raises_where_an_example_does_not_converge():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int32"])
-def test_states_are_at_least_float32_and_no_wider_than_asked_for(dtype):
-    """With x64 on, as in these tests, and weights in float32."""
+def test_states_are_at_least_float32_and_as_wide_as_model_and_clamp(dtype):
+    """Even where x64 is enabled; the weights are float32."""
     narrow = chain([4, 5, 3], key=jr.key(3), bias_std=0.3)
     clamp = (10 * BATCH).astype(dtype)
-    found = relax(narrow, {"input": clamp}, method=Method(rtol=1e-5, atol=0.0))
-    assert {s.dtype for s in found.state.values()} == {jnp.dtype("float32")}
-    assert found.energy.dtype == jnp.float32
-    assert found.converged.all()
+    equilibrium = relax(narrow, {"input": clamp}, method=Method(rtol=1e-5, atol=0.0))
+    assert {s.dtype for s in equilibrium.state.values()} == {jnp.dtype("float32")}
+    assert equilibrium.energy.dtype == jnp.float32
+    assert equilibrium.converged.all()
     reference = relax(double(narrow), {"input": clamp.astype(jnp.float64)}, method=Method(**TIGHT))
-    assert close(found.state, reference.state, 1e-4)
+    assert close(equilibrium.state, reference.state, 1e-4)
 
 
-# --- refusals
+# --- errors
 
 
 @pytest.mark.parametrize(
@@ -289,11 +289,11 @@ def test_states_are_at_least_float32_and_no_wider_than_asked_for(dtype):
         ({"input": PartialClamp(BATCH, jnp.ones(3, bool))}, {}, r"`clamp\['input'\]` has shape \(3,\)"),
         ({"input": BATCH}, {"output": jnp.zeros((4, 3))}, "batches of different sizes"),
         ({"input": BATCH[:0]}, {}, "empty batch"),
-        ({"input": BATCH[0], "hidden": jnp.zeros(5), "output": jnp.zeros(3)}, {}, "holds every layer"),
+        ({"input": BATCH[0], "hidden": jnp.zeros(5), "output": jnp.zeros(3)}, {}, "clamps every layer"),
         ({"input": BATCH + 1j}, {}, r"`clamp\['input'\]` must be real numbers, got complex128"),
     ],
 )
-def test_bad_input_is_refused_with_its_own_message(clamp, start, message):
+def test_bad_inputs_are_refused(clamp, start, message):
     with pytest.raises(ValueError, match=message):
         relax(MODEL, clamp, start=start)
 

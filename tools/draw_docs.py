@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import hopfax
-from hopfax.figures import convergence as plots
+from hopfax import figures as plots
 from hopfax.figures.style import PALETTE
 from hopfax.gradients import Centred, EquilibriumPropagation, Implicit, Positive
 from hopfax.lagrangians import Identity, Tanh
@@ -143,7 +143,7 @@ def recall() -> Figure:
     noisy = ten + 0.2 * np.random.default_rng(0).standard_normal(ten.shape).astype(np.float32)
     rows = [("stored", ten), ("noisy", np.clip(noisy, 0, 1))]
     for beta in (0.8, 1.0, 4.0):
-        memory = hopfax.Memory(hopfax.Memory.store(ten, beta=4.0).rows, jnp.asarray(beta, jnp.float32))
+        memory = hopfax.Memory(hopfax.Memory.store(ten, beta=4.0).stored, jnp.asarray(beta, jnp.float32))
         rows.append((f"beta {beta:g}", np.clip(memory.recall(noisy).state, 0, 1)))
     return plots.images_figure([(title, images.reshape(-1, 8, 8)) for title, images in rows])
 

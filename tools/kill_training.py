@@ -21,21 +21,21 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file
 
-BLOCKS = 2  # between checkpoints
+CHUNKS = 2  # between checkpoints
 LOG = "steps.log"
 
 
 def work(folder: Path, epochs: int) -> None:
-    """Train in `folder`, or go on there; each block's step goes to a log beside it as soon as it is done."""
+    """Train in `folder`, or go on there; the step of each chunk goes to a log beside it as soon as it is done."""
     from hopfax.data import digits
-    from hopfax.training import train
+    from hopfax.training import ClassifierJob, train
     from hopfax.training.recipes import Recipe
 
     recipe = Recipe(layers=(64, 8, 10), epochs=epochs)
     log = (folder.parent / LOG).open("a", buffering=1)
     log.write("begun\n")
-    tell = lambda block: log.write(f"{int(block.state.step)} {block.batches}\n")
-    train(recipe, digits(), folder, resume=True, checkpoint_blocks=BLOCKS, watch=tell)
+    report = lambda chunk: log.write(f"{int(chunk.state.step)} {chunk.batches}\n")
+    train(ClassifierJob(recipe, digits()), folder, resume=True, checkpoint_chunks=CHUNKS, callback=report)
 
 
 def start(folder: Path, epochs: int) -> subprocess.Popen:
@@ -47,7 +47,7 @@ def start(folder: Path, epochs: int) -> subprocess.Popen:
 
 
 def finish(folder: Path, epochs: int) -> float:
-    """Seconds of a run that nobody kills, from its first block on."""
+    """Seconds of a run that nobody kills, from its first chunk on."""
     process, began = start(folder, epochs), None
     while process.poll() is None:
         began = time.perf_counter() if began is None and len(logged(folder)) > 1 else began
@@ -82,7 +82,7 @@ def lost(folder: Path) -> tuple[int, int]:
     path = folder / "checkpoint.safetensors"
     saved = int(load_file(path)["step"]) if path.exists() else 0
     step, batches = (int(done[-1][0]), int(done[-1][1])) if done else (0, 20)
-    return max(0, step - saved), BLOCKS * -(-batches // 20)
+    return max(0, step - saved), CHUNKS * -(-batches // 20)
 
 
 def same(a: Path, b: Path) -> bool:

@@ -18,7 +18,7 @@ import numpy as np
 
 from hopfax._internal.provenance import circumstances
 from hopfax.data import load
-from hopfax.training import recipes, train
+from hopfax.training import ClassifierJob, recipes, train
 from hopfax.training.metrics import to_json
 
 
@@ -44,15 +44,15 @@ def main() -> None:
 
 def trained(recipe: recipes.Recipe, data: str) -> list[dict]:
     """A row an epoch: its metrics, and the megabytes that are resident at its end."""
-    found = []
+    rows = []
 
-    def watch(block):
-        if block.ends_epoch:
-            found.append({**to_json(block.metrics), "resident_mb": resident()})
+    def report(chunk):
+        if chunk.ends_epoch:
+            rows.append({**to_json(chunk.metrics), "resident_mb": resident()})
 
     with tempfile.TemporaryDirectory() as place:
-        train(recipe, load(data), Path(place) / "run", watch=watch)
-    return found
+        train(ClassifierJob(recipe, load(data)), Path(place) / "run", callback=report)
+    return rows
 
 
 def resident() -> float:

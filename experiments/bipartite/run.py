@@ -16,16 +16,15 @@ from benchmarks.common import circumstances
 
 from hopfax import HAM, EvenOdd, Synchronous
 from hopfax._internal.files import write_json
+from hopfax.costs import StateSquaredError
 from hopfax.data import Dataset, load
 from hopfax.diagnostics.spectra import spectral_radius
 from hopfax.method import Method
 from hopfax.papers import paper_method
 from hopfax.relax import relax
 from hopfax.solvers import Anderson, Picard
-from hopfax.training import evaluate, fit
+from hopfax.training import Classification, Trainer, TrainState, evaluate, fit
 from hopfax.training.madam import madam
-from hopfax.training.state import TrainState
-from hopfax.training.step import Trainer
 
 from .graphs import GRAPHS, Config, build
 
@@ -60,7 +59,9 @@ def run(name: str, config: Config, dataset: Dataset) -> dict[str, Any]:
     rows = {}
     for path, (update, solver) in PATHS.items():
         method = Method(update, solver)
-        rows[path] = evaluate(trained, images, labels, method=method, steps=config.steps).summary()
+        rows[path] = evaluate(
+            trained, images, labels, method=method, steps=config.steps, cost=StateSquaredError()
+        ).summary()
     weights = sum(s.weight.size for s in network.synapses.values() if len(s.layers) == 2)
     return {
         "synapses": [list(pair) for pair in GRAPHS[name](config)],
@@ -85,12 +86,11 @@ def line(name: str, row: dict[str, Any]) -> str:
 def _train(network: HAM, config: Config, dataset: Dataset) -> tuple[HAM, list[float]]:
     batches = len(dataset.train_labels) // config.batch_size
     rate = lambda step: config.rate * (1 - 0.9 * jnp.clip(step / (config.epochs * batches), 0, 1))
-    trainer = Trainer(
-        madam(rate, gradient_bound=3.0), paper_method("HAM-EO", 120, 24), batch_size=config.batch_size
-    )
-    begun = TrainState.begin(network, trainer.optimiser, key=jr.key(config.seed))
+    task = Classification(paper_method("HAM-EO", 120, 24), StateSquaredError())
+    trainer = Trainer(madam(rate, gradient_bound=3.0), task, config.batch_size)
+    begun = TrainState.begin(network, trainer, key=jr.key(config.seed))
     epochs = list(fit(trainer, begun, dataset.train_images, dataset.train_labels, epochs=config.epochs))
-    return epochs[-1][0].model, [row.seconds for _, row in epochs]
+    return epochs[-1][0].model, [row["seconds"] for _, row in epochs]
 
 
 def _radii(network: HAM, images) -> dict[str, float]:

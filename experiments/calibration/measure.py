@@ -11,7 +11,7 @@ import numpy as np
 
 from hopfax.memory.calibration import calibrate
 from hopfax.memory.memory import AveragingWarning, Memory
-from hopfax.memory.phase import Kind, mean_field_beta, thresholds
+from hopfax.memory.phase import StateKind, mean_field_beta, thresholds
 from hopfax.memory.similarities import AbstractSimilarity, Dot, Euclidean
 
 from .config import Config
@@ -96,8 +96,8 @@ def _score(memory: Memory, queries, known, chosen: np.ndarray, config: Config) -
     asked = slice(None) if known is None else ~known
     error = np.sum((found.state - stored[chosen])[:, asked] ** 2)
     usual = np.sum((stored.mean(axis=0) - stored[chosen])[:, asked] ** 2)
-    own = (found.index == chosen) & (found.kind == Kind.PATTERN)
-    kinds = {kind.name.lower(): float(np.mean(found.kind == kind)) for kind in Kind}
+    own = (found.index == chosen) & (found.kind == StateKind.PATTERN)
+    kinds = {kind.name.lower(): float(np.mean(found.kind == kind)) for kind in StateKind}
     return {"recalled": float(np.mean(own)), "error": float(error / usual), **kinds}
 
 
@@ -136,14 +136,14 @@ def regime(keys: np.ndarray, config: Config) -> dict[str, Any]:
     average = memory.recall(keys.mean(axis=0), max_steps=config.max_steps)
     states = jnp.asarray(np.concatenate([found.state, average.state[None]]))
     energies = np.asarray(jax.lax.map(memory.network().energy, states))
-    single = found.kind == Kind.PATTERN
+    single = found.kind == StateKind.PATTERN
     own = single & (found.index == np.arange(len(probes)))
     effective = float(mean_field_beta(jnp.asarray(keys), beta))
     shares = {
         "own": own,
         "other": single & ~own,
-        "subset": found.kind == Kind.SUBSET,
-        "average": found.kind == Kind.GLOBAL,
+        "subset": found.kind == StateKind.SUBSET,
+        "average": found.kind == StateKind.GLOBAL,
         "lowest": own & (energies[:-1] < energies[-1]),
     }
     return {
@@ -152,6 +152,6 @@ def regime(keys: np.ndarray, config: Config) -> dict[str, Any]:
         "coexistence": thresholds(len(keys)).coexistence,
         "predicted": predicted(effective, len(keys)),
         **{name: float(np.mean(share)) for name, share in shares.items()},
-        "from_mean": Kind(int(average.kind)).name.lower(),
+        "from_mean": StateKind(int(average.kind)).name.lower(),
         "converged": float(np.mean(found.converged)),
     }

@@ -6,14 +6,14 @@ from types import MappingProxyType
 
 from hopfax.papers import PUBLISHED_ANDERSON
 from hopfax.solvers import Anderson, Broyden, Picard
-from hopfax.solvers.loop import AnySolver
+from hopfax.solvers.loop import IterativeSolver
 from hopfax.training.recipes import Recipe, goemaere2023, goemaere2024
 from hopfax.updates.base import AbstractUpdate
 from hopfax.updates.block import EvenOdd, Synchronous
 
 REFERENCE, SYNCHRONOUS = "even-odd Picard", "synchronous Picard"
 
-CONTESTANTS: Mapping[str, tuple[AbstractUpdate, AnySolver]] = MappingProxyType(
+CONTESTANTS: Mapping[str, tuple[AbstractUpdate, IterativeSolver]] = MappingProxyType(
     {
         REFERENCE: (EvenOdd(), Picard()),
         SYNCHRONOUS: (Synchronous(), Picard()),

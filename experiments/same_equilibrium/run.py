@@ -18,8 +18,7 @@ from benchmarks.common import circumstances
 from hopfax import load_model, save_model
 from hopfax._internal.files import write_json
 from hopfax.data import Dataset, load
-from hopfax.training import train
-from hopfax.training.loop import Block
+from hopfax.training import Chunk, ClassifierJob, train
 
 from .config import Config, configs, smoke
 from .measure import compare
@@ -56,14 +55,14 @@ def _train(config: Config, dataset: Dataset, folder: Path) -> None:
     if last.exists():
         return
 
-    def watch(block: Block) -> None:
-        if block.ends_epoch:
-            save_model(block.state.model, folder / f"epoch{block.epoch}")
-            print(f"{config.name}: epoch {block.epoch} trained in {block.seconds:.0f} s", flush=True)
+    def report(chunk: Chunk) -> None:
+        if chunk.ends_epoch:
+            save_model(chunk.state.model, folder / f"epoch{chunk.epoch}")
+            print(f"{config.name}: epoch {chunk.epoch} trained in {chunk.seconds:.0f} s", flush=True)
 
     with jax.enable_x64(False):
         save_model(config.recipe.network(), folder / "epoch0")
-        train(config.recipe, dataset, folder / "training", resume=True, watch=watch)
+        train(ClassifierJob(config.recipe, dataset), folder / "training", resume=True, callback=report)
 
 
 def _begun(config: Config, path: Path) -> dict[str, Any]:

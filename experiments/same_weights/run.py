@@ -17,14 +17,15 @@ import jax.random as jr
 from benchmarks.common import circumstances
 
 from hopfax import EvenOdd, Method, load_model, save_model
-from hopfax._internal.files import write_json, write_atomic
+from hopfax._internal.files import write_atomic, write_json
 from hopfax.apps.cli.numbers import sizes
+from hopfax.costs import StateSquaredError
 from hopfax.data import Dataset, load
 from hopfax.gradients import ConjugateGradient, Implicit
 from hopfax.networks import AbstractNetwork
 from hopfax.papers import paper_method
 from hopfax.solvers import Anderson, Residual
-from hopfax.training import Trainer, TrainState, evaluate, fit
+from hopfax.training import Classification, Trainer, TrainState, evaluate, fit
 from hopfax.training.recipes import Recipe, goemaere2023, goemaere2024
 
 HERE = Path(__file__).parent
@@ -62,12 +63,14 @@ def trained(
     if account.exists():
         return load_model(folder), json.loads(account.read_text(encoding="utf-8"))
     batches = len(dataset.train_labels) // recipe.batch_size
-    trainer = Trainer(recipe.transformation(batches), FAST, batch_size=recipe.batch_size)
-    state = TrainState.begin(recipe.network(), trainer.optimiser, key=jr.fold_in(jr.key(recipe.seed), 1))
+    trainer = Trainer(
+        recipe.transformation(batches), Classification(FAST, StateSquaredError()), recipe.batch_size
+    )
+    state = TrainState.begin(recipe.network(), trainer, key=jr.fold_in(jr.key(recipe.seed), 1))
     seconds, images, labels = [], dataset.train_images, dataset.train_labels
-    for after, row in fit(trainer, state, images, labels, epochs=epochs):
-        print(row, flush=True)
-        seconds.append(row.seconds)
+    for after, means in fit(trainer, state, images, labels, epochs=epochs):
+        print(means, flush=True)
+        seconds.append(means["seconds"])
         save_model(after.model, folder)
     write_atomic(account, json.dumps(seconds).encode())
     return load_model(folder), seconds
@@ -78,7 +81,14 @@ def compare(network: AbstractNetwork, dataset: Dataset, recipe: Recipe) -> dict[
     steps, rows = recipe.forward_steps, {}
     for name in MODELS:
         method = paper_method(name, steps)
-        found = evaluate(network, dataset.test_images, dataset.test_labels, method=method, steps=steps)
+        found = evaluate(
+            network,
+            dataset.test_images,
+            dataset.test_labels,
+            method=method,
+            steps=steps,
+            cost=StateSquaredError(),
+        )
         rows[name] = found.summary()
         print(name, rows[name], flush=True)
     return rows

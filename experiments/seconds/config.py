@@ -9,12 +9,12 @@ from hopfax.method import Method
 from hopfax.networks.chn import LocalSteps
 from hopfax.papers import PUBLISHED_ANDERSON
 from hopfax.solvers import Anderson, Picard, Residual
-from hopfax.solvers.loop import AnySolver
+from hopfax.solvers.loop import IterativeSolver
 from hopfax.training.recipes import Recipe, goemaere2023, goemaere2024
 from hopfax.updates.base import AbstractUpdate
 from hopfax.updates.block import Damped, EvenOdd, Synchronous
 
-Paths = Mapping[str, tuple[AbstractUpdate, AnySolver]]
+Paths = Mapping[str, tuple[AbstractUpdate, IterativeSolver]]
 
 OURS, HALF = Anderson(safeguard=Residual()), Damped(Synchronous(), 0.5)
 HAM_PATHS: Paths = MappingProxyType(

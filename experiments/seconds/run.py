@@ -23,7 +23,7 @@ from hopfax.costs import StateSquaredError
 from hopfax.data import Dataset, load
 from hopfax.method import Method
 from hopfax.networks import AbstractNetwork
-from hopfax.training import train
+from hopfax.training import ClassifierJob, train
 
 from .config import Config, configs, smoke
 
@@ -70,7 +70,7 @@ def table(result: Mapping[str, Any]) -> str:
 
 def _train(config: Config, dataset: Dataset, folder: Path) -> AbstractNetwork:
     recipe = dataclasses.replace(config.recipe, epochs=config.epochs)
-    return train(recipe, dataset, folder, resume=True)[0]
+    return train(ClassifierJob(recipe, dataset), folder, resume=True)[0]
 
 
 def _batches(dataset: Dataset, config: Config) -> list[tuple[jax.Array, jax.Array]]:

@@ -21,11 +21,11 @@ from hopfax._internal.files import write_json
 from hopfax._internal.provenance import circumstances
 from hopfax.apps.reproduce.vae import ROWS
 from hopfax.data import Dataset, load, validation_split
-from hopfax.training import Diverged
+from hopfax.training import Diverged, train
 from hopfax.vae import VAEConfig
 from hopfax.vae.config import preset
 from hopfax.vae.evaluation import evaluate_vae
-from hopfax.vae.run import train_vae
+from hopfax.vae.run import VAEJob
 
 HERE = Path(__file__).parent
 HELD_OUT = {"digits": 300}  # of larger sets 5,000
@@ -38,7 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     dataset = load(options.data)
     part = validation_split(dataset, HELD_OUT.get(dataset.name, 5000))
     config = dataclasses.replace(preset(dataset), model=ROWS[options.row].model)
-    config = dataclasses.replace(config, epochs=options.epochs or config.epochs, propagation=False)
+    config = dataclasses.replace(
+        config, epochs=options.epochs or config.epochs, equilibrium_propagation=False
+    )
     path = options.out / "results" / f"search-{dataset.name}-{options.row}.json"
     trials = _stored(path)
     # A search that goes on must not draw its first trials again.
@@ -62,7 +64,7 @@ def _space(config: VAEConfig) -> dict[str, Any]:
     space: dict[str, Any] = {
         "learning_rate": real(config.learning_rate / 5, config.learning_rate * 5, log=True),
         "hidden_slope": real(0.5, 4.0, log=True),
-        "gain": real(0.1, 2.0, log=True),
+        "latent_gain": real(0.1, 2.0, log=True),
         "batch_size": optuna.distributions.CategoricalDistribution(
             [config.batch_size, 2 * config.batch_size]
         ),
@@ -78,7 +80,7 @@ def _value(config: VAEConfig, part: Dataset) -> float:
     """Validation ELBO of a run with these settings. The gradient is exact; equilibrium propagation follows it."""
     with tempfile.TemporaryDirectory() as folder:
         try:
-            vae, _ = train_vae(config, part, Path(folder))
+            vae, _ = train(VAEJob(config, part), Path(folder))
         except Diverged:
             return WORST
     found = evaluate_vae(vae, part.test_images, key=jr.key(0), binarise=config.bernoulli)

@@ -1,7 +1,7 @@
-"""Costs: how far what is read off an equilibrium is from a target, for one example.
+"""Costs: how far an equilibrium is from a target, for one example.
 
-Costs form an algebra: `cost_a + cost_b` and `2 * cost` are costs, and `model + beta * cost.with_target(target)` is the
-network of the nudged energy `E + β C`.
+Costs can be added and scaled: `cost_a + cost_b` and `2 * cost` are costs. `model + beta * cost.with_target(target)` is
+the network of the nudged energy `E + β C`.
 """
 
 import abc
@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Inexact, Scalar, ScalarLike
 
+from ._internal.checks import require_number
 from ._internal.tree import tree_sum
 from .lagrangians.nudged import NudgedLagrangian
 from .networks.layers import Layer
@@ -20,10 +21,13 @@ from .networks.network import AbstractNetwork, States
 class AbstractCost(eqx.Module):
     """A cost `C` of the equilibrium of a network, compared with a target.
 
-    Costs are written on activations, where a nudge enters the drive directly (`s = drive - β ∂C/∂g`).
+    Costs are functions of activations, so that a nudge enters the drive directly: `s = drive - β ∂C/∂g`.
     """
 
-    layers: eqx.AbstractVar[tuple[str, ...]]  # that it reads; `scores` are of the first
+    @property
+    @abc.abstractmethod
+    def layers(self) -> tuple[str, ...]:
+        """The layers that the cost reads. `scores` reads the first."""
 
     @abc.abstractmethod
     def __call__(self, states: States, activations: States, target: Array) -> Scalar:
@@ -31,7 +35,7 @@ class AbstractCost(eqx.Module):
 
     @abc.abstractmethod
     def scores(self, states: States, activations: States) -> Array:
-        """The output of the network, comparable with the target: for classes, the largest entry wins."""
+        """The output of the network, in the shape of the target. The largest entry is the predicted class."""
 
     @abc.abstractmethod
     def nudge(self, model: AbstractNetwork, target: Array, beta: ScalarLike) -> AbstractNetwork:
@@ -42,7 +46,7 @@ class AbstractCost(eqx.Module):
         """
 
     def with_target(self, target: Array) -> "TargetedCost":
-        """The cost as a function of the equilibrium alone, to be added to a network."""
+        """The cost at that target, which can be added to a network."""
         return TargetedCost(self, target, 1.0)
 
     def __add__(self, other: "AbstractCost") -> "SumCost":
@@ -80,14 +84,14 @@ class AbstractActivationCost(AbstractLayerCost):
         return self.of_activation(activations[self.layer], target)
 
     def nudge(self, model: AbstractNetwork, target: Array, beta: ScalarLike) -> AbstractNetwork:
-        layer = _nudgeable(model, self.layer)
+        layer = _free_layer(model, self.layer)
         nudged = Layer(layer.shape, NudgedLagrangian(layer.lagrangian, self, target, beta))
         layers = {name: nudged if name == self.layer else model.layers[name] for name in model.order}
-        return model.of(layers, model.synapses)
+        return model.rebuild(layers, model.synapses)
 
 
 class SquaredError(AbstractActivationCost):
-    """`C = ½ |g - target|²` on the activation of `layer`."""
+    """`C = ½ |g - target|²`, with the activation `g` of `layer`; the target has its shape."""
 
     layer: str = eqx.field(static=True, default="output")
 
@@ -96,19 +100,19 @@ class SquaredError(AbstractActivationCost):
         return 1.0
 
     def of_activation(self, activation: Array, target: Inexact[Array, "..."]) -> Scalar:
-        return 0.5 * jnp.sum(jnp.square(activation - _alike(activation, target)))
+        return 0.5 * jnp.sum(jnp.square(activation - _as_target(target, activation)))
 
     def scores(self, states: States, activations: States) -> Array:
         return activations[self.layer]
 
     def grad(self, activation: Array, target: Array) -> Array:
-        return activation - _alike(activation, target)
+        return activation - _as_target(target, activation)
 
 
 class CrossEntropy(AbstractActivationCost):
-    """`C = -Σ target log softmax(g)` on the activation of `layer`, which should be an identity layer.
+    """`C = -Σ target log softmax(g)`, with the activation `g` of `layer`; the target has its shape.
 
-    With an identity output the nudge `softmax(g) - target` is exact.
+    `layer` should have identity neurons, on which the nudge is `softmax(g) - target`.
     """
 
     layer: str = eqx.field(static=True, default="output")
@@ -118,21 +122,27 @@ class CrossEntropy(AbstractActivationCost):
         return None
 
     def of_activation(self, activation: Array, target: Float[Array, " classes"]) -> Scalar:
-        return -jnp.sum(_alike(activation, target) * jax.nn.log_softmax(activation))
+        return -jnp.sum(_as_target(target, activation) * jax.nn.log_softmax(activation))
 
     def scores(self, states: States, activations: States) -> Array:
         return activations[self.layer]
 
     def grad(self, activation: Array, target: Array) -> Array:
-        target = _alike(activation, target)
+        target = _as_target(target, activation)
         return jnp.sum(target) * jax.nn.softmax(activation) - target
 
 
 class BinaryCrossEntropy(AbstractActivationCost):
-    """`C = Σ softplus(u) - target u`, `u = slope g - offset`: minus the Bernoulli log-likelihood of `target` in [0, 1].
+    """`C = Σ softplus(u) - target u`, `u = slope g - offset`: minus the Bernoulli log-likelihood of targets in [0, 1].
 
-    `g` is the activation of `layer`, which should be an identity layer: then the nudge
-    `slope (sigmoid(u) - target)` is exact. A larger slope needs smaller weights, so feeds back less.
+    `g` is the activation of `layer`, whose shape the target has. The layer should have identity neurons, on which the
+    nudge is `slope (sigmoid(u) - target)`. A larger slope needs smaller weights, so the layer feeds back less.
+
+    Args:
+        layer: the layer that is read.
+        slope: positive.
+        offset: the logits where `g` is 0, negated.
+    Raises: `ValueError` for a `slope` that is not positive.
     """
 
     layer: str = eqx.field(static=True, default="output")
@@ -140,40 +150,38 @@ class BinaryCrossEntropy(AbstractActivationCost):
     offset: float = 0.0
 
     def __check_init__(self):
-        if not self.slope > 0:
-            raise ValueError(
-                f"`BinaryCrossEntropy(slope={self.slope})` must be positive; 1 reads plain logits."
-            )
+        rule = "positive; with 1 the activations are the logits"
+        require_number("BinaryCrossEntropy.slope", self.slope, lambda x: x > 0, rule)
 
     @property
     def curvature(self) -> ScalarLike | None:
         return None
 
     def of_activation(self, activation: Array, target: Float[Array, "..."]) -> Scalar:
-        logits, target = self._logits(activation), _alike(activation, target)
+        logits, target = self._logits(activation), _as_target(target, activation)
         return jnp.sum(jnp.logaddexp(logits, jnp.zeros_like(logits)) - target * logits)
 
     def scores(self, states: States, activations: States) -> Array:
         return jax.nn.sigmoid(self._logits(activations[self.layer]))
 
     def grad(self, activation: Array, target: Array) -> Array:
-        return self.slope * (jax.nn.sigmoid(self._logits(activation)) - _alike(activation, target))
+        return self.slope * (jax.nn.sigmoid(self._logits(activation)) - _as_target(target, activation))
 
     def _logits(self, activation: Array) -> Array:
         return self.slope * activation - self.offset
 
 
 class StateSquaredError(AbstractLayerCost):
-    """`C = ½ |s - target|²` on the raw state of `layer`: the papers' loss, for reproduction.
+    """`C = ½ |s - target|²`, with the state `s` of `layer`: the papers' loss, for reproduction.
 
-    It cannot be used for equilibrium propagation: on a saturating layer the right nudge is `∂C/∂s` divided by
+    It cannot be used for equilibrium propagation: on a saturating layer the nudge would be `∂C/∂s` divided by
     `ρ'(s)`, which is unbounded. Source: [goemaere2024], code.
     """
 
     layer: str = eqx.field(static=True, default="output")
 
     def __call__(self, states: States, activations: States, target: Inexact[Array, "..."]) -> Scalar:
-        return 0.5 * jnp.sum(jnp.square(states[self.layer] - _alike(states[self.layer], target)))
+        return 0.5 * jnp.sum(jnp.square(states[self.layer] - _as_target(target, states[self.layer])))
 
     def scores(self, states: States, activations: States) -> Array:
         return states[self.layer]
@@ -186,9 +194,9 @@ class StateSquaredError(AbstractLayerCost):
 
 
 class SumCost(AbstractCost):
-    """`C = Σ_k C_k` of costs on different layers, all with the same target.
+    """`C = Σ_k C_k`, a sum of costs of different layers, all with the same target: `cost_a + cost_b`.
 
-    Raises: `ValueError` where two of them read the same layer.
+    Raises: `ValueError` where two of them read the same layer, or where there is none.
     """
 
     terms: tuple[AbstractCost, ...]
@@ -196,7 +204,8 @@ class SumCost(AbstractCost):
     def __check_init__(self):
         if not self.terms or len(set(self.layers)) < len(self.layers):
             raise ValueError(
-                f"`SumCost(terms=...)` reads the layers {list(self.layers)}; give at least one cost, one for each layer."
+                f"`SumCost(terms=...)` reads the layers {list(self.layers)}; give at least one cost, and at most one "
+                "for each layer."
             )
 
     @property
@@ -216,7 +225,7 @@ class SumCost(AbstractCost):
 
 
 class ScaledCost(AbstractCost):
-    """`factor * cost`."""
+    """`factor * cost`, where `factor` is a number or a scalar array."""
 
     cost: AbstractCost
     factor: ScalarLike
@@ -236,7 +245,7 @@ class ScaledCost(AbstractCost):
 
 
 class TargetedCost(eqx.Module):
-    """`factor * C` at a target: what is added to a network to nudge it."""
+    """`factor * C` at a target, to be added to a network: `model + beta * cost.with_target(target)`."""
 
     cost: AbstractCost
     target: Array
@@ -246,14 +255,15 @@ class TargetedCost(eqx.Module):
         return TargetedCost(self.cost, self.target, factor * self.factor)
 
     def added_to(self, model: AbstractNetwork) -> AbstractNetwork:
-        """The network of `E + factor C`; `model + cost` calls this."""
+        """The network of `E + factor C`, which is `model + cost`."""
         return self.cost.nudge(model, self.target, self.factor)
 
 
-def _nudgeable(model: AbstractNetwork, name: str) -> Layer:
+def _free_layer(model: AbstractNetwork, name: str) -> Layer:
+    """The layer that a nudge acts on. Raises: `ValueError` where there is none."""
     if not model.descends_in_activations:
         raise ValueError(
-            f"a nudge acts on activations, in which a `{type(model).__name__}` does not descend; use `to_ham()`."
+            f"a nudge acts on activations, but a `{type(model).__name__}` descends in its states; use `to_ham()`."
         )
     if name not in model.layers:
         raise ValueError(
@@ -262,11 +272,11 @@ def _nudgeable(model: AbstractNetwork, name: str) -> Layer:
     return model.layers[name]
 
 
-def _alike(values: Array, target: Array) -> Array:
-    """`target`. Raises: `ValueError` where it would be broadcast: a class is not a target, its one-hot vector is."""
+def _as_target(target: Array, values: Array) -> Array:
+    """`target` in the dtype of `values`. Raises: `ValueError` for another shape, such as that of a class label."""
     if jnp.shape(target) != values.shape:
         raise ValueError(
-            f"`target` has shape {jnp.shape(target)} for one example, the layer that is read {values.shape}; "
-            "make a class a vector by `jax.nn.one_hot(label, classes)`."
+            f"`target` has shape {jnp.shape(target)} for one example, but the layer that the cost reads has "
+            f"{values.shape}; turn a class label into a vector by `jax.nn.one_hot(label, classes)`."
         )
-    return target
+    return target.astype(values.dtype)

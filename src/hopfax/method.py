@@ -4,11 +4,11 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import ScalarLike
 
-from ._internal.checks import require_kind
+from ._internal.checks import require_integer, require_kind, require_number
 from .gradients.base import AbstractGradient
 from .gradients.implicit import Implicit
 from .solvers.anderson import Anderson
-from .solvers.loop import AbstractDirectSolver, AnySolver, Stopping, check_stopping
+from .solvers.loop import AbstractDirectSolver, IterativeSolver, Stopping
 from .updates.base import AbstractUpdate
 from .updates.block import Coloured
 
@@ -24,16 +24,17 @@ class Method(eqx.Module):
             bipartite.
         solver: how; ours, or a fixed-point solver or root finder of optimistix.
         gradient: how the equilibrium is differentiated, with respect to the model and the clamp.
-        rtol: relative tolerance.
-        atol: absolute tolerance; None for a hundredth of `rtol`. It decides where the equilibrium is near zero.
-        max_steps: the most updates.
+        rtol: relative tolerance, at least 0.
+        atol: absolute tolerance, at least 0; `None` for a hundredth of `rtol`. It decides where the equilibrium is near
+            zero.
+        max_steps: the most updates, at least 0.
         check_every: sweeps between two checks of whether to stop; more than 1 for devices such as GPUs, where each
             check makes the host wait. The result does not depend on it.
     Raises: `ValueError` for an object of another kind, a tolerance below 0, or steps that are no whole number.
     """
 
     update: AbstractUpdate = Coloured()
-    solver: AnySolver | AbstractDirectSolver = Anderson()
+    solver: IterativeSolver | AbstractDirectSolver = Anderson()
     gradient: AbstractGradient = Implicit()
     rtol: ScalarLike = 1e-4
     atol: ScalarLike | None = None
@@ -42,22 +43,26 @@ class Method(eqx.Module):
 
     def __check_init__(self):
         require_kind("update", self.update, AbstractUpdate, "EvenOdd()")
-        require_kind("solver", self.solver, (AnySolver, AbstractDirectSolver), "Anderson()")
+        require_kind("solver", self.solver, (IterativeSolver, AbstractDirectSolver), "Anderson()")
         require_kind("gradient", self.gradient, AbstractGradient, "Implicit()")
-        check_stopping(self.rtol, 0.0 if self.atol is None else self.atol, self.max_steps)
+        require_number("rtol", self.rtol, lambda x: x >= 0, "a number, 0 or more")
+        if self.atol is not None:
+            require_number("atol", self.atol, lambda x: x >= 0, "a number, 0 or more")
+        require_integer("max_steps", self.max_steps, 0)
+        require_integer("check_every", self.check_every, 1)
 
     def stopping(self) -> Stopping:
-        """When a solve ends."""
+        """When a solve ends. Its numbers are arrays: a compiled function takes others without compiling again."""
         atol = 0.01 * self.rtol if self.atol is None else self.atol
-        return Stopping.of_arrays(self.rtol, atol, self.max_steps, self.check_every)
+        rtol, atol, max_steps = (jnp.asarray(x) for x in (self.rtol, atol, self.max_steps))
+        return Stopping(rtol, atol, max_steps, self.check_every)
 
     def with_arrays(self) -> "Method":
-        """The same method with tolerances as arrays, so that a compiled function takes others without compiling."""
+        """The same method with tolerances as arrays: a compiled function takes others without compiling again."""
         stopping = self.stopping()
-        numbers = (stopping.rtol, stopping.atol, stopping.max_steps)
         return eqx.tree_at(
             lambda m: (m.rtol, m.atol, m.max_steps),
             self,
-            tuple(map(jnp.asarray, numbers)),
+            (stopping.rtol, stopping.atol, stopping.max_steps),
             is_leaf=lambda x: x is None,
         )

@@ -1,9 +1,8 @@
-"""Relax, then read a cost off the equilibrium and differentiate it."""
+"""Relax, then read a cost at the equilibrium and differentiate it."""
 
 from collections.abc import Mapping
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
@@ -13,7 +12,7 @@ from .gradients.base import AdjointStats
 from .method import Method
 from .networks.layers import PartialClamp
 from .networks.network import AbstractNetwork, States
-from .relax import assemble, prepare, solve_of
+from .relax import Batch, assemble, make_solve, prepare_inputs
 from .solvers.equilibrium import Equilibrium, Statistics
 from .updates.problem import Problem
 
@@ -27,23 +26,36 @@ def objective(
     start: Mapping[str, ArrayLike] | None = None,
     method: Method = Method(),
 ) -> tuple[Float[Array, "*batch"], Equilibrium]:
-    """`C(equilibrium, target)` of each example and the equilibrium; differentiable as `method.gradient` says.
+    """`C(equilibrium, target)` of each example, and the equilibrium; differentiable as `method.gradient` says.
 
-    All gradients work here, equilibrium propagation included. Args: as for `relax`; `target` has a batch axis if the
-    clamp has one. Raises: `ValueError` as `relax` does.
+    All gradients work here, including equilibrium propagation.
+
+    Args:
+        model, clamp, start, method: as for `relax`.
+        cost: of the equilibrium of one example.
+        target: with a batch axis if the clamp or the start has one.
+    Raises: `ValueError` as `relax` does, for a cost of an unknown layer, or a target that does not fit.
     """
-    clamp, start, target, axes, batch = _prepare(model, clamp, start, cost, target, method)
-    stats = AdjointStats.blank(batch)
-    return _objective(model, clamp, start, cost, target, method.with_arrays(), stats, axes, batch)
+    clamp, start, target, batch = _prepare(model, clamp, start, cost, target, method)
+    return _objective(
+        model, clamp, start, cost, target, method.with_arrays(), AdjointStats.blank(batch.size), batch
+    )
 
 
 class CostGradient(eqx.Module):
-    """The mean cost of a batch with its gradient, and how both solves went."""
+    """The mean cost of a batch and its gradient, and how both solves went.
+
+    Attributes:
+        cost: the mean cost.
+        gradient: with respect to the model, in its form; None where nothing is differentiated.
+        equilibrium: of each example.
+        adjoint: statistics of the backward solve of each example.
+    """
 
     cost: Float[Array, ""]
-    gradient: AbstractNetwork  # in the form of the model, None where nothing is differentiated
+    gradient: AbstractNetwork
     equilibrium: Equilibrium
-    adjoint: AdjointStats  # of the backward solve, example by example
+    adjoint: AdjointStats
 
 
 def cost_gradient(
@@ -58,37 +70,36 @@ def cost_gradient(
 ) -> CostGradient:
     """The mean cost of a batch, its gradient with respect to `model`, and the statistics of the backward solve.
 
-    Args: as for `objective`, with a batch axis; `adjoint_start` are states from which the backward solve starts, as
-        `CostGradient.adjoint.solution` or a cache of them (`hopfax.training.WarmStarts`) has them. Zeros are a cold
-        start, None is one whose solution is not returned.
+    Args:
+        model, clamp, cost, target, start, method: as for `objective`, with a batch axis.
+        adjoint_start: states from which the backward solve starts, such as an earlier `CostGradient.adjoint.solution`
+            or a cache of them (`hopfax.training.WarmStarts`). Zeros are a cold start, None is a cold start whose
+            solution is not returned.
     Raises: `ValueError` as `objective` does.
     """
-    clamp, start, target, axes, batch = _prepare(model, clamp, start, cost, target, method)
-    stats = AdjointStats.blank(batch, adjoint_start)
-    return _cost_gradient(model, clamp, start, cost, target, method.with_arrays(), stats, axes, batch)
+    clamp, start, target, batch = _prepare(model, clamp, start, cost, target, method)
+    stats = AdjointStats.blank(batch.size, adjoint_start)
+    return _cost_gradient(model, clamp, start, cost, target, method.with_arrays(), stats, batch)
 
 
 @eqx.filter_jit
-def _cost_gradient(model, clamp, start, cost, target, method, stats, axes, batch) -> CostGradient:
+def _cost_gradient(model, clamp, start, cost, target, method, stats, batch: Batch) -> CostGradient:
     def mean_cost(differentiated):
         model, stats = differentiated
-        costs, equilibrium = _objective(model, clamp, start, cost, target, method, stats, axes, batch)
+        costs, equilibrium = _objective(model, clamp, start, cost, target, method, stats, batch)
         return jnp.mean(costs), equilibrium
 
-    (value, equilibrium), (gradient, stats) = eqx.filter_value_and_grad(mean_cost, has_aux=True)(
-        (model, stats)
-    )
+    value_and_gradient = eqx.filter_value_and_grad(mean_cost, has_aux=True)
+    (value, equilibrium), (gradient, stats) = value_and_gradient((model, stats))
     return CostGradient(value, gradient, equilibrium, stats)
 
 
 @eqx.filter_jit
-def _objective(model, clamp, start, cost, target, method, stats, axes, batch):
+def _objective(model, clamp, start, cost, target, method, stats, batch: Batch):
     def example(clamp, start, target, stats):
         return objective_example(model, clamp, start, cost, target, method, stats)
 
-    if batch is None:
-        return example(clamp, start, target, stats)
-    return jax.vmap(example, in_axes=(*axes, 0, 0))(clamp, start, target, stats)
+    return batch.map(example, clamp, start, target, stats)
 
 
 def objective_example(
@@ -116,22 +127,21 @@ def cost_example(
 ) -> tuple[Float[Array, ""], States, Statistics]:
     """The cost, and the equilibrium of the free layers without its energy, which is expensive to trace."""
     problem = Problem(free, method.update)
-    value, unknowns, statistics = method.gradient.value(
-        problem, solve_of(problem, start, method), stats, cost, target
-    )
+    solve = make_solve(problem, start, method)
+    value, unknowns, statistics = method.gradient.value(problem, solve, stats, cost, target)
     return value, problem.reconstruct(unknowns), statistics
 
 
 def _prepare(model, clamp, start, cost, target, method):
     require_kind("method", method, Method, 'hopfax.papers.paper_method("HAM-EO")')
-    clamp, start, axes, batch = prepare(model, clamp, start)
+    clamp, start, batch = prepare_inputs(model, clamp, start)
     require_kind("cost", cost, AbstractCost, "SquaredError()")
     for name in cost.layers:
         if name not in model.layers:
             raise ValueError(f"`cost` reads an unknown layer {name!r}; the layers are {list(model.order)}.")
     target = as_real_array("target", target)
-    if batch is not None and target.shape[:1] != (batch,):
+    if batch.size is not None and target.shape[:1] != (batch.size,):
         raise ValueError(
-            f"`target` has shape {target.shape}; the batch has {batch} examples, one target for each."
+            f"`target` has shape {target.shape}; the batch has {batch.size} examples, and each needs a target."
         )
-    return clamp, start, target, axes, batch
+    return clamp, start, target, batch

@@ -1,23 +1,25 @@
-"""The methods of the papers by the names in their tables."""
+"""The methods of the papers, by the names in their tables."""
 
 from ._internal.checks import require_integer
 from .gradients.implicit import RecurrentBackprop
 from .gradients.unrolled import Phantom
 from .method import Method
-from .solvers.anderson import Anderson
-from .solvers.loop import AnySolver
-from .solvers.picard import Picard
-from .solvers.ridges import Absolute
-from .solvers.safeguards import Published
+from .solvers.anderson import Absolute, Anderson
+from .solvers.loop import IterativeSolver
+from .solvers.plain import Picard
+from .solvers.safeguards import PaperSafeguard
 from .updates.base import AbstractUpdate
-from .updates.block import Damped, EvenOdd, Synchronous
-from .updates.local_steps import LocalSteps
+from .updates.block import Damped, EvenOdd, LocalSteps, Synchronous
 
 PUBLISHED_ANDERSON = Anderson(
-    window=4, safeguard=Published(), ridge=Absolute(1e-10), start_rtol=float("inf"), max_overrelaxation=1.0
+    window=4,
+    safeguard=PaperSafeguard(),
+    ridge=Absolute(1e-10),
+    start_rtol=float("inf"),
+    max_overrelaxation=1.0,
 )
 
-PAPER_MODELS: dict[str, tuple[AbstractUpdate, AnySolver]] = {
+PAPER_MODELS: dict[str, tuple[AbstractUpdate, IterativeSolver]] = {
     "HAM": (Synchronous(), Picard()),
     "HAM-DEQ": (Synchronous(), PUBLISHED_ANDERSON),
     "HAM-EO": (EvenOdd(), Picard()),
@@ -36,15 +38,20 @@ def paper_method(name: str, steps: int = 40, backward: int = 8) -> Method:
     window 4, ridge 1e-10, its own safeguard. CHN and CHN-DEQ are damped by ½. Unlike in the papers, a forward solve
     stops where its relative residual falls below 1e-4.
 
-    Args: `steps` forward and `backward` recurrent-backprop iterations: 40 and 8 for three layers, twice that where
-        damped.
-    Raises: `ValueError` for another name. Source: [goemaere2024], Table 2 and section 4.
+    Args:
+        name: of the row, such as "HAM-EO".
+        steps: forward iterations, at least 1: 40 for three layers, twice that where damped.
+        backward: recurrent-backprop iterations, at least 1: 8 for three layers, twice that where damped.
+    Raises: `ValueError` for another name or number.
+    Source: [goemaere2024], Table 2 and section 4.
     """
     if name not in PAPER_MODELS:
-        raise ValueError(f"unknown model {name!r}; choose one of {', '.join(PAPER_MODELS)}.")
+        raise ValueError(
+            f"`name={name!r}` is not a model of the papers; choose one of {', '.join(PAPER_MODELS)}."
+        )
     require_integer("steps", steps, 1)
     update, solver = PAPER_MODELS[name]
-    # CHNs are differentiated through the steps themselves, since examples need not converge. At an equilibrium the
-    # two gradients are the same.
+    # CHNs are differentiated through the steps themselves, because examples need not converge. At an equilibrium the
+    # two gradients are equal.
     gradient = Phantom(backward) if name.startswith("CHN") else RecurrentBackprop(backward)
     return Method(update, solver, gradient, 1e-4, 0.0, steps - 1)

@@ -1,6 +1,7 @@
 """Clamp some layers, relax the rest to equilibrium."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, PyTree
 
-from ._internal.checks import as_real_array, require_kind, require_integer
+from ._internal.checks import as_real_array, require_integer, require_kind
 from ._internal.tree import accumulation_dtype
 from .gradients.base import AdjointStats, Solve
 from .method import Method
@@ -33,6 +34,7 @@ def relax(
     the others; its status is `nonfinite`.
 
     Args:
+        model: the network.
         clamp: layer -> the state (before the activation) at which it is clamped. `PartialClamp(state, mask)` clamps
             some neurons. An array has the shape of the layer, or one more leading axis for a batch.
         start: layer -> the state to start from. Layers that are left out start at their drive if `start` has others,
@@ -44,15 +46,34 @@ def relax(
     """
     require_kind("method", method, Method, "Method(solver=Picard())")
     require_integer("trace", trace, 0)
-    clamp, start, axes, batch = prepare(model, clamp, start)
-    equilibrium = _relax(model, clamp, start, method.with_arrays(), trace, axes, batch)
+    clamp, start, batch = prepare_inputs(model, clamp, start)
+    equilibrium = _relax(model, clamp, start, method.with_arrays(), trace, batch)
     return _throw_unless_converged(equilibrium) if throw else equilibrium
 
 
+class Batch(eqx.Module):
+    """Which arrays of clamp and start have a batch axis, and how many examples there are.
+
+    Attributes:
+        axes: for clamp and start, 0 for each array with a batch axis and None for the others.
+        size: the number of examples; None where no array has a batch axis.
+    """
+
+    axes: tuple[PyTree, PyTree]
+    size: int | None
+
+    def map(self, function: Callable, clamp: PyTree, start: PyTree, *others: PyTree) -> Any:
+        """`function(clamp, start, *others)` of each example. In a batch all arrays of `others` have its axis."""
+        if self.size is None:
+            return function(clamp, start, *others)
+        axes = (*self.axes, *(0 for _ in others))
+        return jax.vmap(function, in_axes=axes)(clamp, start, *others)
+
+
 @eqx.filter_jit
-def _relax(model, clamp, start, method, trace, axes, batch) -> Equilibrium:
+def _relax(model, clamp, start, method, trace: int, batch: Batch) -> Equilibrium:
     solve = lambda clamp, start: solve_example(model, clamp, start, method, trace)
-    return solve(clamp, start) if batch is None else jax.vmap(solve, in_axes=axes)(clamp, start)
+    return batch.map(solve, clamp, start)
 
 
 def solve_example(
@@ -62,79 +83,81 @@ def solve_example(
     method: Method,
     trace: int = 0,
 ) -> Equilibrium:
-    """`relax` for one example, unchecked and not compiled; to be used under `vmap` and in other functions."""
+    """`relax` for one example, unchecked and not compiled, for use under `vmap` and in other functions."""
     free = model.condition(clamp)
     problem = Problem(free, method.update)
-    unknowns, statistics = method.gradient.connect(
-        problem, solve_of(problem, start, method, trace), AdjointStats.blank()
-    )
+    solve = make_solve(problem, start, method, trace)
+    unknowns, statistics = method.gradient.connect(problem, solve, AdjointStats.blank())
     return assemble(model, free, clamp, problem.reconstruct(unknowns), statistics)
 
 
-def solve_of(problem: Problem, start: States, method: Method, trace: int = 0) -> Solve:
-    """The solve of a problem by a method, from the states to start from."""
-    return Solve(method.solver, _first_unknowns(problem, start), method.stopping(), trace)
+def make_solve(problem: Problem, start: States, method: Method, trace: int = 0) -> Solve:
+    """The solve of `problem` by `method`, from the states in `start`."""
+    return Solve(method.solver, _initial_unknowns(problem, start), method.stopping(), trace)
 
 
 def assemble(
     model: AbstractNetwork, free: AbstractNetwork, clamp: Clamp, states: States, statistics: Statistics
 ) -> Equilibrium:
-    """The equilibrium of all layers, from the states of the free ones."""
+    """The equilibrium of all layers, from the states of the free layers."""
     everything = all_states(model, free, clamp, states)
     return Equilibrium(everything, model.activations(everything), free.energy(states), statistics)
 
 
 def all_states(model: AbstractNetwork, free: AbstractNetwork, clamp: Clamp, states: States) -> States:
-    """The states of all layers in order: those that are clamped, and those of the free layers."""
+    """The states of all layers in order, from those in `clamp` and those of the free layers."""
     relaxed = {name: free.layers[name].lagrangian.state_at(state) for name, state in states.items()}
     everything = {**split_clamp(clamp)[0], **relaxed}
     return {name: everything[name] for name in model.order}
 
 
-def _first_unknowns(problem: Problem, start: States) -> States:
-    """The states from `start`; else the drive of those in `start`; else zero."""
+def _initial_unknowns(problem: Problem, start: States) -> States:
+    """The states in `start`. Other layers start at their drive, or at zero if `start` has no free layer."""
     zeros = problem.model.zeros(common_dtype((problem.model, start)))
-    known = {name: state for name, state in start.items() if name in zeros}
-    unknowns = problem.restrict({**zeros, **known})
-    missing = tuple(name for name in unknowns if name not in known)
-    if not known or not missing:
+    given = {name: state for name, state in start.items() if name in zeros}
+    states = {**zeros, **given}
+    unknowns = problem.restrict(states)
+    others = tuple(name for name in unknowns if name not in given)
+    if not given or not others:
         return unknowns
-    return {**unknowns, **problem.model.drive(problem.model.activations({**zeros, **known}), missing)}
+    return {**unknowns, **problem.model.drive(problem.model.activations(states), others)}
 
 
 def common_dtype(tree: PyTree) -> jnp.dtype:
-    """The widest floating type in `tree`, at least float32."""
-    floats = [x.dtype for x in jax.tree.leaves(tree) if eqx.is_inexact_array(x)]
-    return jnp.result_type(jnp.float32, *floats)
+    """The widest floating-point dtype in `tree`, at least float32."""
+    dtypes = [x.dtype for x in jax.tree.leaves(tree) if eqx.is_inexact_array(x)]
+    return jnp.result_type(jnp.float32, *dtypes)
 
 
-def prepare(
+def prepare_inputs(
     model: AbstractNetwork, clamp: Mapping | None, start: Mapping | None
-) -> tuple[dict, dict, tuple[PyTree, PyTree], int | None]:
-    """Clamp and start as checked arrays, which of their axes are the batch's, and its length."""
+) -> tuple[dict, dict, Batch]:
+    """Clamp and start as checked arrays, and their batch axes. Raises: `ValueError` as `relax` does."""
     require_kind("model", model, AbstractNetwork, "hopfax.chain([784, 512, 10], key=key)")
     clamp, start = _as_arrays(model, clamp, "clamp"), _as_arrays(model, start, "start")
     if set(split_clamp(clamp)[0]) == set(model.order):
         raise ValueError(
-            "`clamp` holds every layer, so nothing is left to relax; use `model.energy` for an energy."
+            "`clamp` clamps every layer, so nothing is left to relax; use `model.energy` for an energy."
         )
-    return clamp, start, *_batch_axes(model, clamp, start)
+    return clamp, start, _batch_of(model, clamp, start)
 
 
-def _as_arrays(model: AbstractNetwork, values: Mapping | None, what: str) -> dict[str, Array | PartialClamp]:
+def _as_arrays(model: AbstractNetwork, values: Mapping | None, label: str) -> dict[str, Array | PartialClamp]:
     """The values as floating-point arrays, checked against the layers."""
     values = {} if values is None else values
     if not isinstance(values, Mapping):
-        raise ValueError(f"`{what}` must be {{layer: state}}, got {type(values).__name__}.")
+        raise ValueError(f"`{label}` must be {{layer: state}}, got {type(values).__name__}.")
     for name in values:
         if name not in model.layers:
-            raise ValueError(f"`{what}` names an unknown layer {name!r}; the layers are {list(model.order)}.")
+            raise ValueError(
+                f"`{label}` names an unknown layer {name!r}; the layers are {list(model.order)}."
+            )
     whole, partial = split_clamp(values)
-    arrays = {name: _as_real(value, f"{what}[{name!r}]") for name, value in whole.items()}
+    arrays = {name: _as_state(value, f"{label}[{name!r}]") for name, value in whole.items()}
     for name, array in arrays.items():
-        _check_shape(model.layers[name].shape, array, f"{what}[{name!r}]")
+        _check_shape(model.layers[name].shape, array, f"{label}[{name!r}]")
     clamps = {
-        name: _as_partial_clamp(model.layers[name].shape, value, f"{what}[{name!r}]")
+        name: _as_partial_clamp(model.layers[name].shape, value, f"{label}[{name!r}]")
         for name, value in partial.items()
     }
     return {name: {**arrays, **clamps}[name] for name in values}
@@ -145,39 +168,39 @@ def _as_partial_clamp(shape: tuple[int, ...], clamp: PartialClamp, label: str) -
     _check_shape(shape, clamp.mask, label)
     if not jnp.issubdtype(getattr(clamp.mask, "dtype", object), bool):
         raise ValueError(f"`{label}` has a mask that is not bool; compare, as in `mask > 0`.")
-    state = _as_real(jnp.where(clamp.mask, clamp.state, 0), label)
+    state = _as_state(jnp.where(clamp.mask, clamp.state, 0), label)
     _check_shape(shape, state, label)
     return PartialClamp(state, jnp.asarray(clamp.mask))
 
 
-def _as_real(value: ArrayLike, label: str) -> Array:
+def _as_state(value: ArrayLike, label: str) -> Array:
     array = as_real_array(label, value)
     floating = jnp.issubdtype(array.dtype, jnp.floating)
     return array.astype(accumulation_dtype(array.dtype) if floating else jnp.float32)
 
 
 def _check_shape(shape: tuple[int, ...], array: ArrayLike, label: str) -> None:
-    got = np.shape(array)
-    if got[-len(shape) :] != shape or len(got) > len(shape) + 1:
+    actual = np.shape(array)
+    if actual[-len(shape) :] != shape or len(actual) > len(shape) + 1:
         raise ValueError(
-            f"`{label}` has shape {got}; the layer needs {shape}, or (batch, "
+            f"`{label}` has shape {actual}; the layer needs {shape}, or (batch, "
             f"{', '.join(map(str, shape))}) for a batch."
         )
 
 
-def _batch_axes(model: AbstractNetwork, clamp, start) -> tuple[tuple[PyTree, PyTree], int | None]:
-    """Which arrays carry the batch axis, and how long it is."""
+def _batch_of(model: AbstractNetwork, clamp: Mapping, start: Mapping) -> Batch:
+    has_axis = lambda name, x: x.ndim > len(model.layers[name].shape)
     arrays = [
         (name, x) for tree in (clamp, start) for name, value in tree.items() for x in jax.tree.leaves(value)
     ]
-    sizes = {name: x.shape[0] for name, x in arrays if x.ndim > len(model.layers[name].shape)}
+    sizes = {name: x.shape[0] for name, x in arrays if has_axis(name, x)}
     if len(set(sizes.values())) > 1:
         raise ValueError(f"`clamp` and `start` have batches of different sizes {sizes}; make them equal.")
     if 0 in sizes.values():
         raise ValueError(f"`clamp` and `start` have an empty batch {sizes}; give at least one example.")
-    axis = lambda name: lambda x: 0 if x.ndim > len(model.layers[name].shape) else None
+    axis = lambda name: lambda x: 0 if has_axis(name, x) else None
     axes = lambda tree: {name: jax.tree.map(axis(name), value) for name, value in tree.items()}
-    return (axes(clamp), axes(start)), next(iter(sizes.values()), None)
+    return Batch((axes(clamp), axes(start)), next(iter(sizes.values()), None))
 
 
 def _throw_unless_converged(equilibrium: Equilibrium) -> Equilibrium:

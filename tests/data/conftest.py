@@ -1,4 +1,4 @@
-"""A tiny data set in idx files, and a web server on this machine that serves whatever a test puts into it."""
+"""A tiny data set in idx files, and a web server on this machine that serves what a test gives it."""
 
 import gzip
 import hashlib
@@ -23,7 +23,7 @@ def as_file(name, content):
 
 
 class Reply(NamedTuple):
-    """What the server answers; `length` is the size it announces, which need not be the truth."""
+    """An answer of the server; `length` is the size it announces, which may be wrong."""
 
     body: bytes
     status: int = 200
@@ -41,12 +41,12 @@ class Tiny(NamedTuple):
 
 @pytest.fixture
 def server(monkeypatch):
-    """A loopback server: `replies` maps paths to `Reply`s (others are 404), `asked` lists the requests."""
+    """A loopback server: `replies` maps paths to `Reply`s (others are 404), `requests` lists the paths asked for."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            self.server.asked.append(self.path)
+            self.server.requests.append(self.path)
             reply = self.server.replies.get(self.path, Reply(b"", 404))
             self.send_response(reply.status)
             self.send_header("Content-Length", str(len(reply.body) if reply.length is None else reply.length))
@@ -59,8 +59,8 @@ def server(monkeypatch):
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.handle_error = lambda request, address: None  # clients that hang up are part of the tests
-        server.replies, server.asked = {}, []
+        server.handle_error = lambda request, address: None  # some tests hang up
+        server.replies, server.requests = {}, []
         server.url = f"http://127.0.0.1:{server.server_port}/"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -97,8 +97,8 @@ def serve(server, tiny):
 
 
 @pytest.fixture(autouse=True)
-def no_surroundings(request, monkeypatch, tmp_path):
-    """Hide this machine's own data from every test but those that ask for MNIST."""
+def isolated(request, monkeypatch, tmp_path):
+    """Hide the data of this machine from every test that does not ask for MNIST."""
     if "mnist" not in request.fixturenames:
         monkeypatch.delenv("HOPFAX_DATA", raising=False)
         monkeypatch.setattr("pooch.os_cache", lambda project: tmp_path / "cache" / project)

@@ -1,16 +1,19 @@
+"""Data sets: what they promise, how they are split, and the digits."""
+
 import dataclasses
+import subprocess
+import sys
 
 import jaxtyping
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
-from hopfax.data import Dataset, digits, validation_split
+from hopfax.data import Dataset, corruption_masks, digits, first_of_each_class, validation_split
 
 
 @pytest.fixture
 def dataset():
-    """Twelve training images, each filled with a number of its own, from which its label follows."""
+    """Twelve training images, each filled with its own number, which determines its label."""
     images = np.repeat(np.linspace(0, 1, 12, dtype=np.float32)[:, None], 4, axis=1)
     labels = np.arange(12, dtype=np.int32) % 3
     return Dataset("toy", images, labels, images[:2], labels[:2], 3, image_shape=(2, 2))
@@ -18,7 +21,7 @@ def dataset():
 
 @pytest.fixture
 def without_type_checks():
-    """As users run it: the tests' runtime type checks would refuse some bad arrays first."""
+    """As users run it: the runtime type checks of the tests would refuse some bad arrays first."""
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
@@ -81,14 +84,40 @@ def test_validation_split_refuses_a_negative_seed(dataset):
         (lambda d: {"classes": 0}, "at least 1"),
     ],
 )
-def test_dataset_refuses_broken_promises(dataset, change, match, without_type_checks):
+def test_bad_arrays_are_refused(dataset, change, match, without_type_checks):
     with pytest.raises(ValueError, match=match):
         dataclasses.replace(dataset, **change(dataset))
 
 
 def test_digits_are_those_of_scikit_learn():
-    ours, theirs = digits(), load_digits()
+    theirs = pytest.importorskip("sklearn.datasets").load_digits()
+    ours = digits()
+    assert (ours.name, ours.classes, ours.image_shape) == ("digits", 10, (8, 8))
     assert len(ours.train_labels) == 1500
     images = np.concatenate([ours.train_images, ours.test_images])
     np.testing.assert_array_equal(images.reshape(-1, *ours.image_shape) * 16, theirs.images)
     np.testing.assert_array_equal(np.concatenate([ours.train_labels, ours.test_labels]), theirs.target)
+
+
+def test_corruption_masks_erase_the_top_half_or_30_percent_of_the_pixels():
+    masks = corruption_masks(50, (8, 8))
+    assert masks["top half"].sum(axis=1).tolist() == [32] * 50
+    assert not masks["top half"][:, :32].any()
+    assert masks["top half"][:, 32:].all()
+    assert masks["30 % of pixels"].sum(axis=1).tolist() == [64 - 19] * 50
+    assert len({tuple(row) for row in masks["30 % of pixels"]}) == 50
+
+
+def test_first_of_each_class_leaves_out_classes_that_do_not_occur():
+    assert first_of_each_class(np.array([3, 1, 1, 0], np.int32), 4) == [3, 1, 0]
+
+
+OPTIONAL = ("sklearn", "pooch", "filelock", "matplotlib", "joblib", "typer", "rich", "diffrax")
+
+
+def test_digits_need_no_optional_package():
+    program = (
+        f"import sys; sys.modules.update(dict.fromkeys({OPTIONAL})); from hopfax.data import digits; digits()"
+    )
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr

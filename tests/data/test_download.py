@@ -1,19 +1,21 @@
+"""Downloads: the right content or nothing, from the first mirror that has it."""
+
 import dataclasses
 import gzip
 import hashlib
-import os
 import shutil
 import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from hopfax.data import MNIST, DataError, MissingDataError, Source, load_source, read_idx
-from hopfax.data.download import obtain
+from hopfax.data.files import obtain
 
 from .conftest import Reply
 
-FIRST = "train-images"  # the file that the tests damage
+FIRST = "train-images"  # the file that tests damage
 
 
 def files_below(folder):
@@ -34,9 +36,9 @@ def test_download_gives_what_was_encoded(tmp_path, tiny, serve):
 def test_good_files_need_no_network(tmp_path, tiny, serve, server):
     serve("first")
     first = load_source(tiny.source, tmp_path)
-    server.asked.clear()
+    server.requests.clear()
     again = load_source(tiny.source, tmp_path)
-    assert server.asked == []
+    assert server.requests == []
     np.testing.assert_array_equal(again.train_images, first.train_images)
     assert files_below(tmp_path) == sorted(tiny.contents)
 
@@ -60,11 +62,11 @@ def test_next_mirror_serves_when_one_fails(tmp_path, tiny, serve, server, reply)
     serve("second")
     server.replies[f"/first/{FIRST}.gz"] = reply
     load_source(tiny.source, tmp_path)
-    assert server.asked[:2] == [f"/first/{FIRST}.gz", f"/second/{FIRST}.gz"]
+    assert server.requests[:2] == [f"/first/{FIRST}.gz", f"/second/{FIRST}.gz"]
 
 
-def test_content_counts_and_not_its_wrapper(tmp_path, tiny, server):
-    """One mirror compresses as it likes, one serves raw content, one has the transport do the compression."""
+def test_the_content_is_checked_not_its_compression(tmp_path, tiny, server):
+    """Content compressed at another level, raw, compressed by the transport, or in two gzip members."""
     wrappers = [
         lambda content: Reply(gzip.compress(content, 1)),
         Reply,
@@ -77,26 +79,23 @@ def test_content_counts_and_not_its_wrapper(tmp_path, tiny, server):
         np.testing.assert_array_equal(read_idx(file.path), tiny.arrays[file.path.name])
 
 
-def test_failed_download_says_all_and_leaves_nothing(tmp_path, tiny, server):
+def test_a_failed_download_says_why_in_one_line_and_leaves_nothing(tmp_path, tiny, server):
     server.replies[f"/first/{FIRST}.gz"] = Reply(gzip.compress(tiny.contents[FIRST])[:30], length=4000)
     server.replies[f"/second/{FIRST}.gz"] = Reply(b"wrong")
     with pytest.raises(MissingDataError) as caught:
         load_source(tiny.source, tmp_path)
     wrong = "8810ad581e59f2bc3928b261707a71308f7e139eb04820366dc4d5c18d980225"  # sha256sum of "wrong"
-    for part in (
-        FIRST,
-        tiny.source.files[0].sha256,
-        wrong,
-        *tiny.source.mirrors,
-        "HOPFAX_DATA",
-        str(tmp_path),
-    ):
-        assert part in str(caught.value)
+    message = str(caught.value)
+    for part in (FIRST, tiny.source.files[0].sha256, wrong, *tiny.source.mirrors, str(tmp_path)):
+        assert part in message
+    assert "hopfax data fetch tiny" in message
+    assert "HOPFAX_DATA" in message
+    assert "\n" not in message
     assert files_below(tmp_path) == []
 
 
 def test_flood_is_cut_off(tmp_path, tiny, server):
-    """What a server sends is not kept past what the file can take, whether packed or not."""
+    """No more of what a server sends is kept than the file can need, compressed or not."""
     for mirror in ("first", "second"):
         server.replies[f"/{mirror}/{FIRST}.gz"] = Reply(bytes(1_000_000))
     with pytest.raises(MissingDataError, match="serves more than"):
@@ -104,7 +103,7 @@ def test_flood_is_cut_off(tmp_path, tiny, server):
 
 
 class Interrupt:
-    """A progress bar at which the user presses Ctrl-C."""
+    """A progress bar during which the user presses Ctrl-C."""
 
     total = 0
 
@@ -124,10 +123,31 @@ def test_interrupted_download_leaves_nothing(tmp_path, tiny, serve):
 
 def test_interrupted_write_leaves_nothing(tmp_path, tiny, serve, monkeypatch):
     serve("first")
-    monkeypatch.setattr(os, "replace", Interrupt().interrupt)
+    monkeypatch.setattr(shutil, "move", Interrupt().interrupt)
     with pytest.raises(KeyboardInterrupt):
         obtain(tiny.source, tmp_path)
     assert files_below(tmp_path) == []
+
+
+def test_a_downloaded_file_can_be_read_by_others(tmp_path, tiny, serve):
+    serve("first")
+    assert {file.path.stat().st_mode & 0o777 for file in obtain(tiny.source, tmp_path)} == {0o644}
+
+
+def test_without_pooch_files_are_found_and_a_download_names_the_extra(
+    tmp_path, tiny, serve, server, monkeypatch
+):
+    serve("first")
+    obtain(tiny.source, tmp_path)
+    monkeypatch.setitem(sys.modules, "pooch", None)
+    server.requests.clear()
+    assert load_source(tiny.source, tmp_path).name == "tiny"
+    (tmp_path / "tiny" / FIRST).unlink()
+    with pytest.raises(ImportError, match=r"downloading tiny needs pooch.*pip install 'hopfax\[apps\]'"):
+        obtain(tiny.source, tmp_path)
+    with pytest.raises(MissingDataError, match=f"{FIRST}, .* not found in any folder"):
+        obtain(tiny.source, download=False)
+    assert server.requests == []
 
 
 def test_unwritable_directory_is_named(tmp_path, tiny, serve):
@@ -137,13 +157,13 @@ def test_unwritable_directory_is_named(tmp_path, tiny, serve):
         obtain(tiny.source, tmp_path)
 
 
-def test_one_missing_file_is_one_download(tmp_path, tiny, serve, server):
+def test_only_the_missing_file_is_downloaded(tmp_path, tiny, serve, server):
     serve("first")
     obtain(tiny.source, tmp_path)
     (tmp_path / "tiny" / FIRST).unlink()
-    server.asked.clear()
+    server.requests.clear()
     obtain(tiny.source, tmp_path)
-    assert server.asked == [f"/first/{FIRST}.gz"]
+    assert server.requests == [f"/first/{FIRST}.gz"]
 
 
 @pytest.mark.parametrize("mirror", ["http://example.org/", "ftp://example.org/", "https://example.org/a"])
@@ -154,17 +174,17 @@ def test_unsafe_mirror_is_refused(tiny, mirror):
 
 @pytest.mark.parametrize("name", ["../up", "a/b", ".hidden", ""])
 def test_name_that_is_a_path_is_refused(tiny, name):
-    with pytest.raises(ValueError, match="no plain file name"):
+    with pytest.raises(ValueError, match="not a plain file name"):
         dataclasses.replace(tiny.source, name=name)
 
 
 def test_malformed_hash_is_refused(tiny):
     files = (tiny.source.files[0]._replace(sha256="f" * 63), *tiny.source.files[1:])
-    with pytest.raises(ValueError, match="no SHA-256"):
+    with pytest.raises(ValueError, match="not a SHA-256"):
         dataclasses.replace(tiny.source, files=files)
 
 
-def test_images_that_do_not_fit_each_other_are_refused(tmp_path, tiny, serve):
+def test_files_in_the_wrong_order_are_refused(tmp_path, tiny, serve):
     serve("first")
     files = tiny.source.files
     swapped = Source(
@@ -174,7 +194,7 @@ def test_images_that_do_not_fit_each_other_are_refused(tmp_path, tiny, serve):
         load_source(swapped, tmp_path)
 
 
-# What the original files were packed with: time stamp and SHA-256 of the whole .gz file.
+# The time stamp and the SHA-256 of the original .gz files.
 ORIGINALS = {
     "train-images-idx3-ubyte": (
         848331386,
@@ -196,10 +216,8 @@ ORIGINALS = {
 
 
 def original_gz(name, content):
-    """The very bytes that the MNIST mirrors serve, or a skip where this gzip program packs differently."""
-    program = shutil.which("gzip") or pytest.skip(
-        "there is no gzip program to rebuild the original files with"
-    )
+    """The bytes that the MNIST mirrors serve, or a skip where this gzip program compresses differently."""
+    program = shutil.which("gzip") or pytest.skip("there is no gzip program to rebuild the original files")
     packed = subprocess.run(
         [program, "-6", "-n", "-c"], input=content, capture_output=True, check=True
     ).stdout
@@ -218,6 +236,6 @@ def test_real_mnist_is_downloaded_as_the_mirrors_serve_it(tmp_path, mnist, serve
         server.replies[f"/{name}.gz"] = Reply(original_gz(name, file.content))
     source = dataclasses.replace(MNIST, name="downloaded", mirrors=(server.url,), flat=False)
     downloaded = load_source(source, tmp_path)
-    assert len(server.asked) == 4
+    assert len(server.requests) == 4
     np.testing.assert_array_equal(downloaded.train_images, mnist.train_images)
     np.testing.assert_array_equal(downloaded.test_labels, mnist.test_labels)

@@ -1,3 +1,5 @@
+"""The idx reader: what was written is read, anything else is refused in little memory."""
+
 import gzip
 import tracemalloc
 
@@ -13,7 +15,7 @@ from .conftest import to_idx
 
 arrays = hnp.arrays(np.uint8, hnp.array_shapes(max_dims=4, max_side=5))
 packings = st.sampled_from([bytes, gzip.compress])
-unhurried = settings(deadline=None)  # a slow disk or a busy machine is no failure
+no_deadline = settings(deadline=None)  # a slow disk or a busy machine is not a failure
 MEGABYTE = 2**20
 
 
@@ -22,17 +24,17 @@ def path(tmp_path_factory):
     return tmp_path_factory.mktemp("idx") / "file"
 
 
-@unhurried
+@no_deadline
 @given(array=arrays, pack=packings)
 def test_reading_undoes_writing(path, array, pack):
     path.write_bytes(pack(to_idx(array)))
     np.testing.assert_array_equal(read_idx(path), array, strict=True)
 
 
-@unhurried
+@no_deadline
 @given(content=st.binary(max_size=40) | st.binary(max_size=20).map(lambda tail: b"\0\0\x08\x01\0\0\0" + tail))
-def test_what_is_read_is_all_there_is(path, content):
-    """Any bytes are either refused, or exactly the encoding of the array that comes back."""
+def test_what_is_read_is_the_whole_content(path, content):
+    """Any bytes are either refused or exactly the encoding of the array that is returned."""
     path.write_bytes(content)
     try:
         array = read_idx(path)
@@ -41,7 +43,7 @@ def test_what_is_read_is_all_there_is(path, content):
     assert to_idx(array) == content
 
 
-@unhurried
+@no_deadline
 @given(array=arrays, pack=packings, data=st.data())
 def test_truncated_file_is_refused(path, array, pack, data):
     content = pack(to_idx(array))
@@ -50,7 +52,7 @@ def test_truncated_file_is_refused(path, array, pack, data):
         read_idx(path)
 
 
-@unhurried
+@no_deadline
 @given(array=arrays, pack=packings, tail=st.binary(min_size=1, max_size=9))
 def test_longer_file_is_refused(path, array, pack, tail):
     path.write_bytes(pack(to_idx(array) + tail))
@@ -73,8 +75,8 @@ def test_damaged_gzip_is_refused(path):
         (b"\x01\0\x08\x01\0\0\0\x01\0", "begins with 01 00 08 01"),
         (b"\0\0\x08\x00\0", "number of axes"),
         (b"\0\0\x08\xff" + b"\0\0\0\x01" * 255 + b"\0", "number of axes"),
-        (b"\0\0\x08\x02\0\0\0\x01\0\0", "within its header"),
-        (b"\0\0\x08\x02\0\0\0\x00\xff\xff\xff\xff", "holds nothing"),
+        (b"\0\0\x08\x02\0\0\0\x01\0\0", "inside its header"),
+        (b"\0\0\x08\x02\0\0\0\x00\xff\xff\xff\xff", "is empty"),
         (b"\0\0\x08\x03" + b"\xff" * 12, "more than the"),
         (b"", "begins with nothing"),
     ],

@@ -1,11 +1,13 @@
+"""Data sets by name."""
+
 import numpy as np
 import pytest
 
 from hopfax import data
-from hopfax.data.registry import REGISTRY, Downloadable
+from hopfax.data.registry import SOURCES
 
 
-def test_unknown_name_lists_the_known():
+def test_an_unknown_name_lists_the_known_ones():
     for use in (data.load, data.fetch):
         with pytest.raises(ValueError, match="'minst'.*digits, mnist, fashion-mnist"):
             use("minst")
@@ -17,7 +19,7 @@ def test_digits_by_name_are_the_digits():
 
 
 def test_registry_agrees_with_the_functions(tmp_path):
-    """Each name leads to the data set its function loads: both miss the same files."""
+    """A name leads to the data set that its function loads: both miss the same files."""
     for name, function in {"mnist": data.mnist, "fashion-mnist": data.fashion_mnist}.items():
         messages = []
         for use in (
@@ -30,15 +32,15 @@ def test_registry_agrees_with_the_functions(tmp_path):
         assert messages[0] == messages[1]
 
 
-def test_listing_tells_what_is_here(tmp_path):
+def test_the_listing_says_what_is_on_this_machine(tmp_path):
     rows = {row.name: row for row in data.available(tmp_path)}
-    assert list(rows) == list(REGISTRY)
+    assert list(rows) == ["digits", *SOURCES]
     assert rows["digits"].found
     assert not rows["mnist"].found
     assert "not found" in rows["mnist"].where
 
 
-def test_listing_reports_damage(tmp_path):
+def test_the_listing_reports_damage(tmp_path):
     (tmp_path / "mnist").mkdir()
     (tmp_path / "mnist" / "t10k-labels-idx1-ubyte").write_bytes(b"half")
     row = data.available(tmp_path)[1]
@@ -46,13 +48,12 @@ def test_listing_reports_damage(tmp_path):
     assert str(tmp_path / "mnist" / "t10k-labels-idx1-ubyte") in row.where
 
 
-def test_downloadable_fetches_then_loads_from_one_folder(tmp_path, tiny, serve):
+def test_what_was_fetched_is_listed_and_loaded(tmp_path, tiny, serve, monkeypatch):
     serve("first")
-    entry = Downloadable(tiny.source)
-    paths = entry.fetch(tmp_path, False)
-    assert [path.name for path in paths] == list(tiny.contents)
-    assert entry.where(tmp_path) == str(tmp_path / "tiny")
-    assert entry.load(tmp_path, False).name == "tiny"
+    monkeypatch.setitem(SOURCES, "tiny", tiny.source)
+    assert [path.name for path in data.fetch("tiny", tmp_path)] == list(tiny.contents)
+    assert data.available(tmp_path)[-1] == ("tiny", True, str(tmp_path / "tiny"), "for tests")
+    assert data.load("tiny", tmp_path, download=False).name == "tiny"
 
 
 @pytest.mark.mnist

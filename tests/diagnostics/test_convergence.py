@@ -1,4 +1,4 @@
-"""The papers' measure of convergence, with its quirks and without."""
+"""The papers' measure of convergence, as published and corrected."""
 
 import jax
 import jax.numpy as jnp
@@ -16,18 +16,18 @@ LATE, EARLY, NEVER = [1.0, 1e-2, 1e-5, 1e-6], [1e-5, 1e-6, 1e-7, 0.0], [1.0, 0.5
 UNDEFINED = [jnp.nan] * 4
 
 
-def test_published_index_reads_zero_and_never_as_the_maximum():
+def test_the_published_index_is_the_maximum_for_zero_and_for_never():
     trace = jnp.array([LATE, EARLY, NEVER, UNDEFINED])
     np.testing.assert_array_equal(paper_iterations(trace, 1e-4), [2, 4, 4, 4])
 
 
-def test_corrected_index_tells_zero_from_never():
+def test_the_corrected_index_distinguishes_zero_from_never():
     steps, converged = first_crossing(jnp.array([LATE, EARLY, NEVER, UNDEFINED]), 1e-4)
     np.testing.assert_array_equal(steps, [2, 0, 4, 4])
     np.testing.assert_array_equal(converged, [True, True, False, False])
 
 
-def test_tolerance_is_not_itself_below_the_tolerance():
+def test_the_tolerance_itself_is_not_below_the_tolerance():
     assert not first_crossing(jnp.array([1e-4, 1e-4]), 1e-4)[1]
 
 
@@ -43,8 +43,8 @@ def test_picard_images_are_the_iterates_and_their_changes_the_residuals_of_relax
     start = problem.restrict(problem.model.zeros())
     last, trace = jax.jit(lambda: fixed_iterations(problem, Picard(), start, 6))()
     settings = {"update": update, "solver": Picard(), "rtol": 0, "atol": 0}
-    found = relax(model, clamp, method=Method(**settings, max_steps=5), trace=6)
-    np.testing.assert_allclose(trace, found.statistics.trace[1:], rtol=1e-3)
+    equilibrium = relax(model, clamp, method=Method(**settings, max_steps=5), trace=6)
+    np.testing.assert_allclose(trace, equilibrium.statistics.trace[1:], rtol=1e-3)
     iterates = [start]
     for _ in range(6):
         iterates.append(problem.image(iterates[-1]))
@@ -54,5 +54,5 @@ def test_picard_images_are_the_iterates_and_their_changes_the_residuals_of_relax
 
 def test_fixed_iterations_refuses_a_solver_without_a_map():
     _, _, problem = _problem(EvenOdd())
-    with pytest.raises(ValueError, match="no fixed-point map"):
+    with pytest.raises(ValueError, match="does not evaluate a fixed-point map"):
         fixed_iterations(problem, optx.Newton(1e-3, 1e-3), problem.model.zeros(), 3)

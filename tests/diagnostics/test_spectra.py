@@ -8,7 +8,7 @@ from jax.flatten_util import ravel_pytree
 
 import hopfax
 from hopfax.diagnostics.spectra import (
-    check_beta,
+    warn_of_large_nudge,
     critical_nudge,
     smallest_hessian_eigenvalue,
     spectral_radius,
@@ -41,23 +41,23 @@ def test_spectral_radius_is_the_largest_eigenvalue(equilibrium, update):
     assert jnp.allclose(spectral_radius(*equilibrium, update, key=jr.key(1)), expected, rtol=1e-6)
 
 
-def test_hessian_margin_is_one_minus_the_synchronous_radius(equilibrium):
+def test_smallest_hessian_eigenvalue_is_one_minus_the_synchronous_radius(equilibrium):
     """The synchronous Jacobian is similar to the scaled coupling; its spectrum is symmetric about zero."""
     expected = 1 - jnp.max(jnp.real(jnp.linalg.eigvals(dense_jacobian(*equilibrium, hopfax.Synchronous()))))
     assert jnp.allclose(smallest_hessian_eigenvalue(*equilibrium, key=jr.key(2)), expected, atol=1e-6)
 
 
-def test_beta_critical_is_where_the_nudged_hessian_turns_singular(equilibrium):
+def test_critical_nudge_is_where_the_nudged_hessian_is_singular(equilibrium):
     model, clamp, states = equilibrium
     critical = float(critical_nudge(model, clamp, states, COST, TARGET, key=jr.key(3), steps=60))
     free = model.condition(clamp)
     activations, unravel = ravel_pytree(free.activations({n: states[n] for n in free.order}))
 
     def energy(g, beta):
-        """`E - β C` in the activations; the conjugate of tanh is written out."""
+        """`E - β C` in the activations, with `L*` of tanh written out."""
         parts = unravel(g)
-        conjugate = sum(jnp.sum(a * jnp.arctanh(a) + 0.5 * jnp.log1p(-(a**2))) for a in parts.values())
-        return conjugate + free.interaction(parts) - beta * COST({}, parts, TARGET)
+        neurons = sum(jnp.sum(a * jnp.arctanh(a) + 0.5 * jnp.log1p(-(a**2))) for a in parts.values())
+        return neurons + free.interaction(parts) - beta * COST({}, parts, TARGET)
 
     smallest = lambda beta: jnp.linalg.eigvalsh(jax.hessian(energy)(activations, beta))[0]
     assert smallest(0.0) > 0
@@ -66,8 +66,8 @@ def test_beta_critical_is_where_the_nudged_hessian_turns_singular(equilibrium):
 
 def test_a_nudge_above_a_tenth_of_the_critical_one_warns():
     with pytest.warns(UserWarning, match="above a tenth of the critical nudge"):
-        check_beta(0.05, jnp.array([0.7, 0.4]))
-    check_beta(0.03, jnp.array([0.7, 0.4]))
+        warn_of_large_nudge(0.05, jnp.array([0.7, 0.4]))
+    warn_of_large_nudge(0.03, jnp.array([0.7, 0.4]))
 
 
 def test_a_cost_on_a_clamped_layer_cannot_be_nudged(equilibrium):

@@ -1,4 +1,4 @@
-"""Figures of capacity show the numbers they are given."""
+"""Figures of capacity draw the numbers they are given."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def test_each_memory_has_its_curves_and_theory_on_one_figure():
         curves_figure({}, {}, {}, {})
 
 
-def test_theory_beyond_the_axis_is_written_and_not_drawn():
+def test_theory_outside_the_axis_has_a_label_and_no_line():
     axes = Figure().subplots()
     axes.set_xlim(0, 10)
     theory_lines(axes, {"a": {"near": 5.0, "far": 1e9}}, {"a": "red"})
@@ -33,7 +33,7 @@ def test_theory_beyond_the_axis_is_written_and_not_drawn():
     assert axes.get_legend_handles_labels()[1] == ["a: near = 5", "a: far = 1e+09"]
 
 
-def test_the_map_has_the_basin_on_it():
+def test_the_map_shows_the_basin():
     counts, basin = np.array([1, 2, 4]), np.array([0.5, 0.4, 0.1])
     figure = basin_figure(BasinMap(counts, np.array([0.0, 0.5]), np.ones((3, 2)), basin), "a")
     np.testing.assert_array_equal(figure.axes[0].lines[0].get_ydata(), basin)

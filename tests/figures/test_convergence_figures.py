@@ -1,11 +1,11 @@
-"""What is drawn is what was given: counts, curves, labels; and bad input is refused."""
+"""Figures draw the numbers they are given: counts, curves, labels, images; bad input is refused."""
 
 import numpy as np
 import pytest
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
-from hopfax.figures import convergence as plots
+from hopfax.figures import convergence, images_figure, images_row
 
 
 @pytest.fixture
@@ -14,35 +14,35 @@ def axes():
 
 
 def geometric(examples: int = 5, iterations: int = 20, factor: float = 0.1) -> np.ndarray:
-    """Residuals `factor^(n + 1/2)`: never on the edge of a bin, below `factor^k` first at index `k`."""
+    """Residuals `factor^(n + 1/2)`: never on the edge of a bin, and first below `factor^k` at index `k`."""
     return np.tile(factor ** (np.arange(iterations) + 0.5), (examples, 1))
 
 
 def test_each_example_is_in_one_bin_at_each_iteration_while_in_range():
-    counts = plots.residual_counts(geometric(examples=7))
+    counts = convergence.residual_counts(geometric(examples=7))
     assert counts.shape == (400, 20)
     assert counts.sum(axis=0).tolist() == [7] * 8 + [0] * 12
     assert np.argmax(counts[:, :8], axis=0).tolist() == [400 - 50 * n - 25 for n in range(8)]
 
 
 def test_nan_and_zero_residuals_are_in_no_bin():
-    assert plots.residual_counts(np.array([[0.1, 0.0, np.nan]])).sum(axis=0).tolist() == [1, 0, 0]
+    assert convergence.residual_counts(np.array([[0.1, 0.0, np.nan]])).sum(axis=0).tolist() == [1, 0, 0]
 
 
-def test_mean_crossing_of_a_geometric_sequence():
-    assert [plots.mean_crossing(geometric(), 10.0**-k) for k in range(1, 9)] == list(range(1, 9))
+def test_mean_iterations_of_a_geometric_sequence():
+    assert [convergence.mean_iterations(geometric(), 10.0**-k) for k in range(1, 9)] == list(range(1, 9))
 
 
-def test_who_never_crosses_counts_as_the_maximum():
+def test_an_example_that_never_converges_counts_as_the_maximum():
     traces = np.concatenate([geometric(1), np.ones((1, 20))])
-    assert plots.mean_crossing(traces, 1e-4) == (4 + 20) / 2
+    assert convergence.mean_iterations(traces, 1e-4) == (4 + 20) / 2
 
 
 def test_heatmap_has_counts_line_curve_and_circle(axes):
     traces = geometric()
-    assert plots.convergence_heatmap(axes, traces, 1e-3) is axes
+    assert convergence.convergence_heatmap(axes, traces, 1e-3) is axes
     (mesh,) = (child for child in axes.get_children() if isinstance(child, QuadMesh))
-    counts = plots.residual_counts(traces)
+    counts = convergence.residual_counts(traces)
     assert np.array_equal(np.ma.filled(mesh.get_array(), 0).reshape(counts.shape), counts)
     line, curve, circle = axes.get_lines()
     assert set(line.get_ydata()) == {-3.0}
@@ -56,7 +56,7 @@ def test_heatmap_has_counts_line_curve_and_circle(axes):
 
 def test_panels_of_a_figure_share_the_colour_scale():
     traces = {"few": geometric(2), "many": geometric(50), "some": geometric(10)}
-    figure = plots.convergence_figure(traces, bins=40)
+    figure = convergence.convergence_figure(traces, bins=40)
     panels = [axes for axes in figure.axes if axes.get_title() in traces]
     limits = {mesh.get_clim() for axes in panels for mesh in axes.collections if isinstance(mesh, QuadMesh)}
     assert [axes.get_title() for axes in panels] == list(traces)
@@ -65,22 +65,22 @@ def test_panels_of_a_figure_share_the_colour_scale():
 
 def test_residual_curves_show_the_median(axes):
     traces = np.stack([geometric(1)[0] * scale for scale in (0.5, 1, 3)])
-    assert plots.residual_curves(axes, {"model": traces}) is axes
+    assert convergence.residual_curves(axes, {"model": traces}) is axes
     assert np.allclose(axes.get_lines()[0].get_ydata(), traces[1])
     assert axes.get_yscale() == "log"
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["model"]
 
 
-def test_residual_curves_skip_what_has_stopped(axes):
+def test_residual_curves_skip_examples_that_have_stopped(axes):
     traces = np.array([[0.1, 0.01], [0.1, np.nan]])
-    plots.residual_curves(axes, {"model": traces}, tolerance=None)
+    convergence.residual_curves(axes, {"model": traces}, tolerance=None)
     assert np.allclose(axes.get_lines()[0].get_ydata(), [0.1, 0.01])
 
 
 def test_energy_and_training_curves_are_the_data(axes):
-    assert plots.energy_curves(axes, {"a": np.array([3.0, 1.0, 0.5])}) is axes
+    assert convergence.energy_curves(axes, {"a": np.array([3.0, 1.0, 0.5])}) is axes
     assert axes.get_lines()[0].get_xdata().tolist() == [0, 1, 2]
-    assert plots.training_curves(axes, {"b": [0.5, 0.9]}, "accuracy", percent=True) is axes
+    assert convergence.training_curves(axes, {"b": [0.5, 0.9]}, "accuracy", percent=True) is axes
     assert axes.get_lines()[1].get_xdata().tolist() == [1, 2]
     assert axes.get_ylabel() == "accuracy"
 
@@ -88,7 +88,7 @@ def test_energy_and_training_curves_are_the_data(axes):
 def test_images_row_draws_each_image_once_from_left_to_right(axes):
     images = np.linspace(0, 1, 24).reshape(2, 3, 4)
     images[0, 0, 0] = np.nan
-    assert plots.images_row(axes, images, "before") is axes
+    assert images_row(axes, images, "before") is axes
     drawn = axes.get_images()
     for one, image in zip(drawn, images, strict=True):
         assert np.array_equal(one.get_array().filled(np.nan), image, equal_nan=True)
@@ -99,23 +99,23 @@ def test_images_row_draws_each_image_once_from_left_to_right(axes):
 
 def test_images_figure_has_a_row_for_each_title():
     images = np.zeros((3, 2, 2))
-    figure = plots.images_figure([("one", images), ("two", images)])
+    figure = images_figure([("one", images), ("two", images)])
     assert [axes.get_ylabel() for axes in figure.axes] == ["one", "two"]
 
 
 @pytest.mark.parametrize(
     ("draw", "message"),
     [
-        (lambda axes: plots.convergence_heatmap(axes, np.zeros((0, 4))), "traces"),
-        (lambda axes: plots.convergence_heatmap(axes, geometric(), 2.0), "tolerance"),
-        (lambda axes: plots.convergence_heatmap(axes, geometric(), bins=0), "bins"),
-        (lambda axes: plots.convergence_figure({}), "traces"),
-        (lambda axes: plots.residual_curves(axes, {}), "traces"),
-        (lambda axes: plots.energy_curves(axes, {}), "energies"),
-        (lambda axes: plots.training_curves(axes, {}), "curves"),
-        (lambda axes: plots.images_row(axes, np.zeros((0, 2, 2))), "images"),
-        (lambda axes: plots.images_row(axes, np.full((1, 2, 2), 16.0)), "images"),
-        (lambda axes: plots.images_figure([]), "rows"),
+        (lambda axes: convergence.convergence_heatmap(axes, np.zeros((0, 4))), "traces"),
+        (lambda axes: convergence.convergence_heatmap(axes, geometric(), 2.0), "tolerance"),
+        (lambda axes: convergence.convergence_heatmap(axes, geometric(), bins=0), "bins"),
+        (lambda axes: convergence.convergence_figure({}), "traces"),
+        (lambda axes: convergence.residual_curves(axes, {}), "traces"),
+        (lambda axes: convergence.energy_curves(axes, {}), "energies"),
+        (lambda axes: convergence.training_curves(axes, {}), "curves"),
+        (lambda axes: images_row(axes, np.zeros((0, 2, 2))), "images"),
+        (lambda axes: images_row(axes, np.full((1, 2, 2), 16.0)), "images"),
+        (lambda axes: images_figure([]), "rows"),
     ],
 )
 def test_bad_input_is_refused(axes, draw, message):

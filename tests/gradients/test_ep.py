@@ -172,7 +172,7 @@ def test_nudged_phases_are_solved_to_a_tolerance_that_their_difference_can_bear(
     ids=str,
 )
 def test_each_variant_is_a_finite_difference_exact_for_polynomials(variant, degree):
-    betas, weights, free = variant.points(0.3)
+    betas, weights, free = variant.nudges(0.3)
     for power in range(degree + 1):
         found = jnp.real(jnp.sum(weights * betas**power)) + free * (power == 0)
         assert close(found, float(power == 1), 1e-6)

@@ -1,4 +1,4 @@
-"""The hub, played by a folder: what is sent is a model, and it comes back the same."""
+"""The hub, replaced by a folder: what is uploaded is a model, and it is downloaded the same."""
 
 import shutil
 import sys
@@ -17,7 +17,7 @@ MODEL = hopfax.chain([4, 3, 2], key=jr.key(0))
 
 @pytest.fixture
 def remote(tmp_path, monkeypatch):
-    """A hub whose repositories are folders; refuses what the real one would be told wrongly."""
+    """A stand-in for huggingface_hub, whose repositories are folders."""
     root = tmp_path / "remote"
 
     def create_repo(repo_id, *, private, exist_ok):
@@ -49,16 +49,16 @@ def folder(tmp_path):
     return tmp_path / "run"
 
 
-def test_a_model_comes_back_as_it_was_sent(remote, folder):
+def test_a_model_is_downloaded_as_it_was_uploaded(remote, folder):
     address = hub.push_model(folder, "me/digits")
     assert address.endswith("/me/digits")
     assert eqx.tree_equal(hub.pull_model("me/digits", revision="main"), MODEL)
 
 
-def test_only_the_files_of_a_model_and_its_run_are_sent_privately(remote, folder):
+def test_only_the_files_of_a_model_and_its_run_are_uploaded_privately(remote, folder):
     hub.push_model(folder, "me/digits")
-    sent = {path.name for path in Path(remote, "me", "digits").iterdir()}
-    assert sent == {"model.json", "weights.safetensors", "run.json", "README.md"}
+    uploaded = {path.name for path in Path(remote, "me", "digits").iterdir()}
+    assert uploaded == {"model.json", "weights.safetensors", "run.json", "README.md"}
     assert (remote / "private").read_text() == "True"
 
 
@@ -74,19 +74,19 @@ def test_a_card_is_written_unless_there_is_one(remote, folder):
 
 
 @pytest.mark.parametrize("name", ["digits", "me/", "me/a/b", "https://huggingface.co/me/a", ""])
-def test_names_that_are_none_are_refused(name, folder):
+def test_malformed_names_are_refused(name, folder):
     for call in (lambda: hub.push_model(folder, name), lambda: hub.pull_model(name)):
         with pytest.raises(ValueError, match="must be owner/name"):
             call()
 
 
-def test_a_folder_without_a_model_is_not_sent(remote, tmp_path):
+def test_a_folder_without_a_model_is_not_uploaded(remote, tmp_path):
     with pytest.raises(ValueError, match=r"model\.json"):
         hub.push_model(tmp_path, "me/digits")
     assert not remote.exists()
 
 
-def test_a_package_that_is_missing_is_named(monkeypatch, folder):
+def test_without_the_package_the_extra_is_named(monkeypatch, folder):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(ValueError, match="pip install huggingface_hub"):
+    with pytest.raises(ImportError, match=r"pip install 'hopfax\[hub\]'"):
         hub.push_model(folder, "me/digits")

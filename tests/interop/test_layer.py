@@ -1,4 +1,4 @@
-"""An equilibrium as a layer: the same numbers and gradients as `relax`, in Equinox, in Flax and as a function."""
+"""An equilibrium as a layer: the values and gradients of `relax`, in Equinox, in Flax and as a function."""
 
 import equinox as eqx
 import jax
@@ -22,7 +22,7 @@ def loss(weights, apply, x):
     return jnp.sum(jnp.sin(jax.vmap(apply, in_axes=(None, 0))(weights, x)))
 
 
-def test_it_is_the_activation_at_equilibrium_one_by_one_or_in_a_batch():
+def test_it_is_the_activation_at_equilibrium_for_one_example_and_for_a_batch():
     expected = relax(MODEL64, {"input": BATCH}, method=Method(rtol=1e-12, atol=1e-13)).activation["output"]
     np.testing.assert_allclose(LAYER64(BATCH), expected, rtol=1e-10)
     np.testing.assert_allclose(jax.vmap(LAYER64)(BATCH), expected, rtol=1e-10)
@@ -88,7 +88,7 @@ def test_in_flax_linen():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ({"clamp": "pixels"}, "clamp='pixels'.*'input', 'hidden', 'output'"),
         ({"read": "labels"}, "read='labels'"),
@@ -96,6 +96,6 @@ def test_in_flax_linen():
         ({"method": Method(gradient=EquilibriumPropagation(0.1))}, "hopfax.objective"),
     ],
 )
-def test_mistakes_are_refused_when_it_is_made(arguments, told):
-    with pytest.raises(ValueError, match=told):
+def test_mistakes_are_refused_on_construction(arguments, message):
+    with pytest.raises(ValueError, match=message):
         EquilibriumLayer(MODEL, **arguments)

@@ -1,4 +1,4 @@
-"""The classifier: scikit-learn's own checks, its pipelines and searches, and what a pass through data is."""
+"""The classifier: the checks of scikit-learn, its pipelines and searches, and one pass through data."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import hopfax
 from hopfax.gradients import EquilibriumPropagation
 from hopfax.interop.sklearn import HAMClassifier, passes
-from hopfax.training import Trainer, TrainState, loop, make_step
+from hopfax.training import Classification, Trainer, TrainState, loop, make_step
 
 SMALL = HAMClassifier((8,), epochs=30, learning_rate=0.02, random_state=0)
 FLOWERS = load_iris(return_X_y=True)
@@ -65,21 +65,21 @@ def test_probabilities_are_the_softmax_of_the_equilibrium():
 
 def test_a_pass_takes_every_example_and_fills_the_last_batch_with_the_first():
     optimiser, method = optax.sgd(0.1), hopfax.papers.paper_method("HAM-EO", steps=10, backward=2)
-    trainer = Trainer(optimiser, method, batch_size=4)
+    trainer = Trainer(optimiser, Classification(method), batch_size=4)
     X, y = np.asarray(jr.normal(jr.key(0), (6, 3))), np.array([0, 1, 0, 1, 1, 0])
     order = np.array([5, 3, 1, 0, 2, 4])
-    first = TrainState.begin(hopfax.chain((3, 4, 2), key=jr.key(1)), optimiser, key=jr.key(2))
+    first = TrainState.begin(hopfax.chain((3, 4, 2), key=jr.key(1)), trainer, key=jr.key(2))
     step, expected, costs = eqx.filter_jit(make_step(trainer)), first, 0.0
     for batch in ([5, 3, 1, 0], [2, 4, 5, 3]):
         expected = step(expected, jnp.asarray(X[batch], jnp.float32), jnp.asarray(y[batch], jnp.int32))
     found, cost = passes.one_pass(trainer, first, X, y, order)
-    costs = float(expected.totals.loss) / 2
+    costs = float(expected.sums.loss) / 2
     assert cost == pytest.approx(costs, rel=1e-5)
     for name, synapse in expected.model.synapses.items():
         assert eqx.tree_equal(found.model.synapses[name], synapse, rtol=1e-5, atol=1e-7)
 
 
-def test_partial_fit_goes_on_and_knows_the_classes_of_its_first_call():
+def test_partial_fit_continues_and_remembers_the_classes_of_its_first_call():
     X, y = scaled()
     online = HAMClassifier((8,), learning_rate=0.02, random_state=0).partial_fit(X[:50], y[:50], [0, 1, 2])
     for _ in range(15):
@@ -97,7 +97,7 @@ def test_equilibrium_propagation_learns_too():
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"hidden_layers": (0,)}, "layers"),
         ({"model": "HUM"}, "must be a HAM"),
@@ -109,8 +109,8 @@ def test_equilibrium_propagation_learns_too():
         ({"weight_decay": -1.0}, "weight_decay"),
     ],
 )
-def test_parameters_are_checked_before_training(settings, told):
-    with pytest.raises(ValueError, match=told):
+def test_parameters_are_checked_before_training(settings, message):
+    with pytest.raises(ValueError, match=message):
         HAMClassifier(**settings).fit(*FLOWERS)
 
 

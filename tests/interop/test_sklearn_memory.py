@@ -1,4 +1,4 @@
-"""The memory as a transformer: scikit-learn's own checks, and that it recalls as `hopfax.Memory` does."""
+"""The memory as a transformer: the checks of scikit-learn, and the same recall as `hopfax.Memory`."""
 
 import numpy as np
 import pytest
@@ -28,19 +28,19 @@ def test_transform_recalls_patterns_as_the_memory_does():
     assert fitted.beta_ == 2.0
 
 
-def test_missing_values_are_filled_in():
+def test_missing_values_are_completed():
     fitted = HopfieldMemory().fit(PATTERNS)
-    parts = np.where(np.arange(6) < 3, PATTERNS, np.nan)[:3]
-    found = fitted.recall(parts, known=(~np.isnan(parts)).tolist())
-    np.testing.assert_array_equal(found.index, [0, 1, 2])
-    np.testing.assert_allclose(found.state, PATTERNS[:3], atol=0.05)
+    halves = np.where(np.arange(6) < 3, PATTERNS, np.nan)[:3]
+    recalled = fitted.recall(halves, known=(~np.isnan(halves)).tolist())
+    np.testing.assert_array_equal(recalled.index, [0, 1, 2])
+    np.testing.assert_allclose(recalled.state, PATTERNS[:3], atol=0.05)
     with pytest.raises(ValueError, match="NaN"):
-        fitted.recall(parts)
+        fitted.recall(halves)
 
 
 @pytest.mark.filterwarnings("default")
 def test_a_search_over_beta_in_a_pipeline():
-    """Recall makes noisy copies of a pattern alike, so that the nearest neighbour is right."""
+    """Recall maps noisy copies of a pattern to the same state, so that the nearest neighbour has the right label."""
     generator = np.random.Generator(np.random.Philox(1))
     labels = np.arange(24) % 2
     rows = np.where(labels[:, None], 1.0, -1.0) + 0.1 * generator.normal(size=(24, 3))
@@ -50,7 +50,7 @@ def test_a_search_over_beta_in_a_pipeline():
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"beta": -1.0}, "beta"),
         ({"beta": "cold"}, "auto"),
@@ -58,8 +58,8 @@ def test_a_search_over_beta_in_a_pipeline():
         ({"max_steps": 0}, "max_steps"),
     ],
 )
-def test_parameters_are_checked(settings, told):
-    with pytest.raises(ValueError, match=told):
+def test_parameters_are_checked(settings, message):
+    with pytest.raises(ValueError, match=message):
         HopfieldMemory(**settings).fit(PATTERNS)
 
 

@@ -1,4 +1,4 @@
-"""The bridge to PyTorch: JAX's own values and gradients, for rows and weights, and a step of a PyTorch optimiser."""
+"""Modules in PyTorch: the values and gradients of JAX for rows and weights, and a step of a PyTorch optimiser."""
 
 import copy
 
@@ -28,14 +28,14 @@ def pair(request):
 
 
 def gradients(module, call):
-    """JAX's of the sum of squares."""
+    """The gradients of the sum of squares, by JAX."""
     loss = lambda both: jnp.sum(jnp.square(jax.vmap(lambda x: call(both[0], x))(both[1])))
     return eqx.filter_grad(loss)((module, ROWS))
 
 
-def test_values_and_gradients_are_jaxs(pair):
+def test_values_and_gradients_are_those_of_jax(pair):
     module, call = pair
-    bridge, x = interop.Bridge(module, call), torch.tensor(np.asarray(ROWS), requires_grad=True)
+    bridge, x = interop.TorchModule(module, call), torch.tensor(np.asarray(ROWS), requires_grad=True)
     y = bridge(x)
     np.testing.assert_allclose(y.detach(), jax.vmap(lambda row: call(module, row))(ROWS), rtol=1e-6)
     (y**2).sum().backward()
@@ -50,7 +50,7 @@ def test_values_and_gradients_are_jaxs(pair):
 
 def test_the_module_comes_back_with_its_weights(pair):
     module, call = pair
-    bridge = interop.Bridge(module, call)
+    bridge = interop.TorchModule(module, call)
     assert eqx.tree_equal(bridge.module(), module)
     before = [p.detach().clone().numpy() for p in bridge.parameters()]
     back = bridge.module()
@@ -61,22 +61,22 @@ def test_the_module_comes_back_with_its_weights(pair):
     after = jax.tree.leaves(eqx.filter(bridge.module(), eqx.is_inexact_array))
     for old, step, new in zip(before, steps, after, strict=True):
         np.testing.assert_allclose(new, old - step, rtol=1e-5, atol=1e-7)
-    assert eqx.tree_equal(back, module)  # a copy, which the step leaves alone
+    assert eqx.tree_equal(back, module)  # a copy, which the step does not change
 
 
 def test_between_layers_of_torch_and_in_a_state_dictionary():
     module, _ = MODULES["equilibrium"]
-    model = torch.nn.Sequential(torch.nn.Linear(7, 3), interop.Bridge(module))
+    model = torch.nn.Sequential(torch.nn.Linear(7, 3), interop.TorchModule(module))
     model(torch.ones(4, 7)).sum().backward()
     assert all(torch.isfinite(p.grad).all() for p in model.parameters())
     assert {name.split(".")[0] for name in model.state_dict()} == {"0", "1"}
-    other = torch.nn.Sequential(torch.nn.Linear(7, 3), interop.Bridge(module))
+    other = torch.nn.Sequential(torch.nn.Linear(7, 3), interop.TorchModule(module))
     other.load_state_dict(model.state_dict())
     assert torch.equal(other(torch.ones(4, 7)), model(torch.ones(4, 7)))
 
 
-def test_a_copy_has_weights_of_its_own():
-    bridge = interop.Bridge(*MODULES["memory"])
+def test_a_copy_has_its_own_weights():
+    bridge = interop.TorchModule(*MODULES["memory"])
     twin, rows = copy.deepcopy(bridge), torch.tensor(np.asarray(ROWS))
     assert torch.equal(twin(rows), bridge(rows))
     with torch.no_grad():
@@ -86,7 +86,7 @@ def test_a_copy_has_weights_of_its_own():
 
 
 def test_a_change_in_place_before_the_backward_pass_is_refused():
-    bridge = interop.Bridge(*MODULES["memory"])
+    bridge = interop.TorchModule(*MODULES["memory"])
     y = bridge(torch.ones(2, 3))
     with torch.no_grad():
         next(bridge.parameters()).mul_(2)
@@ -95,9 +95,9 @@ def test_a_change_in_place_before_the_backward_pass_is_refused():
 
 
 def test_the_output_may_be_changed_in_place():
-    """Though its values are what the pull-back of tanh needs."""
+    """Although the backward pass of tanh needs its values."""
     module, x = MODULES["memory"][0], torch.ones(1, 3, requires_grad=True)
-    bridge = interop.Bridge(module, lambda memory, row: jnp.tanh(memory.patterns.sum() * row))
+    bridge = interop.TorchModule(module, lambda memory, row: jnp.tanh(memory.patterns.sum() * row))
     y = bridge(x)
     before = y.detach().clone()
     y.mul_(3).sum().backward()
@@ -105,5 +105,5 @@ def test_the_output_may_be_changed_in_place():
 
 
 def test_a_module_without_arrays_is_refused():
-    with pytest.raises(ValueError, match="no floating arrays"):
-        interop.Bridge(eqx.nn.Identity())
+    with pytest.raises(ValueError, match="no floating-point arrays"):
+        interop.TorchModule(eqx.nn.Identity())

@@ -22,7 +22,7 @@ def lagrangians(model):
 
 def test_the_five_layer_layout_is_the_papers_block_by_block():
     """Goemaere et al. (2024), Figure 1: W has the blocks W_k beside the diagonal, U only W_0."""
-    matrix = BlockMatrix.of(CHAIN)
+    matrix = BlockMatrix.from_network(CHAIN)
     blocks = [CHAIN.synapses[f"{a}-{b}"].weight for a, b in itertools.pairwise(CHAIN.order)]
     edges = np.cumsum([0, *matrix.sizes])
     for i in range(4):
@@ -35,7 +35,7 @@ def test_the_five_layer_layout_is_the_papers_block_by_block():
 
 
 def test_iterating_the_matrix_predicts_what_even_odd_layers_predict():
-    matrix, clamp = BlockMatrix.of(CHAIN), clamped()
+    matrix, clamp = BlockMatrix.from_network(CHAIN), clamped()
     activation = CHAIN.layers["output"].lagrangian.activation
     field = matrix.bias + matrix.input_weight @ activation(clamp["input"])
     state = jnp.zeros(13)
@@ -51,7 +51,7 @@ def test_there_and_back_nothing_changes(skipping):
     layers = {name: Layer(3, Tanh(0.5)) for name in ("input", "a", "b", "c")}
     pairs = [("input", "a"), ("a", "b"), ("b", "c"), *([("input", "c")] if skipping else [])]
     model = double(connect(layers, pairs, key=jr.key(1), bias_std=0.3))
-    back = BlockMatrix.of(model).split(lagrangians(model))
+    back = BlockMatrix.from_network(model).to_ham(lagrangians(model))
     assert set(back.graph.edges) == set(model.graph.edges)
     clamp = clamped(3)
     np.testing.assert_allclose(
@@ -62,19 +62,19 @@ def test_there_and_back_nothing_changes(skipping):
 
 
 def test_what_is_no_block_matrix_is_refused():
-    matrix = BlockMatrix.of(CHAIN)
+    matrix = BlockMatrix.from_network(CHAIN)
     askew = BlockMatrix(
         matrix.weight.at[0, 4].add(1.0), matrix.input_weight, matrix.bias, matrix.names, matrix.sizes
     )
     with pytest.raises(ValueError, match="not symmetric between 'hidden1' and 'hidden2'"):
-        askew.split(lagrangians(CHAIN))
+        askew.to_ham(lagrangians(CHAIN))
     inside = BlockMatrix(
         matrix.weight.at[0, 1].add(1.0), matrix.input_weight, matrix.bias, matrix.names, matrix.sizes
     )
     with pytest.raises(ValueError, match="joins neurons of layer 'hidden1'"):
-        inside.split(lagrangians(CHAIN))
+        inside.to_ham(lagrangians(CHAIN))
     with pytest.raises(ValueError, match=r"has none for \['output'\]"):
-        matrix.split({name: Sigmoid() for name in CHAIN.order[:-1]})
+        matrix.to_ham({name: Sigmoid() for name in CHAIN.order[:-1]})
     with pytest.raises(ValueError, match="has 12 neurons"):
         BlockMatrix(matrix.weight, matrix.input_weight, matrix.bias, matrix.names, (3, 5, 2, 2))
     odd = connect({n: Layer(2, Tanh()) for n in "ab"}, [("a", "b")], key=jr.key(0))
@@ -82,12 +82,12 @@ def test_what_is_no_block_matrix_is_refused():
         odd.layers, [*odd.synapses.values(), Interaction(("a", "b"), lambda a, b: jnp.sum(a * b))]
     )
     with pytest.raises(ValueError, match="no block of a matrix"):
-        BlockMatrix.of(free)
+        BlockMatrix.from_network(free)
     with pytest.raises(ValueError, match="flat layers"):
-        BlockMatrix.of(
+        BlockMatrix.from_network(
             connect({"a": Layer((2, 2), Tanh()), "b": Layer(2, Tanh())}, [("a", "b")], key=jr.key(0))
         )
 
 
 def test_weights_keep_their_type():
-    assert BlockMatrix.of(chain([2, 3, 2], key=jr.key(0))).weight.dtype == jnp.float32
+    assert BlockMatrix.from_network(chain([2, 3, 2], key=jr.key(0))).weight.dtype == jnp.float32

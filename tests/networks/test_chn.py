@@ -15,8 +15,8 @@ from hopfax.costs import SquaredError
 from hopfax.gradients import EquilibriumPropagation, Implicit, RecurrentBackprop
 from hopfax.lagrangians import HardSigmoid, Identity, ReLU, Sigmoid, Softmax, Tanh
 from hopfax.method import Method
-from hopfax.networks.chn import Continuous
-from hopfax.networks.chn.local_minimum import local_minimum, slope
+from hopfax.networks.chn import CHNLagrangian
+from hopfax.networks.chn.local_minimum import derivative, local_minimum
 from hopfax.solvers import Picard
 from hopfax.updates import Coloured, Damped, LocalSteps
 
@@ -81,7 +81,7 @@ def test_its_ham_has_the_same_equilibria():
     """Goemaere et al. (2024), Theorem 3."""
     ham = MODEL.to_ham()
     found = relax(ham, MODEL.ham_states(CLAMP), method=Method(**EXACT))
-    assert largest(MODEL.own_states(found.state), FOUND.state) < 1e-10
+    assert largest(MODEL.chn_states(found.state), FOUND.state) < 1e-10
     np.testing.assert_allclose(found.energy, FOUND.energy, rtol=1e-10)
 
 
@@ -89,13 +89,13 @@ def test_its_ham_has_the_same_equilibria():
 @given(st.sampled_from(NEURONS), st.lists(st.floats(-60, 60), min_size=4, max_size=4))
 def test_the_two_coordinates_are_each_others_inverse(neurons, drives):
     drives = jnp.asarray(drives)
-    continuous = Continuous(neurons)
-    np.testing.assert_allclose(continuous.drive(continuous.own_state(drives)), drives, rtol=1e-9, atol=1e-12)
+    continuous = CHNLagrangian(neurons)
+    np.testing.assert_allclose(continuous.ham_state(continuous.chn_state(drives)), drives, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("neurons", NEURONS[:2], ids=lambda n: type(n).__name__)
 def test_its_lagrangian_has_the_activation_as_gradient_and_half_the_square_as_conjugate(neurons):
-    continuous, drives = Continuous(neurons), jnp.linspace(-9, 9, 7)
+    continuous, drives = CHNLagrangian(neurons), jnp.linspace(-9, 9, 7)
     g = continuous.activation(drives)
     np.testing.assert_allclose(jax.grad(continuous)(drives), g, rtol=1e-10, atol=1e-14)
     np.testing.assert_allclose(drives @ g - continuous(drives), continuous.energy(drives), rtol=1e-10)
@@ -176,8 +176,8 @@ def test_half_steps_are_stable_up_to_the_saturated_edge_and_no_further():
     neurons = Sigmoid.paper()
 
     def settles(edge: float) -> bool:
-        drive = edge / slope(neurons, jnp.asarray(edge))
-        step = lambda s, _: (0.5 * s + 0.5 * slope(neurons, s) * drive, None)
+        drive = edge / derivative(neurons, jnp.asarray(edge))
+        step = lambda s, _: (0.5 * s + 0.5 * derivative(neurons, s) * drive, None)
         last, _ = jax.lax.scan(step, jnp.asarray(edge + 1e-3), None, length=20_000)
         return bool(abs(last - edge) < 1e-6)
 

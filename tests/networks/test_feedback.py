@@ -9,7 +9,7 @@ import pytest
 
 from hopfax import Dense, Layer, chain, connect, load_model, save_model
 from hopfax.lagrangians import Identity, ReLU, Sigmoid, Tanh
-from hopfax.networks.feedback import with_feedback
+from hopfax.networks import with_feedback
 
 KAPPA = 0.3
 PLAIN = chain([4, 3, 5, 2], [Identity(), Tanh(), ReLU(), Identity()], key=jr.key(0), bias_std=0.3)

@@ -10,7 +10,7 @@ import pytest
 from problems import close
 
 from hopfax import Bias, Dense, Interaction
-from hopfax.networks.synapses.conditioned import Field
+from hopfax.networks.synapses import Field
 
 SHAPES = {"a": (2, 2), "b": (3,), "c": (2,)}
 WEIGHT = jr.normal(jr.key(0), (4, 3), jnp.float64)

@@ -1,4 +1,4 @@
-"""When Anderson extrapolates, and how long steps leave a saddle."""
+"""When Anderson extrapolates, and how overrelaxation leaves a saddle."""
 
 import equinox as eqx
 import jax
@@ -14,13 +14,13 @@ from hopfax.lagrangians import Tanh
 from hopfax.solvers import Absolute, Anderson, Picard, Relative, Unguarded
 from hopfax.updates.problem import Problem
 
-# Zero is a saddle of the first, with slope 1.03² along the unstable direction; far from linear is the second.
+# Zero is a saddle of the first, with slope 1.03² along the unstable direction. The second is far from linear.
 SADDLE = HAM({"a": Layer(1, Tanh()), "b": Layer(1, Tanh())}, [Dense(("a", "b"), jnp.array([[1.03]]))])
 CURVED = scaled(double(chain([3, 4, 2], Tanh(), key=jr.key(0), bias_std=1.0)), 2.0)
 
 
 def walk(model: HAM, solver, start: float, count: int = 40):
-    """The points that a solver visits, their plain images, and the accounts of them."""
+    """The points that a solver visits, their plain images, and their `StepInfo`."""
     problem = Problem(model, EvenOdd())
     fn = lambda states, args: problem.evaluate(states)
     point = {n: jnp.full(x.shape, start) for n, x in problem.restrict(model.zeros(jnp.float64)).items()}
@@ -29,9 +29,9 @@ def walk(model: HAM, solver, start: float, count: int = 40):
 
     def step(carry, _):
         state = eqx.combine(carry[1], static)
-        new, state, trial = solver.step(fn, carry[0], None, {}, state, frozenset())
-        flat = lambda states: jnp.concatenate([x.ravel() for x in states.values()])
-        return (new, eqx.filter(state, eqx.is_array)), (flat(carry[0]), flat(problem.image(carry[0])), trial)
+        new, state, info = solver.step(fn, carry[0], None, {}, state, frozenset())
+        flatten = lambda states: jnp.concatenate([x.ravel() for x in states.values()])
+        return (new, eqx.filter(state, eqx.is_array)), (flatten(carry[0]), flatten(problem.image(carry[0])), info)
 
     run = jax.jit(lambda carry: jax.lax.scan(step, carry, None, length=count)[1])
     return jax.tree.map(np.asarray, run((point, dynamic)))
@@ -47,49 +47,49 @@ def after_rejection(points, images, accepted):
 
 @pytest.mark.parametrize("ridge", [Relative(), Absolute()], ids=["relative", "absolute"])
 def test_an_affine_map_of_three_dimensions_takes_five_evaluations(ridge):
-    """With four differences in hand there is nothing left to find, so the default ridge must be next to nothing."""
+    """Three differences span the space, so the default ridge must be almost nothing."""
     slopes, shift = jnp.array([0.9, -0.6, 0.3]), jnp.array([1.0, 2.0, -1.0])
     solver = Anderson(5, Unguarded(), ridge, start_rtol=jnp.inf, max_overrelaxation=1.0, rtol=0.0, atol=1e-6)
     fn = lambda z, args: slopes * z + shift
-    found = optx.fixed_point(fn, solver, jnp.zeros(3, jnp.float64), max_steps=6)
-    assert close(found.value, shift / (1 - slopes), 1e-5)
+    solution = optx.fixed_point(fn, solver, jnp.zeros(3, jnp.float64), max_steps=6)
+    assert close(solution.value, shift / (1 - slopes), 1e-5)
 
 
 @pytest.mark.parametrize("start_rtol", [0.3, 0.01])
-def test_steps_are_plain_until_the_relative_residual_is_at_the_onset(start_rtol):
-    plain, _, trial = walk(CURVED, Picard(), 0.5)
+def test_steps_are_plain_until_the_relative_residual_is_below_start_rtol(start_rtol):
+    plain, _, info = walk(CURVED, Picard(), 0.5)
     points, _, _ = walk(CURVED, Anderson(start_rtol=start_rtol), 0.5)
-    first = int(np.argmax(trial.residual <= start_rtol * trial.scale))
+    first = int(np.argmax(info.residual <= start_rtol * info.scale))
     assert first >= 1
     assert close(points[: first + 1], plain[: first + 1])
     assert not close(points[first + 1], plain[first + 1])
 
 
-def test_without_an_onset_it_extrapolates_at_once_and_with_zero_never():
+def test_with_an_infinite_start_rtol_it_extrapolates_at_once_and_with_zero_never():
     plain, _, _ = walk(CURVED, Picard(), 0.5)
     assert not close(walk(CURVED, Anderson(start_rtol=float("inf")), 0.5)[0][2], plain[2])
     assert close(walk(CURVED, Anderson(start_rtol=0.0), 0.5)[0], plain)
 
 
 @pytest.mark.parametrize("max_overrelaxation", [1.0, 4.0])
-def test_after_a_rejected_extrapolation_steps_double_up_to_the_longest(max_overrelaxation):
-    points, images, trial = walk(SADDLE, Anderson(max_overrelaxation=max_overrelaxation), 1e-4, 9)
-    strides = after_rejection(points, images, trial.accepted)
+def test_after_a_rejected_extrapolation_overrelaxation_doubles_up_to_its_maximum(max_overrelaxation):
+    points, images, info = walk(SADDLE, Anderson(max_overrelaxation=max_overrelaxation), 1e-4, 9)
+    overrelaxations = after_rejection(points, images, info.accepted)
     expected = [min(2.0 ** (k + 1), max_overrelaxation) for k in range(3)] if max_overrelaxation > 1 else []
-    assert close(strides[: len(expected)], np.array(expected), 1e-8)
-    assert max_overrelaxation > 1 or (strides < 1 + 1e-8).all()
+    assert close(overrelaxations[: len(expected)], np.array(expected), 1e-8)
+    assert max_overrelaxation > 1 or (overrelaxations < 1 + 1e-8).all()
 
 
 @pytest.mark.parametrize("max_overrelaxation", [1.0, 64.0])
 @pytest.mark.parametrize(("model", "start"), [(SADDLE, 1e-4), (CURVED, 0.5)], ids=["saddle", "curved"])
 def test_the_energy_never_rises_over_accepted_points(max_overrelaxation, model, start):
-    _, _, trial = walk(model, Anderson(max_overrelaxation=max_overrelaxation, start_rtol=float("inf")), start)
-    energies = trial.energy[trial.accepted]
-    # The guard's slack is four rounding errors.
-    assert np.diff(energies).max() <= 4 * np.finfo(np.float64).eps * trial.energy_size.max()
+    _, _, info = walk(model, Anderson(max_overrelaxation=max_overrelaxation, start_rtol=float("inf")), start)
+    energies = info.energy[info.accepted]
+    # The slack of the safeguard is four rounding errors.
+    assert np.diff(energies).max() <= 4 * np.finfo(np.float64).eps * info.energy_size.max()
 
 
-def test_long_steps_leave_a_saddle_in_fewer_evaluations_for_the_same_minimum():
+def test_overrelaxation_leaves_a_saddle_in_fewer_evaluations_for_the_same_minimum():
     weight = 1.04 * jnp.linalg.qr(jr.normal(jr.key(3), (3, 3), jnp.float64))[0]
     model = HAM({"a": Layer(3, Tanh()), "b": Layer(3, Tanh())}, [Dense(("a", "b"), weight)])
     start = {"b": 1e-6 * jr.normal(jr.key(4), (5, 3), jnp.float64)}

@@ -1,4 +1,4 @@
-"""A batch from which finished examples are taken gives what each example gives alone, however deep the `vmap`."""
+"""A batch that drops converged examples gives what each example gives alone, at any depth of `vmap`."""
 
 import jax
 import jax.numpy as jnp
@@ -10,15 +10,16 @@ from hypothesis import strategies as st
 from hopfax.solvers.batched_loop import MIN_BATCH, batched_while_loop
 
 
-def halve(given, carry):
-    """`carry / factor` until it is below one, and how often."""
+def divide(inputs, carry):
+    """`value / factor`, and one more step."""
     value, count = carry
-    return value / given["factor"], count + 1
+    return value / inputs["factor"], count + 1
 
 
-def halvings(start, factor):
+def divisions(start, factor):
+    """The first value below one, and how many steps lead to it."""
     begin = (start, jnp.zeros((), int))
-    return batched_while_loop(lambda c: c[0] >= 1, halve, {"factor": factor, "static": "text"}, begin)
+    return batched_while_loop(lambda c: c[0] >= 1, divide, {"factor": factor, "static": "text"}, begin)
 
 
 def expected(start, factor):
@@ -28,8 +29,8 @@ def expected(start, factor):
 @settings(max_examples=10, deadline=None)
 @given(st.lists(st.floats(0.1, 1e6), min_size=MIN_BATCH, max_size=MIN_BATCH))
 def test_each_example_ends_where_it_would_alone(starts):
-    values, counts = jax.vmap(halvings, in_axes=(0, None))(jnp.asarray(starts), 2.0)
-    alone = [halvings(jnp.asarray(start), 2.0) for start in starts[:3]]
+    values, counts = jax.vmap(divisions, in_axes=(0, None))(jnp.asarray(starts), 2.0)
+    alone = [divisions(jnp.asarray(start), 2.0) for start in starts[:3]]
     np.testing.assert_array_equal(values[:3], [value for value, _ in alone])
     np.testing.assert_array_equal(counts[:3], [count for _, count in alone])
     assert (values < 1).all()
@@ -38,14 +39,14 @@ def test_each_example_ends_where_it_would_alone(starts):
 @pytest.mark.parametrize("size", [1, MIN_BATCH - 1, MIN_BATCH, 2 * MIN_BATCH + 3])
 def test_any_size_of_batch(size):
     starts = jnp.exp(jnp.linspace(0.1, 9, size))
-    np.testing.assert_array_equal(jax.vmap(halvings, (0, None))(starts, 3.0)[1], expected(starts, 3.0))
+    np.testing.assert_array_equal(jax.vmap(divisions, (0, None))(starts, 3.0)[1], expected(starts, 3.0))
 
 
 @pytest.mark.parametrize("axes", [(None, 0), (0, None), (0, 0)])
 def test_a_vmap_of_a_vmap_is_one_batch(axes):
-    """Also where only the carry, or only what is given, has the outer axis."""
+    """Also where only the carry, or only the inputs, have the outer axis."""
     starts, factors = jnp.exp(jnp.linspace(0.1, 9, 40)), jnp.asarray([2.0, 3.0, 5.0])
-    inner = jax.vmap(halvings, in_axes=(0, None))
+    inner = jax.vmap(divisions, in_axes=(0, None))
     rows = starts if axes[0] is None else jnp.stack([starts, starts[::-1], starts + 1])
     by = factors if axes[1] == 0 else jnp.asarray(2.0)
     counts = jax.vmap(inner, in_axes=axes)(rows, by)[1]
@@ -54,57 +55,57 @@ def test_a_vmap_of_a_vmap_is_one_batch(axes):
         np.testing.assert_array_equal(counts[i], expected(row, float(by[i] if axes[1] == 0 else by)))
 
 
-def test_one_row_per_example_of_what_is_given():
+def test_inputs_may_differ_between_examples():
     starts, factors = jnp.full(50, 100.0), jnp.linspace(1.5, 20, 50)
     np.testing.assert_array_equal(
-        jax.vmap(halvings)(starts, factors)[1], expected(starts, np.asarray(factors))
+        jax.vmap(divisions)(starts, factors)[1], expected(starts, np.asarray(factors))
     )
 
 
-def test_nothing_to_do_is_done_nothing():
-    values, counts = jax.vmap(halvings, in_axes=(0, None))(jnp.full(64, 0.5), 2.0)
+def test_examples_that_have_ended_take_no_step():
+    values, counts = jax.vmap(divisions, in_axes=(0, None))(jnp.full(64, 0.5), 2.0)
     assert (values == 0.5).all()
     assert (counts == 0).all()
 
 
 @pytest.mark.parametrize("size", [5, 40])
-def test_rows_and_what_is_given_may_be_of_any_shape(size):
-    """Matrices halved until their sum is small, by a vector of factors, in a batch of batches."""
+def test_carry_and_inputs_may_be_of_any_shape(size):
+    """Matrices divided by a vector of factors until their sum is small, in a batch of batches."""
     starts = jnp.exp(jnp.linspace(0.1, 9, 3 * size)).reshape(3, size)
     matrices = jnp.broadcast_to(starts[..., None, None], (3, size, 2, 2))
     factors = jnp.array([[2.0, 2.0], [3.0, 3.0], [5.0, 5.0]])
-    step = lambda given, carry: (carry[0] / given["by"][None], carry[1] + 1)
-    going = lambda carry: jnp.sum(carry[0]) >= 4
-    run = lambda start, by: batched_while_loop(going, step, {"by": by}, (start, jnp.zeros((), int)))
+    step = lambda inputs, carry: (carry[0] / inputs["by"][None], carry[1] + 1)
+    running = lambda carry: jnp.sum(carry[0]) >= 4
+    run = lambda start, by: batched_while_loop(running, step, {"by": by}, (start, jnp.zeros((), int)))
     counts = jax.vmap(jax.vmap(run, (0, None)), (0, 0))(matrices, factors)[1]
     for i in range(3):
         np.testing.assert_array_equal(counts[i], expected(starts[i], float(factors[i, 0])))
 
 
-def test_cutting_spares_work():
-    """One slow example of 64: the steps taken in all are far fewer than 64 times its own."""
-    worked = []
+def test_dropping_converged_examples_saves_work():
+    """With one slow example of 64, far fewer steps are taken than 64 times its own."""
+    steps = []
 
-    def counted(given, carry):
-        jax.debug.callback(worked.append, carry[0])  # once for each example
-        return halve(given, carry)
+    def counted(inputs, carry):
+        jax.debug.callback(steps.append, carry[0])  # once for each example
+        return divide(inputs, carry)
 
     begin = lambda start: (start, jnp.zeros((), int))
     run = lambda start: batched_while_loop(lambda c: c[0] >= 1, counted, {"factor": 2.0}, begin(start))
     jax.block_until_ready(jax.vmap(run)(jnp.full(64, 1.5).at[5].set(2.0**99)))
     jax.effects_barrier()
-    assert len(worked) < 64 * 100 / 7
+    assert len(steps) < 64 * 100 / 7
 
 
 @pytest.mark.parametrize("batched", [False, True])
-def test_asking_less_often_changes_nothing(batched):
+def test_checking_less_often_changes_nothing(batched):
     starts = jnp.exp(jnp.linspace(0.1, 9, 40)) if batched else jnp.asarray(1000.0)
     begin = lambda start: (start, jnp.zeros((), int))
     run = lambda start, every: batched_while_loop(
-        lambda c: c[0] >= 1, halve, {"factor": 2.0}, begin(start), check_every=every
+        lambda c: c[0] >= 1, divide, {"factor": 2.0}, begin(start), check_every=every
     )
-    often, seldom = (
+    often, rarely = (
         jax.vmap(lambda s, e=e: run(s, e))(starts) if batched else run(starts, e) for e in (1, 7)
     )
-    np.testing.assert_array_equal(often[0], seldom[0])
-    np.testing.assert_array_equal(often[1], seldom[1])
+    np.testing.assert_array_equal(often[0], rarely[0])
+    np.testing.assert_array_equal(often[1], rarely[1])

@@ -38,7 +38,7 @@ def walk(solver, fn, start, steps: int):
 
 
 def dense(fn, point, steps: int, memory: int):
-    """Good Broyden on the Jacobian itself, begun anew after every `memory` pairs."""
+    """The good Broyden method on the Jacobian itself, restarted after every `memory` pairs."""
     points, residual, jacobian, pairs = [], point, -np.eye(len(point)), 0
     for k in range(steps):
         before, residual = residual, fn(point) - point
@@ -78,10 +78,10 @@ def test_an_update_satisfies_the_secant_equation_and_changes_the_jacobian_along_
 
     @jax.jit
     def inverses():
-        old = _Inverse.plain(3, 0.7, jnp.zeros(4)).learned(other, step + other)
-        new = old.learned(step, change)
+        old = _Inverse.initial(3, 0.7, jnp.zeros(4)).update(other, step + other)
+        new = old.update(step, change)
         matrices = [jax.vmap(h.apply, out_axes=1)(jnp.eye(4)) for h in (old, new)]
-        return *matrices, jax.vmap(new.transposed, out_axes=1)(jnp.eye(4))
+        return *matrices, jax.vmap(new.apply_transpose, out_axes=1)(jnp.eye(4))
 
     old, new, transposed = inverses()
     assert close(new @ change, step)
@@ -91,14 +91,14 @@ def test_an_update_satisfies_the_secant_equation_and_changes_the_jacobian_along_
     assert close(np.linalg.inv(new), expected, 1e-10)
 
 
-def test_a_pair_that_says_nothing_is_skipped():
-    inverse = _Inverse.plain(2, 1.0, jnp.zeros(4))
-    learned = jax.jit(jax.vmap(inverse.learned))(np.array([[0.0] * 4, [np.nan] * 4]), np.ones((2, 4)))
+def test_a_pair_without_information_is_skipped():
+    inverse = _Inverse.initial(2, 1.0, jnp.zeros(4))
+    learned = jax.jit(jax.vmap(inverse.update))(np.array([[0.0] * 4, [np.nan] * 4]), np.ones((2, 4)))
     for k in range(2):
         assert close(jax.tree.map(lambda x, k=k: x[k], learned), inverse)
 
 
-def test_steps_are_no_longer_than_the_reach():
+def test_steps_are_at_most_as_long_as_the_reach_allows():
     matrix, offset = affine(4)
     fn = lambda z, args: (z + 0.01 * (matrix @ z + offset), None)
     points, _ = walk(Broyden(safeguard=Unguarded(), reach=3.0), fn, jnp.zeros(4), 6)
@@ -121,9 +121,9 @@ def solve():
 
 
 def test_finds_the_equilibria_of_plain_iteration_in_fewer_sweeps(solve):
-    (expected, plain), (found, statistics) = solve(Picard()), solve(Broyden(memory=4))
+    (expected, plain), (states, statistics) = solve(Picard()), solve(Broyden(memory=4))
     assert statistics.status.tolist() == [Status.converged] * 3
-    assert close(found["z"], expected["z"], 1e-9)
+    assert close(states["z"], expected["z"], 1e-9)
     assert statistics.evaluations.sum() < 0.7 * plain.evaluations.sum()
     assert (np.asarray(statistics.restarts) > 0).any()
 
@@ -131,32 +131,32 @@ def test_finds_the_equilibria_of_plain_iteration_in_fewer_sweeps(solve):
 def test_the_energy_of_accepted_points_never_rises():
     model = scaled(chain([4, 8, 7, 5], Tanh(), key=jr.key(0), bias_std=0.3), 2.5)
 
-    def trials(inputs):
+    def infos(inputs):
         problem = Problem(model.condition({"input": inputs}), Coloured())
         start = problem.restrict(problem.model.zeros(jnp.float32))
         return walk(Broyden(), lambda z, args: problem.evaluate(z), start, 20)[1]
 
-    found = jax.vmap(trials)(jnp.asarray(np.random.default_rng(1).normal(size=(12, 4)), jnp.float32))
-    assert not found.accepted.all()
+    info = jax.vmap(infos)(jnp.asarray(np.random.default_rng(1).normal(size=(12, 4)), jnp.float32))
+    assert not info.accepted.all()
     for k in range(12):
-        energy = np.asarray(found.energy[k])[np.asarray(found.accepted[k])]
-        rounding = 8 * np.finfo(np.float32).eps * np.asarray(found.energy_size[k]).max()
+        energy = np.asarray(info.energy[k])[np.asarray(info.accepted[k])]
+        rounding = 8 * np.finfo(np.float32).eps * np.asarray(info.energy_size[k]).max()
         assert (np.diff(energy) <= rounding).all()
 
 
-def test_float32_stays_float32_and_one_bad_example_harms_no_other():
+def test_float32_stays_float32_and_a_bad_example_does_not_affect_the_others():
     model = chain([4, 5, 3], Tanh(), key=jr.key(0), bias_std=0.3)
     inputs = np.array([[0.1, 0.5, -0.4, 1.0], [0.1, np.nan, -0.4, 1.0], [1.0, 0.3, 0.2, -1.0]], np.float32)
-    found = relax(model, {"input": inputs}, method=Method(solver=Broyden(), rtol=1e-5))
-    assert found.state["output"].dtype == jnp.float32
-    assert found.status.tolist() == [Status.converged, Status.nonfinite, Status.converged]
+    equilibrium = relax(model, {"input": inputs}, method=Method(solver=Broyden(), rtol=1e-5))
+    assert equilibrium.state["output"].dtype == jnp.float32
+    assert equilibrium.status.tolist() == [Status.converged, Status.nonfinite, Status.converged]
 
 
 def test_works_inside_optimistix_where_it_has_no_energy():
     fn = lambda x, args: jnp.cos(x)
     solver = Broyden(safeguard=Residual(), rtol=1e-11, atol=1e-12)
-    found = optx.fixed_point(fn, solver, jnp.ones(3, jnp.float64), max_steps=50)
-    assert close(found.value, jnp.full(3, 0.7390851332151607), 1e-9)
+    solution = optx.fixed_point(fn, solver, jnp.ones(3, jnp.float64), max_steps=50)
+    assert close(solution.value, jnp.full(3, 0.7390851332151607), 1e-9)
     with pytest.raises(ValueError, match=r"Elsewhere use `safeguard=Residual\(\)`"):
         optx.fixed_point(fn, Broyden(), jnp.ones(2))
 

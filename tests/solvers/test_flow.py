@@ -17,8 +17,8 @@ from hopfax.updates import Damped
 
 MODEL = chain([3, 4, 2], Tanh(), key=jr.key(0), bias_std=0.3)
 INPUTS = np.array([[0.3, -1.0, 0.7], [0.1, np.nan, 1.0], [1.0, 0.3, -0.2]])
-EULER = GradientFlow(dfx.Euler(), dfx.ConstantStepSize(), 0.3)
 STEPS = 5
+EULER = GradientFlow(dfx.Euler(), dfx.ConstantStepSize(), 0.3, max_steps=STEPS)
 
 
 ZEROS = {name: np.zeros((3, size)) for name, size in {"input": 3, "hidden": 4, "output": 2}.items()}
@@ -30,7 +30,7 @@ def flow(model, start, max_steps, dtype=np.float64):
         model,
         clamp,
         start=start,
-        method=Method(solver=GradientFlow(), rtol=1e-5, atol=0.0, max_steps=max_steps),
+        method=Method(solver=GradientFlow(max_steps=max_steps), rtol=1e-5, atol=0.0),
     )
 
 

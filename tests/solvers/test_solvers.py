@@ -26,7 +26,7 @@ from hopfax.solvers import (
     Unguarded,
     iterate,
 )
-from hopfax.solvers.loop import iterated
+from hopfax.solvers.loop import fixed_point_function
 from hopfax.updates.problem import Problem
 
 SOLVERS = {
@@ -181,7 +181,7 @@ def test_those_that_watch_the_energy_are_given_it(solver, watches):
     model, clamp = ZOO["chain4"]
     problem = Problem(model.condition(clamp), EvenOdd())
     states = jax.tree.map(lambda x: x + 0.3, problem.restrict(problem.model.zeros(jnp.float64)))
-    image, trial = iterated(problem, solver)(states, None)
+    image, trial = fixed_point_function(problem, solver)(states, None)
     energy, size = problem.update.energy(problem.model, states) if watches else (0.0, 0.0)
     assert close(image, problem.image(states))
     assert close(trial.energy, energy)

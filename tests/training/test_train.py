@@ -15,22 +15,33 @@ from hopfax.costs import StateSquaredError
 from hopfax.data import Dataset
 from hopfax.gradients import EquilibriumPropagation
 from hopfax.papers import paper_method
-from hopfax.training import Diverged, Trainer, TrainState, blocks, evaluate, fit, make_step, train
+from hopfax.training import (
+    Classification,
+    ClassifierJob,
+    Diverged,
+    Trainer,
+    TrainState,
+    evaluate,
+    fit,
+    make_step,
+    train,
+    train_chunks,
+)
 from hopfax.training import ep_checks as nudges
-from hopfax.training.divergence import first_failure, not_finite
+from hopfax.training.classifier import ClassificationMetrics
+from hopfax.training.loop import first_failure
 from hopfax.training.metrics import MetricsFile
 from hopfax.training.recipes import Recipe, goemaere2023, goemaere2024, goemaere_ep
-from hopfax.training.step import targets_of
 
 SIZES = (6, 5, 2)
 METHOD = paper_method("HAM-EO", steps=20, backward=4)
-TRAINER = Trainer(optax.adam(0.01), METHOD, batch_size=4)
+TRAINER = Trainer(optax.adam(0.01), Classification(METHOD, StateSquaredError()), batch_size=4)
 IMAGES = np.asarray(jr.uniform(jr.key(3), (18, 6), jnp.float32))
 LABELS = (IMAGES[:, 0] > IMAGES[:, 1]).astype(np.int32)
 
 
 def begin(trainer=TRAINER, seed=0):
-    return TrainState.begin(chain(SIZES, key=jr.key(seed)), trainer.optimiser, key=jr.key(seed + 1))
+    return TrainState.begin(chain(SIZES, key=jr.key(seed)), trainer, key=jr.key(seed + 1))
 
 
 def leaves(state):
@@ -68,13 +79,13 @@ def test_a_step_is_the_optimisers_update_by_the_gradient_of_the_mean_cost():
     assert int(new.step) == 1
 
 
-def test_results_do_not_depend_on_the_blocks():
-    *_, final = blocks(TRAINER, begin(), IMAGES, LABELS, epochs=2, per_epoch=3)
+def test_results_do_not_depend_on_the_chunks():
+    *_, final = train_chunks(TRAINER, begin(), IMAGES, LABELS, epochs=2, per_epoch=3)
     assert_identical(final.state, last())
 
 
 def test_going_on_from_the_middle_of_an_epoch_changes_nothing():
-    middle = next(iter(blocks(TRAINER, begin(), IMAGES, LABELS, epochs=2, per_epoch=3))).state.copy()
+    middle = next(iter(train_chunks(TRAINER, begin(), IMAGES, LABELS, epochs=2, per_epoch=3))).state.copy()
     assert 0 < int(middle.step) < 4
     assert_identical(last(state=middle), last())
 
@@ -101,15 +112,15 @@ def test_only_shuffling_depends_on_the_key():
 
 
 def test_training_learns_a_separable_rule():
-    rows = [metrics for _, metrics in fit(TRAINER, begin(), IMAGES, LABELS, epochs=200)]
-    assert rows[-1].loss < rows[0].loss / 3
-    assert rows[-1].train_accuracy == 1
-    assert [row.epoch for row in rows] == list(range(1, 201))
+    rows = [means for _, means in fit(TRAINER, begin(), IMAGES, LABELS, epochs=200)]
+    assert rows[-1]["loss"] < rows[0]["loss"] / 3
+    assert rows[-1]["train_accuracy"] == 1
+    assert len(rows) == 200
 
 
 def test_weights_that_are_not_finite_are_noticed():
     state = eqx.tree_at(lambda s: s.model.synapses["output"].bias, begin(), jnp.full(2, jnp.nan, jnp.float32))
-    assert not next(iter(blocks(TRAINER, state, IMAGES, LABELS, epochs=1))).finite
+    assert not next(iter(train_chunks(TRAINER, state, IMAGES, LABELS, epochs=1))).finite
 
 
 @pytest.mark.parametrize(
@@ -128,7 +139,8 @@ def test_data_that_do_not_fit_are_refused(images, labels, match):
 
 def test_an_unknown_layer_is_refused():
     with pytest.raises(ValueError, match="nowhere"):
-        next(iter(fit(dataclasses.replace(TRAINER, clamp="nowhere"), begin(), IMAGES, LABELS, epochs=1)))
+        trainer = dataclasses.replace(TRAINER, task=Classification(METHOD, clamp="nowhere"))
+        next(iter(fit(trainer, begin(), IMAGES, LABELS, epochs=1)))
 
 
 def test_evaluation_agrees_with_relaxing_whatever_the_chunk():
@@ -203,50 +215,56 @@ RECIPE = Recipe(layers=SIZES, epochs=2, batch_size=4, forward_steps=20, backward
 
 
 def test_a_run_leaves_one_row_of_metrics_an_epoch(tmp_path):
-    model, rows = train(dataclasses.replace(RECIPE, validation=4), DATASET, tmp_path)
-    assert MetricsFile(tmp_path / "metrics.jsonl").read() == rows
+    model, rows = train(ClassifierJob(dataclasses.replace(RECIPE, validation=4), DATASET), tmp_path)
+    assert MetricsFile(tmp_path / "metrics.jsonl", ClassificationMetrics).read() == rows
     assert [row.epoch for row in rows] == [1, 2]
     assert all(row.validation_accuracy is not None for row in rows)
-    again, same = train(dataclasses.replace(RECIPE, validation=4), DATASET, tmp_path, resume=True)
+    again, same = train(
+        ClassifierJob(dataclasses.replace(RECIPE, validation=4), DATASET), tmp_path, resume=True
+    )
     assert same == rows
     assert_identical(again, model)
 
 
 def test_an_interrupted_run_ends_as_one_that_was_not(tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    model, rows = train(RECIPE, DATASET, whole)
+    model, rows = train(ClassifierJob(RECIPE, DATASET), whole)
 
-    def interrupt(block):
-        if (block.epoch, block.batch) == (2, 2):
+    def interrupt(chunk):
+        if (chunk.epoch, chunk.batch) == (2, 2):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(RECIPE, DATASET, parts, checkpoint_blocks=1, watch=interrupt)
-    resumed, later = train(RECIPE, DATASET, parts, resume=True)
+        train(ClassifierJob(RECIPE, DATASET), parts, checkpoint_chunks=1, callback=interrupt)
+    resumed, later = train(ClassifierJob(RECIPE, DATASET), parts, resume=True)
     assert_identical(resumed, model)
     timeless = [dataclasses.replace(row, seconds=0.0) for row in rows]
     assert [dataclasses.replace(row, seconds=0.0) for row in later] == timeless
-    assert MetricsFile(parts / "metrics.jsonl").read() == later
+    assert MetricsFile(parts / "metrics.jsonl", ClassificationMetrics).read() == later
 
 
 def test_a_run_that_ends_early_keeps_its_schedule_and_can_be_gone_on_with(tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     recipe = dataclasses.replace(RECIPE, final_learning_rate_fraction=0.1)
-    model, _ = train(recipe, DATASET, whole)
-    _, rows = train(recipe, DATASET, parts, stop_after=1)
+    model, _ = train(ClassifierJob(recipe, DATASET), whole)
+    _, rows = train(ClassifierJob(recipe, DATASET), parts, stop_after=1)
     assert [row.epoch for row in rows] == [1]
-    assert_identical(train(recipe, DATASET, parts, resume=True)[0], model)
+    assert_identical(train(ClassifierJob(recipe, DATASET), parts, resume=True)[0], model)
     for wrong in (0, 3):
-        with pytest.raises(ValueError, match=f"`stop_after={wrong}` must lie between 1 and the recipe's 2"):
-            train(recipe, DATASET, parts, resume=True, stop_after=wrong)
+        with pytest.raises(ValueError, match=f"`stop_after={wrong}` must lie between 1 and the 2"):
+            train(ClassifierJob(recipe, DATASET), parts, resume=True, stop_after=wrong)
 
 
 def test_a_folder_in_use_and_another_recipe_are_refused(tmp_path):
-    train(dataclasses.replace(RECIPE, epochs=1), DATASET, tmp_path)
+    train(ClassifierJob(dataclasses.replace(RECIPE, epochs=1), DATASET), tmp_path)
     with pytest.raises(ValueError, match="not empty"):
-        train(RECIPE, DATASET, tmp_path)
+        train(ClassifierJob(RECIPE, DATASET), tmp_path)
     with pytest.raises(ValueError, match=r"learning_rate was 0\.01, is 0\.02"):
-        train(dataclasses.replace(RECIPE, epochs=1, learning_rate=0.02), DATASET, tmp_path, resume=True)
+        train(
+            ClassifierJob(dataclasses.replace(RECIPE, epochs=1, learning_rate=0.02), DATASET),
+            tmp_path,
+            resume=True,
+        )
 
 
 @pytest.mark.filterwarnings("ignore:overflow")  # of the rate, which is infinite in float32
@@ -254,21 +272,21 @@ def test_a_diverged_run_keeps_the_last_good_checkpoint(tmp_path):
     wild = dataclasses.replace(RECIPE, learning_rate=1e39)
     for resume in (False, True):  # the second finds a checkpoint, and it is finite
         with pytest.raises(Diverged, match=r"epoch 1, batch 1 .*synapse 'hidden'.*checkpoint"):
-            train(wild, DATASET, tmp_path, resume=resume)
+            train(ClassifierJob(wild, DATASET), tmp_path, resume=resume)
 
 
 def test_the_step_and_the_weights_that_failed_first_are_found():
     """After the third step one matrix is not finite; after the fourth everything would be."""
 
-    def spoil(updates, state, params=None):
+    def corrupt(updates, state, params=None):
         nan = lambda w: jnp.where(state == 2, jnp.nan, w)
         return eqx.tree_at(lambda m: m.synapses["hidden-output"].weight, updates, replace_fn=nan), state + 1
 
-    spoiler = optax.GradientTransformation(lambda weights: jnp.zeros((), jnp.int32), spoil)
-    trainer = dataclasses.replace(TRAINER, optimiser=optax.chain(optax.adam(0.01), spoiler))
-    found = first_failure(trainer, begin(trainer), IMAGES, LABELS, epochs=1)
-    assert (found.epoch, found.batch) == (1, 3)
-    assert not_finite(found.state.model) == ["synapse 'hidden-output'"]
+    corruption = optax.GradientTransformation(lambda weights: jnp.zeros((), jnp.int32), corrupt)
+    trainer = dataclasses.replace(TRAINER, optimiser=optax.chain(optax.adam(0.01), corruption))
+    chunk, what = first_failure(trainer, begin(trainer), IMAGES, LABELS, epochs=1)
+    assert (chunk.epoch, chunk.batch) == (1, 3)
+    assert what == "weights of synapse 'hidden-output'"
     assert first_failure(TRAINER, begin(), IMAGES, LABELS, epochs=1) is None
 
 
@@ -277,7 +295,7 @@ def test_equilibrium_propagation_is_watched(tmp_path, monkeypatch):
     gradient = EquilibriumPropagation(0.1)  # too far for this network, but still a descent
     recipe = dataclasses.replace(goemaere_ep(SIZES, "HAM-EO"), epochs=1, batch_size=4, gradient=gradient)
     with pytest.warns(UserWarning, match="critical nudge|has cosine") as told:
-        _, rows = train(recipe, DATASET, tmp_path)
+        _, rows = train(ClassifierJob(recipe, DATASET), tmp_path)
     messages = [str(each.message) for each in told]
     for part in ("above a tenth of the critical nudge", "has cosine"):
         assert any(part in message for message in messages)
@@ -286,13 +304,12 @@ def test_equilibrium_propagation_is_watched(tmp_path, monkeypatch):
 
 
 def test_smoothing_gives_every_class_its_share():
-    trainer = dataclasses.replace(TRAINER, smoothing=0.2)
-    targets = targets_of(trainer, begin().model, jnp.array([1, 0]))
+    targets = Classification(METHOD, smoothing=0.2).targets(begin().model, jnp.array([1, 0]))
     np.testing.assert_allclose(targets, [[0.1, 0.9], [0.9, 0.1]], rtol=1e-6)
 
 
 def test_layers_that_do_not_fit_the_data_are_refused(tmp_path):
     with pytest.raises(ValueError, match="6 pixels and end with 2 classes"):
-        train(dataclasses.replace(RECIPE, layers=(7, 5, 2)), DATASET, tmp_path)
+        train(ClassifierJob(dataclasses.replace(RECIPE, layers=(7, 5, 2)), DATASET), tmp_path)
     with pytest.raises(ValueError, match="batch_size"):
-        train(dataclasses.replace(RECIPE, batch_size=64), DATASET, tmp_path)
+        train(ClassifierJob(dataclasses.replace(RECIPE, batch_size=64), DATASET), tmp_path)

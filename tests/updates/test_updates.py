@@ -1,4 +1,4 @@
-"""Updates against the papers' dense one-matrix form, their energies, and their refusals."""
+"""Updates against the papers' dense one-matrix form, their energies, and their errors."""
 
 import equinox as eqx
 import jax
@@ -27,8 +27,9 @@ def image(update, model, clamp, states):
 @eqx.filter_jit
 def energies(update, model, clamp, states):
     problem = Problem(model.condition(clamp), update)
-    kept = problem.restrict(states)
-    return update.energy(problem.model, kept), problem.model.energy(problem.reconstruct(kept))
+    unknowns = problem.restrict(states)
+    energy = problem.model.energy(problem.reconstruct(unknowns))
+    return update.energy(problem.model, unknowns), energy
 
 
 def drawn(model, clamp, dtype=jnp.float64):
@@ -47,7 +48,7 @@ def dense_form(model, clamp):
     return whole[np.ix_(free, free)], bias[free] + whole[np.ix_(free, np.arange(x.size))] @ rho(x), even
 
 
-def flat(states):
+def flatten(states):
     return np.concatenate([np.asarray(states[n], np.float64) for n in states])
 
 
@@ -60,18 +61,18 @@ def test_blocks_equal_the_dense_one_matrix_form(depth, dtype):
     clamp = {"input": clamped()["input"].astype(dtype)}
     states = drawn(model, clamp, dtype)
     weight, constant, even = dense_form(model, clamp)
-    s = flat(states)
+    s = flatten(states)
     synchronous = weight @ rho(s) + constant
     odd_first = np.where(even, s, synchronous)
-    assert close(flat(image(Synchronous(), model, clamp, states)), synchronous, tolerance[dtype])
-    found = flat(image(EvenOdd(), model, clamp, states))
-    assert close(found[even], (weight @ rho(odd_first) + constant)[even], tolerance[dtype])
-    follow = weight @ np.where(even, rho(found), 0) + constant
-    assert close(found[~even], follow[~even], tolerance[dtype])
+    assert close(flatten(image(Synchronous(), model, clamp, states)), synchronous, tolerance[dtype])
+    split = flatten(image(EvenOdd(), model, clamp, states))
+    assert close(split[even], (weight @ rho(odd_first) + constant)[even], tolerance[dtype])
+    follow = weight @ np.where(even, rho(split), 0) + constant
+    assert close(split[~even], follow[~even], tolerance[dtype])
 
 
 def test_the_five_layer_layout_block_by_block():
-    """`W_P = [[W1', 0], [W2, W3']]` couples (s1, s3) to (s2, s4), and only s1 hears the input."""
+    """`W_P = [[W1', 0], [W2, W3']]` couples (s1, s3) to (s2, s4), and only s1 gets the input."""
     model = sigmoid_chain(*sizes[5])
     weight, _ = blocks(model, ("hidden1", "hidden3", "hidden2", "output", "input"))
     w = [
@@ -85,12 +86,12 @@ def test_the_five_layer_layout_block_by_block():
 
 
 @pytest.mark.parametrize("depth", [3, 4, 5, 7])
-def test_even_odd_keeps_the_layers_of_the_outputs_parity(depth):
+def test_the_unknowns_of_even_odd_are_the_layers_of_the_outputs_parity(depth):
     free = sigmoid_chain(*range(2, 2 + depth)).condition({"input": jnp.zeros(2)})
     assert EvenOdd().unknowns(free) == free.order[depth % 2 :: 2]
 
 
-def test_synchronous_from_the_special_start_reproduces_even_odd():
+def test_synchronous_updates_from_a_special_start_are_even_odd():
     """Papers' Appendix E: with even at its drive from odd, two synchronous steps are one even-odd step."""
     model, clamp = ZOO["chain5"]
     states = drawn(model, clamp)
@@ -118,7 +119,7 @@ def test_forward_euler_is_the_damped_update_step_by_step():
 
 @pytest.mark.parametrize("name", list(ZOO))
 @pytest.mark.parametrize("update", [Synchronous(), Coloured()], ids=lambda u: type(u).__name__)
-def test_the_energy_of_an_update_is_that_of_the_completed_states(name, update):
+def test_the_energy_of_an_update_is_that_of_the_reconstructed_states(name, update):
     model, clamp = ZOO[name]
     (quick, size), whole = energies(update, model, clamp, drawn(model, clamp))
     assert close(quick, whole)
@@ -142,54 +143,54 @@ def test_an_affine_interaction_is_eliminated_exactly():
     states = drawn(model, {})
     (quick, _), whole = energies(EvenOdd(), model, {}, states)
     assert close(quick, whole)
-    found = EvenOdd().reconstruct(
+    states = EvenOdd().reconstruct(
         model, {"b": states["b"]} if EvenOdd().unknowns(model) == ("b",) else states
     )
-    residual = model.residual(found)
+    residual = model.residual(states)
     assert all(close(residual[n], jnp.zeros(2)) for n in model.order if n not in EvenOdd().unknowns(model))
 
 
 @pytest.mark.parametrize("update", [EvenOdd(), Coloured()], ids=["even-odd", "coloured"])
-def test_a_layer_that_none_joins_is_kept(update):
+def test_a_layer_without_neighbours_is_an_unknown(update):
     """With one colour there is nothing to eliminate: its state is its bias after one step."""
     model = HAM({"a": Layer(2, Tanh())}, [Bias("a", jnp.array([0.5, -1.0]))])
     assert update.unknowns(model) == ("a",)
     assert close(update.image(model, {"a": jnp.zeros(2)})["a"], jnp.array([0.5, -1.0]))
 
 
-def test_a_curved_interaction_is_not_eliminated():
+def test_an_interaction_that_is_not_affine_is_not_eliminated():
     model = hyper(affine=False)
     assert Coloured().unknowns(model) == model.order
-    with pytest.raises(ValueError, match="affine in each activation; 'a-b' is not"):
+    with pytest.raises(ValueError, match="affine in each activation, but 'a-b' is not"):
         EvenOdd().unknowns(model)
 
 
-def test_where_nothing_is_eliminated_every_colour_is_swept():
+def test_where_nothing_is_eliminated_every_colour_is_updated():
     """The first layers go to the drive of the old states, the last to that of the newest."""
     model = hyper(affine=False)
     states = drawn(model, {})
-    found = Coloured().image(model, states)
-    assert set(found) == set(states)
+    images = Coloured().image(model, states)
+    assert set(images) == set(states)
     first, last = model.graph.colours()[0], model.graph.colours()[-1]
-    for names, others in ((first, states), (last, found)):
-        wanted = model.minimise_layers(model.drive(model.activations(others), names))
-        assert all(close(found[name], wanted[name]) for name in names)
+    for names, others in ((first, states), (last, images)):
+        drives = model.minimise_layers(model.drive(model.activations(others), names))
+        assert all(close(images[name], drives[name]) for name in names)
 
 
-def test_an_image_has_the_kept_layers_and_their_type():
+def test_an_image_has_the_unknown_layers_and_their_dtype():
     model, clamp = ZOO["skip"]
     problem = Problem(model.condition(clamp), Damped(Coloured(), jnp.float64(0.5)))
-    kept = problem.restrict(drawn(model, clamp, jnp.float32))
-    shapes = jax.eval_shape(problem.image, kept)
-    assert set(Coloured().image(problem.model, kept)) == set(kept)
-    assert all(shapes[name].dtype == jnp.float32 for name in kept)
+    unknowns = problem.restrict(drawn(model, clamp, jnp.float32))
+    shapes = jax.eval_shape(problem.image, unknowns)
+    assert set(Coloured().image(problem.model, unknowns)) == set(unknowns)
+    assert all(shapes[name].dtype == jnp.float32 for name in unknowns)
 
 
-def test_even_odd_names_the_odd_cycle_that_stands_in_its_way():
+def test_even_odd_names_an_odd_cycle():
     model, clamp = ZOO["triangle"]
-    with pytest.raises(ValueError, match="odd cycle (a|b|c) - .* stands in the way") as caught:
+    with pytest.raises(ValueError, match="but (a|b|c) - .* is an odd cycle") as caught:
         EvenOdd().unknowns(model.condition(clamp))
-    assert {"a", "b", "c"} <= set(str(caught.value).split("odd cycle ")[1].split(" stands")[0].split(" - "))
+    assert {"a", "b", "c"} <= set(str(caught.value).split("but ")[1].split(" is an odd")[0].split(" - "))
 
 
 def test_coloured_is_even_odd_where_the_graph_is_bipartite():

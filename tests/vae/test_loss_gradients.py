@@ -1,4 +1,4 @@
-"""Total gradient of the VAE's loss: equilibrium propagation, implicit differentiation and finite differences agree."""
+"""The total gradient of the loss by equilibrium propagation, implicit differentiation and finite differences."""
 
 import functools as ft
 
@@ -14,7 +14,7 @@ from problems import double, scaled
 from hopfax import Method, Synchronous
 from hopfax.gradients import ConjugateGradient, Implicit
 from hopfax.lagrangians import Sigmoid, Tanh
-from hopfax.networks.chn import Continuous
+from hopfax.networks.chn import CHNLagrangian
 from hopfax.solvers import Picard
 from hopfax.updates import Damped
 from hopfax.vae import (
@@ -34,7 +34,7 @@ from hopfax.vae import (
 )
 
 EXACT = Implicit(ConjugateGradient(rtol=1e-12))
-# All layers at once compiles fastest; damped, it converges on dense networks too.
+# The synchronous update compiles fastest; with damping it converges on dense networks too.
 METHOD = Method(Damped(Synchronous(), 0.6), Picard(), EXACT, rtol=1e-13, atol=1e-14, max_steps=2000)
 PIXELS, HIDDEN, LATENTS, BATCH = 5, 4, 2, 3
 IMAGES = jr.uniform(jr.key(0), (BATCH, PIXELS), jnp.float64)
@@ -49,23 +49,25 @@ LIKELIHOODS = {
     "OffsetBernoulli": OffsetBernoulli(2.0, 1.5, 1.0),
 }
 VARIANCES = {"fixed": FixedVariance(0.31), "learned": LearnedVariance()}
-OF_A_CHN = ("layered", "learned", "Bernoulli")
-CASES = [  # every two of a graph, a variance and a likelihood but Bernoulli
+WITH_CHN_NEURONS = ("layered", "learned", "Bernoulli")
+CASES = [  # all pairs of a graph, a variance and a likelihood, except for Bernoulli
     ("layered", "fixed", "Gaussian"),
     ("layered", "learned", "OffsetBernoulli"),
-    OF_A_CHN,
+    WITH_CHN_NEURONS,
     ("dense", "fixed", "OffsetBernoulli"),
     ("dense", "learned", "Gaussian"),
 ]
 
 
-def pair(graph, variance, likelihood, same=False):
-    """Two networks, or the same one twice."""
+def untied(graph, variance, likelihood, same=False):
+    """A VAE of two networks, or of the same network twice."""
     build, hidden = GRAPHS[graph]
-    chn = (graph, variance, likelihood) == OF_A_CHN
-    neurons = Continuous(Sigmoid(2.0)) if chn else Sigmoid.paper() if graph == "layered" else Tanh()
+    chn = (graph, variance, likelihood) == WITH_CHN_NEURONS
+    neurons = CHNLagrangian(Sigmoid(2.0)) if chn else Sigmoid.paper() if graph == "layered" else Tanh()
     parts = (LIKELIHOODS[likelihood], VARIANCES[variance])
-    make = lambda key: build(PIXELS, hidden, LATENTS, *parts, neurons=neurons, gain=0.7, key=jr.key(key))
+    make = lambda key: build(
+        PIXELS, hidden, LATENTS, *parts, neurons=neurons, latent_gain=0.7, key=jr.key(key)
+    )
     networks = [scaled(double(make(seed)), 0.6) for seed in (3, 3 if same else 4)]
     return HopfieldVAE(Untied(*networks), *parts, METHOD)
 
@@ -75,41 +77,43 @@ def flat(tree):
 
 
 @eqx.filter_jit
-def nudged(vae):
+def by_ep(vae):
     return EPGradient(BETA)(vae, IMAGES, NOISE, WEIGHT)
 
 
 @eqx.filter_jit
-def slopes(vae, directions):
-    """Slopes of the loss, which only relaxes, along each direction, by central differences."""
+def finite_differences(vae, directions):
+    """Derivatives of the loss along each direction by central differences, which only relax the networks."""
     leaves, rest = eqx.partition(vae, eqx.is_inexact_array)
     vector, unravel = ravel_pytree(leaves)
-    moved = vector[None] + STEP * jnp.concatenate([directions, -directions])
-    one = lambda v, x, e: negative_elbo(eqx.combine(unravel(v), rest), x, e, WEIGHT)[0]
-    total = lambda v: jnp.mean(jax.vmap(ft.partial(one, v))(IMAGES, NOISE))
-    up, down = jnp.split(jax.lax.map(total, moved), 2)
+    vectors = vector[None] + STEP * jnp.concatenate([directions, -directions])
+    example = lambda v, x, e: negative_elbo(eqx.combine(unravel(v), rest), x, e, WEIGHT)[0]
+    total = lambda v: jnp.mean(jax.vmap(ft.partial(example, v))(IMAGES, NOISE))
+    up, down = jnp.split(jax.lax.map(total, vectors), 2)
     return (up - down) / (2 * STEP)
 
 
 @pytest.mark.parametrize("case", CASES, ids="-".join)
 def test_equilibrium_propagation_gives_the_total_gradient(case):
-    """Against finite differences of the whole loss, for two networks, and for one moved in both its uses."""
+    """Compared with finite differences of the whole loss, for two networks, and for one changed in both its uses."""
     for same in (False, True):
-        vae = pair(*case, same=same)
+        vae = untied(*case, same=same)
         directions = jr.normal(jr.key(5), (DIRECTIONS, flat(vae).size), jnp.float64)
         if same:
             directions = jnp.tile(directions[:, : directions.shape[1] // 2], 2)
-        loss, gradient = nudged(vae)
+        loss, gradient = by_ep(vae)
         assert not loss.unconverged.any()
-        assert np.allclose(directions @ flat(gradient), slopes(vae, directions), rtol=1e-4, atol=1e-6)
+        assert np.allclose(
+            directions @ flat(gradient), finite_differences(vae, directions), rtol=1e-4, atol=1e-6
+        )
 
 
 def test_the_gradient_of_a_tied_network_is_the_sum_of_both_uses():
-    vae = pair(*CASES[-1], same=True)
+    vae = untied(*CASES[-1], same=True)
     tied = eqx.tree_at(lambda v: v.networks, vae, Tied(vae.networks.encoder))
-    both = nudged(vae)[1].networks
-    summed = flat(both.encoder) + flat(both.decoder)
-    assert np.allclose(flat(nudged(tied)[1]), summed, rtol=1e-12, atol=1e-14)
+    networks = by_ep(vae)[1].networks
+    summed = flat(networks.encoder) + flat(networks.decoder)
+    assert np.allclose(flat(by_ep(tied)[1]), summed, rtol=1e-12, atol=1e-14)
     loss, exact = eqx.filter_jit(ImplicitGradient())(tied, IMAGES, NOISE, WEIGHT)
     assert np.linalg.norm(flat(exact) - summed) < 1e-5 * np.linalg.norm(summed)
-    assert np.isclose(loss.total, nudged(vae)[0].total, rtol=1e-10)
+    assert np.isclose(loss.total, by_ep(vae)[0].total, rtol=1e-10)

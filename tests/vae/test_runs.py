@@ -13,16 +13,23 @@ import pytest
 
 from hopfax.apps.reproduce.vae import ROWS
 from hopfax.data import Dataset
-from hopfax.training.run import Diverged
+from hopfax.training import Diverged, train
 from hopfax.vae import EPGradient, VAEConfig
 from hopfax.vae.completion import fill_in, inpaint
 from hopfax.vae.diagnosis import nonfinite_layer
-from hopfax.vae.initialise import LOG_VARIANCE_AT_START, at_mean
-from hopfax.vae.run import load_vae, train_vae, trained_on
+from hopfax.vae.initialise import INITIAL_LOG_VARIANCE
+from hopfax.vae.run import VAEJob, load_vae, save_vae, trained_on
 
 SHAPE, EXAMPLES = (2, 3), 40
 CONFIG = VAEConfig(
-    pixels=6, hidden=4, latents=2, batch_size=10, epochs=20, learning_rate=0.05, final=1.0, model="tied"
+    model="tied",
+    pixels=6,
+    hidden=4,
+    latents=2,
+    batch_size=10,
+    epochs=20,
+    learning_rate=0.05,
+    final_learning_rate_fraction=1.0,
 )
 FORWARD = dataclasses.replace(CONFIG, model="feedforward")
 
@@ -41,17 +48,19 @@ def stripes():
 @pytest.fixture(scope="module")
 def run(stripes, tmp_path_factory):
     folder = tmp_path_factory.mktemp("tied")
-    return folder, *train_vae(CONFIG, stripes, folder)
+    vae, rows = train(VAEJob(CONFIG, stripes), folder)
+    save_vae(vae, CONFIG, stripes.name, folder)
+    return folder, vae, rows
 
 
 def test_a_run_learns_and_is_found_again(run):
     folder, vae, rows = run
-    assert rows[-1]["total"] < 0.8 * rows[0]["total"]
-    assert set(rows[0]["did_not_converge"]) == {
-        "encoder free",
-        "decoder free",
-        "decoder nudged",
-        "encoder nudged",
+    assert rows[-1].loss < 0.8 * rows[0].loss
+    assert set(rows[0].did_not_converge) == {
+        "free encoder",
+        "free decoder",
+        "nudged decoder",
+        "nudged encoder",
     }
     found, config = load_vae(folder)
     assert eqx.tree_equal(found, vae)
@@ -62,7 +71,7 @@ def test_a_run_learns_and_is_found_again(run):
 def test_synapses_of_the_visible_layer_have_a_rate_of_their_own():
     vae = CONFIG.vae()
     weights = eqx.filter(vae, eqx.is_inexact_array)
-    step = lambda rate: dataclasses.replace(CONFIG, visible_rate=rate).optimiser(10)
+    step = lambda rate: dataclasses.replace(CONFIG, visible_rate_factor=rate).optimiser(10)
     moved = lambda optimiser: optimiser.update(weights, optimiser.init(weights), weights)[0]
     plain, slower = (moved(step(rate)).networks.network.synapses for rate in (1.0, 0.25))
     for name in plain:
@@ -77,8 +86,8 @@ def test_an_orthogonal_step_moves_all_directions_of_a_matrix_alike():
         lambda x: x + 3 * jnp.outer(jnp.arange(len(x)), x[0]) if x.ndim == 2 else x, gradient
     )
 
-    def spread(orthogonal):
-        optimiser = dataclasses.replace(CONFIG, orthogonal=orthogonal).optimiser(10)
+    def spread(iterations):
+        optimiser = dataclasses.replace(CONFIG, muon_iterations=iterations).optimiser(10)
         moved = optimiser.update(steep, optimiser.init(steep), steep)[0]
         weights = [x for x in jax.tree.leaves(moved) if x.ndim == 2]
         values = [jnp.linalg.svd(weight, compute_uv=False) for weight in weights]
@@ -89,7 +98,7 @@ def test_an_orthogonal_step_moves_all_directions_of_a_matrix_alike():
 
 def test_a_gradient_longer_than_the_bound_is_cut_to_it():
     gradient = eqx.filter(CONFIG.vae(), eqx.is_inexact_array)
-    bound = dataclasses.replace(CONFIG, clip=1e-3).optimiser(10)
+    bound = dataclasses.replace(CONFIG, max_gradient_norm=1e-3).optimiser(10)
     _, state = bound.update(gradient, bound.init(gradient), gradient)
     first_moment = optax.tree.get(state, "mu")
     assert float(optax.tree.norm(first_moment)) == pytest.approx(1e-4, rel=1e-3)  # Adam's 1 - 0.9 of it
@@ -102,26 +111,26 @@ class Stop(Exception):
 def test_a_run_that_is_stopped_ends_with_the_same_bits(stripes, run, tmp_path):
     count = itertools.count()
 
-    def watch(block):
+    def interrupt(chunk):
         if next(count) == 6:  # in the second epoch
             raise Stop
 
     with pytest.raises(Stop):
-        train_vae(CONFIG, stripes, tmp_path, checkpoint_blocks=3, watch=watch)
+        train(VAEJob(CONFIG, stripes), tmp_path, checkpoint_chunks=3, callback=interrupt)
     with pytest.raises(ValueError, match="--resume"):
-        train_vae(CONFIG, stripes, tmp_path)
+        train(VAEJob(CONFIG, stripes), tmp_path)
     with pytest.raises(ValueError, match="epochs was 20, is 4"):
-        train_vae(dataclasses.replace(CONFIG, epochs=4), stripes, tmp_path, resume=True)
-    vae, rows = train_vae(CONFIG, stripes, tmp_path, resume=True)
+        train(VAEJob(dataclasses.replace(CONFIG, epochs=4), stripes), tmp_path, resume=True)
+    vae, rows = train(VAEJob(CONFIG, stripes), tmp_path, resume=True)
     assert eqx.tree_equal(vae, run[1])
-    strip = lambda rows: [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+    strip = lambda rows: [dataclasses.replace(row, seconds=0.0) for row in rows]
     assert strip(rows) == strip(run[2])
 
 
 def test_a_run_that_is_not_finite_stops_at_the_last_good_state(stripes, tmp_path):
     config = dataclasses.replace(FORWARD, learning_rate=1e38, epochs=3)
-    with pytest.raises(Diverged, match=r"not finite first in the (gradient|update) of .*lower the learning"):
-        train_vae(config, stripes, tmp_path)
+    with pytest.raises(Diverged, match=r"the (gradient|update) of .* NaN or infinite.*lower the learning"):
+        train(VAEJob(config, stripes), tmp_path)
 
 
 def test_the_layer_where_a_number_stopped_being_finite_is_named(run, stripes):
@@ -136,11 +145,9 @@ def test_the_layer_where_a_number_stopped_being_finite_is_named(run, stripes):
 
 
 def test_a_beta_near_the_critical_one_is_warned_of(run, stripes):
-    from hopfax.vae.run import warn_of_beta
-
-    images = jnp.asarray(stripes.train_images[:2])
+    job = VAEJob(dataclasses.replace(CONFIG, beta=0.9), stripes)
     with pytest.warns(UserWarning, match="above a tenth of the critical nudge"):
-        warn_of_beta(run[1], dataclasses.replace(CONFIG, beta=0.9), images)
+        job.check_start(job.trainer(), run[1])
 
 
 def test_completion_keeps_what_is_known_and_relaxes_the_rest(run, stripes):
@@ -168,7 +175,7 @@ def test_what_a_feed_forward_vae_cannot_do_is_refused(stripes):
         ({"model": "x"}, "choose one of"),
         ({"hidden": 0}, "at least 1"),
         ({"beta": 0.0}, "beta=0.0.* must be in .0, 1."),
-        ({"kl": -1.0}, "kl=-1.0.* 0 or more"),
+        ({"kl_weight": -1.0}, "kl_weight=-1.0.* 0 or more"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(change, message):
@@ -178,15 +185,15 @@ def test_settings_that_cannot_be_are_refused(change, message):
 
 def test_a_centred_start_encodes_the_mean_image_as_zero():
     config = dataclasses.replace(
-        CONFIG, bernoulli=True, sigma=None, hidden_centre=None, hidden_slope=1.0, gain=0.3
+        CONFIG, bernoulli=True, sigma=None, hidden_centre=None, hidden_slope=1.0, latent_gain=0.3
     )
     mean = jnp.linspace(0.1, 0.9, 6, dtype=jnp.float32)
-    posterior, converged = eqx.filter_jit(lambda vae: vae.encode(mean))(at_mean(config.vae(), mean))
+    posterior, converged = eqx.filter_jit(lambda vae: vae.encode(mean))(config.vae().start_at_mean(mean))
     assert bool(converged)
     assert np.allclose(posterior.mean, 0, atol=2e-3)  # the relaxing stops there
-    assert np.allclose(posterior.log_variance, LOG_VARIANCE_AT_START, atol=2e-3)
+    assert np.allclose(posterior.log_variance, INITIAL_LOG_VARIANCE, atol=2e-3)
     with pytest.raises(ValueError, match="`OffsetBernoulli` likelihood"):
-        at_mean(CONFIG.vae(), mean)
+        CONFIG.vae().start_at_mean(mean)
 
 
 def test_the_papers_rows_are_models_that_can_be_made():

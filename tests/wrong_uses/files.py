@@ -13,11 +13,11 @@ import hopfax
 from hopfax import Interaction, Memory, data, load_model, save_model
 from hopfax.apps.cli.arrays import read_rows
 from hopfax.data import DataError, Dataset, IdxFile, MissingDataError, Source, validation_split
-from hopfax.training.checkpoint import load_checkpoint, read_account, save_checkpoint
+from hopfax.training.checkpoint import load_checkpoint, read_metadata, save_checkpoint
+from hopfax.training.classifier import ClassificationMetrics, read_recipe
 from hopfax.training.metrics import MetricsFile
 from hopfax.training.recipes import SETTINGS
 from hopfax.training.run_folder import opened
-from hopfax.training.runfile import read_run
 
 from .networks import LAYERS, tiny
 from .table import Row
@@ -35,7 +35,7 @@ def source(name="small", digest="0" * 64, mirror="https://example.org/") -> Sour
 
 
 def with_file(name: str, content: bytes | str, use: Callable[[Path], object]) -> Callable[[Path], object]:
-    """`use` of a file of that content."""
+    """A call of `use` on a file with this content."""
 
     def call(folder: Path) -> object:
         path = folder / name
@@ -54,7 +54,7 @@ def with_array(name: str, array: np.ndarray, use: Callable[[Path], object]) -> C
 
 
 def with_model(change: Callable[[dict, Path], object]) -> Callable[[Path], object]:
-    """`load_model` of a saved model, its description changed."""
+    """A call of `load_model` on a saved model with a changed description."""
 
     def call(folder: Path) -> object:
         save_model(tiny(), folder)
@@ -67,7 +67,7 @@ def with_model(change: Callable[[dict, Path], object]) -> Callable[[Path], objec
 
 
 def with_weights(change: Callable[[dict], object]) -> Callable[[Path], object]:
-    """`load_model` of a saved model, its weights changed."""
+    """A call of `load_model` on a saved model with changed weights."""
 
     def call(folder: Path) -> object:
         from safetensors.numpy import load_file
@@ -92,7 +92,7 @@ def with_tensors(
 
 
 def checkpoint(template) -> Callable[[Path], object]:
-    """A checkpoint of two numbers read into another tree."""
+    """A call that loads a checkpoint of two numbers into another tree."""
 
     def call(folder: Path) -> object:
         save_checkpoint(folder / "c", {"a": jnp.zeros(2)}, {})
@@ -112,9 +112,14 @@ ROWS = [
         DataError,
         r"train_images.*float32.*uint8.*divide",
     ),
-    Row("data set above one", lambda _: dataset(IMAGES + 255), DataError, r"train_images.*\[0, 1\].*255"),
-    Row("data set of NaN", lambda _: dataset(IMAGES * np.nan), DataError, r"train_images.*nan"),
-    Row("data set of another image shape", lambda _: dataset(image_shape=(3, 3)), DataError, r"\(n, 9\)"),
+    Row(
+        "data set with values above one",
+        lambda _: dataset(IMAGES + 255),
+        DataError,
+        r"train_images.*\[0, 1\].*255",
+    ),
+    Row("data set with NaN", lambda _: dataset(IMAGES * np.nan), DataError, r"train_images.*nan"),
+    Row("data set with another image shape", lambda _: dataset(image_shape=(3, 3)), DataError, r"\(n, 9\)"),
     Row(
         "data set with labels from one",
         lambda _: dataset(labels=LABELS + 10),
@@ -136,93 +141,101 @@ ROWS = [
     Row(
         "data set of lists", lambda _: dataset(IMAGES.tolist()), DataError, r"train_images.*NumPy array.*list"
     ),
-    Row("data set of no classes", lambda _: dataset(classes=0), DataError, r"classes.*at least 1.*0"),
+    Row("data set with no classes", lambda _: dataset(classes=0), DataError, r"classes.*at least 1.*0"),
     Row(
-        "held out: everything",
+        "validation split of everything",
         lambda _: validation_split(dataset(), 4),
         ValueError,
         r"size.*between 1 and 3.*got 4",
     ),
     Row(
-        "held out: half an example",
+        "validation split of half an example",
         lambda _: validation_split(dataset(), 1.5),
         ValueError,
         r"size=1\.5.*whole",
     ),
-    Row("held out by a negative seed", lambda _: validation_split(dataset(), 1, -1), ValueError, r"seed.*-1"),
+    Row(
+        "validation split with a negative seed",
+        lambda _: validation_split(dataset(), 1, -1),
+        ValueError,
+        r"seed.*-1",
+    ),
     Row("unknown data set", lambda _: data.load("mnsit"), ValueError, r"'mnsit'.*digits, mnist"),
     Row("data set by number", lambda _: data.load(3), ValueError, r"3.*digits, mnist"),
     Row(
-        "data that are not here",
+        "data set that is missing",
         lambda d: data.load_source(source(), d, download=False),
         MissingDataError,
         r"train-images not found.*HOPFAX_DATA",
     ),
-    Row("source called ..", lambda _: source(name="../x"), ValueError, r"'\.\./x'.*plain file name"),
-    Row("source of a short hash", lambda _: source(digest="abc"), ValueError, r"'abc'.*SHA-256"),
+    Row(
+        "source with a path as its name",
+        lambda _: source(name="../x"),
+        ValueError,
+        r"'\.\./x'.*plain file name",
+    ),
+    Row("source with a short hash", lambda _: source(digest="abc"), ValueError, r"'abc'.*SHA-256"),
     Row(
         "source without https",
         lambda _: source(mirror="http://example.org/"),
         ValueError,
         r"http://example\.org/.*https",
     ),
+    Row("missing idx file", lambda d: data.read_idx(d / "x"), DataError, r"cannot be read.*FileNotFound"),
+    Row("idx file that is a folder", lambda d: data.read_idx(d), DataError, r"cannot be read"),
+    Row("empty idx file", with_file("x", b"", data.read_idx), DataError, r"begins with nothing"),
+    Row("idx file of text", with_file("x", "hello", data.read_idx), DataError, r"not an idx file"),
     Row(
-        "idx that is not there", lambda d: data.read_idx(d / "x"), DataError, r"cannot be read.*FileNotFound"
-    ),
-    Row("idx that is a folder", lambda d: data.read_idx(d), DataError, r"cannot be read"),
-    Row("idx of nothing", with_file("x", b"", data.read_idx), DataError, r"begins with nothing"),
-    Row("idx of text", with_file("x", "hello", data.read_idx), DataError, r"no idx file"),
-    Row(
-        "idx of floats",
+        "idx file of floats",
         with_file("x", b"\0\0\x0d\x01\0\0\0\1abcd", data.read_idx),
         DataError,
         r"unsigned bytes",
     ),
     Row(
-        "idx that ends in its header",
+        "idx file that ends inside its header",
         with_file("x", b"\0\0\x08\x02\0\0\0\1", data.read_idx),
         DataError,
-        r"ends within its header",
+        r"ends inside its header",
     ),
     Row(
-        "idx that is too short",
+        "idx file that is too short",
         with_file("x", b"\0\0\x08\x01\0\0\0\5abc", data.read_idx),
         DataError,
         r"announces 5 bytes.*only 3",
     ),
     Row(
-        "idx that is too long",
+        "idx file that is too long",
         with_file("x", b"\0\0\x08\x01\0\0\0\1abc", data.read_idx),
         DataError,
         r"announces 1 bytes.*more",
     ),
     Row(
-        "idx of zero images",
+        "idx file of no images",
         with_file("x", b"\0\0\x08\x01\0\0\0\0", data.read_idx),
         DataError,
-        r"holds nothing",
+        r"is empty",
     ),
     Row(
-        "idx that announces the world",
+        "idx file that announces an enormous array",
         with_file("x", BOMB, data.read_idx),
         DataError,
         r"announces \d{20,} bytes",
     ),
     Row(
-        "idx that unpacks for ever",
+        "idx file that unpacks to too much",
         with_file("x", gzip.compress(b"\0\0\x08\x01\0\0\0\1" + bytes(10**6)), data.read_idx),
         DataError,
         r"announces 1 bytes.*more",
     ),
     Row(
-        "idx of half a gzip",
+        "idx file that is half a gzip file",
         with_file("x", gzip.compress(b"\0\0\x08\x01\0\0\0\x64" + bytes(range(100)))[:60], data.read_idx),
         DataError,
         r"cannot be read",
     ),
-    Row("model that is not there", load_model, ValueError, r"model\.json.*cannot be read.*FileNotFound"),
+    Row("missing model", load_model, ValueError, r"model\.json.*cannot be read.*FileNotFound"),
     Row(
-        "model that is no JSON",
+        "model that is not JSON",
         with_file("model.json", "{", lambda p: load_model(p.parent)),
         ValueError,
         r"model\.json.*JSONDecodeError",
@@ -234,19 +247,19 @@ ROWS = [
         r"schema None, expected 1",
     ),
     Row(
-        "model nested without end",
+        "model nested too deeply",
         with_file("model.json", "[" * 10**5, lambda p: load_model(p.parent)),
         ValueError,
         r"model\.json.*cannot be read",
     ),
     Row(
-        "model of the future",
+        "model of a later version",
         with_model(lambda d, _: d.update(schema=99)),
         ValueError,
         r"schema 99, expected 1.*hopfax that wrote it",
     ),
     Row(
-        "model of an unknown network",
+        "model with an unknown network",
         with_model(lambda d, _: d.update(network="os.system")),
         ValueError,
         r"'os\.system'.*HAM, CHN",
@@ -274,166 +287,176 @@ ROWS = [
     ),
     Row(
         "model with an infinite slope",
-        with_model(lambda d, _: d["layers"][0]["lagrangian"]["parameters"].update(slope=float("inf"))),
+        with_model(lambda d, _: d["layers"][0]["lagrangian"].update(slope=float("inf"))),
         ValueError,
         r"slope.*finite",
     ),
     Row(
         "model with an unknown parameter",
-        with_model(lambda d, _: d["layers"][0]["lagrangian"]["parameters"].update(x=1)),
+        with_model(lambda d, _: d["layers"][0]["lagrangian"].update(x=1)),
         ValueError,
-        r"Sigmoid has parameters.*'x'",
+        r"Sigmoid has the fields.*'x'",
     ),
     Row(
         "model with a synapse of three layers",
-        with_model(lambda d, _: d["synapses"][0]["layers"].append("input")),
+        with_model(lambda d, _: d["synapses"][0]["synapse"]["layers"].append("input")),
         ValueError,
         r"Dense.*of 3 layers",
     ),
     Row(
         "model with a synapse to nowhere",
-        with_model(lambda d, _: d["synapses"][0].update(layers=["input", "x"])),
+        with_model(lambda d, _: d["synapses"][0]["synapse"].update(layers=["input", "x"])),
         ValueError,
         r"unknown layer 'x'",
     ),
     Row(
-        "model without weights",
+        "model with no weights file",
         with_model(lambda _, folder: (folder / "weights.safetensors").unlink()),
         ValueError,
         r"weights\.safetensors.*cannot be read",
     ),
     Row(
-        "model with weights of noise",
+        "model with damaged weights",
         with_model(lambda _, folder: (folder / "weights.safetensors").write_bytes(b"\xff" * 99)),
         ValueError,
         r"weights\.safetensors.*cannot be read.*SafetensorError",
     ),
     Row(
         "model with a weight missing",
-        with_weights(lambda a: a.pop("synapses.input-hidden")),
+        with_weights(lambda a: a.pop("synapses.input-hidden.weight")),
         ValueError,
-        r"has no synapses\.input-hidden, expected shape \[2, 3\]",
+        r"has no synapses\.input-hidden\.weight, expected shape \[2, 3\]",
     ),
     Row(
-        "model with a weight too many",
+        "model with an unexpected weight",
         with_weights(lambda a: a.update(x=np.zeros(1))),
         ValueError,
         r"entries that the model does not: x",
     ),
     Row(
-        "model with a weight of another shape",
-        with_weights(lambda a: a.update({"synapses.input-hidden": np.zeros((3, 2), np.float32)})),
+        "model with a weight of a wrong shape",
+        with_weights(lambda a: a.update({"synapses.input-hidden.weight": np.zeros((3, 2), np.float32)})),
         ValueError,
         r"\[2, 3\].*\[3, 2\]",
     ),
     Row(
-        "model with a weight of whole numbers",
-        with_weights(lambda a: a.update({"synapses.input-hidden": np.zeros((2, 3), np.int32)})),
+        "model with integer weights",
+        with_weights(lambda a: a.update({"synapses.input-hidden.weight": np.zeros((2, 3), np.int32)})),
         ValueError,
         r"floating point.*int32",
     ),
     Row(
-        "model with a weight of NaN",
-        with_weights(lambda a: a.update({"synapses.input-hidden": np.full((2, 3), np.nan, np.float32)})),
+        "model with a weight that is NaN",
+        with_weights(
+            lambda a: a.update({"synapses.input-hidden.weight": np.full((2, 3), np.nan, np.float32)})
+        ),
         ValueError,
-        r"synapses\.input-hidden.*NaN",
+        r"synapses\.input-hidden\.weight.*NaN",
     ),
     Row(
-        "saving a function",
+        "saving an interaction",
         lambda d: save_model(
             hopfax.HAM(LAYERS, [Interaction(("a", "b"), lambda a, b: jnp.sum(a) * jnp.sum(b))]), d
         ),
         ValueError,
         r"'a-b' cannot be saved.*Interaction",
     ),
-    Row("saving what is no network", lambda d: save_model("HAM", d), ValueError, r"model='HAM'"),
+    Row("saving something that is not a network", lambda d: save_model("HAM", d), ValueError, r"model='HAM'"),
     Row(
-        "memory that is not there",
+        "missing memory file",
         lambda d: Memory.load(d / "x"),
         FileNotFoundError,
         r"does not exist.*Memory\.save",
     ),
-    Row("memory that is a folder", lambda d: Memory.load(d), (ValueError, OSError), r"os error|folder"),
-    Row("memory of noise", with_file("x", b"\xff" * 99, Memory.load), ValueError, r"no safetensors file"),
+    Row("memory file that is a folder", lambda d: Memory.load(d), (ValueError, OSError), r"os error|folder"),
     Row(
-        "memory of another format", with_tensors(Memory.load, patterns=ROWS_2), ValueError, r"format is None"
+        "damaged memory file",
+        with_file("x", b"\xff" * 99, Memory.load),
+        ValueError,
+        r"not a safetensors file",
     ),
     Row(
-        "memory of another similarity",
+        "memory file of another format",
+        with_tensors(Memory.load, patterns=ROWS_2),
+        ValueError,
+        r"format is None",
+    ),
+    Row(
+        "memory file with an unknown similarity",
         with_tensors(Memory.load, {**ABOUT, "similarity": "eval"}, patterns=ROWS_2, beta=1.0),
         ValueError,
         r"similarity is 'eval'",
     ),
     Row(
-        "memory file of NaN",
+        "memory file with NaN",
         with_tensors(Memory.load, ABOUT, patterns=ROWS_2 * np.nan, beta=1.0),
         ValueError,
         r"not all finite",
     ),
     Row(
-        "memory file of negative beta",
+        "memory file with a negative beta",
         with_tensors(Memory.load, ABOUT, patterns=ROWS_2, beta=-1.0),
         ValueError,
         r"beta is -1\.0, not positive",
     ),
     Row(
-        "memory file of whole beta",
+        "memory file with a vector for beta",
         with_tensors(Memory.load, ABOUT, patterns=ROWS_2, beta=np.ones(3)),
         ValueError,
         r"shapes.*\(3,\)",
     ),
     Row(
-        "memory file of one pattern",
+        "memory file with one pattern",
         with_tensors(Memory.load, ABOUT, patterns=ROWS_2[:1], beta=1.0),
         ValueError,
         r"two patterns or more",
     ),
     Row(
-        "memory file of empty patterns",
+        "memory file with empty patterns",
         with_tensors(Memory.load, ABOUT, patterns=np.zeros((2, 0)), beta=1.0),
         ValueError,
         r"\(2, 0\)",
     ),
     Row(
-        "memory file with values for another number",
+        "memory file with the wrong number of values",
         with_tensors(Memory.load, ABOUT, patterns=ROWS_2, beta=1.0, values=np.zeros((3, 1))),
         ValueError,
         r"values, of shape \(3, 1\)",
     ),
     Row(
-        "memory file in chunks of nothing",
+        "memory file loaded in chunks of zero",
         lambda d: (Memory.store(ROWS_2, 5.0).save(d / "m"), Memory.load(d / "m", chunk=0)),
         ValueError,
         r"`chunk=0`.*at least 1",
     ),
     Row(
-        "memory into a folder that is not there",
+        "saving a memory into a missing folder",
         lambda d: Memory.store(ROWS_2, 5.0).save(d / "no" / "m"),
         OSError,
         r"no",
     ),
     Row(
-        "checkpoint of noise",
+        "damaged checkpoint",
         with_file("c", b"\xff" * 99, lambda p: load_checkpoint(p, {})),
         ValueError,
         r"no whole checkpoint.*remove it",
     ),
-    Row("checkpoint that is not there", lambda d: load_checkpoint(d / "c", {}), (ValueError, OSError), r"c"),
+    Row("missing checkpoint", lambda d: load_checkpoint(d / "c", {}), (ValueError, OSError), r"c"),
     Row(
-        "checkpoint without an account",
-        with_tensors(read_account, x=np.zeros(1)),
+        "checkpoint without metadata",
+        with_tensors(read_metadata, x=np.zeros(1)),
         ValueError,
         r"no whole checkpoint.*hopfax",
     ),
     Row(
-        "checkpoint with an account of text",
-        with_tensors(read_account, {"hopfax": "{"}, x=np.zeros(1)),
+        "checkpoint with metadata that is not JSON",
+        with_tensors(read_metadata, {"hopfax": "{"}, x=np.zeros(1)),
         ValueError,
         r"no whole checkpoint",
     ),
     Row(
-        "checkpoint with an account that is a list",
-        with_tensors(read_account, {"hopfax": "[]"}, x=np.zeros(1)),
+        "checkpoint with metadata that is a list",
+        with_tensors(read_metadata, {"hopfax": "[]"}, x=np.zeros(1)),
         ValueError,
         r"no whole checkpoint",
     ),
@@ -462,45 +485,45 @@ ROWS = [
         r"x",
     ),
     Row(
-        "metrics of noise",
-        with_file("m", "{", lambda p: MetricsFile(p).read()),
+        "metrics that are not JSON",
+        with_file("m", "{", lambda p: MetricsFile(p, ClassificationMetrics).read()),
         ValueError,
         r"line 1: Expecting",
     ),
     Row(
-        "metrics of another kind",
-        with_file("m", '{"a": 1}', lambda p: MetricsFile(p).read()),
+        "metrics with another field",
+        with_file("m", '{"a": 1}', lambda p: MetricsFile(p, ClassificationMetrics).read()),
         ValueError,
         r"no row of metrics",
     ),
     Row(
         "metrics of a number",
-        with_file("m", "3", lambda p: MetricsFile(p).read()),
+        with_file("m", "3", lambda p: MetricsFile(p, ClassificationMetrics).read()),
         ValueError,
         r"line 1: 3 is no row of metrics",
     ),
-    Row("run that was not finished", lambda d: read_run(d), ValueError, r"no run\.json.*--resume"),
+    Row("run that is not finished", lambda d: read_recipe(d), ValueError, r"no run\.json.*--resume"),
     Row(
-        "run file of noise",
-        with_file("run.json", "\xff{", lambda p: read_run(p.parent)),
+        "run file that is not JSON",
+        with_file("run.json", "\xff{", lambda p: read_recipe(p.parent)),
         ValueError,
         r"run\.json.*malformed",
     ),
     Row(
-        "run file of a list",
-        with_file("run.json", "[]", lambda p: read_run(p.parent)),
+        "run file that is a list",
+        with_file("run.json", "[]", lambda p: read_recipe(p.parent)),
         ValueError,
         r"run\.json.*malformed",
     ),
     Row(
-        "run file of another recipe",
+        "run file with a malformed recipe",
         with_file(
             "run.json",
-            '{"recipe": {"layers": 3, "bias_std": 0, "gradient_bound": 1}, "data": "x"}',
-            lambda p: read_run(p.parent),
+            '{"config": {"layers": 3, "data": "x"}}',
+            lambda p: read_recipe(p.parent),
         ),
         ValueError,
-        r"run\.json.*malformed.*no recipe",
+        r"run\.json.*no recipe",
     ),
     Row(
         "setting of an array",
@@ -509,55 +532,69 @@ ROWS = [
         r"cannot be written as a setting",
     ),
     Row(
-        "setting of unknown kind",
+        "setting of an unknown kind",
         lambda _: SETTINGS.from_dict({"kind": "os.system"}),
         ValueError,
-        r"unknown kind 'os\.system'",
+        r"'os\.system' is unknown as a setting",
     ),
     Row(
-        "setting of another field",
+        "setting with an unknown field",
         lambda _: SETTINGS.from_dict({"kind": "Tanh", "x": 1}),
         ValueError,
         r"Tanh has the fields",
     ),
-    Row("npy that is not there", lambda d: read_rows(d / "x.npy"), FileNotFoundError, r"is no file"),
-    Row("npy of noise", with_file("x.npy", b"\xff" * 99, read_rows), ValueError, r"cannot be read as npy"),
-    Row("npy of nothing", with_file("x.npy", b"", read_rows), ValueError, r"cannot be read as npy"),
+    Row("missing npy file", lambda d: read_rows(d / "x.npy"), FileNotFoundError, r"is no file"),
     Row(
-        "npy of objects",
+        "damaged npy file", with_file("x.npy", b"\xff" * 99, read_rows), ValueError, r"cannot be read as npy"
+    ),
+    Row("empty npy file", with_file("x.npy", b"", read_rows), ValueError, r"cannot be read as npy"),
+    Row(
+        "npy file of objects",
         with_array("x.npy", np.array([None, 1], object), read_rows),
         ValueError,
         r"cannot be read as npy.*objects",
     ),
     Row(
-        "npy of three axes",
+        "npy file with three axes",
         with_array("x.npy", np.zeros((2, 2, 2)), read_rows),
         ValueError,
         r"shape \(2, 2, 2\).*matrix",
     ),
-    Row("npy of text", with_array("x.npy", np.array([["a"]]), read_rows), ValueError, r"matrix of numbers"),
     Row(
-        "npy of complex numbers",
+        "npy file of text",
+        with_array("x.npy", np.array([["a"]]), read_rows),
+        ValueError,
+        r"matrix of numbers",
+    ),
+    Row(
+        "npy file of complex numbers",
         with_array("x.npy", np.zeros((2, 2), complex), read_rows),
         ValueError,
         r"complex",
     ),
     Row(
-        "npy of NaN",
+        "npy file with NaN",
         with_array("x.npy", np.full((2, 2), np.nan), read_rows),
         ValueError,
         r"NaN or infinity in rows \[0, 1\]",
     ),
-    Row("npy of nothing at all", with_array("x.npy", np.zeros((0, 2)), read_rows), ValueError, r"\(0, 2\)"),
-    Row("csv of words", with_file("x.csv", "a,b\n1,2\n", read_rows), ValueError, r"cannot be read as csv"),
+    Row("npy file with no rows", with_array("x.npy", np.zeros((0, 2)), read_rows), ValueError, r"\(0, 2\)"),
     Row(
-        "csv with a value missing",
+        "csv file of words", with_file("x.csv", "a,b\n1,2\n", read_rows), ValueError, r"cannot be read as csv"
+    ),
+    Row(
+        "csv file with a missing value",
         with_file("x.csv", "1,2\n3\n", read_rows),
         ValueError,
         r"cannot be read as csv",
     ),
-    Row("csv of nothing", with_file("x.csv", "", read_rows), ValueError, r"cannot be read as csv.*no data"),
-    Row("csv of bytes", with_file("x.csv", b"\xff\xfe\0", read_rows), ValueError, r"cannot be read as csv"),
+    Row("empty csv file", with_file("x.csv", "", read_rows), ValueError, r"cannot be read as csv.*no data"),
+    Row(
+        "csv file of bytes",
+        with_file("x.csv", b"\xff\xfe\0", read_rows),
+        ValueError,
+        r"cannot be read as csv",
+    ),
     Row(
         "patterns in a spreadsheet",
         with_file("x.xlsx", b"PK", read_rows),

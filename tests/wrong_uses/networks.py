@@ -11,7 +11,7 @@ from hopfax import CHN, HAM, Bias, Dense, Interaction, Layer, chain, connect
 from hopfax import lagrangians as neurons
 from hopfax.lagrangians.separations import Entmax, Exponential, Polynomial, Sparsemax
 from hopfax.networks import BlockMatrix
-from hopfax.networks.feedback import with_feedback
+from hopfax.networks import with_feedback
 from hopfax.networks.graph import Graph
 from hopfax.training.architecture import Architecture
 

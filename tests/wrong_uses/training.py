@@ -15,12 +15,21 @@ from hopfax.interop.sklearn import HAMClassifier, HopfieldMemory
 from hopfax.papers import paper_method
 from hopfax.parallel.mesh import device_grid, device_mesh, shard_layers
 from hopfax.solvers import GradientFlow
-from hopfax.training import Trainer, TrainState, evaluate, fit, open_loggers, train
+from hopfax.training import (
+    Classification,
+    ClassifierJob,
+    Trainer,
+    TrainState,
+    evaluate,
+    fit,
+    open_loggers,
+    train,
+)
 from hopfax.training.optimisers import Adam, CosineDecay, Madam
 from hopfax.training.recipes import Recipe, from_config, goemaere2023, goemaere2024, low_feedback
 from hopfax.training.sweeps import run_sweep, variations
 from hopfax.vae import Bernoulli, FixedVariance, Gaussian, OffsetBernoulli, VAEConfig
-from hopfax.vae.run import load_vae, train_vae
+from hopfax.vae.run import VAEJob, load_vae
 
 from .networks import KEY, tiny
 from .table import Row
@@ -28,7 +37,7 @@ from .table import Row
 NAN = float("nan")
 IMAGES, LABELS = np.zeros((4, 2), np.float32), np.array([0, 1, 0, 1], np.int32)
 SMALL = Recipe(layers=(2, 3, 2), batch_size=2, epochs=1)
-TRAINER = Trainer(optax.sgd(0.1), batch_size=2)
+TRAINER = Trainer(optax.sgd(0.1), Classification(), batch_size=2)
 
 
 def small(**changes) -> Recipe:
@@ -40,7 +49,7 @@ def dataset() -> Dataset:
 
 
 def fitted(images=IMAGES, labels=LABELS, trainer=TRAINER, epochs=1) -> list:
-    state = TrainState.begin(tiny(), trainer.optimiser, key=KEY)
+    state = TrainState.begin(tiny(), trainer, key=KEY)
     return list(fit(trainer, state, images, labels, epochs=epochs))
 
 
@@ -49,7 +58,7 @@ def evaluated(images=IMAGES, labels=LABELS, **options) -> object:
 
 
 def trained(folder: Path, recipe=SMALL, **options) -> object:
-    return train(recipe, dataset(), folder / "run", **options)
+    return train(ClassifierJob(recipe, dataset()), folder / "run", **options)
 
 
 def classifier(**parameters) -> HAMClassifier:
@@ -159,7 +168,7 @@ ROWS = [
     ),
     Row(
         "training on arrays",
-        lambda d: train(SMALL, IMAGES, d / "run"),
+        lambda d: train(ClassifierJob(SMALL, IMAGES), d / "run"),
         ValueError,
         r"dataset=.*data\.digits\(\)",
     ),
@@ -184,9 +193,9 @@ ROWS = [
     ),
     Row(
         "training with no checkpoints",
-        lambda d: trained(d, checkpoint_blocks=0),
+        lambda d: trained(d, checkpoint_chunks=0),
         ValueError,
-        r"checkpoint_blocks=0.*at least 1",
+        r"checkpoint_chunks=0.*at least 1",
     ),
     Row("training on no devices", lambda d: trained(d, devices=0), ValueError, r"devices=0"),
     Row("training on more devices than there are", lambda d: trained(d, devices=999), ValueError, r"999"),
@@ -230,22 +239,27 @@ ROWS = [
     Row("fitting nothing", lambda _: fitted(IMAGES[:0], LABELS[:0]), ValueError, r"\(0,\).*batch"),
     Row(
         "fitting by a clamp that is not there",
-        lambda _: fitted(trainer=Trainer(optax.sgd(0.1), clamp="x", batch_size=2)),
+        lambda _: fitted(trainer=Trainer(optax.sgd(0.1), Classification(clamp="x"), batch_size=2)),
         ValueError,
         r"clamp='x'.*\['input'",
     ),
     Row("fitting no epochs in text", lambda _: fitted(epochs="1"), ValueError, r"epochs='1'.*whole"),
-    Row("trainer of no batch", lambda _: Trainer(optax.sgd(0.1), batch_size=0), ValueError, r"batch_size=0"),
+    Row(
+        "trainer of no batch",
+        lambda _: Trainer(optax.sgd(0.1), Classification(), batch_size=0),
+        ValueError,
+        r"batch_size=0",
+    ),
     Row(
         "trainer of smoothing two",
-        lambda _: Trainer(optax.sgd(0.1), smoothing=2.0),
+        lambda _: Classification(smoothing=2.0),
         ValueError,
         r"smoothing=2\.0",
     ),
-    Row("trainer by a rate", lambda _: Trainer(0.1), ValueError, r"optimiser=0\.1.*optax"),
+    Row("trainer by a rate", lambda _: Trainer(0.1, Classification()), ValueError, r"optimiser=0\.1.*optax"),
     Row(
         "trainer by a named method",
-        lambda _: Trainer(optax.sgd(0.1), "HAM"),
+        lambda _: Classification("HAM"),
         ValueError,
         r"method='HAM'.*paper_method",
     ),
@@ -299,7 +313,7 @@ ROWS = [
         r"unknown row 'G-VAE'.*TH-VAE",
     ),
     Row(
-        "VAE table with what its row decides",
+        "VAE table with a setting that its row determines",
         lambda _: reproduce_vae(changes={"seed": 1}),
         ValueError,
         r"`changes` names 'seed'.*'hidden'",
@@ -331,43 +345,63 @@ ROWS = [
     ),
     Row("autoencoder of an unknown model", lambda _: VAEConfig(model="big"), ValueError, r"'big'.*tied"),
     Row("autoencoder of no latents", lambda _: VAEConfig(latents=0), ValueError, r"latents=0"),
-    Row("autoencoder of half latents", lambda _: VAEConfig(latents=2.5), ValueError, r"latents=2\.5.*whole"),
+    Row("autoencoder of half a latent", lambda _: VAEConfig(latents=2.5), ValueError, r"latents=2\.5.*whole"),
     Row(
-        "autoencoder of negative variance", lambda _: VAEConfig(variance=-1.0), ValueError, r"variance=-1\.0"
+        "autoencoder of negative pixel variance",
+        lambda _: VAEConfig(pixel_variance=-1.0),
+        ValueError,
+        r"pixel_variance=-1\.0",
     ),
-    Row("autoencoder of rate NaN", lambda _: VAEConfig(learning_rate=NAN), ValueError, r"learning_rate=nan"),
     Row(
-        "autoencoder of a rate in text",
+        "autoencoder with a learning rate of NaN",
+        lambda _: VAEConfig(learning_rate=NAN),
+        ValueError,
+        r"learning_rate=nan",
+    ),
+    Row(
+        "autoencoder with a learning rate in text",
         lambda _: VAEConfig(learning_rate="1"),
         ValueError,
         r"learning_rate='1'.*number",
     ),
     Row(
-        "autoencoder of infinite rate",
+        "autoencoder with an infinite learning rate",
         lambda _: VAEConfig(learning_rate=float("inf")),
         ValueError,
         r"learning_rate=inf",
     ),
-    Row("autoencoder with negative KL", lambda _: VAEConfig(kl=-1.0), ValueError, r"kl=-1\.0"),
-    Row("autoencoder of spread zero", lambda _: VAEConfig(sigma=0.0), ValueError, r"sigma=0\.0"),
-    Row("autoencoder of a seed in text", lambda _: VAEConfig(seed="x"), ValueError, r"seed='x'.*whole"),
-    Row("autoencoder by a large nudge", lambda _: VAEConfig(beta=2.0), ValueError, r"beta=2\.0.*\(0, 1\)"),
+    Row(
+        "autoencoder of negative KL weight",
+        lambda _: VAEConfig(kl_weight=-1.0),
+        ValueError,
+        r"kl_weight=-1\.0",
+    ),
+    Row(
+        "autoencoder with a posterior of no width", lambda _: VAEConfig(sigma=0.0), ValueError, r"sigma=0\.0"
+    ),
+    Row("autoencoder with a seed in text", lambda _: VAEConfig(seed="x"), ValueError, r"seed='x'.*whole"),
+    Row("autoencoder with a large nudge", lambda _: VAEConfig(beta=2.0), ValueError, r"beta=2\.0.*\(0, 1\)"),
     Row(
         "autoencoder on other images",
-        lambda d: train_vae(VAEConfig(pixels=5), dataset(), d / "run"),
+        lambda _: VAEJob(VAEConfig(pixels=5), dataset()),
         ValueError,
         r"pixels=5.*small, which has 2",
     ),
     Row(
         "autoencoder with no checkpoints",
-        lambda d: train_vae(VAEConfig(pixels=2), dataset(), d / "run", checkpoint_blocks=0),
+        lambda d: train(VAEJob(VAEConfig(pixels=2), dataset()), d / "run", checkpoint_chunks=0),
         ValueError,
-        r"checkpoint_blocks=0",
+        r"checkpoint_chunks=0",
     ),
-    Row("autoencoder that is not there", load_vae, ValueError, r"no vae\.safetensors.*hopfax vae train"),
-    Row("likelihood of no variance", lambda _: Gaussian(0.0), ValueError, r"variance=0\.0"),
-    Row("likelihood of no slope", lambda _: Bernoulli(0.0), ValueError, r"slope=0\.0"),
-    Row("ink that is not shown", lambda _: OffsetBernoulli(shown=0.0), ValueError, r"shown=0\.0"),
+    Row("autoencoder from an empty folder", load_vae, ValueError, r"no vae\.safetensors.*hopfax vae train"),
+    Row("Gaussian likelihood of no variance", lambda _: Gaussian(0.0), ValueError, r"variance=0\.0"),
+    Row("Bernoulli likelihood of no slope", lambda _: Bernoulli(0.0), ValueError, r"slope=0\.0"),
+    Row(
+        "likelihood with an image scale of zero",
+        lambda _: OffsetBernoulli(image_scale=0.0),
+        ValueError,
+        r"image_scale=0\.0",
+    ),
     Row("posterior of no width", lambda _: FixedVariance(0.0), ValueError, r"sigma=0\.0"),
     Row("classifier of an unknown model", lambda _: classifier(model="RNN"), ValueError, r"'RNN'"),
     Row("classifier of no epochs", lambda _: classifier(epochs=0), ValueError, r"epochs=0"),
@@ -430,7 +464,7 @@ ROWS = [
     Row("model from a hub by a path", lambda _: pull_model("../x"), ValueError, r"owner/name"),
     Row(
         "state of training with a seed for a key",
-        lambda _: TrainState.begin(tiny(), optax.sgd(0.1), key=0),
+        lambda _: TrainState.begin(tiny(), TRAINER, key=0),
         ValueError,
         r"key=.*got 0",
     ),

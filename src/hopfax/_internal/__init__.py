@@ -1,1 +1,1 @@
-"""What the other rooms stand on; it knows nothing of networks."""
+"""Shared helpers: argument checks, pytrees, files, optional packages. They know nothing of networks."""

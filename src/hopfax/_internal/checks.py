@@ -1,4 +1,4 @@
-"""Early refusal of arguments that many functions share: whole numbers, random keys, arrays of weights, patterns."""
+"""Checks of arguments that many functions share: integers, random keys, weights, patterns."""
 
 import math
 import numbers
@@ -13,23 +13,23 @@ from jax.core import Tracer
 
 
 def is_integer(value: Any) -> bool:
-    """Whether `value` is a whole number, Python's or NumPy's; True and False are none."""
+    """Whether `value` is an integer of Python or NumPy; True and False are not."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def require_key(owner: str, key: Any) -> None:
-    """Raises: `ValueError` unless `key` is one random key of JAX's, new style or old; traced ones pass too."""
+    """Raises: `ValueError` unless `key` is one JAX random key, typed or raw; traced keys pass."""
     typed = eqx.is_array(key) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()
     raw = eqx.is_array(key) and key.dtype == jnp.uint32 and key.ndim == 1
     if not (typed or raw):
-        shown = f"an array of {key.dtype} of shape {key.shape}" if eqx.is_array(key) else repr(key)
+        actual = f"an array of {key.dtype} of shape {key.shape}" if eqx.is_array(key) else repr(key)
         raise ValueError(
-            f"`{owner}(key=...)` must be one random key, such as `jax.random.key(0)`; got {shown}."
+            f"`{owner}(key=...)` must be one random key, such as `jax.random.key(0)`; got {actual}."
         )
 
 
 def as_floating(what: str, value: Any) -> jax.Array:
-    """`value` as an array of JAX's. Raises: `ValueError` unless it is an array of real floating-point numbers."""
+    """`value` as a JAX array. Raises: `ValueError` unless it is an array of real floating-point numbers."""
     if not isinstance(value, jax.Array | np.ndarray):
         raise ValueError(f"the {what} must be an array, got {type(value).__name__} {value!r:.60}.")
     if not jnp.issubdtype(value.dtype, jnp.floating):
@@ -40,23 +40,23 @@ def as_floating(what: str, value: Any) -> jax.Array:
 
 
 def require_kind(label: str, value: Any, kind: Any, example: str) -> None:
-    """Raises: `ValueError` unless `value` is an object of `kind`: not its class nor its name."""
+    """Raises: `ValueError` unless `value` is an instance of `kind` (and not the class or its name)."""
     if not isinstance(value, kind):
-        shown = value.__name__ if isinstance(value, type) else f"{value!r:.80}"
-        raise ValueError(f"{_told(label, shown)} cannot be; give an object, such as `{example}`.")
+        text = value.__name__ if isinstance(value, type) else f"{value!r:.80}"
+        raise ValueError(f"{_argument(label, text)} is not allowed; pass an object, such as `{example}`.")
 
 
 def require_number(label: str, value: Any, fine: Callable[[float], bool], rule: str) -> None:
-    """Raises: `ValueError` unless `value` is one real number that is `fine`, or not known yet."""
+    """Raises: `ValueError` unless `value` is one real number for which `fine` holds; traced values pass."""
     if isinstance(value, Tracer):
         return
     scalar = isinstance(value, int | float | np.number | np.ndarray | jax.Array) and np.shape(value) == ()
     if not scalar or np.iscomplexobj(value) or not fine(as_float(value)):
-        raise ValueError(f"{_told(label, repr(value))} must be {rule}.")
+        raise ValueError(f"{_argument(label, repr(value))} must be {rule}.")
 
 
 def as_float(value: Any) -> float:
-    """As Python's; a whole number beyond it is infinite."""
+    """`value` as a `float`; an integer too large for one becomes infinite."""
     try:
         return float(value)
     except OverflowError:
@@ -64,13 +64,13 @@ def as_float(value: Any) -> float:
 
 
 def require_integer(label: str, value: Any, least: int) -> None:
-    """Raises: `ValueError` unless `value` is a whole number, at least `least`, or not known yet."""
+    """Raises: `ValueError` unless `value` is an integer of at least `least`; traced values pass."""
     if isinstance(value, Tracer):
         return
     array = isinstance(value, np.ndarray | jax.Array) and value.shape == ()
     fits = is_integer(value) or (array and np.issubdtype(value.dtype, np.integer))
     if not fits or value < least:
-        raise ValueError(f"{_told(label, repr(value))} must be a whole number, at least {least}.")
+        raise ValueError(f"{_argument(label, repr(value))} must be a whole number, at least {least}.")
 
 
 def as_integer(label: str, value: Any, least: int) -> int:
@@ -79,27 +79,30 @@ def as_integer(label: str, value: Any, least: int) -> int:
     return int(value)
 
 
-def _told(label: str, shown: str) -> str:
+def _argument(label: str, text: str) -> str:
+    """An argument and its value, in backticks: `Owner(name=value)` for the label "Owner.name"."""
     owner, _, name = label.rpartition(".")
-    return f"`{owner}({name}={shown})`" if owner else f"`{name}={shown}`"
+    return f"`{owner}({name}={text})`" if owner else f"`{name}={text}`"
 
 
 def as_real_array(label: str, value: Any) -> jax.Array:
-    """`value` as an array of JAX's. Raises: `ValueError` unless it holds real numbers, or truth values."""
+    """`value` as a JAX array. Raises: `ValueError` unless it holds real numbers or booleans."""
     dtype = getattr(value, "dtype", None)
-    strange = dtype is not None and not (jnp.issubdtype(dtype, np.number) or jnp.issubdtype(dtype, np.bool_))
+    unsupported = dtype is not None and not (
+        jnp.issubdtype(dtype, np.number) or jnp.issubdtype(dtype, np.bool_)
+    )
     try:
-        array = None if strange else jnp.asarray(value)
+        array = None if unsupported else jnp.asarray(value)
     except (TypeError, ValueError) as error:
         raise ValueError(f"`{label}` must be an array of real numbers: {error}.") from error
     if array is None or jnp.iscomplexobj(array):
-        found = dtype if array is None else array.dtype
-        raise ValueError(f"`{label}` must be real numbers, got {found}; take the real part.")
+        actual = dtype if array is None else array.dtype
+        raise ValueError(f"`{label}` must be real numbers, got {actual}; take the real part.")
     return array
 
 
 def require_matrix(label: str, values: Any) -> None:
-    """Raises: `ValueError` unless `values` is a matrix of real numbers, not empty; its numbers are not looked at."""
+    """Raises: `ValueError` unless `values` is a non-empty matrix of real numbers; they may be infinite or NaN."""
     dtype = getattr(values, "dtype", None)
     if dtype is None:
         dtype = as_real_array(label, values).dtype
@@ -108,7 +111,7 @@ def require_matrix(label: str, values: Any) -> None:
     shape = np.shape(values)
     if len(shape) != 2 or 0 in shape:
         raise ValueError(
-            f"`{label}` has shape {shape}; give a matrix, at least one row: `x.reshape(len(x), -1)` flattens "
+            f"`{label}` has shape {shape}; give a matrix with at least one row: `x.reshape(len(x), -1)` flattens "
             "images, `x[None, :]` is a single row."
         )
 
@@ -129,10 +132,10 @@ def check_positive(name: str, value: Any) -> None:
 
 
 def check_patterns(patterns: Any) -> None:
-    """Raises `ValueError` unless `patterns` holds two rows or more, all finite; traced values pass."""
+    """Raises `ValueError` unless `patterns` has at least two rows, all finite; traced values pass."""
     rows = getattr(patterns, "shape", ())
     if len(rows) == 2 and rows[0] < 2:
-        raise ValueError(f"`patterns` must hold two rows or more (one pattern a row), got {rows[0]}.")
+        raise ValueError(f"`patterns` must hold two rows or more (one pattern per row), got {rows[0]}.")
     require_matrix("patterns", patterns)
     if isinstance(patterns, Tracer):
         return

@@ -1,4 +1,4 @@
-"""Files: JSON from strangers, and writing that leaves a file whole or absent."""
+"""Atomic writing of files, reading of untrusted JSON, comparison of stored settings."""
 
 import contextlib
 import json
@@ -8,30 +8,37 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-PARTIAL_SUFFIX = ".part"  # ends the name of a file that is not whole yet
+PARTIAL_SUFFIX = ".part"  # of the temporary name of a file that is being written
 
 
-def check_config(found: Mapping[str, Any], expected: Mapping[str, Any], origin: str) -> None:
-    """Raise `ValueError` naming each setting that differs."""
-    names = sorted(found.keys() | expected.keys())
-    different = [name for name in names if found.get(name) != expected.get(name)]
+def check_config(stored: Mapping[str, Any], current: Mapping[str, Any], origin: str) -> None:
+    """Check that the settings stored in `origin` are the current ones. Raises: `ValueError` naming each difference."""
+    names = sorted(stored.keys() | current.keys())
+    different = [name for name in names if stored.get(name) != current.get(name)]
     if different:
-        told = "; ".join(f"{name} was {found.get(name)!r}, is {expected.get(name)!r}" for name in different)
-        raise ValueError(f"`{origin}` is of another run: {told}. Use the same settings, or another folder.")
+        changes = "; ".join(
+            f"{name} was {stored.get(name)!r}, is {current.get(name)!r}" for name in different
+        )
+        raise ValueError(
+            f"`{origin}` is of another run: {changes}. Use the same settings, or another folder."
+        )
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Write under a temporary name in the same folder, flush, rename: whole or absent, even after a crash."""
+    """Write a file atomically: under a temporary name in the same folder, flushed to disk, then renamed.
+
+    Even after a crash the file is complete, or as it was before. Raises: `OSError` naming the file.
+    """
     try:
         _write_beside(path, content)
     except OSError as error:
-        why = f"{error.strerror or error}; the file is as it was, make room or name another folder"
-        raise OSError(error.errno, why, str(path)) from error
+        message = f"{error.strerror or error}; the file is unchanged, free some space or name another folder"
+        raise OSError(error.errno, message, str(path)) from error
     _flush_folder(path.parent)
 
 
 def write_json(path: Path, content: Any, indent: int = 2) -> None:
-    """`content` as JSON, written whole."""
+    """Write `content` as JSON, atomically."""
     write_atomic(path, (json.dumps(content, indent=indent) + "\n").encode())
 
 
@@ -49,7 +56,7 @@ def _write_beside(path: Path, content: bytes) -> None:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Make a rename last. Not every system can open a folder, and there the rename alone must do."""
+    """Flush a rename to disk, on systems that can open a folder."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -59,8 +66,8 @@ def _flush_folder(folder: Path) -> None:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """What JSON says. Raises: `ValueError` for what is none, and for what is nested too deep to be read."""
+    """The value of a JSON text. Raises: `ValueError` if it is not JSON, or nested too deeply to be read."""
     try:
         return json.loads(text)
     except RecursionError:
-        raise ValueError("nested too deep") from None
+        raise ValueError("nested too deeply") from None

@@ -1,4 +1,4 @@
-"""What a result was made with: versions, the commit, the machine."""
+"""What a result was computed with: versions, the commit, the machine."""
 
 import functools as ft
 import os
@@ -24,9 +24,9 @@ PACKAGES = (
 
 
 def circumstances(also: Sequence[str] = ()) -> dict[str, Any]:
-    """Versions of hopfax, what it stands on and the packages in `also` that are there; commit and machine."""
+    """Versions of hopfax, its dependencies and the packages in `also` that are installed; commit and machine."""
     return {
-        "versions": {name: found for name in (*PACKAGES, *also) if (found := installed_version(name))},
+        "versions": {name: number for name in (*PACKAGES, *also) if (number := installed_version(name))},
         "python": platform.python_version(),
         "commit": _commit(),
         "machine": platform.machine(),
@@ -35,7 +35,7 @@ def circumstances(also: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def installed_version(package: str) -> str | None:
-    """Its version, if it is there."""
+    """The version of a package; None if it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -44,12 +44,12 @@ def installed_version(package: str) -> str | None:
 
 @ft.cache
 def _commit() -> str | None:
-    """Of the checkout that the package is in; none outside one."""
+    """The commit of the git checkout that the package is in; None outside of one."""
     command = ["git", "rev-parse", "HEAD"]
     try:
-        found = subprocess.run(
+        result = subprocess.run(
             command, capture_output=True, text=True, cwd=Path(__file__).parent, check=False
         )
-    except OSError:  # there is no git
+    except OSError:  # git is not installed
         return None
-    return found.stdout.strip() or None
+    return result.stdout.strip() or None

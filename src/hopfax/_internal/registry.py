@@ -1,6 +1,6 @@
 """Objects as JSON and back: `{"kind": class name, field: value, ...}`.
 
-Only classes of the registry are ever made, so reading a file runs no code of the file's choosing.
+Only classes in the registry are constructed, so a file cannot make hopfax run other code.
 """
 
 import dataclasses
@@ -15,15 +15,15 @@ PLAIN = bool | int | float | str | None
 
 
 class Registry:
-    """The classes that may be written and read, by name; `title` says what they are, for error messages."""
+    """The classes that can be written and read, by name; `title` names them in error messages."""
 
     def __init__(self, title: str, classes: Iterable[type]):
         self.title, self.classes = title, {kind.__name__: kind for kind in classes}
 
     def to_dict(self, value: Any, arrays: dict[str, np.ndarray] | None = None, path: str = "") -> Any:
-        """`value` in the types of JSON. Its arrays go into `arrays`, by their path from `path` on.
+        """`value` in JSON types. Its arrays are added to `arrays` under their paths, which begin with `path`.
 
-        Raises: `ValueError` for an object of another class, and for an array where `arrays` is None.
+        Raises: `ValueError` for an object of another class, and for an array if `arrays` is None.
         """
         if isinstance(value, PLAIN):
             return value
@@ -40,9 +40,9 @@ class Registry:
         return {"kind": kind, **described}
 
     def from_dict(self, description: Any, take: Take | None = None) -> Any:
-        """The value that `to_dict` described; `take(path, shape)` gives its arrays.
+        """The value that `to_dict` described; `take(path, shape)` returns its arrays.
 
-        Raises: `ValueError` for an unknown class, or fields that are not its own.
+        Raises: `ValueError` for an unknown class, or for fields that the class does not have.
         """
         if isinstance(description, list):
             return tuple(self.from_dict(item, take) for item in description)

@@ -10,20 +10,22 @@ from jaxtyping import Array, ArrayLike, Bool, PyTree, Scalar
 
 
 def tree_sum(tree: PyTree) -> Scalar:
-    """Sum of all leaves, each already a scalar, in their own dtype: a zero to start from would widen it."""
+    """Sum of all leaves, which are scalars, in their own dtype (starting from a zero would widen it)."""
     leaves = jax.tree.leaves(tree)
     return ft.reduce(operator.add, leaves) if leaves else jnp.zeros(())
 
 
 def accumulation_dtype(dtype) -> jnp.dtype:
-    """At least float32: sums over neurons are never taken in a shorter type."""
+    """`dtype`, or float32 if that is wider: sums over neurons are accumulated in at least float32."""
     return jnp.promote_types(dtype, jnp.float32)
 
 
 def dot(a: PyTree, b: PyTree) -> Scalar:
     """`Σ conj(a) b` over all leaves, accumulated in at least float32."""
     products = jax.tree.map(
-        lambda x, y: jnp.vdot(x.astype(accumulation_dtype(x.dtype)), y.astype(accumulation_dtype(y.dtype))), a, b
+        lambda x, y: jnp.vdot(x.astype(accumulation_dtype(x.dtype)), y.astype(accumulation_dtype(y.dtype))),
+        a,
+        b,
     )
     return ft.reduce(operator.add, jax.tree.leaves(products))
 
@@ -34,11 +36,12 @@ def squares(tree: PyTree) -> Scalar:
 
 
 def size(tree: PyTree) -> int:
+    """The number of entries in all leaves."""
     return sum(x.size for x in jax.tree.leaves(tree))
 
 
 def rms(tree: PyTree) -> Scalar:
-    """Root mean square over all entries: a norm that does not grow with width."""
+    """Root mean square over all entries, a norm that does not grow with the number of neurons."""
     return jnp.sqrt(squares(tree) / size(tree))
 
 
@@ -48,11 +51,12 @@ def axpy(scale: ArrayLike, x: PyTree, y: PyTree) -> PyTree:
 
 
 def subtract(a: PyTree, b: PyTree) -> PyTree:
+    """`a - b`, leaf by leaf."""
     return jax.tree.map(operator.sub, a, b)
 
 
 def all_finite(tree: PyTree) -> Bool[Array, ""]:
-    """Whether every entry of the floating-point arrays is; other leaves do not count."""
+    """Whether all entries of the floating-point arrays are finite; other leaves are ignored."""
     leaves = jax.tree.leaves(eqx.filter(tree, eqx.is_inexact_array))
     return jnp.all(jnp.stack([jnp.array(True), *(jnp.all(jnp.isfinite(leaf)) for leaf in leaves)]))
 

@@ -1,70 +1,62 @@
-"""MNIST and its drop-in relatives."""
+"""MNIST and data sets in the same format."""
 
 import io
-import os
 
 import numpy as np
 
-from .dataset import Dataset
-from .download import obtain
-from .errors import DataError
+from .dataset import DataError, Dataset
+from .files import Directory, obtain
 from .idx import parse_idx
 from .source import FASHION_MNIST, MNIST, Source
 
 
-def mnist(directory: str | os.PathLike[str] | None = None, download: bool = True) -> Dataset:
+def mnist(directory: Directory = None, download: bool = True) -> Dataset:
     """60,000 training and 10,000 test images of handwritten digits, 28x28, each pixel `byte / 255`.
 
-    The idx files (raw or gzipped) are looked for in `directory`, in the directory that the environment
-    variable `HOPFAX_DATA` names, and in the user's cache folder: in each in the folder `mnist`, then in the
-    directory itself. Missing ones are downloaded into the folder `mnist` of the first of these. At every
-    load, the SHA-256 of each file's content is checked.
+    The idx files (raw or gzipped) are searched in `directory`, in the directory that the environment variable
+    `HOPFAX_DATA` names, and in the user's cache folder; in each first in its folder `mnist`, then in the directory
+    itself. Missing files are downloaded by pooch into the folder `mnist` of the first of these directories. The
+    SHA-256 of every file is checked at every load.
 
     Args:
-        directory: the data directory to look in first.
+        directory: the data directory to search first.
         download: whether missing files may be downloaded.
-
-    Raises:
-        DataError: (a `ValueError`) for a damaged file, or a missing one that may not or cannot be downloaded.
-
+    Raises: `DataError` (a `ValueError`) for a damaged file, or a missing one that may not or cannot be downloaded.
     Source: Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, Gradient-based learning applied to document
     recognition, Proc. IEEE 86 (1998).
     """
     return load_source(MNIST, directory, download=download)
 
 
-def fashion_mnist(directory: str | os.PathLike[str] | None = None, download: bool = True) -> Dataset:
+def fashion_mnist(directory: Directory = None, download: bool = True) -> Dataset:
     """60,000 training and 10,000 test pictures of clothes in ten classes, 28x28, each pixel `byte / 255`.
 
-    Found and checked as `mnist` is, but only in folders called `fashion-mnist`, since the file names are the
-    same.
+    Searched and checked as `mnist` is, but only in folders named `fashion-mnist`, since its files have the same
+    names as those of MNIST.
 
     Args:
-        directory: the data directory to look in first.
+        directory: the data directory to search first.
         download: whether missing files may be downloaded.
-
-    Raises:
-        DataError: (a `ValueError`) for a damaged file, or a missing one that may not or cannot be downloaded.
-
+    Raises: `DataError` (a `ValueError`) for a damaged file, or a missing one that may not or cannot be downloaded.
     Source: H. Xiao, K. Rasul and R. Vollgraf, Fashion-MNIST: a novel image dataset for benchmarking machine
     learning algorithms (2017), arXiv 1708.07747.
     """
     return load_source(FASHION_MNIST, directory, download=download)
 
 
-def load_source(
-    source: Source, directory: str | os.PathLike[str] | None = None, *, download: bool = True
-) -> Dataset:
-    """The data set that `source` describes; `mnist` says how it is found, checked and scaled.
+def load_source(source: Source, directory: Directory = None, *, download: bool = True) -> Dataset:
+    """The data set that `source` describes, searched, checked and scaled as `mnist` is.
 
-    Raises:
-        DataError: (a `ValueError`) as `mnist` does, or where the files do not fit each other.
+    Raises: `DataError` (a `ValueError`) as `mnist` does, or if training and test images differ in shape.
     """
     files = obtain(source, directory, download=download)
     arrays = [parse_idx(io.BytesIO(f.content), str(f.path), max_bytes=len(f.content)) for f in files]
     images, labels, test_images, test_labels = arrays
     if images.ndim < 2 or images.shape[1:] != test_images.shape[1:]:
-        raise DataError(f"{source.name}: images of shapes {images.shape[1:]} and {test_images.shape[1:]}.")
+        raise DataError(
+            f"{source.name}: training images of shape {images.shape[1:]} and test images of shape "
+            f"{test_images.shape[1:]} do not fit together; check the order of `Source(files=...)`."
+        )
     return Dataset(
         source.name,
         _scaled(images),

@@ -1,23 +1,20 @@
 """Data sets by name, for command lines and configurations; code calls `digits`, `mnist`, ... directly."""
 
-import dataclasses
-import importlib.util
-import os
-import types
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .dataset import Dataset
+from .dataset import DataError, Dataset
 from .digits import digits
-from .download import obtain
-from .errors import DataError
+from .files import Directory, obtain
 from .mnist import load_source
 from .source import FASHION_MNIST, MNIST, Source
 
+SOURCES = {source.name: source for source in (MNIST, FASHION_MNIST)}
+_DIGITS = "1,797 handwritten digits, 8x8 (1,500 + 297), from the UCI repository"
 
-class Row(NamedTuple):
-    """One line of a listing: whether a data set is here and usable, where (or why not), and what it is."""
+
+class DatasetInfo(NamedTuple):
+    """One line of a listing: whether a data set is on this machine, where (or why not), and what it is."""
 
     name: str
     found: bool
@@ -25,103 +22,57 @@ class Row(NamedTuple):
     description: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Installed:
-    """The data set that comes with an installed package: nothing to download, no directory."""
-
-    description: str = "1,797 handwritten digits, 8x8, from scikit-learn (1,500 + 297)"
-
-    def load(self, directory: str | os.PathLike[str] | None, download: bool) -> Dataset:
-        return digits()
-
-    def fetch(self, directory: str | os.PathLike[str] | None, progressbar: Any) -> list[Path]:
-        return []
-
-    def where(self, directory: str | os.PathLike[str] | None) -> str:
-        if importlib.util.find_spec("sklearn") is None:
-            raise DataError("The digits need scikit-learn; install it.")
-        return "scikit-learn"
-
-
-@dataclasses.dataclass(frozen=True)
-class Downloadable:
-    """A data set in idx files."""
-
-    source: Source
-
-    @property
-    def description(self) -> str:
-        return self.source.description
-
-    def load(self, directory: str | os.PathLike[str] | None, download: bool) -> Dataset:
-        return load_source(self.source, directory, download=download)
-
-    def fetch(self, directory: str | os.PathLike[str] | None, progressbar: Any) -> list[Path]:
-        return [file.path for file in obtain(self.source, directory, progressbar=progressbar)]
-
-    def where(self, directory: str | os.PathLike[str] | None) -> str:
-        files = obtain(self.source, directory, download=False)
-        return ", ".join(dict.fromkeys(str(file.path.parent) for file in files))
-
-
-REGISTRY: Mapping[str, Installed | Downloadable] = types.MappingProxyType(
-    {
-        "digits": Installed(),
-        "mnist": Downloadable(MNIST),
-        "fashion-mnist": Downloadable(FASHION_MNIST),
-    }
-)
-
-
-def load(name: str, directory: str | os.PathLike[str] | None = None, *, download: bool = True) -> Dataset:
-    """The data set called `name`: `digits`, `mnist` or `fashion-mnist`.
+def load(name: str, directory: Directory = None, *, download: bool = True) -> Dataset:
+    """The data set named `name`: `digits`, `mnist` or `fashion-mnist`.
 
     Args:
-        name: which one.
-        directory: the data directory to look in first; the digits need none.
+        name: the name of the data set.
+        directory: the data directory to search first; the digits need none.
         download: whether missing files may be downloaded.
-
-    Raises:
-        ValueError: for an unknown name, or as the data set's own function does.
+    Raises: `ValueError` for an unknown name, or as the function of the data set does.
     """
-    return _entry(name).load(directory, download)
+    source = _source(name)
+    return digits() if source is None else load_source(source, directory, download=download)
 
 
-def fetch(
-    name: str, directory: str | os.PathLike[str] | None = None, *, progressbar: Any = False
-) -> list[Path]:
-    """Make sure that the files of data set `name` are here and right; download what is missing.
+def fetch(name: str, directory: Directory = None, *, progressbar: Any = False) -> list[Path]:
+    """Download the missing files of the data set `name` and check all of them.
 
     Args:
-        name: which one.
-        directory: the data directory to look in first and to download to.
-        progressbar: False, or an object with `total`, `update`, `reset` and `close` as pooch wants it.
-
-    Returns:
-        The paths of its files, none for a data set that comes with an installed package.
-
-    Raises:
-        ValueError: for an unknown name; a `DataError` for damaged files or a failed download.
+        name: the name of the data set.
+        directory: the data directory to search first and to download to.
+        progressbar: True, or an object with `total`, `update`, `reset` and `close`, as pooch takes it.
+    Returns: the paths of its files; none for the digits, which come with hopfax.
+    Raises: `ValueError` for an unknown name; `DataError` for damaged files or a failed download.
     """
-    return _entry(name).fetch(directory, progressbar)
+    source = _source(name)
+    return (
+        [] if source is None else [file.path for file in obtain(source, directory, progressbar=progressbar)]
+    )
 
 
-def available(directory: str | os.PathLike[str] | None = None) -> list[Row]:
-    """Every data set, with whether it is here; `where` holds its folder, or else what is missing or damaged.
+def available(directory: Directory = None) -> list[DatasetInfo]:
+    """Every data set with whether it is on this machine; `where` is its folder, or what is missing or damaged.
 
-    All contents are checked. Nothing is downloaded.
+    The content of all files is checked. Nothing is downloaded.
     """
-    return [_row(name, entry, directory) for name, entry in REGISTRY.items()]
+    rows = [_info(source, directory) for source in SOURCES.values()]
+    return [DatasetInfo("digits", True, "comes with hopfax", _DIGITS), *rows]
 
 
-def _row(name: str, entry: Installed | Downloadable, directory: str | os.PathLike[str] | None) -> Row:
+def _info(source: Source, directory: Directory) -> DatasetInfo:
     try:
-        return Row(name, True, entry.where(directory), entry.description)
+        files = obtain(source, directory, download=False)
     except DataError as error:
-        return Row(name, False, str(error), entry.description)
+        return DatasetInfo(source.name, False, str(error), source.description)
+    folders = dict.fromkeys(str(file.path.parent) for file in files)
+    return DatasetInfo(source.name, True, ", ".join(folders), source.description)
 
 
-def _entry(name: str) -> Installed | Downloadable:
-    if name not in REGISTRY:
-        raise ValueError(f"There is no data set called {name!r}; there are {', '.join(REGISTRY)}.")
-    return REGISTRY[name]
+def _source(name: str) -> Source | None:
+    """Where the data set can be downloaded from; None for the digits."""
+    if name == "digits":
+        return None
+    if name not in SOURCES:
+        raise ValueError(f"There is no data set {name!r}; choose from {', '.join(('digits', *SOURCES))}.")
+    return SOURCES[name]

@@ -1,4 +1,4 @@
-"""The papers' measure of convergence: when the images of a map stop moving, as the papers count and corrected."""
+"""The papers' measure of convergence, when the images of a map stop changing: as the papers count it, and corrected."""
 
 import equinox as eqx
 import jax
@@ -8,17 +8,17 @@ from jaxtyping import Array, Bool, Float, Int
 
 from .._internal.tree import rms, subtract
 from ..networks.network import States
-from ..solvers.loop import AbstractDirectSolver, AnySolver, iterated
+from ..solvers.loop import AbstractDirectSolver, IterativeSolver, fixed_point_function
 from ..updates.problem import Problem
 
 Trace = Float[Array, "*examples iterations"]
 
 
 def paper_iterations(trace: Trace, tolerance: float = 1e-4) -> Int[Array, "*examples"]:
-    """The index `n` of the first `trace[n] < tolerance`; where it is 0, or there is none, `len(trace)`.
+    """The index `n` of the first `trace[n] < tolerance`; `len(trace)` where that is 0, or where there is none.
 
-    So an example that starts at its equilibrium counts as one that never gets there: a quirk of the published
-    code, which reads the index of the maximum of a mask. With 40 evaluations the most is 39.
+    An example that starts at its equilibrium therefore counts as one that never converges. The published code does so,
+    because it reads the index of the maximum of a mask. With 40 evaluations the largest index is 39.
     Source: [goemaere2024], section 4 and code.
     """
     index = jnp.argmax(trace < tolerance, axis=-1)
@@ -28,9 +28,9 @@ def paper_iterations(trace: Trace, tolerance: float = 1e-4) -> Int[Array, "*exam
 def first_crossing(
     trace: Trace, tolerance: float = 1e-4
 ) -> tuple[Int[Array, "*examples"], Bool[Array, "*examples"]]:
-    """The index `n` of the first `trace[n] < tolerance`, and whether there is one; where not, `len(trace)`.
+    """The index `n` of the first `trace[n] < tolerance`, and whether there is one; `len(trace)` where there is none.
 
-    NaN is never below the tolerance.
+    NaN is not below the tolerance.
     """
     below = trace < tolerance
     converged = jnp.any(below, axis=-1)
@@ -38,20 +38,27 @@ def first_crossing(
 
 
 def fixed_iterations(
-    problem: Problem, solver: AnySolver | AbstractDirectSolver, start: States, steps: int
+    problem: Problem, solver: IterativeSolver | AbstractDirectSolver, start: States, steps: int
 ) -> tuple[States, Float[Array, " iterations"]]:
-    """The image `s_steps` after exactly `steps` evaluations, and the `steps - 1` relative changes on the way.
+    """The image `s_steps` after exactly `steps` evaluations, and the `steps - 1` relative changes between the images.
 
-    With the points `z_n` at which `solver` evaluates the map, and images `s_{n+1} = f(z_n)`, the changes are
-    `|s_{n+1} - s_n| / |s_{n+1}|` for `n >= 1`. Under Picard `z_n = s_n`, so these are the residuals of
-    `relax` without the first; under Anderson they are not residuals but how far the images still move.
-    Raises: `ValueError` for a solver that evaluates no fixed-point map. Source: [goemaere2024], code.
+    With the points `z_n` at which `solver` evaluates the map and the images `s_{n+1} = f(z_n)`, the changes are
+    `|s_{n+1} - s_n| / |s_{n+1}|` for `n >= 1`. Under Picard `z_n = s_n`, so these are the relative residuals of
+    `relax` without the first. Under Anderson they are not residuals, but say how far the images still move.
+
+    Args:
+        start: the unknown states.
+        steps: at least 1.
+    Raises: `ValueError` for a solver that does not evaluate a fixed-point map.
+    Source: [goemaere2024], code.
     """
     if not isinstance(solver, optx.AbstractFixedPointSolver):
-        raise ValueError(f"`solver={solver}` evaluates no fixed-point map; use `Picard()` or `Anderson()`.")
-    fn = iterated(problem, solver)
-    image, trial = jax.eval_shape(fn, start, None)
-    state = solver.init(fn, start, None, {}, image, trial, frozenset())
+        raise ValueError(
+            f"`solver={solver}` does not evaluate a fixed-point map; use `Picard()` or `Anderson()`."
+        )
+    fn = fixed_point_function(problem, solver)
+    image, info = jax.eval_shape(fn, start, None)
+    state = solver.init(fn, start, None, {}, image, info, frozenset())
     dynamic, static = eqx.partition(state, eqx.is_array)
 
     def body(carry, _):

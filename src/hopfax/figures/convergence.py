@@ -1,9 +1,7 @@
-"""Figures: data in, `Axes` out.
-
-The only module that imports matplotlib: import it where a figure is drawn.
-"""
+"""Figures of convergence and training: heat maps of residuals, and curves of residuals, energies and losses."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -14,16 +12,20 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patheffects import Normal, Stroke
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
 from ..diagnostics.convergence import paper_iterations
-from .style import colours, tidy_counts
+from .style import colours, integer_ticks, new_figure, remove_box
 
-DECADES = (-8.0, 0.0)  # of the relative residual, from the floor of float32 to the first step from zero
+DECADES = (
+    -8.0,
+    0.0,
+)  # range of log10 of the relative residual: from the precision of float32 to the first step
 BINS = 400
 CURVE_TOLERANCES = 10.0 ** np.arange(-8.0, -1.75, 0.5)
-EMPTY = "#dcdce4"  # a bin without examples: darker than the pale end of the colour scale
+EMPTY = "#dcdce4"  # the colour of an empty bin, darker than the pale end of the colour scale
 RESIDUAL = "relative residual"
+MARKED: dict[str, Any] = {"linewidth": 2, "marker": "o", "markersize": 3}
 
 
 def convergence_heatmap(
@@ -34,55 +36,56 @@ def convergence_heatmap(
     bins: int = BINS,
     most: float | None = None,
 ) -> Axes:
-    """How many examples have which relative residual after how many iterations, as the papers draw it.
+    """A heat map of the relative residuals of many examples over the iterations, as in the papers.
 
-    Colour is the count in each of `bins` bins of `log10` residual over [-8, 0], on a log scale; the dashed
-    line is at `tolerance`. The curve is the mean index at which an example first falls below each of
-    `1e-8 ... 1e-2`, in half decades, as published (`paper_iterations`); the circle is that mean at `tolerance`.
+    Colour is the number of examples in each of `bins` bins of `log10` of the residual over [-8, 0], on a log scale.
+    The dashed line is at `tolerance`. The curve is the mean iteration at which an example first falls below each of
+    `1e-8 ... 1e-2`, in half decades, counted as in the papers (`paper_iterations`); the circle is that mean at
+    `tolerance`. Residuals below 1e-8 are not drawn.
 
     Args:
-        bins: 400 in the papers, for 50,000 examples; fewer examples need fewer.
-        most: the count at the dark end of the scale, for panels that share one; the largest count if None.
-
-    Raises:
-        ValueError: traces without examples or iterations, no bins, or a tolerance outside (1e-8, 1).
-
-    Source: [goemaere2024], Figs. 3 and 4, and code; what is below 1e-8 is not drawn.
+        traces: the relative residual of each example at each iteration.
+        bins: the number of bins; 400 in the papers, for 50,000 examples. Fewer examples need fewer bins.
+        most: the count at the dark end of the colour scale, for panels that share one; the largest count if None.
+    Raises: `ValueError` for traces without examples or iterations, no bins, or a tolerance outside (1e-8, 1).
+    Source: [goemaere2024], Figs. 3 and 4, and code.
     """
     _check_tolerance(tolerance)
-    return crossing_heatmap(axes, crossings(traces, tolerance, bins), tolerance, most=most)
+    return summary_heatmap(axes, summarise(traces, tolerance, bins), tolerance, most=most)
 
 
-class Crossings(eqx.Module):
-    """What a heat map shows of many traces, without them.
+class TraceSummary(eqx.Module):
+    """The numbers that a heat map needs of many residual traces.
 
-    `counts`: examples in each bin of `log10` residual over [-8, 0], for each iteration. `means`: of the index
-    of the first residual below each of `CURVE_TOLERANCES`. `mean`: the same at the tolerance drawn.
+    Attributes:
+        counts: the number of examples in each bin of `log10` of the residual over [-8, 0], at each iteration.
+        mean_iterations: the mean of `paper_iterations` at each of `CURVE_TOLERANCES`.
+        mean_at_tolerance: the same mean at the tolerance that is drawn.
     """
 
     counts: Real[np.ndarray, "bins iterations"]
-    means: Float[np.ndarray, " tolerances"]
-    mean: float
+    mean_iterations: Float[np.ndarray, " tolerances"]
+    mean_at_tolerance: float
 
 
-def crossings(
+def summarise(
     traces: Float[ArrayLike, "examples iterations"], tolerance: float = 1e-4, bins: int = BINS
-) -> Crossings:
-    """Of traces. Raises: `ValueError` for traces without examples or iterations, or no bins."""
-    means = np.array([mean_crossing(traces, each) for each in CURVE_TOLERANCES])
-    return Crossings(residual_counts(traces, bins), means, mean_crossing(traces, tolerance))
+) -> TraceSummary:
+    """The summary of residual traces. Raises: `ValueError` for no examples, no iterations or no bins."""
+    curve = np.array([mean_iterations(traces, value) for value in CURVE_TOLERANCES])
+    return TraceSummary(residual_counts(traces, bins), curve, mean_iterations(traces, tolerance))
 
 
-def crossing_heatmap(
-    axes: Axes, found: Crossings, tolerance: float = 1e-4, *, most: float | None = None
+def summary_heatmap(
+    axes: Axes, summary: TraceSummary, tolerance: float = 1e-4, *, most: float | None = None
 ) -> Axes:
-    """`convergence_heatmap` of what is left of the traces."""
-    bins, iterations = found.counts.shape
+    """`convergence_heatmap` of traces that were summarised before."""
+    bins, iterations = summary.counts.shape
     axes.pcolormesh(
         np.arange(iterations + 1) - 0.5,
         np.linspace(*DECADES, bins + 1),
-        np.ma.masked_equal(found.counts, 0),
-        norm=LogNorm(1, max(most or found.counts.max(), 2)),
+        np.ma.masked_equal(summary.counts, 0),
+        norm=LogNorm(1, max(most or summary.counts.max(), 2)),
         cmap="magma_r",
         rasterized=True,
     )
@@ -90,20 +93,22 @@ def crossing_heatmap(
     height = np.log10(tolerance)
     axes.axhline(height, color="white", linestyle="--", linewidth=1.8, path_effects=_outline("0.45", 3.0))
     curve = {"color": "cyan", "linewidth": 2, "path_effects": _outline("0.2", 3.6)}
-    axes.plot(found.means, np.log10(CURVE_TOLERANCES), **curve)
+    axes.plot(summary.mean_iterations, np.log10(CURVE_TOLERANCES), **curve)
     circle = {"markersize": 8, "markerfacecolor": "white", "markeredgecolor": "black"}
-    axes.plot(found.mean, height, "o", **circle)
+    axes.plot(summary.mean_at_tolerance, height, "o", **circle)
     axes.set(
         xlim=(-0.5, iterations - 0.5), ylim=DECADES, xlabel="iteration", ylabel=f"log$_{{10}}$ {RESIDUAL}"
     )
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    return axes
+    return integer_ticks(axes)
 
 
 def residual_counts(
     traces: Float[ArrayLike, "examples iterations"], bins: int = BINS
 ) -> Real[np.ndarray, "bins iterations"]:
-    """Examples in each of `bins` bins of `log10` residual over [-8, 0], for each iteration; NaN in none."""
+    """The number of examples in each bin of `log10` of the residual over [-8, 0], at each iteration.
+
+    NaN is in no bin. Raises: `ValueError` for traces without examples or iterations, or no bins.
+    """
     traces = _matrix("traces", traces)
     if bins < 1:
         raise ValueError(f"`bins={bins}` must be at least 1.")
@@ -113,8 +118,8 @@ def residual_counts(
     return np.stack(columns, axis=1)
 
 
-def mean_crossing(traces: Float[ArrayLike, "examples iterations"], tolerance: float) -> float:
-    """Mean over the examples of the index of the first residual below `tolerance`, as published."""
+def mean_iterations(traces: Float[ArrayLike, "examples iterations"], tolerance: float) -> float:
+    """The mean over examples of `paper_iterations`: the index of the first residual below `tolerance`."""
     index = paper_iterations(jnp.asarray(_matrix("traces", traces)), tolerance)
     return float(np.mean(np.asarray(index)))
 
@@ -125,36 +130,37 @@ def convergence_figure(
     *,
     bins: int = BINS,
 ) -> Figure:
-    """A `convergence_heatmap` for each model, two a row, on one colour scale.
+    """A `convergence_heatmap` for each model, two per row, on one colour scale.
 
     Raises: `ValueError` for no models, and as `convergence_heatmap`.
     """
     _check_tolerance(tolerance)
     colours("traces", traces)
-    return crossing_figure(
-        {name: crossings(trace, tolerance, bins) for name, trace in traces.items()}, tolerance
+    return summary_figure(
+        {name: summarise(trace, tolerance, bins) for name, trace in traces.items()}, tolerance
     )
 
 
-def crossing_figure(
-    found: Mapping[str, Crossings | None], tolerance: float = 1e-4, *, columns: int = 2
+def summary_figure(
+    summaries: Mapping[str, TraceSummary | None], tolerance: float = 1e-4, *, columns: int = 2
 ) -> Figure:
-    """A `crossing_heatmap` for each model, `columns` a row, on one colour scale; the panel of None says so.
+    """A `summary_heatmap` for each model, `columns` per row, on one colour scale.
 
-    Panels of a column share the axis of iterations. Raises: `ValueError` for no models.
+    The panel of a model without a summary (None) says "not run yet". Panels in a column share the x axis.
+    Raises: `ValueError` for no models.
     """
-    rows = -(-len(colours("found", found)) // columns)
-    most = max((float(each.counts.max()) for each in found.values() if each), default=0)
-    figure = Figure(figsize=(4.5 * columns, 0.8 + 3.1 * rows), layout="constrained", dpi=110)
+    rows = -(-len(colours("summaries", summaries)) // columns)
+    most = max((float(summary.counts.max()) for summary in summaries.values() if summary), default=0)
+    figure = new_figure(4.5 * columns, 0.8 + 3.1 * rows)
     grid = figure.subplots(rows, columns, sharex="col", sharey=True, squeeze=False)
-    for axes, (name, each) in zip(grid.flat, found.items(), strict=False):
-        if each is None:
+    for axes, (name, summary) in zip(grid.flat, summaries.items(), strict=False):
+        if summary is None:
             axes.text(0.5, 0.5, "not run yet", transform=axes.transAxes, ha="center", color="0.5")
         else:
-            crossing_heatmap(axes, each, tolerance, most=most)
+            summary_heatmap(axes, summary, tolerance, most=most)
         axes.set_title(name, fontweight="bold")
         axes.label_outer()
-    for axes in grid.flat[len(found) :]:
+    for axes in grid.flat[len(summaries) :]:
         axes.set_visible(False)
     scale = ScalarMappable(LogNorm(1, max(most, 2)), "magma_r")
     figure.colorbar(scale, ax=grid, label="examples in a bin", format="%d", fraction=0.04, pad=0.02)
@@ -164,7 +170,7 @@ def crossing_figure(
 def residual_curves(
     axes: Axes, traces: Mapping[str, Float[ArrayLike, "examples iterations"]], tolerance: float | None = 1e-4
 ) -> Axes:
-    """Median relative residual of each model against the iteration, and the middle 80 % of the examples.
+    """The median relative residual of each model at each iteration, with the middle 80 % of the examples as a band.
 
     Raises: `ValueError` for no traces, or a tolerance outside (1e-8, 1).
     """
@@ -178,49 +184,46 @@ def residual_curves(
         _check_tolerance(tolerance)
         axes.axhline(tolerance, color="0.4", linestyle="--", linewidth=1)
     axes.set(yscale="log", ylim=(10.0 ** DECADES[0], 2), xlabel="iteration", ylabel=RESIDUAL)
-    axes.legend(frameon=False)
-    return tidy_counts(axes)
+    return _finish(axes)
 
 
 def energy_curves(axes: Axes, energies: Mapping[str, Float[ArrayLike, " sweeps"]]) -> Axes:
-    """Energy of one example (arbitrary unit) after each sweep, a curve a model.
+    """The energy of one example, in arbitrary units, after each sweep; one curve per model.
 
     Raises: `ValueError` for no energies.
     """
     for (name, energy), colour in zip(energies.items(), colours("energies", energies), strict=True):
-        axes.plot(np.asarray(energy), color=colour, linewidth=2, marker="o", markersize=3, label=name)
+        axes.plot(np.asarray(energy), color=colour, label=name, **MARKED)
     axes.set(xlabel="sweep", ylabel="energy")
-    axes.legend(frameon=False)
-    return tidy_counts(axes)
+    return _finish(axes)
 
 
 def training_curves(
     axes: Axes, curves: Mapping[str, Sequence[float]], quantity: str = "loss", *, percent: bool = False
 ) -> Axes:
-    """`quantity` after each epoch, from 1, a curve a model.
+    """The value of `quantity` after each epoch, from epoch 1; one curve per model.
 
-    Args: `percent` writes fractions in [0, 1] as percentages.
+    Args:
+        quantity: the label of the y axis.
+        percent: whether fractions in [0, 1] are labelled as percentages.
     Raises: `ValueError` for no curves.
     """
     for (name, curve), colour in zip(curves.items(), colours("curves", curves), strict=True):
-        axes.plot(
-            np.arange(1, len(curve) + 1),
-            curve,
-            color=colour,
-            linewidth=2,
-            marker="o",
-            markersize=3,
-            label=name,
-        )
+        axes.plot(np.arange(1, len(curve) + 1), curve, color=colour, label=name, **MARKED)
     axes.set(xlabel="epoch", ylabel=quantity)
-    axes.legend(frameon=False)
     if percent:
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    return tidy_counts(axes)
+    return _finish(axes)
+
+
+def _finish(axes: Axes) -> Axes:
+    """`axes` with a legend, whole numbers along the x axis and no box."""
+    axes.legend(frameon=False)
+    return remove_box(integer_ticks(axes))
 
 
 def _outline(colour: str, width: float) -> list:
-    """A line that stands out on any ground."""
+    """An outline that makes a line visible on any background."""
     return [Stroke(linewidth=width, foreground=colour), Normal()]
 
 
@@ -228,7 +231,7 @@ def _matrix(argument: str, traces) -> np.ndarray:
     traces = np.asarray(traces)
     if traces.ndim != 2 or not traces.size:
         raise ValueError(
-            f"`{argument}` has shape {traces.shape}; give (examples, iterations), at least one each."
+            f"`{argument}` has shape {traces.shape}; give (examples, iterations) with at least one of each."
         )
     return traces
 

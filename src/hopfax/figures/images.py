@@ -8,25 +8,27 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-UNKNOWN = "#8fc4ec"  # no grey level, so that an unknown pixel is not taken for a pale one
+from .style import new_figure
+
+UNKNOWN = "#8fc4ec"  # blue, not a grey level, so that an unknown pixel does not look like a pale one
 
 
 def images_row(axes: Axes, images: Real[ArrayLike, "count height width"], title: str = "") -> Axes:
-    """Images side by side, dark on light, with `title` on their left.
+    """Images side by side, 0 white and 1 black, with `title` to their left.
 
-    Values lie in [0, 1], or are NaN where a pixel is unknown; those are blue.
+    Values must lie in [0, 1]; unknown pixels are NaN and drawn in blue.
     Raises: `ValueError` for no images, or values outside [0, 1].
     """
     images = np.asarray(images, float)
     if images.ndim != 3 or not images.size:
         raise ValueError(
-            f"`images` has shape {images.shape}; give (count, height, width), at least one image."
+            f"`images` has shape {images.shape}; give (count, height, width) with at least one image."
         )
     if np.nanmin(images, initial=0) < -0.01 or np.nanmax(images, initial=0) > 1.01:
         raise ValueError(f"`images` lie in [{np.nanmin(images)}, {np.nanmax(images)}]; scale them to [0, 1].")
     count, height, width = images.shape
-    for place, image in enumerate(images):
-        left = place * (width + 1)
+    for index, image in enumerate(images):
+        left = index * (width + 1)
         axes.imshow(image, cmap=_greys(), vmin=0, vmax=1, extent=(left, left + width, 0, height))
         axes.plot(*_frame(left, width, height), color="0.75", linewidth=0.6, clip_on=False)
     axes.set(
@@ -42,14 +44,14 @@ def images_row(axes: Axes, images: Real[ArrayLike, "count height width"], title:
 
 
 def images_figure(rows: Sequence[tuple[str, Real[ArrayLike, "count height width"]]]) -> Figure:
-    """One `images_row` below the other, each with its title.
+    """A figure with one `images_row` for each pair of a title and images, from top to bottom.
 
     Raises: `ValueError` for no rows, and as `images_row`.
     """
     if not rows:
         raise ValueError("`rows` is empty; give at least one (title, images).")
     count = max(len(np.asarray(images)) for _, images in rows)
-    figure = Figure(figsize=(1.6 + 0.75 * count, 0.85 * len(rows)), layout="constrained", dpi=110)
+    figure = new_figure(1.6 + 0.75 * count, 0.85 * len(rows))
     grid = figure.subplots(len(rows), 1, squeeze=False)
     for axes, (title, images) in zip(grid.flat, rows, strict=True):
         images_row(axes, images, title)

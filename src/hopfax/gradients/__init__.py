@@ -1,4 +1,4 @@
-"""Ways to differentiate an equilibrium."""
+"""Gradients: how an equilibrium is differentiated."""
 
 from .adjoints import AbstractAdjoint as AbstractAdjoint
 from .adjoints import ConjugateGradient as ConjugateGradient

@@ -1,4 +1,4 @@
-"""Linear solvers for the adjoint equation `u = v + Jᵀ u` of a fixed point, for one example; none ever raises."""
+"""Linear solvers for the adjoint equation `u = v + Jᵀ u` of a fixed point, for one example. None of them raises."""
 
 import abc
 from collections.abc import Callable
@@ -7,34 +7,36 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import lineax as lx
-from jaxtyping import Array, Bool, Float, Int, ScalarLike
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, ScalarLike
 
-from .._internal.checks import require_kind, require_number, require_integer
+from .._internal.checks import require_integer, require_kind, require_number
 from .._internal.tree import accumulation_dtype, axpy, dot, rms, select, subtract
 from ..networks.network import States
 from ..solvers.anderson import Anderson
-from ..solvers.loop import AnySolver, Stopping, iterate
+from ..solvers.loop import IterativeSolver, Stopping, iterate
 from ..solvers.safeguards import Residual
 from ..updates.problem import AbstractMap, Problem, StepInfo
 from .base import AdjointStats
 
+Product = Callable[[States], States]
+
 
 class AbstractAdjoint(eqx.Module):
-    """Solves `u = v + Jᵀ u` at an equilibrium, `J = ∂f/∂z` of the update's symmetric form."""
+    """Solves `u = v + Jᵀ u` at an equilibrium, where `J = ∂f/∂z` is the Jacobian of the problem's map."""
 
     @abc.abstractmethod
     def solve(
-        self, problem: Problem, point: States, cotangent: States, initial: States | None = None
+        self, problem: Problem, equilibrium: States, cotangent: States, initial: States | None = None
     ) -> tuple[States, AdjointStats]:
-        """The best `u` found for the cotangent `v`, and a report.
+        """The best solution `u` for the cotangent `v`, and the statistics.
 
-        At worst it is `v` itself, the one-step gradient, or one step from `initial`. The tolerance is relative to
-        `v` wherever the solver starts.
+        The solve starts at `initial`, or without knowledge where it is None. Where it fails, the result is `v`, the
+        one-step gradient, or one step from `initial`. The tolerance is relative to `v`, whatever the start.
         """
 
 
-class _Search(eqx.Module):
-    """Where conjugate gradients stand: iterate, residual and direction, the latter two also through `D`."""
+class _CGState(eqx.Module):
+    """The state of conjugate gradients. `d` marks products with `D`."""
 
     solution: States
     residual: States
@@ -43,19 +45,23 @@ class _Search(eqx.Module):
     direction_d: States
     square: Float[Array, ""]  # <residual, D residual>
     products: Int[Array, ""]
-    broken: Bool[Array, ""]
+    broken: Bool[Array, ""]  # whether a direction of non-positive curvature was met
 
 
 class ConjugateGradient(AbstractAdjoint):
     """Conjugate gradients in the inner product of `D = ∂g/∂s`, for the symmetric adjoint of an energy.
 
-    `J = K D` with `K = ∂h/∂g` and `D` the Lagrangian's Hessian, both symmetric. With `u = v + D w` the
-    adjoint equation is `(I - K D) w = K v`, self-adjoint in `<a, D b>` and positive exactly at a strict minimum of
-    the energy. Neither an inverse nor a root of `D` is taken, so saturated and singular layers (softmax, layer
-    norm) are safe. One product with `K` a step, on the kept layers only.
+    `J = K D` with `K = ∂h/∂g` and the Hessian `D` of the Lagrangians, both symmetric. With `u = v + D w` the adjoint
+    equation is `(I - K D) w = K v`, which is self-adjoint in `<a, D b>`, and positive exactly at a strict minimum of
+    the energy. Neither an inverse nor a root of `D` is taken, so it also works for saturated and singular layers
+    (softmax, layer norm). A step takes one product with `K`, on the unknown layers only.
 
-    Args: `rtol` of the residual's rms to the cotangent's; never below what the precision can give.
-    Source: derived here.
+    Args:
+        rtol: of the rms of the residual, relative to that of the cotangent, in (0, 1). It is raised to the rounding
+            level of the states.
+        max_products: the most products with `K`, at least 1.
+    Raises: `ValueError` for other values.
+    Source: derived in this project.
     """
 
     rtol: float = 1e-5
@@ -66,35 +72,34 @@ class ConjugateGradient(AbstractAdjoint):
         require_integer("ConjugateGradient.max_products", self.max_products, 1)
 
     def solve(
-        self, problem: Problem, point: States, cotangent: States, initial: States | None = None
+        self, problem: Problem, equilibrium: States, cotangent: States, initial: States | None = None
     ) -> tuple[States, AdjointStats]:
-        curvature, response = _structure(problem, point)
-        initial, left, spent = _left(lambda u: curvature(response(u)), cotangent, initial)
-        first = response(left)
-        through = curvature(first)
+        curvature, response = _symmetric_factors(problem, equilibrium)
+        initial, defect, spent = _initial_defect(lambda u: curvature(response(u)), cotangent, initial)
+        first = response(defect)
+        first_d = curvature(first)
         size = rms(cotangent)
-        tolerance = _reachable(self.rtol, cotangent) * size
-        square = dot(first, through)
-        search = _Search(left, first, through, first, through, square, spent + 1, jnp.array(False))
-        going = lambda s: (rms(s.residual_d) > tolerance) & (s.products < self.max_products) & ~s.broken
-        search = jax.lax.while_loop(going, lambda s: _descend(s, curvature, response), search)
-        found, one_step = _add(initial, search.solution), _add(initial, left)
-        return _better(
-            found, rms(search.residual_d), one_step, rms(through), size, tolerance, search.products
-        )
+        tolerance = _attainable(self.rtol, cotangent) * size
+        square = dot(first, first_d)
+        state = _CGState(defect, first, first_d, first, first_d, square, spent + 1, jnp.array(False))
+        running = lambda s: (rms(s.residual_d) > tolerance) & (s.products < self.max_products) & ~s.broken
+        state = jax.lax.while_loop(running, lambda s: _cg_step(s, curvature, response), state)
+        solution = _add(initial, state.solution), rms(state.residual_d)
+        one_step = _add(initial, defect), rms(first_d)
+        return _better(solution, one_step, size, tolerance, state.products)
 
 
-def _descend(s: _Search, curvature, response) -> _Search:
-    """One step of conjugate gradients; `broken` where the curvature is not positive."""
-    bent = subtract(s.direction, response(s.direction_d))
-    slope = dot(s.direction_d, bent)
+def _cg_step(s: _CGState, curvature: Product, response: Product) -> _CGState:
+    """One step of conjugate gradients; none where the curvature along the direction is not positive."""
+    image = subtract(s.direction, response(s.direction_d))
+    slope = dot(s.direction_d, image)
     broken = ~((slope > 0) & (s.square > 0) & jnp.isfinite(slope))
     length = jnp.where(broken, 0, s.square / jnp.where(broken, 1, slope))
-    residual = axpy(-length, bent, s.residual)
+    residual = axpy(-length, image, s.residual)
     residual_d = curvature(residual)
     square = dot(residual, residual_d)
     ratio = jnp.where(broken, 0, square / jnp.where(s.square > 0, s.square, 1))
-    new = _Search(
+    new = _CGState(
         axpy(length, s.direction_d, s.solution),
         residual,
         residual_d,
@@ -104,32 +109,43 @@ def _descend(s: _Search, curvature, response) -> _Search:
         s.products + 1,
         broken,
     )
-    return select(broken, eqx.tree_at(lambda t: (t.broken, t.products), s, (broken, s.products + 1)), new)
+    unchanged = eqx.tree_at(lambda t: (t.products, t.broken), s, (s.products + 1, broken))
+    return select(broken, unchanged, new)
 
 
 class Krylov(AbstractAdjoint):
-    """A lineax Krylov solver on `u - Jᵀ u = v`, matrix-free: GMRES by default, for adjoints without symmetry.
+    """A Krylov solver of lineax on `u - Jᵀ u = v`, without forming `J`, for adjoints that are not symmetric.
 
-    `AdjointStats.products` are what the solver counts as its steps, for GMRES its restarts.
+    `AdjointStats.products` counts the steps that the solver reports, which for GMRES are its restarts.
+
+    Args:
+        solver: an iterative linear solver of lineax; restarted GMRES by default.
     """
 
     solver: lx.AbstractLinearSolver = lx.GMRES(rtol=1e-5, atol=1e-7, restart=30, max_steps=100)
 
     def solve(
-        self, problem: Problem, point: States, cotangent: States, initial: States | None = None
+        self, problem: Problem, equilibrium: States, cotangent: States, initial: States | None = None
     ) -> tuple[States, AdjointStats]:
-        pull = _pullback(problem, point)
+        product = _transposed_product(problem, equilibrium)
         operator = lx.FunctionLinearOperator(
-            lambda u: subtract(u, pull(u)), jax.eval_shape(lambda: cotangent)
+            lambda u: subtract(u, product(u)), jax.eval_shape(lambda: cotangent)
         )
         options = {} if initial is None else {"y0": initial}
-        found = lx.linear_solve(operator, cotangent, self.solver, options=options, throw=False)
-        products = found.stats.get("num_steps", jnp.zeros(()))
-        return _checked(found.value, pull, cotangent, getattr(self.solver, "rtol", 1e-5), products)
+        result = lx.linear_solve(operator, cotangent, self.solver, options=options, throw=False)
+        products = result.stats.get("num_steps", jnp.zeros(()))
+        rtol = getattr(self.solver, "rtol", 1e-5)
+        return _solution_or_one_step(result.value, product, cotangent, rtol, products)
 
 
 class Neumann(AbstractAdjoint):
-    """The Neumann series `u = Σ_{k<terms} (Jᵀ)ᵏ v`, cut where a term is below `rtol` of the sum."""
+    """The Neumann series `u = Σ_{k<terms} (Jᵀ)ᵏ v`.
+
+    Args:
+        terms: the most terms, at least 1.
+        rtol: the series ends where a term falls below this times the sum; at least 0.
+    Raises: `ValueError` for other values.
+    """
 
     terms: int = 8
     rtol: ScalarLike = 0.0
@@ -139,122 +155,126 @@ class Neumann(AbstractAdjoint):
         require_number("Neumann.rtol", self.rtol, lambda x: x >= 0, "a number, 0 or more")
 
     def solve(
-        self, problem: Problem, point: States, cotangent: States, initial: States | None = None
+        self, problem: Problem, equilibrium: States, cotangent: States, initial: States | None = None
     ) -> tuple[States, AdjointStats]:
-        pull = _pullback(problem, point)
-        initial, left, spent = _left(pull, cotangent, initial)
+        product = _transposed_product(problem, equilibrium)
+        initial, defect, spent = _initial_defect(product, cotangent, initial)
 
-        def add(carry):
+        def add_term(carry):
             total, term, count = carry
-            term = pull(term)
+            term = product(term)
             return _add(total, term), term, count + 1
 
-        going = lambda c: (c[2] < self.terms) & (rms(c[1]) > self.rtol * rms(c[0]))
-        total, term, count = jax.lax.while_loop(
-            going, add, (_add(initial, left), left, jnp.ones((), jnp.int32))
-        )
+        running = lambda c: (c[2] < self.terms) & (rms(c[1]) > self.rtol * rms(c[0]))
+        start = (_add(initial, defect), defect, jnp.ones((), jnp.int32))
+        total, term, count = jax.lax.while_loop(running, add_term, start)
         size = rms(cotangent)
-        relative = (rms(term) / jnp.where(size > 0, size, 1)).astype(jnp.float32)
-        return total, AdjointStats(
-            relative, (count - 1 + spent).astype(jnp.float32), jnp.zeros((), jnp.float32)
-        )
+        relative = rms(term) / jnp.where(size > 0, size, 1)
+        return total, _stats(relative, count - 1 + spent, 0)
 
 
 class Iterated(AbstractAdjoint):
-    """`u ← v + Jᵀ u` by any fixed-point solver, Anderson by default."""
+    """`u ← v + Jᵀ u` by a fixed-point solver.
 
-    # The equation is linear: there is nothing to wait for.
-    solver: AnySolver = Anderson(safeguard=Residual(), start_rtol=float("inf"), max_overrelaxation=1.0)
+    Args:
+        solver: Anderson by default, without limits on when it extrapolates, because the equation is linear.
+        rtol: relative tolerance, in (0, 1). It is raised to the rounding level of the states.
+        max_products: the most Jacobian products, at least 1.
+    Raises: `ValueError` for other values.
+    """
+
+    solver: IterativeSolver = Anderson(safeguard=Residual(), start_rtol=float("inf"), max_overrelaxation=1.0)
     rtol: float = 1e-5
     max_products: int = 200
 
     def __check_init__(self):
-        require_kind("Iterated.solver", self.solver, AnySolver, "Anderson()")
+        require_kind("Iterated.solver", self.solver, IterativeSolver, "Anderson()")
         require_number("Iterated.rtol", self.rtol, lambda x: 0 < x < 1, "in (0, 1)")
         require_integer("Iterated.max_products", self.max_products, 1)
 
     def solve(
-        self, problem: Problem, point: States, cotangent: States, initial: States | None = None
+        self, problem: Problem, equilibrium: States, cotangent: States, initial: States | None = None
     ) -> tuple[States, AdjointStats]:
-        pull = _pullback(problem, point)
-        stopping = Stopping(_reachable(self.rtol, cotangent), 0.0, self.max_products)
-        found, statistics = iterate(
-            _Affine(pull, cotangent), self.solver, cotangent if initial is None else initial, stopping
-        )
-        return _checked(found, pull, cotangent, 10 * self.rtol, statistics.evaluations)
+        product = _transposed_product(problem, equilibrium)
+        stopping = Stopping(_attainable(self.rtol, cotangent), 0.0, self.max_products)
+        start = cotangent if initial is None else initial
+        solution, statistics = iterate(_AdjointMap(product, cotangent), self.solver, start, stopping)
+        return _solution_or_one_step(solution, product, cotangent, 10 * self.rtol, statistics.evaluations)
 
 
-class _Affine(AbstractMap):
-    """The map `u ↦ v + Jᵀ u` in the form that the solver loop takes."""
+class _AdjointMap(AbstractMap):
+    """The map `u ↦ v + Jᵀ u`, as the solver loop takes it."""
 
-    pull: Callable[[States], States]
+    product: Product
     cotangent: States
 
     def evaluate(self, states: States, energy: bool = True) -> tuple[States, StepInfo]:
-        image = _add(self.cotangent, self.pull(states))
+        image = _add(self.cotangent, self.product(states))
         residual = rms(subtract(image, states))
         return image, StepInfo(residual, rms(image), jnp.zeros_like(residual), jnp.zeros_like(residual))
 
 
-def _structure(problem: Problem, point: States):
-    """The products with `D` and with `K` at an equilibrium, as functions of kept states."""
-    eliminate = problem.update.eliminated(problem.model)
-    return problem.model.linearise(lambda g: eliminate.response(problem.model, g), point)
+def _symmetric_factors(problem: Problem, equilibrium: States) -> tuple[Product, Product]:
+    """The products with `D` and with `K` at an equilibrium, as functions of the unknown states."""
+    elimination = problem.update.eliminated(problem.model)
+    return problem.model.linearise(lambda g: elimination.response(problem.model, g), equilibrium)
 
 
-def _pullback(problem: Problem, point: States):
+def _transposed_product(problem: Problem, equilibrium: States) -> Product:
     """`u ↦ Jᵀ u`."""
-    _, pull = jax.vjp(lambda z: problem.update.image(problem.model, z), point)
-    return jax.tree_util.Partial(
-        lambda pull, u: pull(u)[0], pull
-    )  # its arrays are seen by `batched_while_loop`
+    _, vjp = jax.vjp(lambda z: problem.update.image(problem.model, z), equilibrium)
+    # A pytree, so that `batched_while_loop` is given its arrays.
+    return jax.tree_util.Partial(lambda vjp, u: vjp(u)[0], vjp)
 
 
-def _left(pull: Callable, cotangent: States, initial: States | None) -> tuple[States, States, Array]:
-    """Where to start, `v - u + Jᵀ u` there, for which a correction is to be solved, and the products spent.
+def _initial_defect(
+    product: Product, cotangent: States, initial: States | None
+) -> tuple[States, States, Array]:
+    """The start `u`, its defect `v - u + Jᵀ u`, and the products spent.
 
-    A start that leaves more than zero does is dropped.
+    A start whose defect is larger than that of zero is replaced by zero.
     """
     none, zero = jnp.zeros((), jnp.int32), jax.tree.map(jnp.zeros_like, cotangent)
     if initial is None:
         return zero, cotangent, none
-    left = subtract(_add(cotangent, pull(initial)), initial)
-    return *select(rms(left) <= rms(cotangent), (initial, left), (zero, cotangent)), none + 1
+    defect = subtract(_add(cotangent, product(initial)), initial)
+    return *select(rms(defect) <= rms(cotangent), (initial, defect), (zero, cotangent)), none + 1
 
 
 def _add(a: States, b: States) -> States:
     return jax.tree.map(jnp.add, a, b)
 
 
-def _reachable(rtol: float, like: States) -> Array:
+def _attainable(rtol: float, like: States) -> Array:
     """`rtol`, but no tighter than 10 eps of the states."""
     dtype = accumulation_dtype(jnp.result_type(*(x.dtype for x in jax.tree.leaves(like))))
     return jnp.maximum(jnp.asarray(rtol, dtype), 10 * jnp.finfo(dtype).eps)
 
 
-def _checked(
-    found: States, pull, cotangent: States, rtol: float, products: Array
+def _solution_or_one_step(
+    solution: States, product: Product, cotangent: States, rtol: float, products: Array
 ) -> tuple[States, AdjointStats]:
-    """`found` or the one-step gradient, whichever leaves the smaller residual."""
-    left = lambda u: rms(subtract(_add(cotangent, pull(u)), u))
+    """`solution` or the one-step gradient, whichever has the smaller residual."""
+    with_residual = lambda u: (u, rms(subtract(_add(cotangent, product(u)), u)))
     size = rms(cotangent)
-    tolerance = _reachable(rtol, cotangent) * size
-    return _better(found, left(found), cotangent, left(cotangent), size, tolerance, products)
+    tolerance = _attainable(rtol, cotangent) * size
+    return _better(with_residual(solution), with_residual(cotangent), size, tolerance, products)
 
 
 def _better(
-    found: States,
-    left: Array,
-    one_step: States,
-    one_step_left: Array,
+    solution: tuple[States, Array],
+    one_step: tuple[States, Array],
     size: Array,
     tolerance: Array,
     products: Array,
 ) -> tuple[States, AdjointStats]:
-    """The one that leaves less; `size` is that of the cotangent."""
-    usable = (left <= one_step_left) & jnp.isfinite(left)
-    residual = jnp.where(usable, left, one_step_left)
-    relative = residual / jnp.where(size > 0, size, 1)
+    """The one of smaller residual of two, each with its residual; `size` is the rms of the cotangent."""
+    usable = (solution[1] <= one_step[1]) & jnp.isfinite(solution[1])
+    result, residual = select(usable, solution, one_step)
+    relative, missed = residual / jnp.where(size > 0, size, 1), ~(residual <= tolerance)
+    return result, _stats(relative, products, missed)
+
+
+def _stats(residual: ArrayLike, products: ArrayLike, flagged: ArrayLike) -> AdjointStats:
     as_float = lambda x: jnp.asarray(x, jnp.float32)
-    report = AdjointStats(as_float(relative), as_float(products), as_float(~(residual <= tolerance)))
-    return select(usable, found, one_step), report
+    return AdjointStats(as_float(residual), as_float(products), as_float(flagged))

@@ -1,4 +1,4 @@
-"""What a gradient method is: a way to make a solved equilibrium differentiable."""
+"""What a gradient is: a way to make a solved equilibrium differentiable."""
 
 import abc
 
@@ -10,46 +10,68 @@ from jaxtyping import Array, Float, PyTree, Scalar
 from ..costs import AbstractCost
 from ..networks.network import States
 from ..solvers.equilibrium import Statistics
-from ..solvers.loop import AbstractDirectSolver, AnySolver, Stopping, iterate
+from ..solvers.loop import AbstractDirectSolver, IterativeSolver, Stopping, iterate
 from ..updates.problem import Problem
 
 
 class Solve(eqx.Module):
-    """Everything that finding an equilibrium needs besides the problem."""
+    """All that finding an equilibrium needs besides the problem.
 
-    solver: AnySolver | AbstractDirectSolver
+    Args:
+        solver: an iterative solver, ours or optimistix's, or a direct one.
+        start: the unknown states to start from.
+        stopping: tolerances and the most steps.
+        trace: how many relative residuals to record.
+    """
+
+    solver: IterativeSolver | AbstractDirectSolver
     start: States
     stopping: Stopping
     trace: int = eqx.field(static=True, default=0)
 
     def __call__(self, problem: Problem) -> tuple[States, Statistics]:
-        """The unknown states at equilibrium, cut off from differentiation, and the statistics of the solve."""
+        """The unknown states at equilibrium, which are not differentiable, and the statistics of the solve."""
         problem, start, stopping = stop_gradient((problem, self.start, self.stopping))
-        if isinstance(self.solver, AbstractDirectSolver):
-            return self.solver.solve(problem, start, stopping, self.trace)
-        return iterate(problem, self.solver, start, stopping, self.trace)
+        if isinstance(self.solver, IterativeSolver):
+            return iterate(problem, self.solver, start, stopping, self.trace)
+        return self.solver.solve(problem, start, stopping, self.trace)
+
+    def unrolled(self, problem: Problem, steps: int) -> tuple[States, Statistics]:
+        """The same by exactly `steps` evaluations, differentiable, with respect to the start too.
+
+        Raises: `ValueError` for a direct solver.
+        """
+        if not isinstance(self.solver, IterativeSolver):
+            raise ValueError(
+                f"`Unrolled()` differentiates the steps of an iterative solver, and `solver={self.solver}` has none. "
+                "Use `Picard()` or another gradient."
+            )
+        return iterate(problem, self.solver, self.start, self.stopping, self.trace, unroll=steps)
 
 
 class AdjointStats(eqx.Module):
-    """Statistics of the backward solve of each example; see `hopfax.objective.cost_gradient`.
+    """Statistics of the backward solve, for one example or each example of a batch.
 
-    A backward pass can return gradients only, so these are computed as the *gradient* with respect to a blank object:
-    whoever differentiates with respect to `AdjointStats.blank(batch)` gets the filled-in one. Methods without an
-    adjoint equation report on their nudged phases, or fill in zeros.
+    A backward pass returns nothing but gradients, so these statistics are a gradient too: differentiating with respect
+    to `AdjointStats.blank(batch)` gives the statistics. `hopfax.objective.cost_gradient` does so. Gradients without an
+    adjoint equation report on their nudged phases, or zeros.
+
+    Attributes:
+        residual: rms of the residual of the adjoint equation, relative to the incoming gradient.
+        products: Jacobian products spent.
+        flagged: 1 where the solve missed its tolerance. The better of its result and one step is used then.
+        solution: the solution of the adjoint equation for all unknown layers, or None. In a blank object it is the
+            start of the solve: zeros for a cold start, and None for a cold start whose solution is not returned.
     """
 
-    residual: Float[Array, "*batch"]  # rms of the adjoint equation, relative to the incoming gradient
-    products: Float[Array, "*batch"]  # Jacobian products spent
-    flagged: Float[
-        Array, "*batch"
-    ]  # 1 where the solve missed its tolerance; the better of it and one step is used
+    residual: Float[Array, "*batch"]
+    products: Float[Array, "*batch"]
+    flagged: Float[Array, "*batch"]
     solution: States | None = None
-    """Of the adjoint equation, for all unknown layers. In a blank object, where the solve starts; zeros are a cold
-    start, and None one whose solution is not returned."""
 
     @staticmethod
     def blank(batch: int | None = None, solution: States | None = None) -> "AdjointStats":
-        """To be filled in, for one example or for `batch` of them."""
+        """A blank object for one example, or for `batch` of them."""
         zeros = jnp.zeros(() if batch is None else (batch,), jnp.float32)
         return AdjointStats(zeros, zeros, zeros, solution)
 
@@ -59,13 +81,13 @@ class AbstractGradient(eqx.Module):
 
     @abc.abstractmethod
     def connect(self, problem: Problem, solve: Solve, stats: AdjointStats) -> tuple[States, Statistics]:
-        """Solve, and give the unknown states a gradient with respect to everything in `problem`."""
+        """The unknown states at equilibrium, differentiable with respect to all of `problem`, and the statistics."""
 
     @abc.abstractmethod
     def value(
         self, problem: Problem, solve: Solve, stats: AdjointStats, cost: AbstractCost, target: Array
     ) -> tuple[Scalar, States, Statistics]:
-        """Solve, and give the cost of the equilibrium this gradient."""
+        """The cost at the equilibrium with this gradient, the unknown states, and the statistics."""
 
 
 def read_cost(
@@ -76,44 +98,44 @@ def read_cost(
     cost: AbstractCost,
     target: Array,
 ) -> tuple[Scalar, States, Statistics]:
-    """`AbstractGradient.value` where the states carry the gradient: solve, then read the cost."""
+    """`AbstractGradient.value` of a gradient that makes the states differentiable: solve, then read the cost."""
     unknowns, statistics = gradient.connect(problem, solve, stats)
     states = problem.reconstruct(unknowns)
     return cost(states, problem.model.activations(states), target), unknowns, statistics
 
 
 def stop_gradient(tree: PyTree) -> PyTree:
-    """`tree` cut off from differentiation; leaves that are no arrays pass through."""
+    """`tree` with no gradient through its arrays; other leaves pass through."""
     return jax.tree.map(lambda x: jax.lax.stop_gradient(x) if eqx.is_array(x) else x, tree)
 
 
 @jax.custom_jvp
-def with_value_of(value: PyTree, gradient: PyTree) -> PyTree:
-    """The first tree's values, untouched even by a NaN in the second, with the second's gradient."""
+def replace_gradient(value: PyTree, source: PyTree) -> PyTree:
+    """`value`, with the gradient of `source`; a NaN in `source` does not change the value."""
     return value
 
 
-@with_value_of.defjvp
-def _with_tangent_of(primals, tangents):
-    # The function itself, not its value: so that the value has the same derivative when it is differentiated again.
-    return with_value_of(*primals), tangents[1]
+@replace_gradient.defjvp
+def _replace_gradient_jvp(primals, tangents):
+    # The function itself rather than its value, so that the value has the same gradient when differentiated again.
+    return replace_gradient(*primals), tangents[1]
 
 
 @jax.custom_vjp
-def reporting(value: PyTree, stats: AdjointStats, filled: AdjointStats) -> PyTree:
-    """`value`; the gradient with respect to the blank `stats` is `filled`, whatever the incoming gradient."""
+def report_stats(value: PyTree, blank: AdjointStats, stats: AdjointStats) -> PyTree:
+    """`value`; its gradient with respect to `blank` is `stats`, whatever the incoming gradient."""
     return value
 
 
-def _reporting_forward(value, stats, filled):
-    return value, (filled, stats.solution)
+def _report_stats_forward(value, blank, stats):
+    return value, (stats, blank.solution)
 
 
-def _reporting_backward(residuals, cotangent):
-    filled, solution = residuals
-    zeros = jax.tree.map(jnp.zeros_like, solution)
-    none = jax.tree.map(jnp.zeros_like, filled)
-    return cotangent, AdjointStats(filled.residual, filled.products, filled.flagged, zeros), none
+def _report_stats_backward(residuals, cotangent):
+    stats, solution = residuals
+    no_solution = jax.tree.map(jnp.zeros_like, solution)
+    zeros = jax.tree.map(jnp.zeros_like, stats)
+    return cotangent, AdjointStats(stats.residual, stats.products, stats.flagged, no_solution), zeros
 
 
-reporting.defvjp(_reporting_forward, _reporting_backward)
+report_stats.defvjp(_report_stats_forward, _report_stats_backward)

@@ -11,22 +11,29 @@ from ..costs import AbstractCost
 from ..networks.network import AbstractNetwork, States
 from ..solvers.equilibrium import Statistics, Status
 from ..solvers.loop import Stopping
-from ..solvers.picard import Picard
+from ..solvers.plain import Picard
 from ..updates.problem import Problem
-from .base import AbstractGradient, AdjointStats, Solve, reporting, stop_gradient
+from .base import AbstractGradient, AdjointStats, Solve, report_stats, stop_gradient
 from .nudging import AbstractVariant, Centred
+
+PHASE_TOLERANCE = (
+    1e-4  # of a nudged phase, times `β`: the difference of two phases is about `β` times their size
+)
 
 
 class EquilibriumPropagation(AbstractGradient):
-    """`dC/dθ = d/dβ ∂F/∂θ` at `β = 0`, with `F = E + β C`, by a finite difference between nudged equilibria.
+    """`dC/dθ = d/dβ ∂F/∂θ` at `β = 0` with `F = E + β C`, by a finite difference between nudged equilibria.
 
-    All nudged phases are one batched solve from the shared free state, to a relative tolerance of at most `1e-4 β`.
+    All nudged phases are one batched solve from the free equilibrium, to a relative tolerance of at most `1e-4 β`.
     The gradient is autodiff of the energy at fixed states, so it holds for any energy, and for weights, Lagrangian
     parameters and the clamp alike. At finite `β` it is the exact gradient of `[F*(β) - F*(-β)] / 2β`. It works through
     `hopfax.objective`, which knows the cost.
 
-    Args: `beta` in (0, 1), best 0.01 to 0.1 in float32 and below a tenth of `hopfax.diagnostics.critical_nudge`.
-    Raises: `ValueError` for another `beta` or a variant of another kind.
+    Args:
+        beta: the nudge `β`, in (0, 1). Best are 0.01 to 0.1 in float32, and less than a tenth of
+            `hopfax.diagnostics.critical_nudge`.
+        variant: the finite difference.
+    Raises: `ValueError` for another `beta`, a variant of another kind, or where it differentiates a state.
     Source: [scellier2017]; [laborieux2021]; the gradient with respect to the input follows [vandermeersch2023].
     """
 
@@ -51,31 +58,34 @@ class EquilibriumPropagation(AbstractGradient):
         free = problem.reconstruct(unknowns)
         estimate, phases = self._estimate(problem, solve, unknowns, cost, target)
         value = stop_gradient(cost(free, problem.model.activations(free), target))
-        connected = value + (estimate - jax.lax.stop_gradient(estimate)).astype(value.dtype)
-        return reporting(connected, stats, _phase_stats(phases)), stop_gradient(unknowns), statistics
+        value = value + (estimate - jax.lax.stop_gradient(estimate)).astype(value.dtype)
+        return report_stats(value, stats, _phase_stats(phases)), stop_gradient(unknowns), statistics
 
     def _estimate(
         self, problem: Problem, solve: Solve, unknowns: States, cost: AbstractCost, target: Array
     ) -> tuple[Scalar, Statistics]:
         """A scalar whose gradient is the estimate, and the statistics of all nudged phases."""
         _check_holomorphic(problem.model, self.variant)
-        betas, weights, free_weight = self.variant.points(self.beta)
-        phase = lambda beta: _phase(problem, self._tight(solve, unknowns), cost, target, beta)
+        solve = self._nudged_solve(solve, unknowns)
+        dtype = jnp.result_type(*jax.tree.leaves(solve.start))
+        betas, weights, free_weight = self.variant.nudges(self.beta)
+        betas, weights = betas.astype(dtype), weights.astype(dtype)
+        phase = lambda beta: _nudged_phase(problem, solve, cost, target, beta)
         states, activations, phases = jax.vmap(phase)(betas)
         total = lambda s, g, beta: energy_at(problem.model, s, g) + beta * cost(s, g, target)
         estimate = jnp.real(jnp.sum(weights * jax.vmap(total)(states, activations, betas)))
         if isinstance(free_weight, int | float) and free_weight == 0:
             return estimate, phases
         free = stop_gradient(problem.reconstruct(unknowns))
-        at_free = energy_at(problem.model, free, stop_gradient(problem.model.activations(free)))
-        return estimate + free_weight * at_free, phases
+        free_energy = energy_at(problem.model, free, stop_gradient(problem.model.activations(free)))
+        return estimate + jnp.asarray(free_weight, free_energy.dtype) * free_energy, phases
 
-    def _tight(self, solve: Solve, unknowns: States) -> Solve:
-        """The same solve, started at the free state, with a tolerance small enough for the difference."""
+    def _nudged_solve(self, solve: Solve, unknowns: States) -> Solve:
+        """The same solve from the free equilibrium, with a tolerance that is small beside the difference of phases."""
         eps = jnp.finfo(jnp.result_type(*jax.tree.leaves(unknowns))).eps
-        loose = solve.stopping
-        rtol = jnp.minimum(loose.rtol, jnp.maximum(1e-4 * self.beta, 4 * eps))
-        stopping = Stopping(rtol, 1e-4 * self.beta * loose.atol, loose.max_steps, loose.check_every)
+        free, factor = solve.stopping, PHASE_TOLERANCE * jnp.asarray(self.beta)
+        rtol = jnp.minimum(free.rtol, jnp.maximum(factor, 4 * eps))
+        stopping = Stopping(rtol, factor * free.atol, free.max_steps, free.check_every)
         if not self.variant.holomorphic:
             return Solve(solve.solver, unknowns, stopping)
         complex_start = jax.tree.map(lambda x: x.astype(jnp.result_type(x, 1j)), unknowns)
@@ -85,21 +95,22 @@ class EquilibriumPropagation(AbstractGradient):
 def energy_at(model: AbstractNetwork, states: States, activations: States) -> Scalar:
     """The energy as a function of independent states and activations: `Σ s·g - L(s)` plus the synapses.
 
-    With both fixed, its gradient in any parameter is the right one, that of a Lagrangian included.
+    At fixed states and activations its gradient with respect to any parameter is that of the energy at equilibrium,
+    including parameters of Lagrangians.
     """
-    neurons = [_neurons(model, name, states[name], activations[name]) for name in states]
+    neurons = [_neuron_energy(model, name, states[name], activations[name]) for name in states]
     synapses = [s(*(activations[n] for n in s.layers)) for s in model.synapses.values() if s.layers]
     return tree_sum(neurons) + tree_sum(synapses)
 
 
-def _neurons(model: AbstractNetwork, name: str, state: Array, activation: Array) -> Scalar:
+def _neuron_energy(model: AbstractNetwork, name: str, state: Array, activation: Array) -> Scalar:
     if jnp.iscomplexobj(state):
         return jnp.sum(state * activation)  # Lagrangian parameters are refused there
     return jnp.sum(state * activation) - model.layers[name].lagrangian(state)
 
 
-def _phase(problem: Problem, solve: Solve, cost: AbstractCost, target: Array, beta: Array):
-    """Fixed states and activations of all free layers at the equilibrium of `E + β C`."""
+def _nudged_phase(problem: Problem, solve: Solve, cost: AbstractCost, target: Array, beta: Array):
+    """Fixed states and activations of all free layers at the equilibrium of `E + β C`, and the statistics."""
     model = problem.model + beta * cost.with_target(target)
     nudged = stop_gradient(Problem(model, problem.update))
     unknowns, statistics = solve(nudged)
@@ -121,9 +132,10 @@ def _check_holomorphic(model: AbstractNetwork, variant: AbstractVariant) -> None
         kind = type(layer.lagrangian).__name__
         if not layer.lagrangian.holomorphic:
             raise ValueError(
-                f"`Holomorphic` needs holomorphic neurons; {kind!r} of layer {name!r} is not. Use `Centred()`."
+                f"`Holomorphic()` needs holomorphic neurons, but {kind!r} of layer {name!r} is not holomorphic. Use "
+                "`Centred()`."
             )
         if jax.tree.leaves(eqx.filter(layer.lagrangian, eqx.is_array)):
             raise ValueError(
-                f"`Holomorphic` cannot train the parameters of {kind!r} on layer {name!r}; give floats."
+                f"`Holomorphic()` cannot train the parameters of {kind!r} on layer {name!r}; give them as floats."
             )

@@ -12,60 +12,72 @@ from .._internal.checks import require_integer
 
 
 class AbstractVariant(eqx.Module):
-    """The finite difference in `β` that estimates `d/dβ ∂F/∂θ` at 0."""
+    """A finite difference in `β` that estimates `d/dβ ∂F/∂θ` at 0."""
 
-    holomorphic: eqx.AbstractVar[bool]  # whether `β` is complex
+    holomorphic: eqx.AbstractVar[bool]
+    """Whether the nudges are complex."""
 
     @abc.abstractmethod
-    def points(self, beta: ScalarLike) -> tuple[Array, Array, ScalarLike]:
-        """Values of `β` to solve at, the weight of `∂F/∂θ` at each, and its weight at the free state."""
+    def nudges(self, beta: ScalarLike) -> tuple[Array, Array, ScalarLike]:
+        """The nudges, the weight of `∂F/∂θ` at each of them, and its weight at the free equilibrium."""
 
 
 class Centred(AbstractVariant):
-    """`[∂F(β) - ∂F(-β)] / 2β`, error `O(β²)`. Source: [laborieux2021]."""
+    """`[∂F(β) - ∂F(-β)] / 2β`, of error `O(β²)`. Source: [laborieux2021]."""
 
     holomorphic: ClassVar[bool] = False
 
-    def points(self, beta):
+    def nudges(self, beta):
         betas = jnp.stack([jnp.asarray(beta), -jnp.asarray(beta)])
         return betas, 0.5 / betas, 0.0
 
 
 class Positive(AbstractVariant):
-    """`[∂F(β) - ∂F(0)] / β`, error `O(β)`. Source: [scellier2017], eq. 11."""
+    """`[∂F(β) - ∂F(0)] / β`, of error `O(β)`. Source: [scellier2017], eq. 11."""
 
     holomorphic: ClassVar[bool] = False
 
-    def points(self, beta):
+    def nudges(self, beta):
         betas = jnp.asarray(beta)[None]
         return betas, 1 / betas, -1 / jnp.asarray(beta)
 
 
 class Negative(AbstractVariant):
-    """`[∂F(0) - ∂F(-β)] / β`, error `O(β)`. Source: [scellier2024]."""
+    """`[∂F(0) - ∂F(-β)] / β`, of error `O(β)`. Source: [scellier2024]."""
 
     holomorphic: ClassVar[bool] = False
 
-    def points(self, beta):
+    def nudges(self, beta):
         betas = -jnp.asarray(beta)[None]
         return betas, 1 / betas, 1 / jnp.asarray(beta)
 
 
 class RandomSign(AbstractVariant):
-    """`Positive` or `Negative`, as the coin that `key` throws; give each step a new key. Source: [laborieux2021]."""
+    """`Positive()` or `Negative()`, each with probability ½.
+
+    Args:
+        key: decides; give a new one at each step.
+    Source: [laborieux2021].
+    """
 
     key: Key[Array, ""]
     holomorphic: ClassVar[bool] = False
 
-    def points(self, beta):
-        signed = jnp.asarray(beta) * jr.rademacher(self.key, (), jnp.float32)
+    def nudges(self, beta):
+        beta = jnp.asarray(beta)
+        signed = jnp.where(jr.rademacher(self.key, (), jnp.float32) > 0, beta, -beta)
         return signed[None], 1 / signed[None], -1 / signed
 
 
 class Holomorphic(AbstractVariant):
-    """`(1/N) Σ_k ∂F(β_k) / β_k` on the circle `β_k = β e^{2πik/N}`, error `O(β^N)`; needs holomorphic neurons.
+    """`(1/N) Σ_k ∂F(β_k) / β_k` over the circle `β_k = β e^{2πik/N}`, of error `O(β^N)`; needs holomorphic neurons.
 
-    Conjugate symmetry leaves `N/2 + 1` solves. Source: [laborieux2022].
+    By conjugate symmetry `N/2 + 1` solves suffice.
+
+    Args:
+        count: `N`, at least 2.
+    Raises: `ValueError` for another `count`.
+    Source: [laborieux2022].
     """
 
     count: int = eqx.field(static=True, default=6)
@@ -74,8 +86,9 @@ class Holomorphic(AbstractVariant):
     def __check_init__(self):
         require_integer("Holomorphic.count", self.count, 2)
 
-    def points(self, beta):
-        k = jnp.arange(self.count // 2 + 1)
-        betas = jnp.asarray(beta) * jnp.exp(2j * jnp.pi * k / self.count)
-        twice = jnp.where((k == 0) | (2 * k == self.count), 1, 2)
-        return betas, twice / (self.count * betas), 0.0
+    def nudges(self, beta):
+        beta = jnp.asarray(beta)
+        k = jnp.arange(self.count // 2 + 1, dtype=beta.dtype)
+        betas = beta * jnp.exp(2j * jnp.pi * k / self.count)
+        multiplicity = jnp.where((k == 0) | (2 * k == self.count), 1.0, 2.0)
+        return betas, multiplicity / (self.count * betas), 0.0

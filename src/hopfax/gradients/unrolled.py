@@ -1,22 +1,24 @@
-"""Gradients by backpropagating through steps of the solver or of the map."""
+"""Gradients by backpropagation through steps of the solver or of the map."""
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import ScalarLike
+from jaxtyping import Array, ScalarLike
 
-from .._internal.checks import require_number, require_integer
+from .._internal.checks import require_integer, require_number
 from ..networks.network import States
 from ..solvers.equilibrium import Statistics
-from ..solvers.loop import AbstractDirectSolver, iterate
 from ..updates.problem import Problem
-from .base import AbstractGradient, AdjointStats, Solve, read_cost, with_value_of
+from .base import AbstractGradient, AdjointStats, Solve, read_cost, replace_gradient
 
 
 class Unrolled(AbstractGradient):
-    """Backpropagation through every step of the solver: the witness for the others, memory grows with `steps`.
+    """Backpropagation through every step of the solver, as a reference for the other gradients.
 
-    Runs `steps` evaluations, those after convergence without effect; the only method with a gradient with
-    respect to the start.
+    Its memory grows with `steps`. It is the only gradient with respect to the start.
+
+    Args:
+        steps: how many evaluations are made, at least 1. Those after convergence have no effect.
+    Raises: `ValueError` for another `steps`, and for a solver without steps, such as `GradientFlow`.
     """
 
     steps: int = 100
@@ -25,22 +27,22 @@ class Unrolled(AbstractGradient):
         require_integer("Unrolled.steps", self.steps, 1)
 
     def connect(self, problem: Problem, solve: Solve, stats: AdjointStats) -> tuple[States, Statistics]:
-        if isinstance(solve.solver, AbstractDirectSolver):
-            raise ValueError(
-                f"`Unrolled()` goes through the steps of an iterative solver; `solver={solve.solver}` has none. "
-                "Use `Picard()` or another gradient."
-            )
-        return iterate(problem, solve.solver, solve.start, solve.stopping, solve.trace, unroll=self.steps)
+        return solve.unrolled(problem, self.steps)
 
     def value(self, problem, solve, stats, cost, target):
         return read_cost(self, problem, solve, stats, cost, target)
 
 
 class Phantom(AbstractGradient):
-    """Backpropagation through `steps` damped steps of the map at the equilibrium, `z ← (1 - damping) z + damping f(z)`.
+    """Backpropagation through `steps` steps `z ← (1 - damping) z + damping f(z)` at the equilibrium.
 
-    One undamped step is Jacobian-free backpropagation. Cheap and biased: its error falls like the spectral
-    radius to the power `steps`. Args: `damping` in (0, 1], 1 is none.
+    One undamped step is Jacobian-free backpropagation. It is cheap and biased: its error falls like the spectral
+    radius to the power `steps`.
+
+    Args:
+        steps: at least 1.
+        damping: in (0, 1]; 1 is no damping.
+    Raises: `ValueError` for other values.
     Source: [geng2021] (phantom gradient), [fung2022] (Jacobian-free).
     """
 
@@ -52,14 +54,17 @@ class Phantom(AbstractGradient):
         require_number("Phantom.damping", self.damping, lambda x: 0 < x <= 1, "in (0, 1]; 1 is no damping")
 
     def connect(self, problem: Problem, solve: Solve, stats: AdjointStats) -> tuple[States, Statistics]:
-        point, statistics = solve(problem)
-        mix = lambda old, new: (1 - jnp.asarray(self.damping, old.dtype)) * old + self.damping * new
+        equilibrium, statistics = solve(problem)
 
         def step(states, _):
-            return jax.tree.map(mix, states, problem.image(states)), None
+            return jax.tree.map(self._mix, states, problem.image(states)), None
 
-        walked, _ = jax.lax.scan(step, point, None, length=self.steps)
-        return with_value_of(point, walked), statistics
+        states, _ = jax.lax.scan(step, equilibrium, None, length=self.steps)
+        return replace_gradient(equilibrium, states), statistics
 
     def value(self, problem, solve, stats, cost, target):
         return read_cost(self, problem, solve, stats, cost, target)
+
+    def _mix(self, old: Array, new: Array) -> Array:
+        damping = jnp.asarray(self.damping, old.dtype)
+        return (1 - damping) * old + damping * new

@@ -1,4 +1,4 @@
-"""Models on the Hugging Face hub: the files of `hopfax.save_model`, no code. Needs huggingface_hub."""
+"""Models on the Hugging Face hub, as the files of `hopfax.save_model` and without code. Needs huggingface_hub."""
 
 import re
 import shutil
@@ -13,7 +13,7 @@ from ..networks.ham import HAM
 from ..networks.network import AbstractNetwork
 
 CARD, RUN, METRICS = "README.md", "run.json", "metrics.jsonl"
-SENT = (DESCRIPTION, WEIGHTS, RUN, METRICS, CARD)
+UPLOADED = (DESCRIPTION, WEIGHTS, RUN, METRICS, CARD)
 
 
 def push_model(
@@ -21,47 +21,53 @@ def push_model(
     repository: str,
     *,
     private: bool = True,
-    message: str = "Model of hopfax",
+    message: str = "hopfax model",
 ) -> str:
-    """Send the model in `folder` to `repository` ("owner/name"), made if it is not there, and return its address.
+    """Upload the model in `folder` to `repository` ("owner/name") and return its address.
 
-    Sent are `model.json` and `weights.safetensors`, and of a run its `run.json` and `metrics.jsonl`; checkpoints are
-    not. A `README.md` of the folder goes along, or one is written that says what the network is and how to load it.
-    The account is that of `hf auth login` or the variable `HF_TOKEN`.
+    The repository is created if it does not exist. Uploaded are `model.json`, `weights.safetensors`, the `run.json`
+    and `metrics.jsonl` of a run, and `README.md`; checkpoints are not. If the folder has no `README.md`, a model card
+    is written that says what the network is and how to load it. The account is that of `hf auth login` or of the
+    environment variable `HF_TOKEN`.
 
     Args:
-        private: of a repository that is made; one that is there stays as it is.
-    Raises: `ValueError` for a folder without a model, a name that is none, or where huggingface_hub is missing; what
-        huggingface_hub raises where the hub refuses.
+        folder: the folder of a run or of `hopfax.save_model`.
+        repository: its name on the hub.
+        private: whether a new repository is private; an existing one is not changed.
+        message: the commit message.
+    Raises: `ValueError` for a folder without a model or a malformed name; `ImportError` without huggingface_hub, and
+        the errors of huggingface_hub.
     """
     _check(repository)
     source, model = Path(folder), load_model(folder)
     api = _package().HfApi()
-    with tempfile.TemporaryDirectory() as place:
-        for name in SENT:
+    with tempfile.TemporaryDirectory() as upload:
+        for name in UPLOADED:
             if (source / name).is_file():
-                shutil.copy(source / name, place)
+                shutil.copy(source / name, upload)
         if not (source / CARD).is_file():
-            (Path(place) / CARD).write_text(card(model, repository), encoding="utf-8")
+            (Path(upload) / CARD).write_text(card(model, repository), encoding="utf-8")
         api.create_repo(repository, private=private, exist_ok=True)
-        api.upload_folder(repo_id=repository, folder_path=place, commit_message=message)
+        api.upload_folder(repo_id=repository, folder_path=upload, commit_message=message)
     return f"https://huggingface.co/{repository}"
 
 
 def pull_model(repository: str, *, revision: str | None = None) -> HAM | CHN:
-    """The model in `repository`, "owner/name", downloaded into the cache of huggingface_hub unless it is there.
+    """The model in `repository` ("owner/name"), downloaded into the cache of huggingface_hub unless it is there.
 
-    Args: `revision` a branch, tag or commit; name a commit for the same weights tomorrow.
-    Raises: `ValueError` for files that are no model, a name that is none, or where huggingface_hub is missing; what
-        huggingface_hub raises where the hub refuses or cannot be reached.
+    Args:
+        repository: its name on the hub.
+        revision: a branch, tag or commit; only a commit always gives the same weights.
+    Raises: `ValueError` for files that are not a model or a malformed name; `ImportError` without huggingface_hub,
+        and the errors of huggingface_hub.
     """
     _check(repository)
-    wanted = [DESCRIPTION, WEIGHTS]
-    return load_model(_package().snapshot_download(repository, revision=revision, allow_patterns=wanted))
+    names = [DESCRIPTION, WEIGHTS]
+    return load_model(_package().snapshot_download(repository, revision=revision, allow_patterns=names))
 
 
 def card(model: AbstractNetwork, repository: str) -> str:
-    """A model card: what the network is, and how to load it."""
+    """A model card in Markdown: what the network is and how to load it."""
     layers = ", ".join(f"{name} {tuple(model.layers[name].shape)}" for name in model.order)
     return f"""---
 library_name: hopfax
@@ -71,7 +77,7 @@ tags:
 - jax
 ---
 
-A {type(model).__name__} of hopfax with the layers {layers}.
+A {type(model).__name__} with the layers {layers}, made with hopfax.
 
     import hopfax.interop.hub
     model = hopfax.interop.hub.pull_model("{repository}")
@@ -84,4 +90,4 @@ def _check(repository: str) -> None:
 
 
 def _package() -> Any:
-    return needed("the hub needs huggingface_hub", "huggingface_hub")
+    return needed("the hub needs huggingface_hub", "huggingface_hub", "'hopfax[hub]'")

@@ -1,11 +1,11 @@
 """Lagrangians: convex scalars whose gradients are the activations of a layer.
 
-A layer of state `s` is described by one convex function `L(s)`. Its gradient `g = dL/ds` is the activation,
-and its Legendre transform `L*(g) = s . g - L(s)` is the energy the layer adds to the network.
+A layer of state `s` is described by one convex function `L(s)`. Its gradient `g = dL/ds` is the activation, and its
+Legendre transform `L*(g) = s·g - L(s)` is the energy that the layer adds to the network.
 
-Parameters may be given as Python floats, which stay fixed (`equinox.filter_jit` treats them as static), or
-as scalar JAX arrays, which are trained: `Softmax(beta=jnp.asarray(2.0))`. A batch of Lagrangians, for
-instance to sweep a temperature, is `equinox.filter_vmap(Softmax)(betas)`.
+Parameters may be Python floats, which stay fixed (`equinox.filter_jit` treats them as static), or scalar JAX arrays,
+which are trained: `Softmax(beta=jnp.asarray(2.0))`. A batch of Lagrangians, to sweep a temperature for example, is
+`equinox.filter_vmap(Softmax)(betas)`.
 
 Sources: Krotov (2021), "Hierarchical associative memory", arXiv:2107.06446; Krotov and Hopfield (2021),
 "Large associative memory problem in neurobiology and machine learning", arXiv:2008.06996.

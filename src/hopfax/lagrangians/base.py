@@ -1,11 +1,12 @@
-"""What a Lagrangian is, and its algebra: multiples, sums, and Lagrangians of layers that are clamped in part."""
+"""What a Lagrangian is, multiples and sums of Lagrangians, and that of a layer which is clamped in part."""
 
+import math
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Inexact
+from jaxtyping import Array, ArrayLike, Bool, Inexact
 
 from .._internal.checks import require_number
 
@@ -14,21 +15,26 @@ Scalar = Inexact[Array, ""]
 
 
 class AbstractLagrangian(eqx.Module):
-    """A convex function `L` of the state of one layer, for one example of any shape; batch with `jax.vmap`.
+    """A convex function `L` of the state of one layer, of any shape, for one example; batch with `jax.vmap`.
 
-    All functions keep the dtype of the state. They and their gradients, in the state and in the parameters, are
-    finite for states up to `1e4` in magnitude in float32. `0.5 * Tanh()` and `Tanh() + 0.1 * Identity()` are
-    Lagrangians too.
+    All functions keep the dtype of the state. Values and gradients, in the state and in the parameters, are finite for
+    states up to `1e4` in magnitude in float32. `0.5 * Tanh()` and `Tanh() + 0.1 * Identity()` are Lagrangians too.
     """
 
-    elementwise: eqx.AbstractVar[bool]
-    """Whether the neurons are independent: `L(s) = sum_i l(s_i)`."""
+    @property
+    @abstractmethod
+    def elementwise(self) -> bool:
+        """Whether the neurons are independent: `L(s) = Σ_i l(s_i)`."""
 
-    holomorphic: eqx.AbstractVar[bool]
-    """Whether `activation` takes complex states and is holomorphic around the real axis."""
+    @property
+    @abstractmethod
+    def holomorphic(self) -> bool:
+        """Whether `activation` takes complex states and is holomorphic around the real axis."""
 
-    linear_gain: eqx.AbstractVar[float | None]
-    """The constant derivative of `activation`, or None if the neurons are not linear."""
+    @property
+    @abstractmethod
+    def linear_gain(self) -> float | None:
+        """The constant derivative of `activation`, or None if the neurons are not linear."""
 
     @abstractmethod
     def __call__(self, state: State) -> Scalar:
@@ -40,21 +46,21 @@ class AbstractLagrangian(eqx.Module):
 
     @abstractmethod
     def energy(self, state: State) -> Scalar:
-        """`L*(g(s)) = s·g(s) - L(s)`: the energy of the layer, as a function of its state."""
+        """`L*(g(s)) = s·g(s) - L(s)`: the energy of the layer as a function of its state."""
 
     @abstractmethod
     def state_at(self, drive: State) -> State:
-        """The state of the neurons under `drive`: the drive itself, unless neurons are clamped or nudged."""
+        """The state of the neurons at a drive: the drive itself, unless neurons are clamped or nudged."""
 
     def clamped(self, state: State, mask: Bool[Array, "*neurons"]) -> "ClampedLagrangian":
-        """The Lagrangian of the layer with the neurons in `mask` clamped at `state`.
+        """The Lagrangian of the layer with the neurons in `mask` clamped at their states.
 
         Raises: `ValueError` where the neurons are not independent.
         """
         if not self.elementwise:
             raise ValueError(
-                f"the neurons of `{type(self).__name__}` are not independent and cannot be clamped in part; clamp "
-                "the whole layer."
+                f"the neurons of `{type(self).__name__}` are not independent and cannot be clamped in part; clamp the "
+                "whole layer."
             )
         return ClampedLagrangian(self, state, mask)
 
@@ -66,18 +72,16 @@ class AbstractLagrangian(eqx.Module):
 
 
 class AbstractElementwise(AbstractLagrangian):
-    """A Lagrangian of independent neurons: `L(s) = sum_i l(s_i)`, so that `g_i` depends on `s_i` alone."""
+    """A Lagrangian of independent neurons: `L(s) = Σ_i l(s_i)`, so `g_i` depends on `s_i` alone."""
+
+    elementwise: ClassVar[bool] = True
 
     @abstractmethod
     def pointwise(self, state: State) -> State:
         """`l(s_i)` of each neuron."""
 
-    @property
-    def elementwise(self) -> bool:
-        return True
-
     def __call__(self, state: State) -> Scalar:
-        """`L(s) = sum_i l(s_i)`."""
+        """`L(s) = Σ_i l(s_i)`."""
         return jnp.sum(self.pointwise(state))
 
     def state_at(self, drive: State) -> State:
@@ -87,20 +91,15 @@ class AbstractElementwise(AbstractLagrangian):
 class AbstractCoupled(AbstractLagrangian):
     """A Lagrangian of neurons that compete or are normalised together."""
 
-    @property
-    def elementwise(self) -> bool:
-        return False
-
-    @property
-    def linear_gain(self) -> float | None:
-        return None
+    elementwise: ClassVar[bool] = False
+    linear_gain: ClassVar[float | None] = None
 
     def state_at(self, drive: State) -> State:
         return drive
 
 
 class ScaledLagrangian(AbstractLagrangian):
-    """`factor * lagrangian`: activations and energy are `factor` times larger, states stay as they are.
+    """`factor * lagrangian`: activations and energy are `factor` times larger, and states stay the same.
 
     The residuals of all layers therefore remain comparable. Raises: `ValueError` unless `factor` is positive.
     """
@@ -109,7 +108,7 @@ class ScaledLagrangian(AbstractLagrangian):
     factor: float
 
     def __check_init__(self):
-        require_lagrangian("ScaledLagrangian.lagrangian", self.lagrangian)
+        require_lagrangian("ScaledLagrangian(lagrangian=...)", self.lagrangian)
         require_number("ScaledLagrangian.factor", self.factor, lambda x: x > 0, "positive")
 
     @property
@@ -139,13 +138,13 @@ class ScaledLagrangian(AbstractLagrangian):
 
 
 class SumLagrangian(AbstractLagrangian):
-    """`L(s) = sum_k L_k(s)`: the activations of the `terms` are added, as in `Tanh() + 0.1 * Identity()`."""
+    """`L(s) = Σ_k L_k(s)`, so the activations of the `terms` are added: `Tanh() + 0.1 * Identity()`."""
 
     terms: tuple[AbstractLagrangian, ...]
 
     def __check_init__(self):
         for term in self.terms:
-            require_lagrangian("SumLagrangian.terms", term)
+            require_lagrangian("SumLagrangian(terms=...)", term)
 
     @property
     def elementwise(self) -> bool:
@@ -175,27 +174,18 @@ class SumLagrangian(AbstractLagrangian):
 
 
 class ClampedLagrangian(AbstractLagrangian):
-    """The Lagrangian of a layer whose neurons in `mask` are clamped at the state `known`.
+    """The Lagrangian of a layer whose neurons in `mask` are clamped at the states `known`.
 
-    For these it is the tangent `l(k) + ρ(k)(s - k)`, so their activation is `ρ(k)` whatever the state. Updates,
-    solvers and gradients therefore need no special case for a partial clamp.
+    For a clamped neuron it is the tangent `l(k) + ρ(k)(s - k)`, so the activation is `ρ(k)` whatever the state.
+    Updates, solvers and gradients therefore need no special case for a partial clamp.
     """
 
     lagrangian: AbstractLagrangian
     known: State
     mask: Bool[Array, "*neurons"]
-
-    @property
-    def elementwise(self) -> bool:
-        return True
-
-    @property
-    def holomorphic(self) -> bool:
-        return False
-
-    @property
-    def linear_gain(self) -> float | None:
-        return None
+    elementwise: ClassVar[bool] = True
+    holomorphic: ClassVar[bool] = False
+    linear_gain: ClassVar[float | None] = None
 
     def __call__(self, state: State) -> Scalar:
         slope = self.lagrangian.activation(self.known) * (state - self.known)
@@ -208,12 +198,34 @@ class ClampedLagrangian(AbstractLagrangian):
         return self.lagrangian.energy(self.state_at(state))
 
     def state_at(self, drive: State) -> State:
-        """`drive` with the known states in their places."""
+        """`drive`, with the known states of the clamped neurons."""
         return jnp.where(self.mask, self.known, drive)
 
 
-def require_lagrangian(owner: str, value: Any) -> None:
-    """Raises: `ValueError` unless `value` is a Lagrangian: not its class, its name or a function."""
+def like(parameter: ArrayLike, state: State) -> Array:
+    """The parameter in the dtype of the state, so that a float64 array never promotes a float32 network."""
+    return jnp.asarray(parameter, jnp.result_type(state, float))
+
+
+def require_positive(label: str, value: Any) -> None:
+    """Raises: `ValueError` unless `value` is a positive finite scalar; traced values pass."""
+    require_number(
+        label, value, lambda x: 0 < x < math.inf, f"one positive, finite number{_batch_hint(label)}"
+    )
+
+
+def require_finite(label: str, value: Any) -> None:
+    """Raises: `ValueError` unless `value` is a finite scalar; traced values pass."""
+    require_number(label, value, math.isfinite, f"one finite number{_batch_hint(label)}")
+
+
+def _batch_hint(label: str) -> str:
+    owner, _, name = label.rpartition(".")
+    return f"; for a batch use `equinox.filter_vmap(lambda {name}: {owner}({name}={name}))(values)`"
+
+
+def require_lagrangian(label: str, value: Any) -> None:
+    """Raises: `ValueError` unless `value` is a Lagrangian, rather than its class, its name or a function."""
     if not isinstance(value, AbstractLagrangian):
         shown = getattr(value, "__name__", repr(value))
-        raise ValueError(f"`{owner}` must be a Lagrangian, such as `Tanh()` or `ReLU()`, got {shown}.")
+        raise ValueError(f"`{label}` must be a Lagrangian, such as `Tanh()` or `ReLU()`, got {shown}.")

@@ -6,21 +6,18 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import ArrayLike
 
-from .base import AbstractCoupled, Scalar, State
-from .parameters import like, require_finite, require_positive
+from .base import AbstractCoupled, Scalar, State, like, require_finite, require_positive
 
 
 class Softmax(AbstractCoupled):
     """Competing neurons: `L(s) = logsumexp(beta s) / beta`, `g = softmax(beta s)`.
 
-    `L* = sum_i g_i log g_i / beta`. All neurons of the layer compete, whatever its shape: `g` is positive and
+    `L* = Σ_i g_i log g_i / beta`. All neurons of the layer compete, whatever its shape: `g` is positive and
     sums to 1 over the layer.
 
     Args:
         beta: positive scalar, the inverse temperature; a float is fixed, an array is trained.
-
-    Raises:
-        ValueError: `beta` is not a positive finite scalar.
+    Raises: `ValueError` for another `beta`.
     """
 
     beta: ArrayLike = 1.0
@@ -28,7 +25,7 @@ class Softmax(AbstractCoupled):
     holomorphic: ClassVar[bool] = True
 
     def __check_init__(self):
-        require_positive("Softmax", "beta", self.beta)
+        require_positive("Softmax.beta", self.beta)
 
     def __call__(self, state: State) -> Scalar:
         beta, peak = like(self.beta, state), _peak(state)
@@ -46,20 +43,16 @@ class Softmax(AbstractCoupled):
 
 
 class LayerNorm(AbstractCoupled):
-    """Layer normalisation: `g = gain (s - mean(s)) / sigma + shift` with `sigma = sqrt(var(s) + eps)`.
+    """Layer normalisation: `g = gain (s - mean(s)) / sigma + shift`, with `sigma = sqrt(var(s) + eps)`.
 
-    `L(s) = n gain sigma + shift sum(s)` for `n` neurons, and `L* = -n gain eps / sigma`.
+    `L(s) = n gain sigma + shift Σ_i s_i` for `n` neurons, and `L* = -n gain eps / sigma`.
 
     Args:
         gain: positive scalar; a float is fixed, an array is trained.
         shift: scalar; a float is fixed, an array is trained.
         eps: positive scalar, keeps `sigma` away from zero.
-
-    Raises:
-        ValueError: `gain` or `eps` is not a positive finite scalar, or `shift` not a finite one.
-
-    Source: Hoover et al. (2023), "Energy Transformer", arXiv:2302.07253, with one gain and one shift for all
-    neurons.
+    Raises: `ValueError` for other values.
+    Source: Hoover et al. (2023), "Energy Transformer", arXiv:2302.07253, with one gain and one shift for all neurons.
     """
 
     gain: ArrayLike = 1.0
@@ -69,9 +62,9 @@ class LayerNorm(AbstractCoupled):
     holomorphic: ClassVar[bool] = True
 
     def __check_init__(self):
-        require_positive("LayerNorm", "gain", self.gain)
-        require_finite("LayerNorm", "shift", self.shift)
-        require_positive("LayerNorm", "eps", self.eps)
+        require_positive("LayerNorm.gain", self.gain)
+        require_finite("LayerNorm.shift", self.shift)
+        require_positive("LayerNorm.eps", self.eps)
 
     def __call__(self, state: State) -> Scalar:
         _, sigma = self._standardise(state)
@@ -87,18 +80,16 @@ class LayerNorm(AbstractCoupled):
 
     def _standardise(self, state):
         centred = state - jnp.mean(state)
-        # Not `jnp.var`, whose complex form takes squared magnitudes and so is not holomorphic.
+        # Not `jnp.var`: of complex states it takes squared magnitudes, so it is not holomorphic.
         return centred, jnp.sqrt(jnp.mean(jnp.square(centred)) + like(self.eps, state))
 
 
 class SphericalNorm(AbstractCoupled):
-    """Activations on the unit sphere: `L(s) = sqrt(|s|^2 + eps)`, `g = s / L(s)`, `L* = -eps / L(s)`.
+    """Activations on the unit sphere: `L(s) = sqrt(|s|² + eps)`, `g = s / L(s)`, `L* = -eps / L(s)`.
 
     Args:
         eps: positive scalar, keeps the norm away from zero.
-
-    Raises:
-        ValueError: `eps` is not a positive finite scalar.
+    Raises: `ValueError` for another `eps`.
     """
 
     eps: ArrayLike = 1e-5
@@ -106,7 +97,7 @@ class SphericalNorm(AbstractCoupled):
     holomorphic: ClassVar[bool] = True
 
     def __check_init__(self):
-        require_positive("SphericalNorm", "eps", self.eps)
+        require_positive("SphericalNorm.eps", self.eps)
 
     def __call__(self, state: State) -> Scalar:
         return jnp.sqrt(jnp.sum(jnp.square(state)) + like(self.eps, state))
@@ -119,5 +110,5 @@ class SphericalNorm(AbstractCoupled):
 
 
 def _peak(state):
-    """The largest (real part of the) state; constant under differentiation, as nothing depends on it."""
+    """The largest real part of the states. Its gradient may be stopped, since no value depends on it."""
     return jax.lax.stop_gradient(jnp.max(jnp.real(state)))

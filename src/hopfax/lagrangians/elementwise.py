@@ -1,4 +1,4 @@
-"""Lagrangians of neurons that do not see each other."""
+"""Lagrangians of independent neurons."""
 
 import math
 from typing import ClassVar
@@ -7,14 +7,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import ArrayLike
 
-from .base import AbstractElementwise, Scalar, State
-from .parameters import like, require_finite, require_positive
+from .base import AbstractElementwise, Scalar, State, like, require_finite, require_positive
 
-CHUNK = 64  # neurons under one logarithm
+CHUNK = 64  # neurons that share one logarithm
 
 
 class Identity(AbstractElementwise):
-    """Linear neurons: `l(s) = s^2 / 2`, `g = s`, `l* = s^2 / 2`."""
+    """Linear neurons: `l(s) = s² / 2`, `g = s`, `l* = g² / 2`."""
 
     holomorphic: ClassVar[bool] = True
     linear_gain: ClassVar[float | None] = 1.0
@@ -30,19 +29,21 @@ class Identity(AbstractElementwise):
 
 
 class Linear(AbstractElementwise):
-    """`l(s) = gain s² / 2`, `g = gain s`, `l* = g² / (2 gain)`: linear neurons of stiffness `1 / gain`.
+    """Linear neurons of stiffness `1 / gain`: `l(s) = gain s² / 2`, `g = gain s`, `l* = g² / (2 gain)`.
 
-    A latent feeds back on the hidden neurons by `gain |w|²` times their slope, which must stay below 1. At unit
-    scale of `g`, a small gain leaves room for weights `w` large enough to use the hidden neurons' curvature.
-    Args: `gain` > 0. Raises: `ValueError` for another.
+    Through weights `w`, such a neuron feeds back on others by `gain |w|²` times their slope, which must stay below 1.
+    With a small gain, `w` can be large enough to use the curvature of their activation.
+
+    Args:
+        gain: positive.
+    Raises: `ValueError` for another `gain`.
     """
 
     gain: float = 1.0
     holomorphic: ClassVar[bool] = True
 
     def __check_init__(self):
-        if not self.gain > 0:
-            raise ValueError(f"`Linear(gain={self.gain})` must be positive; try 0.1.")
+        require_positive("Linear.gain", self.gain)
 
     def pointwise(self, state: State) -> State:
         return 0.5 * self.gain * jnp.square(state)
@@ -66,9 +67,7 @@ class Sigmoid(AbstractElementwise):
     Args:
         slope: positive scalar; a float is fixed, an array is trained.
         centre: scalar, the state at which `g = 1/2`; a float is fixed, an array is trained.
-
-    Raises:
-        ValueError: `slope` is not a positive finite scalar, or `centre` not a finite one.
+    Raises: `ValueError` for other values.
     """
 
     slope: ArrayLike = 1.0
@@ -79,19 +78,19 @@ class Sigmoid(AbstractElementwise):
 
     @classmethod
     def paper(cls) -> "Sigmoid":
-        """`g = sigmoid(4 s - 2)`, `l = softplus(4 s - 2) / 4`: the neurons of "Faster Hopfield dynamics"."""
+        """`g = sigmoid(4 s - 2)`, `l = softplus(4 s - 2) / 4`: the papers' neurons. Source: [goemaere2024]."""
         return cls(slope=4.0, centre=0.5)
 
     def __check_init__(self):
-        require_positive("Sigmoid", "slope", self.slope)
-        require_finite("Sigmoid", "centre", self.centre)
+        require_positive("Sigmoid.slope", self.slope)
+        require_finite("Sigmoid.centre", self.centre)
 
     def __call__(self, state: State) -> Scalar:
-        """`Σ l(s_i)` at a fifth of its cost, for solvers that watch the energy; off by an eps a neuron, absolute."""
+        """`Σ l(s_i)` at a fifth of the cost of `pointwise`, with an absolute error of one eps for each neuron."""
         if jnp.iscomplexobj(state):
             return jnp.sum(self.pointwise(state))
         slope, offset = like(self.slope, state), state - like(self.centre, state)
-        return jnp.sum(jnp.maximum(offset, 0)) + _sum_of_soft_corners(slope * offset) / slope
+        return jnp.sum(jnp.maximum(offset, 0)) + _sum_of_softplus_tails(slope * offset) / slope
 
     def pointwise(self, state: State) -> State:
         offset = state - like(self.centre, state)
@@ -113,9 +112,7 @@ class Tanh(AbstractElementwise):
 
     Args:
         slope: positive scalar; a float is fixed, an array is trained.
-
-    Raises:
-        ValueError: `slope` is not a positive finite scalar.
+    Raises: `ValueError` for another `slope`.
     """
 
     slope: ArrayLike = 1.0
@@ -124,7 +121,7 @@ class Tanh(AbstractElementwise):
     linear_gain: ClassVar[float | None] = None
 
     def __check_init__(self):
-        require_positive("Tanh", "slope", self.slope)
+        require_positive("Tanh.slope", self.slope)
 
     def pointwise(self, state: State) -> State:
         slope = like(self.slope, state)
@@ -139,7 +136,7 @@ class Tanh(AbstractElementwise):
 
 
 class ReLU(AbstractElementwise):
-    """Rectified neurons: `l(s) = max(s, 0)^2 / 2`, `g = max(s, 0)`, `l* = g^2 / 2`."""
+    """Rectified neurons: `l(s) = max(s, 0)² / 2`, `g = max(s, 0)`, `l* = g² / 2`."""
 
     holomorphic: ClassVar[bool] = False
     linear_gain: ClassVar[float | None] = None
@@ -155,7 +152,7 @@ class ReLU(AbstractElementwise):
 
 
 class HardSigmoid(AbstractElementwise):
-    """Clipped neurons: `g = clip(s, 0, 1)`, `l(s) = g (s - g / 2)`, `l* = g^2 / 2`."""
+    """Clipped neurons: `l(s) = g (s - g / 2)`, `g = clip(s, 0, 1)`, `l* = g² / 2`."""
 
     holomorphic: ClassVar[bool] = False
     linear_gain: ClassVar[float | None] = None
@@ -174,32 +171,32 @@ class HardSigmoid(AbstractElementwise):
 def _soft_maximum(a, b, slope):
     """`log(exp(slope a) + exp(slope b)) / slope`, elementwise.
 
-    The value does not depend on `peak`, so its gradient may be stopped; taking it out *before* scaling by
-    `slope` keeps the gradient in `slope` from being the small difference of two large numbers.
+    The value does not depend on `peak`, so its gradient may be stopped. It is subtracted *before* scaling by `slope`,
+    so that the gradient in `slope` is not a small difference of two large numbers.
     """
     peak = jax.lax.stop_gradient(jnp.maximum(a, b))
     return peak + jnp.logaddexp(slope * (a - peak), slope * (b - peak)) / slope
 
 
 @jax.custom_jvp
-def _sum_of_soft_corners(u):
-    """`Σ log(1 + exp(-|u|))`, what softplus adds to `max(u, 0)`: `-log Π max(g, 1 - g)` with `g = sigmoid(u)`.
+def _sum_of_softplus_tails(u):
+    """`Σ log(1 + exp(-|u|))`, the difference of softplus and `max(u, 0)`: `-log Π max(g, 1 - g)` with `g = sigmoid(u)`.
 
-    One logarithm for many neurons: their factors are at least 1/2, so products of `CHUNK` do not underflow.
+    Many neurons share one logarithm: their factors are at least 1/2, so products of `CHUNK` do not underflow.
     """
     g = jax.nn.sigmoid(u.reshape(-1))
     factors = jnp.pad(jnp.maximum(g, 1 - g), (0, -g.size % CHUNK), constant_values=1)
     return -jnp.sum(jnp.log(jnp.prod(factors.reshape(-1, CHUNK), axis=1)))
 
 
-@_sum_of_soft_corners.defjvp
-def _sum_of_soft_corners_jvp(primals, tangents):
+@_sum_of_softplus_tails.defjvp
+def _sum_of_softplus_tails_jvp(primals, tangents):
     (u,), (du,) = primals, tangents
     slope = jax.nn.sigmoid(u) - jnp.heaviside(u, jnp.asarray(0.5, u.dtype))
-    return _sum_of_soft_corners(u), jnp.sum(slope * du)
+    return _sum_of_softplus_tails(u), jnp.sum(slope * du)
 
 
 def _binary_entropy(u):
-    """Entropy in nats of a coin with log-odds `u`: a sum of positive terms, smooth at `u = 0`."""
+    """The entropy in nats of a binary variable of log-odds `u`: a sum of positive terms, smooth at `u = 0`."""
     log_p, log_q = jax.nn.log_sigmoid(u), jax.nn.log_sigmoid(-u)
     return -(jnp.exp(log_p) * log_p + jnp.exp(log_q) * log_q)

@@ -1,7 +1,7 @@
-"""Separations: the Lagrangians of a memory layer, which decide how sharply the best pattern stands out.
+"""Separations: Lagrangians of a memory layer, which decide how strongly the best pattern dominates.
 
-Each is `L(s) = L_1(beta s) / beta` with the inverse temperature `beta`; `lagrangians.Softmax` is the fifth.
-All can be the `separation` of a `ModernHopfield`, as can any function from `beta` to a Lagrangian.
+Each is `L(s) = L_1(beta s) / beta` with the inverse temperature `beta`. They and `lagrangians.Softmax` can be the
+`separation` of a `ModernHopfield`, as can any function from `beta` to a Lagrangian.
 
 Sources: Krotov and Hopfield (2016), "Dense associative memory for pattern recognition", arXiv:1606.01164;
 Demircigil et al. (2017), arXiv:1702.01929; Peters, Niculae and Martins (2019), "Sparse sequence-to-sequence
@@ -17,17 +17,19 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, ArrayLike
 
-from .base import AbstractCoupled, AbstractElementwise, Scalar, State
-from .parameters import like, require_finite, require_positive
+from .._internal.checks import require_number
+from .base import AbstractCoupled, AbstractElementwise, Scalar, State, like, require_positive
 
 
 class Polynomial(AbstractElementwise):
     """Rectified powers: `l(s) = max(beta s, 0)^n / (n beta)`, `g = max(beta s, 0)^(n-1)`.
 
-    `l* = (1 - 1/n) max(beta s, 0)^n / beta`. Degree 2 with every pattern and its inverse stored is the
+    `l* = (1 - 1/n) max(beta s, 0)^n / beta`. Degree 2, with every pattern and its inverse stored, gives the
     classical Hebbian energy. In float32 states beyond `10^(38/n)` overflow.
 
-    Args: `degree` the `n`, at least 2; `beta` positive scalar.
+    Args:
+        degree: `n`, at least 2.
+        beta: positive scalar, the inverse temperature; a float is fixed, an array is trained.
     Raises: `ValueError` for other values.
     Source: Krotov and Hopfield (2016), eq. 6.
     """
@@ -38,11 +40,9 @@ class Polynomial(AbstractElementwise):
     linear_gain: ClassVar[float | None] = None
 
     def __check_init__(self):
-        if not 2 <= self.degree < float("inf"):
-            raise ValueError(
-                f"`Polynomial(degree={self.degree})` must be at least 2 for a smooth activation."
-            )
-        require_positive("Polynomial", "beta", self.beta)
+        rule = "a finite number, at least 2, for a smooth activation"
+        require_number("Polynomial.degree", self.degree, lambda x: 2 <= x < float("inf"), rule)
+        require_positive("Polynomial.beta", self.beta)
 
     def pointwise(self, state: State) -> State:
         beta = like(self.beta, state)
@@ -56,13 +56,15 @@ class Polynomial(AbstractElementwise):
 
 
 class Exponential(AbstractElementwise):
-    """Independent exponentials: `l(s) = exp(beta s) / beta`, `g = exp(beta s)`, `l* = (s - 1/beta) exp(beta
-    s)`.
+    """Exponential neurons: `l(s) = exp(beta s) / beta`, `g = exp(beta s)`.
 
-    `Softmax` without the competition, which there keeps values from overflowing: `beta s` beyond 88 does so
-    here in float32. With `SphericalNorm` visible neurons, which see only directions, both recall the same.
+    `l* = (s - 1/beta) exp(beta s)`. It is `Softmax` without the competition, which keeps the values of `Softmax` from
+    overflowing: here they overflow in float32 where `beta s` exceeds 88. With `SphericalNorm` visible neurons, which
+    depend only on directions, both recall the same states.
 
-    Args: `beta` positive scalar. Raises: `ValueError` for other values.
+    Args:
+        beta: positive scalar, the inverse temperature; a float is fixed, an array is trained.
+    Raises: `ValueError` for another `beta`.
     Source: Demircigil et al. (2017).
     """
 
@@ -71,7 +73,7 @@ class Exponential(AbstractElementwise):
     linear_gain: ClassVar[float | None] = None
 
     def __check_init__(self):
-        require_positive("Exponential", "beta", self.beta)
+        require_positive("Exponential.beta", self.beta)
 
     def pointwise(self, state: State) -> State:
         beta = like(self.beta, state)
@@ -86,12 +88,14 @@ class Exponential(AbstractElementwise):
 
 
 class Sparsemax(AbstractCoupled):
-    """Euclidean projection of `beta s` onto the simplex: few patterns with any share, the rest exactly none.
+    """`g` is the Euclidean projection of `beta s` onto the simplex: few entries are positive, the others exactly zero.
 
-    `L(s) = max_p [p . s - (|p|^2 - 1) / (2 beta)]` over the simplex, `g` the maximiser, `L* = (|g|^2 - 1) /
-    (2 beta)`.
+    `L(s) = max_p [p·s - (|p|² - 1) / (2 beta)]` over the simplex, `g` is the maximiser, and
+    `L* = (|g|² - 1) / (2 beta)`.
 
-    Args: `beta` positive scalar. Raises: `ValueError` for other values.
+    Args:
+        beta: positive scalar, the inverse temperature; a float is fixed, an array is trained.
+    Raises: `ValueError` for another `beta`.
     Source: Martins and Astudillo (2016), arXiv:1602.02068, algorithm 1.
     """
 
@@ -99,7 +103,7 @@ class Sparsemax(AbstractCoupled):
     holomorphic: ClassVar[bool] = False
 
     def __check_init__(self):
-        require_positive("Sparsemax", "beta", self.beta)
+        require_positive("Sparsemax.beta", self.beta)
 
     def __call__(self, state: State) -> Scalar:
         return jnp.sum(self.activation(state) * state) - self.energy(state)
@@ -118,14 +122,15 @@ class Sparsemax(AbstractCoupled):
 
 
 class Entmax(AbstractCoupled):
-    """Between softmax (`alpha -> 1`) and sparsemax (`alpha = 2`): `g_i = max((alpha-1) beta s_i - t,
-    0)^(1/(alpha-1))`.
+    """`g_i = max((alpha - 1) beta s_i - t, 0)^(1/(alpha - 1))`: between softmax (`alpha` to 1) and sparsemax (2).
 
-    `t` makes `g` sum to one. `L(s) = max_p [p . s - W(p)]` over the simplex, with
-    `L* = W(g) = (sum_i g_i^alpha - 1) / (alpha (alpha - 1) beta)`. `t` is found by bisection to rounding, and
-    differentiated by its closed form.
+    `t` makes `g` sum to one. It is found by bisection to rounding, and differentiated in closed form.
+    `L(s) = max_p [p·s - W(p)]` over the simplex, with `L* = W(g) = (Σ_i g_i^alpha - 1) / (alpha (alpha - 1) beta)`.
 
-    Args: `alpha` above 1, fixed; `beta` positive scalar. Raises: `ValueError` for other values.
+    Args:
+        alpha: above 1; fixed.
+        beta: positive scalar, the inverse temperature; a float is fixed, an array is trained.
+    Raises: `ValueError` for other values.
     Source: Peters, Niculae and Martins (2019), eq. 8 and 10, algorithm 1.
     """
 
@@ -134,12 +139,9 @@ class Entmax(AbstractCoupled):
     holomorphic: ClassVar[bool] = False
 
     def __check_init__(self):
-        require_finite("Entmax", "alpha", self.alpha)
-        if not self.alpha > 1:
-            raise ValueError(
-                f"`Entmax(alpha={self.alpha})` must be above 1; use `Softmax` for its limit at 1."
-            )
-        require_positive("Entmax", "beta", self.beta)
+        rule = "a finite number above 1; `Softmax` is the limit at 1"
+        require_number("Entmax.alpha", self.alpha, lambda x: 1 < x < float("inf"), rule)
+        require_positive("Entmax.beta", self.beta)
 
     def __call__(self, state: State) -> Scalar:
         return jnp.sum(self.activation(state) * state) - self.energy(state)
@@ -149,39 +151,38 @@ class Entmax(AbstractCoupled):
         return _entmax(self.alpha, scaled)
 
     def energy(self, state: State) -> Scalar:
-        shares, alpha = self.activation(state), self.alpha
-        # A power of zero has no second derivative below 2; of the shares, those that are zero stay so.
-        inside = shares > 0
-        powers = jnp.where(inside, jnp.where(inside, shares, 1) ** alpha, 0)
+        g, alpha = self.activation(state), self.alpha
+        # A power below 2 has no second derivative at zero, where the entries of `g` are constant.
+        support = g > 0
+        powers = jnp.where(support, jnp.where(support, g, 1) ** alpha, 0)
         return (jnp.sum(powers) - 1) / (alpha * (alpha - 1) * like(self.beta, state))
 
 
 @ft.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _entmax(alpha: float, scaled: Array) -> Array:
     """Entmax of `scaled`, whose largest entry is 0."""
-    rises = (alpha - 1) * scaled
-    shares = lambda threshold: jax.nn.relu(rises - threshold) ** (1 / (alpha - 1))
+    slopes = (alpha - 1) * scaled
+    weights = lambda threshold: jax.nn.relu(slopes - threshold) ** (1 / (alpha - 1))
 
     def halve(_, bracket):
         low, high = bracket
         middle = (low + high) / 2
-        enough = jnp.sum(shares(middle)) >= 1
+        enough = jnp.sum(weights(middle)) >= 1
         return jnp.where(enough, middle, low), jnp.where(enough, high, middle)
 
-    # The largest entry alone has share 1 at -1 and none at 0. Halving as often as there are bits ends at
-    # rounding.
+    # At the threshold -1 the largest entry alone has weight 1, and at 0 it has none. As many halvings as the dtype has
+    # bits end at rounding.
     ends = jnp.full((), -1, scaled.dtype), jnp.zeros((), scaled.dtype)
-    found = shares(lax.fori_loop(0, jnp.finfo(scaled.dtype).nmant + 8, halve, ends)[0])
-    return found / jnp.sum(found)
+    threshold, _ = lax.fori_loop(0, jnp.finfo(scaled.dtype).nmant + 8, halve, ends)
+    g = weights(threshold)
+    return g / jnp.sum(g)
 
 
 @_entmax.defjvp
 def _entmax_jvp(alpha, primals, tangents):
-    """`dg = q (ds - q . ds / sum q)` with `q = g^(2 - alpha)` on the support: the implicit derivative of
-    `t`.
-    """
-    (slope,) = tangents
-    shares = _entmax(alpha, *primals)
-    inside = shares > 0
-    weights = jnp.where(inside, jnp.where(inside, shares, 1) ** (2 - alpha), 0)
-    return shares, weights * (slope - jnp.sum(weights * slope) / jnp.sum(weights))
+    """`dg = q (ds - q·ds / Σ q)` with `q = g^(2 - alpha)` on the support, by the implicit derivative of `t`."""
+    (tangent,) = tangents
+    g = _entmax(alpha, *primals)
+    support = g > 0
+    q = jnp.where(support, jnp.where(support, g, 1) ** (2 - alpha), 0)
+    return g, q * (tangent - jnp.sum(q * tangent) / jnp.sum(q))

@@ -1,12 +1,14 @@
-"""Memories: patterns stored as rows and recalled from parts of them or from noisy ones."""
+"""Associative memories: patterns are stored in rows, and recalled from parts of them or from noisy versions."""
 
 from .binary import BinaryHopfield as BinaryHopfield
+from .binary import BinaryRecall as BinaryRecall
 from .calibration import Calibration as Calibration
 from .calibration import calibrate as calibrate
 from .memory import AveragingWarning as AveragingWarning
 from .memory import Memory as Memory
 from .memory import Recall as Recall
 from .modern import ModernHopfield as ModernHopfield
+from .retrieval import Retrieval as Retrieval
 from .similarities import AbstractNormalisation as AbstractNormalisation
 from .similarities import AbstractSimilarity as AbstractSimilarity
 from .similarities import Dot as Dot

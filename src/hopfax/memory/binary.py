@@ -1,7 +1,7 @@
-"""Classical binary Hopfield networks: three storage rules, asynchronous and synchronous updates.
+"""Classical binary Hopfield networks: three learning rules, asynchronous and synchronous updates.
 
-Neurons are -1 or +1, patterns are rows, and the energy is `E = -s^T W s / 2 - b^T s`. The field's baseline:
-a `HAM` has continuous neurons and the same minima only in the limit of steep activations.
+Neurons are -1 or +1, patterns are rows, and the energy is `E = -sᵀ W s / 2 - bᵀ s`. They are the field's
+baseline: a `HAM` has continuous neurons, and the same minima only in the limit of steep activations.
 """
 
 import abc
@@ -17,126 +17,172 @@ from jax import lax
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from .._internal.checks import require_key, require_kind, require_matrix, require_integer
+from .._internal.checks import require, require_integer, require_key, require_kind, require_matrix
+from .inputs import as_array
 
 Patterns = Float[Array, "patterns neurons"]
-Weights = Float[Array, "neurons neurons"]
+Synapses = Float[Array, "neurons neurons"]
 State = Float[Array, " neurons"]
 
 
-def hebb(patterns: Patterns) -> Weights:
-    """`W = X^T X / n` without its diagonal; `n` neurons hold about `0.138 n` random patterns.
+def hebb(patterns: Patterns) -> Synapses:
+    """`W = Xᵀ X / n` with zero diagonal; `n` neurons store about `0.138 n` random patterns.
 
     Source: [hopfield1982], eq. 2; [amit1985] for the capacity.
     """
     require_matrix("patterns", patterns)
-    return _hollow(patterns.T @ patterns / patterns.shape[1])
+    return _without_diagonal(patterns.T @ patterns / patterns.shape[1])
 
 
-def projection(patterns: Patterns) -> Weights:
-    """`W = X^+ X` without its diagonal, the projector on the span of the patterns: holds up to `n`
-    independent ones.
+def projection(patterns: Patterns) -> Synapses:
+    """`W = X⁺ X` with zero diagonal, the projector on the span of the patterns; stores up to `n` independent ones.
 
-    Also called pseudo-inverse rule; for correlated patterns. Source: [personnaz1985], eq. 9; Kanter and
-    Sompolinsky (1987) for the missing diagonal.
+    Also called pseudo-inverse rule; for correlated patterns. Source: [personnaz1985], eq. 9; Kanter and Sompolinsky
+    (1987) for the missing diagonal.
     """
     require_matrix("patterns", patterns)
-    return _hollow(jnp.linalg.pinv(patterns) @ patterns)
+    return _without_diagonal(jnp.linalg.pinv(patterns) @ patterns)
 
 
-def storkey(patterns: Patterns) -> Weights:
-    """Pattern after pattern, `w_ij += (x_i x_j - x_i h_ji - h_ij x_j) / n` with `h_ij = sum_{k != i, j} w_ik
-    x_k`.
+def storkey(patterns: Patterns) -> Synapses:
+    """Storkey's rule, pattern after pattern: `w_ij += (x_i x_j - x_i h_ji - h_ij x_j) / n`.
 
-    Local and incremental as Hebb's rule, with a capacity of about `n / sqrt(2 ln n)`. The order matters
-    little.
+    Here `h_ij = Σ_{k ≠ i, j} w_ik x_k`. The rule is local and incremental like Hebb's, with a capacity of about
+    `n / sqrt(2 ln n)`. The order of the patterns matters little.
     Source: Storkey (1997), "Increasing the capacity of a Hopfield network without sacrificing functionality",
     eq. 2-3.
     """
 
     def learn(weights, pattern):
-        # The diagonal of `weights` is zero, so only `k = j` is left to take out of the sum.
+        # The diagonal of `weights` is zero, so only `k = j` is left to subtract from the sum.
         field = (weights @ pattern)[:, None] - weights * pattern[None, :]
         change = pattern[:, None] * pattern[None, :] - pattern[:, None] * field.T - field * pattern[None, :]
-        return weights + _hollow(change) / pattern.size, None
+        return weights + _without_diagonal(change) / pattern.size, None
 
     require_matrix("patterns", patterns)
     size = patterns.shape[1]
     return lax.scan(learn, jnp.zeros((size, size), patterns.dtype), patterns)[0]
 
 
-class AbstractOrder(eqx.Module):
-    """In which order the neurons of one example take their new values in one sweep."""
+class AbstractSchedule(eqx.Module):
+    """The order in which the neurons of one example are updated in a sweep."""
 
-    descends: eqx.AbstractClassVar[bool]  # whether the energy never rises
+    monotone: eqx.AbstractClassVar[bool]
+    """Whether the energy never rises."""
 
     @abc.abstractmethod
     def sweep(self, network: "BinaryHopfield", state: State, count: Int[Array, ""]) -> State:
-        """The state after sweep number `count`, which updates every neuron once."""
+        """The state after sweep number `count`, in which every neuron is updated once."""
 
 
-class Synchronous(AbstractOrder):
+class SynchronousSchedule(AbstractSchedule):
     """All neurons at once; may end in a cycle of length two. Source: [little1974]."""
 
-    descends: ClassVar[bool] = False
+    monotone: ClassVar[bool] = False
 
     def sweep(self, network: "BinaryHopfield", state: State, count: Int[Array, ""]) -> State:
-        return _sign(network.field(state), state, network.slack)
+        return _sign(network.field(state), state, network.tie_tolerance)
 
 
-class Sequential(AbstractOrder):
-    """One neuron after another, by number: no randomness, but early neurons go first."""
+class SequentialSchedule(AbstractSchedule):
+    """One neuron after another in the order of their numbers: deterministic, but early neurons go first."""
 
-    descends: ClassVar[bool] = True
+    monotone: ClassVar[bool] = True
 
     def sweep(self, network: "BinaryHopfield", state: State, count: Int[Array, ""]) -> State:
-        return _one_by_one(network, state, jnp.arange(state.size))
+        return _update_in_order(network, state, jnp.arange(state.size))
 
 
-class Random(AbstractOrder):
-    """One neuron after another, in a new random order each sweep, the same for a whole batch."""
+class RandomSchedule(AbstractSchedule):
+    """One neuron after another, in a new random order for each sweep, the same for a whole batch."""
 
     key: Key[Array, ""]
-    descends: ClassVar[bool] = True
+    monotone: ClassVar[bool] = True
 
     def __check_init__(self):
-        require_key("Random", self.key)
+        require_key("RandomSchedule", self.key)
 
     def sweep(self, network: "BinaryHopfield", state: State, count: Int[Array, ""]) -> State:
-        return _one_by_one(network, state, jr.permutation(jr.fold_in(self.key, count), state.size))
+        return _update_in_order(network, state, jr.permutation(jr.fold_in(self.key, count), state.size))
 
 
 class BinaryRecall(eqx.Module):
-    """Where each query came to rest; `cycles` marks synchronous updates that alternate between two states."""
+    """The states that the queries converged to, and the stored patterns they are closest to.
+
+    The last three are None for a network that was made of weights rather than of patterns.
+
+    Args:
+        state: the last state.
+        energy: its energy.
+        sweeps: how many sweeps changed something.
+        converged: whether the state is a fixed point.
+        cycles: whether synchronous updates alternate between two states.
+        index: the pattern with the largest `|overlap|`.
+        overlap: `x · s / n` of the state with this pattern: 1 for the pattern, -1 for its inverse. A state between
+            them is a mixture or another spurious state.
+        nearest: the pattern that was closest to the query.
+    """
 
     state: Float[Array, "*batch neurons"]
     energy: Float[Array, "*batch"]
     sweeps: Int[Array, "*batch"]
     converged: Bool[Array, "*batch"]
     cycles: Bool[Array, "*batch"]
+    index: Int[Array, "*batch"] | None = None
+    overlap: Float[Array, "*batch"] | None = None
+    nearest: Int[Array, "*batch"] | None = None
+
+    @property
+    def inverted(self) -> Bool[Array, "*batch"]:
+        """Whether the state is closer to the inverse of a pattern than to any pattern.
+
+        Raises: `ValueError` for a network without patterns.
+        """
+        return self._known(self.overlap) < 0
+
+    @property
+    def other_pattern(self) -> Bool[Array, "*batch"]:
+        """Whether the state is closest to another pattern than the query was, or to its inverse.
+
+        Raises: `ValueError` for a network without patterns.
+        """
+        return self._known(self.index) != self._known(self.nearest)
+
+    def _known(self, value: Array | None) -> Array:
+        if value is None:
+            raise ValueError("the network does not know its patterns; make it with `BinaryHopfield.store`.")
+        return value
 
 
 class BinaryHopfield(eqx.Module):
-    """`s_i <- sign(sum_j w_ij s_j + b_i)`, a neuron in zero field keeping its value.
+    """`s_i ← sign(Σ_j w_ij s_j + b_i)`; a neuron in zero field keeps its value.
 
-    Args: `weights` symmetric with zero diagonal; `bias` zero by default.
-    Raises: `ValueError` for weights without these properties, which the descent of the energy rests on.
+    Args:
+        weights: symmetric with zero diagonal.
+        bias: zero by default.
+        patterns: the patterns that the weights store, in rows; recall then says which of them it reached.
+    Raises: `ValueError` for weights that are not symmetric or have a diagonal, with which the energy might rise.
     Source: [hopfield1982].
     """
 
-    weights: Weights
+    weights: Synapses
     bias: State
-    slack: State  # fields this small are rounding errors of zero, which must not decide a tie
+    tie_tolerance: State  # fields below it are rounding errors of zero, which must not decide a tie
+    patterns: Patterns | None
 
-    def __init__(self, weights: Weights | np.ndarray, bias: State | None = None):
-        self.weights = _square(weights)
-        if bias is not None and jnp.shape(bias) != self.weights.shape[:1]:
-            raise ValueError(
-                f"`bias` has shape {jnp.shape(bias)}, the weights need {self.weights.shape[:1]}."
-            )
-        self.bias = jnp.zeros(len(self.weights), self.weights.dtype) if bias is None else jnp.asarray(bias)
+    def __init__(
+        self, weights: Synapses | np.ndarray, bias: State | None = None, patterns: Patterns | None = None
+    ):
+        self.weights = _square(as_array("weights", weights))
+        size = self.weights.shape[:1]
+        require(
+            bias is None or jnp.shape(bias) == size,
+            f"`bias` has shape {jnp.shape(bias)}, the weights need {size}.",
+        )
+        self.bias = jnp.zeros(size, self.weights.dtype) if bias is None else jnp.asarray(bias)
         total = jnp.sum(jnp.abs(self.weights), axis=1) + jnp.abs(self.bias)
-        self.slack = 8 * jnp.finfo(total.dtype).eps * total
+        self.tie_tolerance = 8 * jnp.finfo(total.dtype).eps * total
+        self.patterns = patterns
 
     def __check_init__(self):
         if isinstance(self.weights, Tracer):
@@ -151,58 +197,52 @@ class BinaryHopfield(eqx.Module):
     def store(
         cls,
         patterns: Float[Array | np.ndarray, "patterns neurons"],
-        rule: Callable[[Patterns], Weights] = hebb,
+        rule: Callable[[Patterns], Synapses] = hebb,
     ) -> "BinaryHopfield":
-        """The network that a rule makes of patterns in rows. Raises: `ValueError` for values other than -1
-        and 1.
+        """The network with the weights that `rule` makes of the patterns.
+
+        Raises: `ValueError` for values other than -1 and 1.
         """
-        require_matrix("patterns", patterns)
-        check_signs("patterns", patterns)
-        if not callable(rule):
-            raise ValueError(f"`rule={rule!r}` must be a function of the patterns, such as `hebb`.")
-        weights = rule(jnp.asarray(patterns))
-        return cls((weights + weights.T) / 2)
+        array = as_array("patterns", patterns)
+        require_matrix("patterns", array)
+        check_signs("patterns", array)
+        require(callable(rule), f"`rule={rule!r}` must be a function of the patterns, such as `hebb`.")
+        signs = jnp.asarray(array)
+        weights = rule(signs)
+        return cls((weights + weights.T) / 2, patterns=signs)
 
     def field(self, state: State) -> State:
         """`h = W s + b`."""
         return self.weights @ state + self.bias
 
     def energy(self, state: State) -> Float[Array, ""]:
-        """`E = -s^T W s / 2 - b^T s`."""
+        """`E = -sᵀ W s / 2 - bᵀ s`."""
         return -jnp.dot(state, self.weights @ state) / 2 - jnp.dot(self.bias, state)
 
-    def stable(self, state: State) -> Bool[Array, ""]:
+    def is_stable(self, state: State) -> Bool[Array, ""]:
         """Whether no neuron would change."""
-        return jnp.all(_sign(self.field(state), state, self.slack) == state)
+        return jnp.all(_sign(self.field(state), state, self.tie_tolerance) == state)
 
     def recall(
         self,
         queries: Float[Array | np.ndarray, "*batch neurons"],
         *,
-        order: AbstractOrder = Sequential(),
+        schedule: AbstractSchedule = SequentialSchedule(),
         max_sweeps: int = 100,
     ) -> BinaryRecall:
-        """Sweeps until nothing changes; each query of a batch by itself.
+        """Sweeps over the neurons until nothing changes, for each query of a batch separately.
 
         Raises: `ValueError` for values other than -1 and 1, or queries of another width.
         """
-        check_signs("queries", queries)
-        require_kind("order", order, AbstractOrder, "Sequential()")
+        array = as_array("queries", queries)
+        check_signs("queries", array)
+        require_kind("schedule", schedule, AbstractSchedule, "SequentialSchedule()")
         require_integer("max_sweeps", max_sweeps, 1)
-        if np.shape(queries)[-1] != self.bias.size or np.ndim(queries) > 2:
-            raise ValueError(
-                f"`queries` has shape {np.shape(queries)}; the last axis must be {self.bias.size}."
-            )
-        return _recall(self, jnp.asarray(queries, self.weights.dtype), order, max_sweeps)
-
-
-def _square(weights: Weights | np.ndarray) -> Weights:
-    require_matrix("weights", weights)
-    if weights.shape[0] != weights.shape[1]:
-        raise ValueError(
-            f"`weights` has shape {weights.shape}; give a square matrix, a row and a column a neuron."
+        require(
+            array.shape[-1:] == self.bias.shape and array.ndim <= 2,
+            f"`queries` has shape {array.shape}; the last axis must be {self.bias.size}.",
         )
-    return jnp.asarray(weights)
+        return _recall(self, jnp.asarray(array, self.weights.dtype), schedule, max_sweeps)
 
 
 def check_signs(name: str, values: Float[Array | np.ndarray, "..."]) -> None:
@@ -211,42 +251,70 @@ def check_signs(name: str, values: Float[Array | np.ndarray, "..."]) -> None:
         raise ValueError(f"`{name}` must be -1 or 1; use `np.where(x > threshold, 1.0, -1.0)`.")
 
 
+def _square(weights: Array | np.ndarray) -> Synapses:
+    require_matrix("weights", weights)
+    require(
+        weights.shape[0] == weights.shape[1],
+        f"`weights` has shape {weights.shape}; give a square matrix, a row and a column for each neuron.",
+    )
+    return jnp.asarray(weights)
+
+
 @eqx.filter_jit
-def _recall(network, queries, order, max_sweeps):
-    one = lambda query: _recall_one(network, query, order, max_sweeps)
+def _recall(network, queries, schedule, max_sweeps):
+    one = lambda query: _recall_one(network, query, schedule, max_sweeps)
     return one(queries) if queries.ndim == 1 else jax.vmap(one)(queries)
 
 
-def _recall_one(network: BinaryHopfield, query: State, order: AbstractOrder, max_sweeps: int) -> BinaryRecall:
+def _recall_one(
+    network: BinaryHopfield, query: State, schedule: AbstractSchedule, max_sweeps: int
+) -> BinaryRecall:
     def step(carry):
         state, previous, _, count = carry
-        new = order.sweep(network, state, count)
-        return new, state, jnp.all(new == previous), count + 1
+        new = schedule.sweep(network, state, count)
+        # Before the first sweep there is no state to return to.
+        return new, state, jnp.all(new == previous) & (count > 0), count + 1
 
-    def going(carry):
-        state, previous, back, count = carry
-        return jnp.any(state != previous) & ~back & (count < max_sweeps)
+    def unfinished(carry):
+        state, previous, returned, count = carry
+        return jnp.any(state != previous) & ~returned & (count < max_sweeps)
 
+    # The inverse stands for a previous state that differs, so that there is a first sweep.
     start = (query, -query, jnp.array(False), jnp.zeros((), int))
-    state, previous, back, count = lax.while_loop(going, step, start)
-    still = jnp.all(state == previous)
-    # The last sweep only confirms; and a start to which the first sweep returns is at rest, not in a cycle.
-    return BinaryRecall(state, network.energy(state), count - still, still, back & ~still)
+    state, previous, returned, count = lax.while_loop(unfinished, step, start)
+    converged = jnp.all(state == previous)
+    # If the state is stable, the last sweep only confirmed it.
+    sweeps, cycles = count - converged, returned & ~converged
+    index, overlap, nearest = _closest(network.patterns, query, state)
+    return BinaryRecall(state, network.energy(state), sweeps, converged, cycles, index, overlap, nearest)
 
 
-def _one_by_one(network: BinaryHopfield, state: State, order: Int[Array, " neurons"]) -> State:
-    """Each neuron in `order` once, seeing the new values of those before it."""
+def _closest(
+    patterns: Patterns | None, query: State, state: State
+) -> tuple[Array | None, Array | None, Array | None]:
+    """The pattern of largest `|overlap|` with `state`, that overlap, and the pattern closest to `query`."""
+    if patterns is None:
+        return None, None, None
+    overlaps = patterns.astype(state.dtype) @ state / state.size
+    # Of a pattern and its inverse, both stored, the pattern is meant: ties go to the positive overlap.
+    ranks = jnp.abs(overlaps) + jnp.finfo(overlaps.dtype).eps * (overlaps > 0)
+    index = jnp.argmax(ranks)
+    return index, overlaps[index], jnp.argmax(patterns.astype(query.dtype) @ query)
+
+
+def _update_in_order(network: BinaryHopfield, state: State, order: Int[Array, " neurons"]) -> State:
+    """Each neuron in `order` once; later ones see the new values of earlier ones."""
 
     def flip(state, i):
         field = jnp.dot(network.weights[i], state) + network.bias[i]
-        return state.at[i].set(_sign(field, state[i], network.slack[i])), None
+        return state.at[i].set(_sign(field, state[i], network.tie_tolerance[i])), None
 
     return lax.scan(flip, state, order)[0]
 
 
-def _sign(field: Array, state: Array, slack: Array) -> Array:
-    return jnp.where(jnp.abs(field) <= slack, state, jnp.sign(field))
+def _sign(field: Array, state: Array, tie_tolerance: Array) -> Array:
+    return jnp.where(jnp.abs(field) <= tie_tolerance, state, jnp.sign(field))
 
 
-def _hollow(weights: Weights) -> Weights:
+def _without_diagonal(weights: Synapses) -> Synapses:
     return weights - jnp.diag(jnp.diagonal(weights))

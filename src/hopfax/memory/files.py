@@ -1,17 +1,17 @@
-"""Memories as files: one safetensors file with the patterns, their values, `beta` and the name of the
-similarity; no code in it.
+"""Memories as files: one safetensors file with the patterns, their values, `beta` and the name of the similarity.
+
+Loading a file runs no code from it.
 """
 
-import os
-import tempfile
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
+from .._internal.files import write_atomic
 from .similarities import AbstractSimilarity, Dot, Euclidean
 
 FORMAT, VERSION = "hopfax memory", "1"
@@ -25,7 +25,7 @@ def write_memory(
     similarity: AbstractSimilarity,
     values: Float[np.ndarray, "values outputs"] | None = None,
 ) -> None:
-    """Writes beside `path` and renames, so that a file is there whole or not at all.
+    """Writes the file whole or not at all.
 
     Raises: `ValueError` for a similarity of your own, which a file cannot hold; `OSError`.
     """
@@ -34,39 +34,39 @@ def write_memory(
         raise ValueError(
             f"`similarity` {type(similarity).__name__} cannot be saved; only {list(_SIMILARITIES)} can."
         )
-    target = Path(path)
-    about = {"format": FORMAT, "version": VERSION, "similarity": names[0]}
+    metadata = {"format": FORMAT, "version": VERSION, "similarity": names[0]}
     tensors = {"patterns": np.ascontiguousarray(patterns), "beta": np.asarray(beta, np.float64)}
     if values is not None:
         tensors["values"] = np.ascontiguousarray(values)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
-        part = Path(folder) / target.name
-        save_file(tensors, part, about)
-        os.replace(part, target)
+    write_atomic(Path(path), save(tensors, metadata))
 
 
 def read_memory(
     path: str | PathLike,
 ) -> tuple[Float[np.ndarray, "patterns dimension"], float, AbstractSimilarity, np.ndarray | None]:
-    """Patterns, `beta`, similarity, and values if there are any. Raises: `ValueError` naming the file and
-    what is wrong; `FileNotFoundError`.
+    """Patterns, `beta`, similarity, and values if there are any.
+
+    Raises: `ValueError` naming the file and what is wrong with it; `FileNotFoundError`.
     """
     if not Path(path).exists():
         raise FileNotFoundError(f"{path} does not exist; write it with `Memory.save`.")
     try:
         with safe_open(path, "numpy") as file:
-            about, tensors = file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
-        raise ValueError(f"{path} is no safetensors file: {error}. Write it with `Memory.save`.") from error
-    if reason := _misfit(about, tensors):
-        raise ValueError(f"{path} holds no memory: {reason}. Write it with `Memory.save`.")
-    similarity = _SIMILARITIES[about["similarity"]]()
+        raise ValueError(
+            f"{path} is not a safetensors file: {error}. Write it with `Memory.save`."
+        ) from error
+    if fault := _fault(metadata, tensors):
+        raise ValueError(f"{path} does not hold a memory: {fault}. Write it with `Memory.save`.")
+    similarity = _SIMILARITIES[metadata["similarity"]]()
     return tensors["patterns"], float(tensors["beta"]), similarity, tensors.get("values")
 
 
-def _misfit(about: dict[str, str], tensors: dict[str, np.ndarray]) -> str | None:
-    """What is wrong with the contents of a file, if something is."""
-    form, version, similarity = (about.get(name) for name in ("format", "version", "similarity"))
+def _fault(metadata: dict[str, str], tensors: dict[str, np.ndarray]) -> str | None:
+    """What is wrong with the contents of a file, or None."""
+    form, version, similarity = (metadata.get(name) for name in ("format", "version", "similarity"))
     if (form, version) != (FORMAT, VERSION):
         return f"its format is {form!r}, version {version!r}, not {FORMAT!r}, version {VERSION!r}"
     if similarity not in _SIMILARITIES:

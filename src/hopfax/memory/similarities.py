@@ -1,4 +1,4 @@
-"""Similarities of a state to stored patterns, and what is done to patterns before they are stored."""
+"""Similarities of a state to stored patterns, and normalisations of patterns before they are stored."""
 
 import abc
 
@@ -10,9 +10,7 @@ Patterns = Float[Array, "patterns dimension"]
 
 
 class AbstractSimilarity(eqx.Module):
-    """`s_i = x_i . x + t_i`: a product with each pattern, and a threshold that depends on the pattern
-    alone.
-    """
+    """`s_i = x_i · x + t_i`: the product of the state with each pattern, plus a threshold of the pattern."""
 
     @abc.abstractmethod
     def thresholds(self, patterns: Patterns) -> Float[Array, " patterns"]:
@@ -22,11 +20,11 @@ class AbstractSimilarity(eqx.Module):
     def marginal_thresholds(
         self, patterns: Patterns, known: Float[Array, "batch dimension"]
     ) -> Float[Array, "batch patterns"]:
-        """`t_i` of each query where only the values at which `known` is 1, not 0, are compared."""
+        """`t_i` for queries that are compared on their known elements only; `known` is 1 there and 0 elsewhere."""
 
 
 class Dot(AbstractSimilarity):
-    """`s_i = x_i . x`: attention, and the modern Hopfield network. Source: [ramsauer2020], eq. 3."""
+    """`s_i = x_i · x`: attention, and the modern Hopfield network. Source: [ramsauer2020], eq. 3."""
 
     def thresholds(self, patterns: Patterns) -> Float[Array, " patterns"]:
         return jnp.zeros(patterns.shape[0], patterns.dtype)
@@ -38,12 +36,13 @@ class Dot(AbstractSimilarity):
 
 
 class Euclidean(AbstractSimilarity):
-    """`s_i = x_i . x - |x_i|^2 / 2`, which is `-|x - x_i|^2 / 2` up to `|x|^2 / 2`, the same for all
-    patterns.
+    """`s_i = x_i · x - |x_i|² / 2`, which is `-|x - x_i|² / 2` plus the constant `|x|² / 2`.
 
-    Separations on the simplex ignore what all patterns share, so for them this is the distance: large
-    patterns have no advantage, and at high `beta` each pattern is a fixed point. Source: Millidge et al.
-    (2022), arXiv:2202.04557; that a bias is all it takes is derived here.
+    Separations on the simplex ignore a constant that all patterns share, so patterns compete by distance: a large
+    norm is no advantage, and at high `beta` every pattern is a fixed point. That a bias of the memory layer is enough
+    for it is derived in this project.
+
+    Source: Millidge et al. (2022), arXiv:2202.04557.
     """
 
     def thresholds(self, patterns: Patterns) -> Float[Array, " patterns"]:
@@ -56,35 +55,38 @@ class Euclidean(AbstractSimilarity):
 
 
 class AbstractNormalisation(eqx.Module):
-    """A change of the patterns before they are stored; apply it to queries too."""
+    """A normalisation of patterns before they are stored. Apply it to the queries too."""
 
     @abc.abstractmethod
     def __call__(self, patterns: Patterns) -> Patterns:
-        """The patterns to store, row by row."""
+        """The normalised patterns, row by row."""
 
 
 class Raw(AbstractNormalisation):
-    """As they are."""
+    """No normalisation."""
 
     def __call__(self, patterns: Patterns) -> Patterns:
         return patterns
 
 
 class UnitNorm(AbstractNormalisation):
-    """`x / |x|`; a row of zeros stays."""
+    """`x / |x|`; a row of zeros stays as it is."""
 
     def __call__(self, patterns: Patterns) -> Patterns:
-        norm = jnp.linalg.norm(patterns, axis=1, keepdims=True)
-        return patterns / jnp.where(norm > 0, norm, 1)
+        return _divided_by_root(patterns, jnp.sum(jnp.square(patterns), axis=1, keepdims=True))
 
 
 class Standardised(AbstractNormalisation):
     """`(x - mean(x)) / std(x)` of each row, so that every norm is `sqrt(d)`; a constant row becomes zero.
 
-    Layer normalisation without gain and shift, as in front of attention.
+    This is layer normalisation without gain and shift, as in front of attention.
     """
 
     def __call__(self, patterns: Patterns) -> Patterns:
         centred = patterns - jnp.mean(patterns, axis=1, keepdims=True)
-        spread = jnp.sqrt(jnp.mean(jnp.square(centred), axis=1, keepdims=True))
-        return centred / jnp.where(spread > 0, spread, 1)
+        return _divided_by_root(centred, jnp.mean(jnp.square(centred), axis=1, keepdims=True))
+
+
+def _divided_by_root(rows: Patterns, squares: Float[Array, "patterns 1"]) -> Patterns:
+    """`rows / sqrt(squares)`, with a finite gradient where `squares` is zero."""
+    return rows / jnp.sqrt(jnp.where(squares > 0, squares, 1))

@@ -1,4 +1,4 @@
-"""Models as files: weights in safetensors, the rest in JSON; loading runs no code of the file's choosing."""
+"""Models as files: weights in safetensors, the rest in JSON. Loading a file runs no code from it."""
 
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -13,7 +13,7 @@ from safetensors.numpy import load, save
 
 from .. import lagrangians
 from .._internal.checks import require_kind
-from .._internal.files import parse_json, write_json, write_atomic
+from .._internal.files import parse_json, write_atomic, write_json
 from .._internal.registry import Registry
 from .chn import CHN
 from .ham import HAM
@@ -39,10 +39,10 @@ SYNAPSES = Registry("a synapse", (Dense, Bias, ScaledSynapse))
 
 
 def save_model(model: AbstractNetwork, directory: str | Path) -> None:
-    """Write `model.json` and `weights.safetensors` into `directory`, made if it is not there.
+    """Write `model.json` and `weights.safetensors` into `directory`, which is made if it does not exist.
 
-    Raises: `ValueError` for a layer or synapse of a kind that files do not have, such as an `Interaction`,
-    naming it; `OSError` where the files cannot be written.
+    Raises: `ValueError` for a layer or synapse that cannot be saved, such as an `Interaction`, naming it; `OSError`
+        where the files cannot be written.
     """
     require_kind("model", model, AbstractNetwork, "hopfax.chain([784, 512, 10], key=key)")
     directory = Path(directory)
@@ -60,10 +60,10 @@ def save_model(model: AbstractNetwork, directory: str | Path) -> None:
 
 
 def load_model(directory: str | Path) -> HAM | CHN:
-    """The model that `save_model` wrote.
+    """The model that `save_model` wrote into `directory`.
 
-    Raises: `ValueError` where a file is missing, damaged, or does not fit the other, naming the entry with
-    what was expected and what was found.
+    Raises: `ValueError` where a file is missing or damaged, or the two do not fit, naming the entry with what was
+        expected and what was found.
     """
     directory = Path(directory)
     description = _read_description(directory / DESCRIPTION)
@@ -76,40 +76,42 @@ def load_model(directory: str | Path) -> HAM | CHN:
         raise ValueError(
             f"`{directory / DESCRIPTION}` is malformed: {type(error).__name__} {error}."
         ) from error
-    weights.refuse_unused()
+    weights.check_all_taken()
     return kind(layers, synapses)
 
 
 def _kind(description: dict[str, Any]) -> type[HAM] | type[CHN]:
     name = description.get("network")
     if not isinstance(name, str) or name not in NETWORKS:
-        raise ValueError(f"the network is a {name!r}; known are {', '.join(NETWORKS)}.")
+        raise ValueError(f"the network is a {name!r}; it must be one of {', '.join(NETWORKS)}.")
     return NETWORKS[name]
 
 
 class _Weights:
-    """Arrays by name, each to be taken once."""
+    """The arrays of a file by name; each is to be taken once."""
 
     def __init__(self, path: Path, arrays: dict[str, np.ndarray]):
         self.path, self.arrays, self.taken = path, arrays, set()
 
     def take(self, name: str, shape: tuple[int, ...]) -> Any:
+        """The array of that name. Raises: `ValueError` where it is missing, of another shape or kind, or not finite."""
         if name not in self.arrays:
-            raise ValueError(f"`{self.path}` has no {name}, expected shape {list(shape)}.")
+            raise ValueError(f"`{self.path}` lacks {name}, of shape {list(shape)}.")
         array = self.arrays[name]
         if array.shape != shape or array.dtype.kind != "f":
             raise ValueError(
-                f"{name} in `{self.path}` should be floating point of shape {list(shape)}, is {array.dtype} "
-                f"of shape {list(array.shape)}."
+                f"{name} in `{self.path}` must be floating point of shape {list(shape)}, but is {array.dtype} of shape "
+                f"{list(array.shape)}."
             )
         if not np.isfinite(array).all():
             raise ValueError(f"{name} in `{self.path}` holds NaN or infinity; train again.")
         self.taken.add(name)
         return jnp.asarray(array)
 
-    def refuse_unused(self) -> None:
+    def check_all_taken(self) -> None:
+        """Raises: `ValueError` where an array was not taken."""
         if unused := sorted(set(self.arrays) - self.taken):
-            raise ValueError(f"`{self.path}` has entries that the model does not: {', '.join(unused)}.")
+            raise ValueError(f"`{self.path}` has entries that the model lacks: {', '.join(unused)}.")
 
 
 def _describe_layer(name: str, layer: Layer, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -130,7 +132,7 @@ def _layer(entry: dict[str, Any], weights: _Weights) -> Layer:
 
 def _name(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{value!r} is no name of a layer or synapse; names are texts.")
+        raise ValueError(f"{value!r} is not a name of a layer or synapse; names are strings.")
     return value
 
 
@@ -139,8 +141,8 @@ def _describe_synapse(name: str, synapse: AbstractSynapse, arrays: dict[str, np.
         return {"name": name, "synapse": SYNAPSES.to_dict(synapse, arrays, f"synapses.{name}")}
     except ValueError as error:
         raise ValueError(
-            f"synapse {name!r} cannot be saved: {error} An `Interaction` may be any function; save its arrays "
-            "yourself, or build it again after loading the rest."
+            f"synapse {name!r} cannot be saved: {error} An `Interaction` may be any function, so save its arrays "
+            "yourself, and make it anew after loading the rest."
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""The graph of layers that synapses join: its colouring, its odd cycles, its components."""
+"""The graph whose nodes are layers and whose edges are synapses: its colouring, odd cycles and components."""
 
 import dataclasses
 from collections import deque
@@ -6,7 +6,15 @@ from collections import deque
 
 @dataclasses.dataclass(frozen=True)
 class Graph:
-    """Layers (nodes) and the groups of layers that share a synapse (edges; more than two make a hyperedge)."""
+    """Layers, which are the nodes, and the groups of layers that share a synapse, which are the edges.
+
+    A synapse of more than two layers is a hyperedge.
+
+    Args:
+        layers: the names, in order.
+        edges: for each synapse, the names of its layers.
+    Raises: `ValueError` for an edge to an unknown layer.
+    """
 
     layers: tuple[str, ...]
     edges: tuple[tuple[str, ...], ...]
@@ -15,16 +23,16 @@ class Graph:
         for edge in self.edges:
             if unknown := [name for name in edge if name not in self.layers]:
                 raise ValueError(
-                    f"edge {edge} names an unknown layer {unknown[0]!r}; they are {self.layers}."
+                    f"edge {edge} names an unknown layer {unknown[0]!r}; the layers are {self.layers}."
                 )
 
     def neighbours(self, layer: str) -> tuple[str, ...]:
-        """Every other layer that some synapse joins to `layer`, in the order of `layers`."""
+        """The other layers that share a synapse with `layer`, in order."""
         joined = {other for edge in self.edges if layer in edge for other in edge}
         return tuple(name for name in self.layers if name in joined and name != layer)
 
     def components(self) -> tuple[tuple[str, ...], ...]:
-        """Sets of layers between which no synapse runs."""
+        """The connected components: no synapse joins layers of two of them."""
         parents = self._search()[1]
         roots = {name: _root(name, parents) for name in self.layers}
         return tuple(
@@ -33,7 +41,10 @@ class Graph:
         )
 
     def odd_cycle(self) -> tuple[str, ...] | None:
-        """A closed walk over an odd number of layers, the obstacle to even-odd splitting; None if bipartite."""
+        """A cycle over an odd number of layers, with its first layer repeated at the end; None if there is none.
+
+        A graph without one is bipartite, and even-odd splitting needs that.
+        """
         depth, parents = self._search()
         for a in self.layers:
             for b in self.neighbours(a):
@@ -42,10 +53,10 @@ class Graph:
         return None
 
     def colours(self) -> tuple[tuple[str, ...], ...]:
-        """Classes of layers that no synapse joins, so that each class can be updated at once.
+        """Classes of layers that share no synapse, so that the layers of a class can be updated at once.
 
-        Two classes if the graph is bipartite, the one that holds the last layer at the end; otherwise a
-        greedy colouring, layers of highest degree first.
+        There are two classes if the graph is bipartite. Otherwise the colouring is greedy, layers of highest degree
+        first. The class of the last layer comes last.
         """
         if self.odd_cycle() is None:
             depth, _ = self._search()
@@ -56,9 +67,9 @@ class Graph:
         return tuple(sorted(classes, key=lambda names: self.layers[-1] in names))
 
     def _search(self) -> tuple[dict[str, int], dict[str, str | None]]:
-        """Breadth first from the last layer of each component: depths and parents.
+        """The depths and parents of a breadth-first search from the last layer of each component.
 
-        Starting at the last layer gives the layers of the output's parity depth 0, 2, ...
+        The layers of the output's parity then have depths 0, 2, ...
         """
         depth: dict[str, int] = {}
         parents: dict[str, str | None] = {}
@@ -80,15 +91,15 @@ class Graph:
     def _greedy(self) -> dict[str, int]:
         colour: dict[str, int] = {}
         for name in sorted(self.layers, key=lambda n: -len(self.neighbours(n))):
-            taken = {colour[other] for other in self.neighbours(name) if other in colour}
-            colour[name] = next(c for c in range(len(self.layers)) if c not in taken)
+            used = {colour[other] for other in self.neighbours(name) if other in colour}
+            colour[name] = next(c for c in range(len(self.layers)) if c not in used)
         return colour
 
 
 def _path(name: str, parents: dict[str, str | None]) -> tuple[str, ...]:
-    """From `name` up to the root of its search tree."""
-    above = parents[name]
-    return (name,) if above is None else (name, *_path(above, parents))
+    """The path from `name` to the root of its search tree."""
+    parent = parents[name]
+    return (name,) if parent is None else (name, *_path(parent, parents))
 
 
 def _root(name: str, parents: dict[str, str | None]) -> str:
@@ -96,6 +107,6 @@ def _root(name: str, parents: dict[str, str | None]) -> str:
 
 
 def _close(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:
-    """The cycle made of two paths to the root and the edge between their starts."""
+    """The cycle of two paths to the root and the edge between their starts."""
     meeting = next(name for name in a if name in b)
     return (*a[: a.index(meeting) + 1], *reversed(b[: b.index(meeting)]), a[0])

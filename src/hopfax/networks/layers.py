@@ -1,4 +1,4 @@
-"""Layers of neurons, and what may be known about them before relaxing."""
+"""Layers of neurons, and clamps of some of their neurons."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,13 @@ from ..lagrangians.base import require_lagrangian
 
 
 class Layer(eqx.Module):
-    """A layer of neurons: how many (or of what shape), and the Lagrangian whose gradient is its activation."""
+    """A layer of neurons.
+
+    Args:
+        shape: how many neurons, or the shape in which they are arranged.
+        lagrangian: its gradient is the activation.
+    Raises: `ValueError` unless the shape is of positive whole numbers and `lagrangian` is a Lagrangian.
+    """
 
     shape: tuple[int, ...] = eqx.field(static=True)
     lagrangian: AbstractLagrangian
@@ -26,12 +32,13 @@ class Layer(eqx.Module):
     def __check_init__(self):
         if not self.shape or any(not is_integer(n) or n < 1 for n in self.shape):
             raise ValueError(
-                f"`Layer(shape={self.shape})` needs positive whole numbers; say how many neurons."
+                f"`Layer(shape={self.shape})` must be of positive whole numbers; say how many neurons."
             )
         require_lagrangian("Layer(lagrangian=...)", self.lagrangian)
 
     @property
     def size(self) -> int:
+        """The number of neurons."""
         return math.prod(self.shape)
 
     def clamped(self, name: str, clamp: "PartialClamp") -> "Layer":
@@ -43,9 +50,12 @@ class Layer(eqx.Module):
 
 
 class PartialClamp(eqx.Module):
-    """A clamp of some neurons of a layer: `state` holds where `mask` is true, the rest relaxes.
+    """A clamp of some neurons of a layer; the others are free.
 
-    Both have the layer's shape, or one more leading axis for a batch (the mask may be shared by the batch).
+    Args:
+        state: at which the neurons are clamped, in the shape of the layer, or with one more leading axis for a batch.
+            Its entries outside the mask have no effect.
+        mask: true at the neurons that are clamped, of the same shape as `state` or shared by the batch.
     """
 
     state: Inexact[Array, "..."]
@@ -56,7 +66,7 @@ Clamp = Mapping[str, Array | PartialClamp]
 
 
 def split_clamp(clamp: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, PartialClamp]]:
-    """The layers that are clamped whole, with their states, and those that are clamped in part."""
+    """The layers that are clamped as a whole, with their states, and those that are clamped in part."""
     partial = {name: value for name, value in clamp.items() if isinstance(value, PartialClamp)}
-    whole = {name: value for name, value in clamp.items() if not isinstance(value, PartialClamp)}
+    whole = {name: value for name, value in clamp.items() if name not in partial}
     return whole, partial

@@ -1,4 +1,4 @@
-"""What all energy networks have in common: named layers joined by synapses, whatever the coordinate of their states."""
+"""What all energy networks have in common: named layers joined by synapses."""
 
 import abc
 from collections import OrderedDict
@@ -11,8 +11,7 @@ from jaxtyping import Array, Scalar
 from .._internal.tree import subtract, tree_sum
 from .graph import Graph
 from .layers import Clamp, Layer, split_clamp
-from .synapses.base import AbstractSynapse
-from .synapses.conditioned import Constant
+from .synapses.base import AbstractSynapse, Constant
 
 States = dict[str, Array]
 
@@ -20,41 +19,45 @@ States = dict[str, Array]
 class AbstractNetwork(eqx.Module):
     """`E(s) = Σ_layers E_layer(s) + Σ_synapses E(g_1, g_2, ...)`, with activations `g = ρ(s)`.
 
-    What a state is, and so the energy of a layer and how it answers to what the others exert on it, is for the
-    final classes to say: `HAM` and `CHN`.
+    The subclasses `HAM` and `CHN` define the energy of a layer, and the fixed-point map of its state under a drive. A
+    drive `C = -∂/∂g Σ_synapses E` is what the other layers exert on a layer. All methods are for one example.
     """
 
     layers: eqx.AbstractVar[OrderedDict[str, Layer]]
     synapses: eqx.AbstractVar[OrderedDict[str, AbstractSynapse]]
-    descends_in_activations: eqx.AbstractClassVar[bool]  # so that a cost of an activation can nudge it
+
+    descends_in_activations: eqx.AbstractClassVar[bool]
+    """Whether the flow is `-∂E/∂g`. Then a cost of an activation can nudge the network."""
 
     @abc.abstractmethod
-    def of(self, layers: Mapping[str, Layer], synapses: Mapping[str, AbstractSynapse]) -> "AbstractNetwork":
-        """A network of the same kind."""
+    def rebuild(
+        self, layers: Mapping[str, Layer], synapses: Mapping[str, AbstractSynapse]
+    ) -> "AbstractNetwork":
+        """A network of the same class with other layers and synapses."""
 
     @abc.abstractmethod
     def layer_energy(self, name: str, state: Array) -> Scalar:
-        """The energy of the neurons of one layer."""
+        """The energy `E_layer(s)` of one layer."""
 
     @abc.abstractmethod
     def fixed_point_map(self, states: States, drives: States) -> States:
-        """`s - ∂E/∂x` at the given drives, `x` the coordinate in which the network descends: the fixed-point map."""
+        """`s - ∂E/∂x` at fixed drives, where `x` is the coordinate in which the network descends."""
 
     @abc.abstractmethod
     def minimise_layers(self, drives: States) -> States:
-        """The states of least energy under fixed drives."""
+        """`argmin_s E_layer(s) - ρ(s)·C`: the states of least energy at fixed drives `C`."""
 
     @abc.abstractmethod
     def minimum_energy(self, name: str, drive: Array) -> Scalar:
-        """`min_s E_layer(s) - ρ(s)·drive`: what is left of a layer that has settled under its drive."""
+        """`min_s E_layer(s) - ρ(s)·C` of one layer at a fixed drive `C`."""
 
     @abc.abstractmethod
     def linearise(
         self, response: Callable[[States], States], states: States
     ) -> tuple[Callable[[States], States], Callable[[States], States]]:
-        """Symmetric `D` and `K` with `∂f/∂s = K D` for the map `f(s) = fixed_point_map(s, response(ρ(s)))`, as products.
+        """Products with symmetric `D` and `K`: `∂f/∂s = K D` for `f(s) = fixed_point_map(s, response(ρ(s)))`.
 
-        `response` must itself be the gradient of a function of the activations.
+        `response` must be the gradient of a function of the activations.
         """
 
     def __check_init__(self):
@@ -71,14 +74,15 @@ class AbstractNetwork(eqx.Module):
 
     @property
     def graph(self) -> Graph:
+        """The graph of the layers that synapses join."""
         return Graph(self.order, tuple(s.layers for s in self.synapses.values() if len(s.layers) > 1))
 
     def zeros(self, dtype=jnp.float32) -> States:
-        """The state from which relaxing starts unless told otherwise."""
+        """Zero states of all layers, from which relaxing starts by default."""
         return {name: jnp.zeros(self.layers[name].shape, dtype) for name in self.order}
 
     def activations(self, states: Mapping[str, Array]) -> States:
-        """`g = ρ(s)` of each layer given. Raises: `ValueError` for a layer that is not there."""
+        """`g = ρ(s)` of the layers in `states`. Raises: `ValueError` for an unknown layer."""
         if unknown := [name for name in states if name not in self.layers]:
             raise ValueError(
                 f"`states` names an unknown layer {unknown[0]!r}; the layers are {list(self.order)}."
@@ -92,18 +96,18 @@ class AbstractNetwork(eqx.Module):
         )
 
     def drive(self, activations: Mapping[str, Array], names: Sequence[str]) -> States:
-        """`-∂/∂g` of the interaction for the layers in `names`: `W ρ(s) + b`, what the others exert on them."""
+        """The drives `-∂/∂g Σ_synapses E` of the layers in `names`: `W ρ(s) + b`."""
         return {name: self._drive_of(name, activations) for name in names}
 
     def _drive_of(self, name: str, activations: Mapping[str, Array]) -> Array:
-        touching = [each for each in self.synapses.values() if name in each.layers]
-        parts = [each.drive(name, *(activations[n] for n in each.layers)) for each in touching]
-        return sum(parts[1:], parts[0]) if parts else jnp.zeros_like(activations[name])
+        synapses = [synapse for synapse in self.synapses.values() if name in synapse.layers]
+        drives = [synapse.drive(name, *(activations[n] for n in synapse.layers)) for synapse in synapses]
+        return sum(drives[1:], drives[0]) if drives else jnp.zeros_like(activations[name])
 
     def energy_tree(self, states: Mapping[str, Array]) -> dict[str, dict[str, Scalar]]:
-        """The energy of one example, one entry for each layer and each synapse.
+        """`{"layers": {name: energy}, "synapses": {name: energy}}` of one example.
 
-        Raises: `ValueError` for a layer that is missing or not there, or a state of another shape.
+        Raises: `ValueError` for a missing or unknown layer, or a state of another shape.
         """
         _check_states(self, states)
         activations = self.activations(states)
@@ -112,56 +116,60 @@ class AbstractNetwork(eqx.Module):
         return {"layers": neurons, "synapses": synapses}
 
     def energy(self, states: Mapping[str, Array]) -> Scalar:
-        """The sum of `energy_tree`."""
+        """`E(s)` of one example. Raises: `ValueError` as `energy_tree`."""
         return tree_sum(self.energy_tree(states))
 
     def residual(self, states: States) -> States:
-        """`s - f(s)` of each layer for its own fixed-point map, zero at an equilibrium; minus it is the flow."""
+        """`s - f(s)` of each layer for the fixed-point map `f`: zero at an equilibrium, and minus the flow."""
         drives = self.drive(self.activations(states), tuple(states))
         return subtract(states, self.fixed_point_map(states, drives))
 
     def condition(self, clamp: Clamp) -> "AbstractNetwork":
-        """The network over the free layers that is left when those in `clamp` are fixed at the given states.
+        """The network over the free layers that is left when the layers in `clamp` are fixed at the given states.
 
-        A clamped layer becomes a constant field on its neighbours, computed once and differentiable.
+        A clamped layer becomes a constant field on its neighbours, which is computed once and is differentiable. A
+        layer that is clamped in part remains a layer. Raises: `ValueError` for an unknown layer.
         """
         whole, partial = split_clamp(clamp)
         known = self.activations(whole)
-        constant = {
+        energies = {
             f"clamped {name}": Constant(self.layer_energy(name, state)) for name, state in whole.items()
         }
-        touched = lambda synapse: any(name in known for name in synapse.layers)
-        synapses = {n: s.condition(known) if touched(s) else s for n, s in self.synapses.items()}
+        has_known = lambda synapse: any(name in known for name in synapse.layers)
+        synapses = {n: s.condition(known) if has_known(s) else s for n, s in self.synapses.items()}
         layers = {
             name: self.layers[name].clamped(name, partial[name]) if name in partial else self.layers[name]
             for name in self.order
             if name not in whole
         }
-        return self.of(layers, {**synapses, **constant})
+        return self.rebuild(layers, {**synapses, **energies})
 
     def __add__(self, cost) -> "AbstractNetwork":
         """The network of `E + C`, for a cost with its target: `model + beta * cost.with_target(target)`."""
         return cost.added_to(self)
 
 
-def _check_states(network: AbstractNetwork, states: Mapping[str, Array]) -> None:
-    if missing := [name for name in network.order if name not in states]:
-        raise ValueError(f"`states` has none for {missing}; give one for each of {list(network.order)}.")
-    for name in network.order:
-        if jnp.shape(states[name]) != network.layers[name].shape:
-            raise ValueError(
-                f"the state of layer {name!r} has shape {jnp.shape(states[name])}, the layer "
-                f"{network.layers[name].shape}; batch with `jax.vmap`."
-            )
+def name_layers(layers: Mapping[str, Layer]) -> OrderedDict[str, Layer]:
+    """The layers in an ordered dictionary, whose order JAX's transformations keep.
 
-
-def by_name(layers: Mapping[str, Layer]) -> OrderedDict[str, Layer]:
-    """As a dictionary that keeps its order in JAX's transformations. Raises: `ValueError` where they have no names."""
+    Raises: `ValueError` where they have no names.
+    """
     if not isinstance(layers, Mapping):
         raise ValueError(
             f"`layers` must be {{name: layer}}, got {type(layers).__name__}; give each layer a name."
         )
     return OrderedDict(layers)
+
+
+def _check_states(network: AbstractNetwork, states: Mapping[str, Array]) -> None:
+    if missing := [name for name in network.order if name not in states]:
+        raise ValueError(f"`states` lacks {missing}; give a state for each of {list(network.order)}.")
+    for name in network.order:
+        if jnp.shape(states[name]) != network.layers[name].shape:
+            raise ValueError(
+                f"the state of layer {name!r} has shape {jnp.shape(states[name])}, but the layer has "
+                f"{network.layers[name].shape}; batch with `jax.vmap`."
+            )
 
 
 def _check_layers(network: AbstractNetwork) -> None:
@@ -186,12 +194,12 @@ def _check_names(network: AbstractNetwork) -> None:
 
 
 def _check_connected(network: AbstractNetwork) -> None:
-    """One component, where layers that feel a clamped layer hang together through it."""
+    """One connected component, where the neighbours of clamped layers count as connected."""
     components = network.graph.components()
-    anchored = {name for synapse in network.synapses.values() if synapse.clamped for name in synapse.layers}
-    adrift = [names for names in components if not anchored & set(names)]
-    if len(adrift) > 1 or (adrift and anchored):
-        lonely = min(adrift, key=len)
+    driven = {name for synapse in network.synapses.values() if synapse.clamped for name in synapse.layers}
+    undriven = [names for names in components if not driven & set(names)]
+    if len(undriven) > 1 or (undriven and driven):
+        smallest = min(undriven, key=len)
         raise ValueError(
-            f"layers {list(lonely)} are disconnected from the rest; join them by a synapse or leave them out."
+            f"layers {list(smallest)} are disconnected from the rest; join them by a synapse or leave them out."
         )

@@ -1,4 +1,4 @@
-"""Launchers: where the runs of a sweep are computed, on this machine or under Slurm."""
+"""Launchers: where the runs of a sweep are executed, on this machine or under Slurm."""
 
 import abc
 import dataclasses
@@ -10,16 +10,20 @@ from .._internal.optional import needed
 
 
 class AbstractLauncher(abc.ABC):
-    """A way to do many jobs that know nothing of one another."""
+    """A way to execute independent jobs."""
 
     @abc.abstractmethod
     def launch(self, work: Callable[[Any], Any], jobs: Sequence[Any]) -> list[Any]:
-        """`work` done on each of `jobs`: the results, in their order. `work` is a function of a module."""
+        """The results of `work(job)` for all jobs, in their order; `work` must be a function at module level."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Joblib(AbstractLauncher):
-    """On this machine by joblib, `processes` at a time; one does the jobs here, one after the other."""
+    """Executes jobs on this machine, `processes` at a time.
+
+    One process executes them here, one after the other; more are started by joblib.
+    Raises: `ValueError` for less than one process; when launched with more than one, `ImportError` without joblib.
+    """
 
     processes: int = 1
 
@@ -28,24 +32,25 @@ class Joblib(AbstractLauncher):
             raise ValueError(f"`Joblib(processes={self.processes})` must be at least 1.")
 
     def launch(self, work, jobs):
-        import joblib
-
+        if self.processes == 1:
+            return [work(job) for job in jobs]
+        joblib = needed("several processes at a time need joblib", "joblib", "'hopfax[apps]'")
         return list(joblib.Parallel(n_jobs=self.processes)(joblib.delayed(work)(job) for job in jobs))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Submitit(AbstractLauncher):
-    """As an array of Slurm jobs by submitit, which this process waits for.
+    """Executes jobs as a Slurm job array by submitit; the calling process waits for it.
 
     Attributes:
-        logs: submitit's folder, of what the jobs print and of their pickled arguments; all nodes must see it.
-        minutes: the most that a job may take.
-        cpus, gpus: for each job.
-        at_once: the most jobs at one time.
-        partition: of Slurm; its own choice if None.
-        cluster: what submitit calls it: "slurm"; or "local", processes on this machine, or "debug", this process.
-
-    Raises: when launched, `ImportError` without submitit, `ValueError` where there is no such cluster.
+        logs: submitit's folder for the output of the jobs and their pickled arguments; all nodes must see it.
+        minutes: the time limit of a job.
+        cpus, gpus: the number of each per job.
+        at_once: the largest number of jobs at a time.
+        partition: the Slurm partition; Slurm's default if None.
+        cluster: the executor of submitit: "slurm"; or "local", processes on this machine, or "debug", this process.
+    Raises: `ValueError` for a number out of range; when launched, `ImportError` without submitit and `ValueError` if
+        there is no such cluster.
     """
 
     logs: Path
@@ -64,19 +69,16 @@ class Submitit(AbstractLauncher):
     def launch(self, work, jobs):
         if not jobs:
             return []
+        submitit = needed("Slurm jobs need submitit", "submitit", "'hopfax[cluster]'")
         try:
-            executor = _submitit().AutoExecutor(folder=self.logs, cluster=self.cluster)
+            executor = submitit.AutoExecutor(folder=self.logs, cluster=self.cluster)
         except RuntimeError as error:
             raise ValueError(
-                f"`Submitit(cluster={self.cluster!r})` cannot be used on this machine: {error} Start on one of the "
-                "cluster's, or use `Joblib()`."
+                f"`Submitit(cluster={self.cluster!r})` cannot be used on this machine: {error} Start it on a machine "
+                "of the cluster, or use `Joblib()`."
             ) from error
         settings: dict[str, Any] = {"timeout_min": self.minutes, "slurm_array_parallelism": self.at_once}
         settings |= {"cpus_per_task": self.cpus, "gpus_per_node": self.gpus}
         settings |= {"slurm_partition": self.partition} if self.partition else {}
         executor.update_parameters(**settings)
         return [job.result() for job in executor.map_array(work, list(jobs))]
-
-
-def _submitit() -> Any:
-    return needed("Slurm jobs need submitit", "submitit", "'hopfax[cluster]'")

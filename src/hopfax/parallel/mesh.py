@@ -1,4 +1,4 @@
-"""Where arrays are: meshes of devices, copies of an array on all of them, and layers split over them."""
+"""Meshes of devices, arrays replicated over a mesh, and networks with sharded layers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,30 +17,35 @@ DATA, MODEL = "data", "model"
 
 
 def device_mesh(devices: int | None = None, axis: str = DATA) -> Mesh:
-    """The first `devices` devices in a row, by default all, of all processes; `axis` is the name of the row.
+    """A one-dimensional mesh of the first `devices` devices of all processes.
 
-    A run of several processes takes all, since each must take part.
-    Raises: `ValueError` if there are fewer, or if some process would be left out.
+    A run of several processes uses all devices, since every process must take part.
+
+    Args:
+        devices: the number of devices; all if None.
+        axis: the name of the mesh axis.
+    Raises: `ValueError` if there are fewer devices, or if a process would be left without one.
     """
-    found = jax.devices()
-    count = len(found) if devices is None else devices
-    if not 1 <= count <= len(found):
+    present = jax.devices()
+    count = len(present) if devices is None else devices
+    if not 1 <= count <= len(present):
         raise ValueError(
-            f"`devices={devices}` must lie in [1, {len(found)}]: JAX sees {len(found)} of kind {found[0].platform}. "
-            "For several on one CPU set XLA_FLAGS=--xla_force_host_platform_device_count=N before JAX starts."
+            f"`devices={devices}` must lie in [1, {len(present)}]: JAX sees {len(present)} of kind "
+            f"{present[0].platform}. To get several devices on one CPU, set "
+            "XLA_FLAGS=--xla_force_host_platform_device_count=N before JAX starts."
         )
-    if jax.process_count() > 1 and count != len(found):
+    if jax.process_count() > 1 and count != len(present):
         raise ValueError(
-            f"`devices={devices}` leaves some of the {len(found)} devices of {jax.process_count()} processes out; "
-            "do not give it, or start fewer processes."
+            f"`devices={devices}` leaves out some of the {len(present)} devices of {jax.process_count()} processes; "
+            "omit it, or start fewer processes."
         )
-    return Mesh(np.asarray(found[:count]), (axis,))
+    return Mesh(np.asarray(present[:count]), (axis,))
 
 
 def device_grid(data: int, model: int) -> Mesh:
-    """`data * model` devices in rows: each row shares the neurons of a network, the rows share each batch.
+    """A mesh of `data` rows and `model` columns: layers are sharded along a row, batches over the rows.
 
-    The devices of a row are neighbours, in one process if it has as many, since they exchange at every sweep.
+    The devices of a row communicate at every sweep, so they are neighbours, and in one process if it has that many.
     Raises: `ValueError` as `device_mesh`.
     """
     devices = device_mesh(data * model).devices
@@ -48,83 +53,85 @@ def device_grid(data: int, model: int) -> Mesh:
 
 
 def replicate(tree: PyTree, mesh: Mesh) -> PyTree:
-    """The arrays of `tree` whole on every device of the mesh.
+    """`tree` with a full copy of every array on each device of the mesh.
 
-    Each process of several gives the same tree; JAX raises where arrays differ.
+    All processes must pass the same tree; JAX raises if arrays differ.
     """
     return _put(tree, lambda leaf: NamedSharding(mesh, PartitionSpec()))
 
 
-def on_mesh(tree: PyTree, mesh: Mesh) -> PyTree:
-    """The arrays of `tree` that are on the mesh as they are, the others whole on every device of it."""
-    there = lambda x: eqx.is_array(x) and getattr(getattr(x, "sharding", None), "mesh", None) == mesh
-    return jax.tree.map(lambda x: x if there(x) else replicate(x, mesh), tree)
+def place_on_mesh(tree: PyTree, mesh: Mesh) -> PyTree:
+    """`tree` with all arrays on the mesh: those already there keep their sharding, the others are replicated."""
+    on_mesh = lambda x: eqx.is_array(x) and getattr(getattr(x, "sharding", None), "mesh", None) == mesh
+    return jax.tree.map(lambda x: x if on_mesh(x) else replicate(x, mesh), tree)
 
 
-def local(tree: PyTree) -> PyTree:
-    """The arrays of `tree`, which are alike on all devices, as this process's own, on one of its devices."""
+def local_copy(tree: PyTree) -> PyTree:
+    """The copy of a replicated `tree` on one device of this process."""
     return jax.tree.map(lambda x: x.addressable_data(0) if eqx.is_array(x) else x, tree)
 
 
 def shard_layers(
     model: AbstractNetwork, mesh: Mesh, *, axis: str = MODEL, layers: Sequence[str] | None = None
 ) -> AbstractNetwork:
-    """The same network with the neurons of some layers spread over the devices of a mesh, and their weights with them.
+    """The same network with some layers, and the weights of their synapses, sharded over the devices of a mesh.
 
-    `W` of shape (a, b) is split by rows where layer `a` is spread, else by columns where `b` is, else copied to all.
-    A sweep over a two-coloured graph with one colour spread then has one exchange: the drives of the other colour,
-    `W_here ρ(s_here)`, summed over devices, are `batch * neurons of that colour` numbers. JAX puts the exchange in by
-    itself; `relax` and `objective` take the network as any other, with the same results to rounding.
+    A weight matrix between layers `a` and `b` is sharded by rows if `a` is sharded, otherwise by columns if `b` is;
+    all else is replicated. With one colour of a two-coloured graph sharded, a sweep needs one all-reduce: the drives
+    of the other colour are summed over devices, `batch * (neurons of that colour)` numbers. JAX inserts the all-reduce
+    itself; `relax` and `objective` take the network like any other, with the same results up to rounding.
 
     Args:
-        axis: of `mesh`, over which to spread.
-        layers: which to spread; by default those of the colour with most neurons that can be divided evenly.
-    Raises: `ValueError` for an axis or a layer that is not there, or neurons that cannot be divided evenly.
-    Source: the exchange is that of tensor parallelism, [shoeybi2019], section 3.
+        axis: the axis of `mesh` over which layers are sharded.
+        layers: the layers to shard; by default those of the colour with most neurons that divide evenly.
+    Raises: `ValueError` for an unknown axis or layer, or a layer that does not divide evenly among the devices.
+    Source: the all-reduce is that of tensor parallelism, [shoeybi2019], section 3.
     """
     if axis not in mesh.shape:
-        raise ValueError(f"`axis={axis!r}` is none of the mesh's axes {list(mesh.shape)}.")
-    spread = _widest_colour(model, mesh.shape[axis]) if layers is None else tuple(layers)
-    _check_spread(model, spread, mesh.shape[axis])
-    synapses = {name: _split(model, each, spread, mesh, axis) for name, each in model.synapses.items()}
-    return model.of(replicate(model.layers, mesh), synapses)
+        raise ValueError(f"`axis={axis!r}` is not an axis of the mesh; its axes are {list(mesh.shape)}.")
+    sharded = _widest_colour(model, mesh.shape[axis]) if layers is None else tuple(layers)
+    _check_divisible(model, sharded, mesh.shape[axis])
+    synapses = {
+        name: _shard_synapse(model, synapse, sharded, mesh, axis) for name, synapse in model.synapses.items()
+    }
+    return model.rebuild(replicate(model.layers, mesh), synapses)
 
 
 def _widest_colour(model: AbstractNetwork, count: int) -> tuple[str, ...]:
-    """Of the colours the one with most neurons, which would cost most to exchange; what cannot be shared left out."""
+    """The layers of the colour with most neurons, whose drives would cost most to sum; uneven layers are left out."""
     size = {name: layer.size for name, layer in model.layers.items()}
-    shared = [tuple(n for n in names if size[n] % count == 0) for names in model.graph.colours()]
-    widest = max(shared, key=lambda names: sum(size[name] for name in names))
+    divisible = [tuple(n for n in names if size[n] % count == 0) for names in model.graph.colours()]
+    widest = max(divisible, key=lambda names: sum(size[name] for name in names))
     if not widest:
         raise ValueError(
-            f"none of the layers {size} can be shared evenly by {count} devices; change the sizes."
+            f"none of the layers {size} can be divided evenly among {count} devices; change the sizes."
         )
     return widest
 
 
-def _check_spread(model: AbstractNetwork, spread: Sequence[str], count: int) -> None:
-    for name in spread:
+def _check_divisible(model: AbstractNetwork, sharded: Sequence[str], count: int) -> None:
+    for name in sharded:
         if name not in model.layers:
             raise ValueError(f"`layers` names an unknown layer {name!r}; the layers are {list(model.order)}.")
         if model.layers[name].shape[0] % count:
             raise ValueError(
-                f"layer {name!r} of shape {model.layers[name].shape} cannot be shared evenly by {count} devices; take "
-                "a multiple, or other `layers`."
+                f"layer {name!r} of shape {model.layers[name].shape} cannot be divided evenly among {count} devices; "
+                "make its first axis a multiple of them, or name other `layers`."
             )
 
 
-def _split(
-    model: AbstractNetwork, synapse: AbstractSynapse, spread: Sequence[str], mesh: Mesh, axis: str
+def _shard_synapse(
+    model: AbstractNetwork, synapse: AbstractSynapse, sharded: Sequence[str], mesh: Mesh, axis: str
 ) -> AbstractSynapse:
-    """The synapse with its weights split where its layers are; whatever else it has is copied to all."""
+    """The synapse with its weights sharded as its layers are, and its other arrays replicated."""
     sizes = tuple(model.layers[name].size for name in synapse.layers)
-    here = [axis if name in spread else None for name in synapse.layers]
-    if len(here) == 2 and here[0]:
-        here[1] = None  # an axis splits one dimension only
+    axes = [axis if name in sharded else None for name in synapse.layers]
+    if len(axes) == 2 and axes[0]:
+        axes[1] = None  # a mesh axis can shard one dimension only
 
     def place(leaf: Array) -> NamedSharding:
-        weights = leaf.shape == sizes
-        return NamedSharding(mesh, PartitionSpec(*here) if weights else PartitionSpec())
+        is_weight = leaf.shape == sizes
+        return NamedSharding(mesh, PartitionSpec(*axes) if is_weight else PartitionSpec())
 
     return _put(synapse, place)
 
@@ -133,7 +140,7 @@ def _put(tree: PyTree, place: Any) -> PyTree:
     def put(leaf):
         if not eqx.is_array(leaf):
             return leaf
-        if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):  # which cannot be sent to other processes
+        if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):  # keys cannot be sent to other processes
             return jr.wrap_key_data(jax.device_put(jr.key_data(leaf), place(leaf)), impl=jr.key_impl(leaf))
         return jax.device_put(leaf, place(leaf))
 

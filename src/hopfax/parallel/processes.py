@@ -1,7 +1,7 @@
-"""Several processes of one run: joining them, what the first one knows told to all, and what to say when one is lost.
+"""Runs of several processes: joining them, broadcasting from the primary one, and the loss of one.
 
-The processes are JAX's own (`jax.distributed`), which finds them under Slurm and MPI. Each runs the same program;
-only the first, number 0, touches files.
+The processes are those of `jax.distributed`, which finds them under Slurm and MPI. All run the same program; only the
+primary process, number 0, reads and writes files.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ _STATUS = re.compile(
 
 
 class ProcessLost(RuntimeError):
-    """Another process of the run has ended, or cannot be reached."""
+    """Another process of the run has ended or cannot be reached."""
 
 
 def join(
@@ -37,18 +37,18 @@ def join(
     *,
     heartbeat: int = HEARTBEAT,
 ) -> None:
-    """Make this process one of several; before JAX computes anything.
+    """Join the other processes of a run. Call it before JAX computes anything.
 
-    Without a coordinator they are found as `jax.distributed.initialize` finds them: under Slurm (`srun`), Open MPI
+    Without a coordinator, `jax.distributed.initialize` finds the processes itself: under Slurm (`srun`), Open MPI
     (`mpirun`), Kubernetes, or on a TPU pod.
 
     Args:
-        coordinator: HOST:PORT of process 0, the same for all.
-        processes: how many there are.
-        process_id: which this is, from 0.
-        heartbeat: seconds without a sign of life after which a process counts as lost.
-    Raises: `ValueError` for numbers that cannot be, or where no cluster is found; `ProcessLost` where the others do
-        not come; `RuntimeError` where JAX has computed already.
+        coordinator: HOST:PORT of process 0, the same for all processes.
+        processes: the number of processes.
+        process_id: the number of this process, from 0.
+        heartbeat: seconds without a heartbeat after which a process counts as lost.
+    Raises: `ValueError` for numbers out of range, or if no cluster is found; `ProcessLost` if the other processes do
+        not join; `RuntimeError` if JAX has already computed something.
     """
     _check(coordinator, processes, process_id, heartbeat)
     try:
@@ -60,7 +60,7 @@ def join(
         )
     except ValueError as error:
         raise ValueError(
-            f"no cluster was found here ({error}); start the processes with srun or mpirun, or give --coordinator, "
+            f"no cluster was found ({error}); start the processes with srun or mpirun, or give --coordinator, "
             "--processes and --process-id."
         ) from error
     except jax.errors.JaxRuntimeError as error:
@@ -68,14 +68,13 @@ def join(
 
 
 def _check(coordinator: str | None, processes: int | None, process_id: int | None, heartbeat: int) -> None:
-    given = (coordinator, processes, process_id)
     if heartbeat < 1:
         raise ValueError(f"`heartbeat={heartbeat}` must be at least 1 second.")
-    if all(value is None for value in given):
+    if coordinator is None and processes is None and process_id is None:
         return
     if coordinator is None or processes is None or process_id is None:
         raise ValueError(
-            f"coordinator {coordinator}, processes {processes} and process id {process_id} go together; give all three."
+            f"coordinator {coordinator}, processes {processes} and process id {process_id}: give all three or none."
         )
     if not re.fullmatch(r".+:\d+", coordinator):
         raise ValueError(f"coordinator {coordinator!r} must be HOST:PORT, such as 10.0.0.1:8476.")
@@ -84,37 +83,39 @@ def _check(coordinator: str | None, processes: int | None, process_id: int | Non
 
 
 def is_primary() -> bool:
-    """Whether this process is the one that reads and writes files; the only one if there are no others."""
+    """Whether this process is number 0, which reads and writes files; True if there is only one process."""
     return jax.process_index() == 0
 
 
 def broadcast_from_primary(make: Callable[[], tuple[PyTree, T]], like: PyTree = ()) -> tuple[PyTree, T]:
-    """What `make` gives in the first process, in all: a tree with arrays as those of `like`, and something in JSON.
+    """Call `make` in the primary process and return its result in all processes.
 
-    Raises: `ValueError` in all processes where `make` raises it, or `OSError`, in the first.
+    `make` returns a tree with arrays like those of `like`, and a value that JSON can hold.
+    Raises: `ValueError` in all processes if `make` raises `ValueError` or `OSError`.
     """
     if jax.process_count() == 1:
         return make()
-    tree, told = _attempt(make, like) if is_primary() else (like, None)
+    tree, outcome = _attempt(make, like) if is_primary() else (like, None)
     with guard_collectives():
-        told = _told(told)
-    if "refused" in told:
-        raise ValueError(told["refused"])
+        outcome = _broadcast_json(outcome)
+    if "error" in outcome:
+        raise ValueError(outcome["error"])
     with guard_collectives():
-        found = multihost_utils.broadcast_one_to_all(arrays_of(tree))
-    return replace_arrays(like, {name: np.asarray(each) for name, each in found.items()}), told["account"]
+        arrays = multihost_utils.broadcast_one_to_all(arrays_of(tree))
+    return replace_arrays(like, {name: np.asarray(array) for name, array in arrays.items()}), outcome["value"]
 
 
 def _attempt(make: Callable[[], tuple[PyTree, Any]], like: PyTree) -> tuple[PyTree, dict[str, Any]]:
+    """The tree that `make` returns, and its value or the message of its error."""
     try:
-        tree, account = make()
+        tree, value = make()
     except (ValueError, OSError) as error:
-        return like, {"refused": str(error)}
-    return tree, {"account": account}
+        return like, {"error": str(error)}
+    return tree, {"value": value}
 
 
-def _told(value: Any) -> Any:
-    """The first process's value. Its length goes first, since all must know the shape of what they receive."""
+def _broadcast_json(value: Any) -> Any:
+    """The value of the primary process. Its length is sent first: all must know the shape of what they receive."""
     text = np.frombuffer(json.dumps(value).encode(), np.uint8)
     length = int(multihost_utils.broadcast_one_to_all(np.asarray(len(text))))
     sent = multihost_utils.broadcast_one_to_all(np.resize(text, length))
@@ -123,20 +124,24 @@ def _told(value: Any) -> Any:
 
 @contextlib.contextmanager
 def guard_collectives() -> Iterator[None]:
-    """Around, or decorating, what waits for other processes: raises `ProcessLost` where one does not answer."""
+    """A context manager or decorator for code that waits for other processes.
+
+    Raises: `ProcessLost` if one of them does not answer.
+    """
     try:
         yield
     except (ValueError, jax.errors.JaxRuntimeError) as error:
         if jax.process_count() == 1 or not _STATUS.match(str(error)):
             raise
         raise ProcessLost(
-            f"process {jax.process_index()} of {jax.process_count()} has lost another one ({str(error)[:200]}). Look "
-            "at what that one said last, and go on from the last checkpoint with --resume, with any number of devices."
+            f"process {jax.process_index()} of {jax.process_count()} has lost another one ({str(error)[:200]}). Read "
+            "the last output of that process, and continue from the last checkpoint with --resume, on any number of "
+            "devices."
         ) from error
 
 
 def exit_process(code: int) -> None:
-    """End this process. After a failure at once, so that the others notice: JAX would wait for them first."""
+    """End this process. After a failure it ends at once, so that the others notice; JAX would wait for them."""
     if code and _joined():
         sys.stdout.flush()
         sys.stderr.flush()

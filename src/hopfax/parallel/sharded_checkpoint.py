@@ -1,7 +1,7 @@
-"""Checkpoints of arrays spread over devices: each process writes and reads its own parts, by orbax.
+"""Checkpoints of sharded arrays, by orbax: each process writes and reads its own shards.
 
-For networks whose layers are spread (`hopfax.parallel.mesh.shard_layers`), which no single host may be able to hold. A
-state that is whole on every device needs no more than `hopfax.training.checkpoint`.
+For networks with sharded layers (`hopfax.parallel.mesh.shard_layers`), which may not fit on a single host. For a state
+that is replicated on every device, `hopfax.training.checkpoint` is enough.
 """
 
 from pathlib import Path
@@ -13,36 +13,36 @@ import jax.random as jr
 from jax.sharding import SingleDeviceSharding
 from jaxtyping import Array, PyTree
 
-from .._internal.arrays import check_arrays, replace_arrays, is_key, path_name
+from .._internal.arrays import check_arrays, is_key, path_name, replace_arrays
 from .._internal.optional import needed
 
 
 def save_sharded(folder: Path, tree: PyTree) -> None:
-    """Write the arrays of `tree` by their paths in it into `folder`, which must not be there yet.
+    """Write the arrays of `tree`, named by their paths in it, into a new `folder`.
 
-    All processes call it, and the folder is one that all see. It is made under another name and renamed, so it is
-    there whole or not at all.
-    Raises: `ValueError` for a folder that is there; `ImportError` without orbax.
+    All processes must call it, and all must see the folder. It is written under another name and then renamed, so it
+    is complete or absent.
+    Raises: `ValueError` if the folder exists; `ImportError` without orbax.
     """
     if folder.exists():
-        raise ValueError(f"`{folder}` is there already; name a new folder for each checkpoint.")
+        raise ValueError(f"`{folder}` exists already; name a new folder for each checkpoint.")
     with _orbax().StandardCheckpointer() as checkpointer:
         checkpointer.save(folder.absolute(), {name: _data(leaf) for name, leaf in _arrays(tree).items()})
 
 
 def load_sharded(folder: Path, template: PyTree) -> PyTree:
-    """`template` with its arrays replaced by those in `folder`, placed as the template's are.
+    """`template` with its arrays replaced by those in `folder`, sharded like the arrays of the template.
 
-    On how many devices they were when saved is of no importance.
-    Raises: `ValueError` where names, shapes or dtypes are not those of `template`, saying which, or nothing is there;
+    The number of devices may differ from that at the time of saving.
+    Raises: `ValueError` if names, shapes or dtypes differ from those of `template`, or if there is no checkpoint;
         `ImportError` without orbax.
     """
-    wanted = {name: _place(_data(leaf)) for name, leaf in _arrays(template).items()}
+    expected = {name: _abstract(_data(leaf)) for name, leaf in _arrays(template).items()}
     if not folder.is_dir():
-        raise ValueError(f"`{folder}` has no checkpoint; name a folder that `save_sharded` was given.")
+        raise ValueError(f"`{folder}` has no checkpoint; name a folder that `save_sharded` wrote.")
     with _orbax().StandardCheckpointer() as checkpointer:
-        check_arrays(dict(checkpointer.metadata(folder.absolute()).item_metadata), wanted, str(folder))
-        return replace_arrays(template, checkpointer.restore(folder.absolute(), wanted))
+        check_arrays(dict(checkpointer.metadata(folder.absolute()).item_metadata), expected, str(folder))
+        return replace_arrays(template, checkpointer.restore(folder.absolute(), expected))
 
 
 def _orbax() -> Any:
@@ -58,6 +58,6 @@ def _data(leaf: Any) -> Any:
     return jr.key_data(leaf) if is_key(leaf) else leaf
 
 
-def _place(leaf: Any) -> jax.ShapeDtypeStruct:
+def _abstract(leaf: Any) -> jax.ShapeDtypeStruct:
     sharding = getattr(leaf, "sharding", None) or SingleDeviceSharding(jax.local_devices()[0])
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)

@@ -1,26 +1,80 @@
-"""Anderson acceleration, type II, guarded by the energy."""
+"""Anderson acceleration, type II, with an energy safeguard."""
 
-from collections.abc import Callable
+import abc
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
-from .._internal.checks import require_kind
-from .._internal.tree import accumulation_dtype, rms
+from .._internal.checks import require_integer, require_kind, require_number
+from .._internal.tree import accumulation_dtype, select
 from ..updates.problem import StepInfo
-from . import guarded as trials
-from .guarded import AbstractGuarded
-from .ridges import AbstractRidge, Relative
+from .guarded import AbstractGuardedSolver, initial_info
 from .safeguards import AbstractSafeguard, Energy
+
+MAX_WEIGHT = 1e6  # least-squares weights above this are taken for an unsolvable system
+
+
+class AbstractRidge(eqx.Module):
+    """How the normal equations `(ΔGᵀΔG) γ = ΔGᵀ g` of Anderson acceleration are regularised.
+
+    `ΔG` has the differences of the residuals in its columns.
+    """
+
+    @abc.abstractmethod
+    def add(
+        self, gram: Float[Array, "m m"], right: Float[Array, " m"], used: Bool[Array, " m"]
+    ) -> tuple[Float[Array, "m m"], Float[Array, " m"]]:
+        """The regularised matrix and right-hand side. `used` says which slots of the history are in use."""
+
+
+class Relative(AbstractRidge):
+    """`λ tr(ΔGᵀΔG) I`: the same acceleration whatever the scale of the residual.
+
+    Args:
+        factor: `λ`, at least 0; `None` for a tenth of the eps of the working precision.
+    Raises: `ValueError` for another `factor`.
+    """
+
+    factor: float | None = None
+
+    def __check_init__(self):
+        if self.factor is not None:
+            require_number("Relative.factor", self.factor, lambda x: x >= 0, "a number, 0 or more")
+
+    def add(self, gram, right, used):
+        factor = 0.1 * jnp.finfo(gram.dtype).eps if self.factor is None else self.factor
+        return gram + factor * jnp.trace(gram) * jnp.eye(len(gram), dtype=gram.dtype), right
+
+
+class Absolute(AbstractRidge):
+    """`λ |a|²` on the weights `a` of the images, which sum to one: the papers' `(FᵀF + λ I) a = 1`.
+
+    In differences `a = (γ, 1 - Σγ)`, so `λ (I + 11ᵀ)` is added to the matrix and `λ 1` to the right-hand side. As it
+    does not scale with the residual, it slows the last digits.
+
+    Args:
+        factor: `λ`, at least 0.
+    Raises: `ValueError` for another `factor`.
+    Source: [goemaere2024], Appendix C; [walkerni2011], form 1.1.
+    """
+
+    factor: float = 1e-10
+
+    def __check_init__(self):
+        require_number("Absolute.factor", self.factor, lambda x: x >= 0, "a number, 0 or more")
+
+    def add(self, gram, right, used):
+        ones = used.astype(gram.dtype)
+        ridge = jnp.diag(ones) + jnp.outer(ones, ones)
+        return gram + self.factor * ridge, right + self.factor * ones
 
 
 class _History(eqx.Module):
     """The last accepted points and their residuals `f(z) - z`, newest first.
 
-    Shifted rather than indexed: examples of a batch stand at different counts, and scatters are slow.
+    They are shifted rather than indexed: the examples of a batch have different counts, and scatters are slow.
     """
 
     points: Float[Array, "m n"]
@@ -29,16 +83,15 @@ class _History(eqx.Module):
 
     @staticmethod
     def empty(slots: int, like: Array) -> "_History":
-        blank = jnp.zeros((slots, like.size), like.dtype)
-        return _History(blank, blank, jnp.zeros(slots, bool))
+        zeros = jnp.zeros((slots, like.size), like.dtype)
+        return _History(zeros, zeros, jnp.zeros(slots, bool))
 
     def push(self, point: Array, residual: Array) -> "_History":
         shift = lambda old, new: jnp.concatenate([new[None], old[:-1]])
-        return _History(
-            shift(self.points, point), shift(self.residuals, residual), shift(self.used, jnp.array(True))
-        )
+        used = shift(self.used, jnp.array(True))
+        return _History(shift(self.points, point), shift(self.residuals, residual), used)
 
-    def dropped_if(self, condition: Bool[Array, ""]) -> "_History":
+    def clear_if(self, condition: Bool[Array, ""]) -> "_History":
         return eqx.tree_at(lambda h: h.used, self, self.used & ~condition)
 
 
@@ -48,126 +101,123 @@ class _AndersonState(eqx.Module):
     image: Float[Array, " n"]
     point: Float[Array, " n"]
     extrapolated: Bool[Array, ""]
-    count: Int[Array, ""]
-    stride: Float[Array, ""]  # of the coming long step; 1 while extrapolating
+    overrelaxation: Float[Array, ""]  # of the next step; 1 while the solver extrapolates
 
 
-class Anderson(AbstractGuarded):
-    """`z ← z + β g - (ΔZ + β ΔG) γ`, `γ = argmin |g - ΔG γ|²`, with `g = f(z) - z` and differences to earlier points.
+class Anderson(AbstractGuardedSolver):
+    """`z ← z + β g - (ΔZ + β ΔG) γ` with `γ = argmin |g - ΔG γ|²`, where `g = f(z) - z`.
 
-    A point that its safeguard gives up is replaced by the plain image `f(z)` of the last accepted one, at no
-    further evaluation, and the history is dropped.
+    `ΔZ` and `ΔG` are the differences of `z` and `g` to those of earlier points. Extrapolated points are accepted or
+    rejected. After a rejection the solver takes a plain Picard step from the last accepted point, at no further
+    evaluation, and empties its history.
 
     Args:
-        window: points used, the newest included; at least 2.
-        safeguard: `Energy()`, `Residual()`, `Published()` or `Unguarded()`.
+        window: how many points are used, including the newest; at least 2.
+        safeguard: `Energy()`, `Residual()`, `PaperSafeguard()` or `Unguarded()`.
         ridge: `Relative()` or `Absolute()`.
-        period: extrapolate at each `period`-th step only (alternating Anderson-Picard).
-        delay: plain steps before the first extrapolation.
-        restart: drop the history at each `restart`-th step; 0 never.
-        start_rtol: extrapolate only where the relative residual is at most this: far out the map is not near linear,
-            and a long step may leave the basin in which plain steps would end.
-        max_overrelaxation: after a rejected extrapolation, steps of 2, 4, ... up to `max_overrelaxation` times `g` are tried until one is
-            rejected too: near a saddle, extrapolation points back at it, and long steps leave it. 1 for none.
-        mixing: `β` in (0, 1].
-    `rtol`, `atol` and `norm` count only where optimistix runs the solver; `hopfax.relax` has its own.
-    Source: [walkerni2011]; [goemaere2024], Appendix C; the energy guard follows the idea of [peng2018].
+        start_rtol: extrapolate only where the relative residual is at most this. Far from the equilibrium the map is
+            not nearly linear, and a long step may leave the basin in which plain steps would end.
+        max_overrelaxation: after a rejected extrapolation, overrelaxed steps `z + ω g` are tried, with `ω` = 2, 4, ...
+            up to this, until one is rejected too. Near a saddle extrapolation leads back to it, and overrelaxation
+            leaves it. 1 for none.
+        mixing: `β`, in (0, 1].
+        rtol, atol: tolerances where optimistix runs the solver; `hopfax.relax` has its own.
+    Raises: `ValueError` for values out of range.
+    Source: [walkerni2011]; [goemaere2024], Appendix C; the energy safeguard follows the idea of [peng2018].
     """
 
     window: int = eqx.field(static=True, default=5)
     safeguard: AbstractSafeguard = Energy()
     ridge: AbstractRidge = Relative()
-    period: int = eqx.field(static=True, default=1)
-    delay: int = eqx.field(static=True, default=0)
-    restart: int = eqx.field(static=True, default=0)
     start_rtol: float = 0.1
     max_overrelaxation: float = 64.0
     mixing: float = 1.0
     rtol: float = 1e-5
     atol: float = 1e-6
-    norm: Callable = rms
 
     def __check_init__(self):
-        for name, least in (("window", 2), ("period", 1), ("delay", 0), ("restart", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise ValueError(f"`Anderson({name}={value!r})` must be a whole number, at least {least}.")
+        require_integer("Anderson.window", self.window, 2)
         require_kind("Anderson.safeguard", self.safeguard, AbstractSafeguard, "Energy()")
         require_kind("Anderson.ridge", self.ridge, AbstractRidge, "Relative()")
-        if not 0 < self.mixing <= 1:
-            raise ValueError(f"`Anderson(mixing={self.mixing})` must lie in (0, 1]; 1 is no mixing.")
-        if not self.start_rtol >= 0:
-            raise ValueError(
-                f"`Anderson(start_rtol={self.start_rtol})` is a relative residual; infinity is no limit."
-            )
-        if not self.max_overrelaxation >= 1:
-            raise ValueError(
-                f"`Anderson(max_overrelaxation={self.max_overrelaxation})` must be at least 1, which is no long steps."
-            )
+        rule = "a relative residual, 0 or more; infinity is no limit"
+        require_number("Anderson.start_rtol", self.start_rtol, lambda x: x >= 0, rule)
+        rule = "at least 1; 1 is no overrelaxation"
+        require_number("Anderson.max_overrelaxation", self.max_overrelaxation, lambda x: x >= 1, rule)
+        require_number("Anderson.mixing", self.mixing, lambda x: 0 < x <= 1, "in (0, 1]; 1 is no mixing")
 
     def init(self, fn, y, args, options, f_struct, aux_struct, tags):
         flat, _ = ravel_pytree(y)
-        trial = trials.nothing_accepted(aux_struct, flat)
-        history, zero = _History.empty(self.window - 1, flat), jnp.zeros((), jnp.int32)
-        return _AndersonState(
-            history, trial, flat, flat, jnp.array(False), zero, jnp.ones_like(trial.residual)
-        )
+        info, history = initial_info(aux_struct, flat), _History.empty(self.window - 1, flat)
+        return _AndersonState(history, info, flat, flat, jnp.array(False), jnp.ones_like(info.residual))
 
-    def advance(self, point, image, trial, rejected, state):
-        restarts = self._restarts(state.count)
-        residual = image - point
-        history = state.history.dropped_if(rejected | restarts)
-        striding = state.stride > 1
-        step = jnp.where(striding, state.stride * residual, self._extrapolate(point, residual, history))
+    def advance(self, point, image, info, rejected, state):
+        history = state.history.clear_if(rejected)
+        fallback = _AndersonState(
+            history,
+            state.accepted,
+            state.image,
+            state.point,
+            jnp.array(False),
+            self._after_rejection(state.overrelaxation),
+        )
+        after_acceptance = self._step(point, image, info, state)
+        return *select(rejected, (state.image, fallback), after_acceptance), jnp.array(False)
+
+    def _step(self, point: Array, image: Array, info: StepInfo, state) -> tuple[Array, _AndersonState]:
+        """The next point and state from an accepted one: extrapolated, overrelaxed or plain."""
+        residual, overrelaxing = image - point, state.overrelaxation > 1
+        overrelaxed = state.overrelaxation.astype(point.dtype) * residual
+        step = jnp.where(overrelaxing, overrelaxed, self._extrapolate(point, residual, state.history))
         candidate = point + step.astype(point.dtype)
-        due = self._due(state.count) & (trial.residual <= self.start_rtol * trial.scale) & ~rejected
-        use = due & (striding | jnp.any(history.used)) & self.safeguard.admits(candidate, image, point)
-        stride = self._stride(state.stride, rejected, use)
-        plain = jnp.where(rejected, state.image, image)
-        kept = jax.tree.map(lambda old, new: jnp.where(rejected, old, new), state.accepted, trial)
-        history = jax.tree.map(lambda a, b: jnp.where(rejected, a, b), history, history.push(point, residual))
-        anchor = jnp.where(rejected, state.point, point)
-        after = _AndersonState(history, kept, plain, anchor, use, state.count + 1, stride)
-        return jnp.where(use, candidate, plain), after, restarts
+        near = info.residual <= self.start_rtol * info.scale
+        possible = near & (overrelaxing | jnp.any(state.history.used))
+        use = possible & self.safeguard.admits(candidate, image, point)
+        after = _AndersonState(
+            state.history.push(point, residual),
+            info,
+            image,
+            point,
+            use,
+            self._after_acceptance(state.overrelaxation, use),
+        )
+        return jnp.where(use, candidate, image), after
 
     def _extrapolate(self, point: Array, residual: Array, history: _History) -> Array:
-        """`β g - (ΔZ + β ΔG) γ`; zero coefficients where the small system is not solvable."""
+        """`β g - (ΔZ + β ΔG) γ`; `γ = 0` where the least-squares problem cannot be solved."""
         dtype = accumulation_dtype(point.dtype)
         mask = history.used[:, None]
         steps = jnp.where(mask, point[None] - history.points, 0).astype(dtype)
         changes = jnp.where(mask, residual[None] - history.residuals, 0).astype(dtype)
-        gram, right = self.ridge.add(changes @ changes.T, changes @ residual.astype(dtype), history.used)
+        residual = residual.astype(dtype)
+        gram, right = self.ridge.add(changes @ changes.T, changes @ residual, history.used)
         weights = _solve_masked(gram, right, history.used)
         return self.mixing * residual - (steps + self.mixing * changes).T @ weights
 
-    def _stride(self, stride: Array, rejected: Array, used: Array) -> Array:
-        """Twice as long after each long step; begun by a rejected extrapolation, ended by a rejected long step."""
-        longer = jnp.where(used & (stride > 1), jnp.minimum(2 * stride, self.max_overrelaxation), stride)
-        return jnp.where(
-            rejected, jnp.where(stride > 1, 1, min(2.0, self.max_overrelaxation)), longer
-        ).astype(stride.dtype)
+    def _after_rejection(self, overrelaxation: Array) -> Array:
+        """A rejected extrapolation starts overrelaxation, and a rejected overrelaxed step ends it."""
+        first = min(2.0, self.max_overrelaxation)
+        return jnp.where(overrelaxation > 1, 1, first).astype(overrelaxation.dtype)
 
-    def _due(self, count: Int[Array, ""]) -> Bool[Array, ""]:
-        return (count >= self.delay) & ((count + 1) % self.period == 0)
-
-    def _restarts(self, count: Int[Array, ""]) -> Bool[Array, ""]:
-        return jnp.array(False) if self.restart == 0 else (count > 0) & (count % self.restart == 0)
+    def _after_acceptance(self, overrelaxation: Array, used: Array) -> Array:
+        """Doubled after each overrelaxed step."""
+        doubled = jnp.minimum(2 * overrelaxation, self.max_overrelaxation)
+        return jnp.where(used & (overrelaxation > 1), doubled, overrelaxation)
 
 
 def _solve_masked(
     gram: Float[Array, "m m"], right: Float[Array, " m"], used: Bool[Array, " m"]
 ) -> Float[Array, " m"]:
-    """The weights of the used slots; all zero, that is a plain step, if they would not be finite or sane."""
+    """The weights of the slots in use; all zero, which is a plain step, where some are not finite or too large."""
     diagonal = jnp.where(used & (jnp.diag(gram) > 0), 0, 1).astype(gram.dtype)
     weights = _solve_small(gram + jnp.diag(diagonal), right)
-    sane = jnp.all(jnp.isfinite(weights)) & (jnp.max(jnp.abs(weights)) < 1e6)
-    return jnp.where(used & sane, weights, 0)
+    usable = jnp.all(jnp.isfinite(weights)) & (jnp.max(jnp.abs(weights)) < MAX_WEIGHT)
+    return jnp.where(used & usable, weights, 0)
 
 
 def _solve_small(matrix: Float[Array, "m m"], right: Float[Array, " m"]) -> Float[Array, " m"]:
-    """Gaussian elimination without pivoting, for a positive definite matrix of a handful of rows.
+    """Gaussian elimination without pivoting, for a positive definite matrix of a few rows.
 
-    Written out so that a batch of systems is one fused vector operation: LAPACK calls cost more than a sweep.
+    It is written out so that a batch of systems is one fused vector operation: LAPACK calls cost more than a sweep.
     """
     table = jnp.concatenate([matrix, right[:, None]], axis=1)
     for k in range(len(right)):

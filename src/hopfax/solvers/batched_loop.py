@@ -1,4 +1,4 @@
-"""A loop over a batch that leaves finished examples behind, so that the slowest does not make the rest wait."""
+"""A `while_loop` over a batch that drops converged examples, so that one slow example does not cost a whole batch."""
 
 import functools as ft
 from collections.abc import Callable, Sequence
@@ -11,8 +11,12 @@ from jaxtyping import Array, Bool, PyTree
 
 from .._internal.tree import select
 
-BATCH_FRACTIONS = (2, 4, 8)  # a batch is cut to each of these parts of it as soon as no more are running
-MIN_BATCH = 32  # rows of a batch below which cutting gains less than it costs to compile
+BATCH_FRACTIONS = (
+    2,
+    4,
+    8,
+)  # converged examples are dropped when 1/2, 1/4 and 1/8 of the batch are left running
+MIN_BATCH = 32  # examples below which dropping some saves less than it costs to compile
 
 Carry = TypeVar("Carry")
 
@@ -20,102 +24,109 @@ Carry = TypeVar("Carry")
 def batched_while_loop(
     running: Callable[[Carry], Bool[Array, ""]],
     step: Callable[[PyTree, Carry], Carry],
-    given: PyTree,
+    inputs: PyTree,
     carry: Carry,
     check_every: int = 1,
 ) -> Carry:
-    """`lax.while_loop` of one example, `carry ← step(given, carry)` while `running(carry)`.
+    """`lax.while_loop` of one example: `carry ← step(inputs, carry)` while `running(carry)`. Not differentiable.
 
-    Under `vmap` the same for each example, by itself; when a half, a quarter, an eighth of them are left, only these
-    are worked on (no oftener: for each width the loop is compiled anew). Whether anything runs is asked every
-    `check_every` steps; examples that have ended stay as they are, whenever it is asked. Not differentiable. All arrays
-    that `step` and `running` use must be in `given` or `carry`.
+    Under `vmap` each example runs until it ends by itself. When 1/2, 1/4 and 1/8 of the examples are left, the others
+    are dropped from the batch. The loop is compiled once for each of these batch sizes.
+
+    Args:
+        running: whether one example goes on.
+        step: one step of one example.
+        inputs: what `step` needs and does not change. All arrays that `step` and `running` use must be in `inputs` or
+            `carry`.
+        carry: what `step` changes.
+        check_every: steps between two checks of whether any example is running. Examples that have ended do not
+            change in between, so the result does not depend on it.
     """
-    arrays, static = eqx.partition(given, eqx.is_array)
-    # Traced once for all widths.
-    full_step = jax.jit(lambda arrays, carry: step(eqx.combine(arrays, static), carry))
+    arrays, static = eqx.partition(inputs, eqx.is_array)
+    # Traced once for all batch sizes.
+    traced_step = jax.jit(lambda arrays, carry: step(eqx.combine(arrays, static), carry))
 
     @jax.custom_batching.custom_vmap
-    def one(arrays, carry):
-        once = lambda carry: full_step(arrays, carry)
-        kept = once if check_every == 1 else lambda carry: select(running(carry), once(carry), carry)
-        return jax.lax.while_loop(running, _repeated(kept, check_every), carry)
+    def loop(arrays, carry):
+        once = lambda carry: traced_step(arrays, carry)
+        guarded = once if check_every == 1 else lambda carry: select(running(carry), once(carry), carry)
+        return jax.lax.while_loop(running, _repeat(guarded, check_every), carry)
 
-    @one.def_vmap
+    @loop.def_vmap
     def _(size, batched, arrays, carry):
-        carry = _widened(carry, batched[1], size)
-        return _rows(running, full_step, batched[0], check_every)(arrays, carry), jax.tree.map(
-            lambda _: True, carry
-        )
+        carry = _broadcast(carry, batched[1], size)
+        result = _batch_loop(running, traced_step, batched[0], check_every)(arrays, carry)
+        return result, jax.tree.map(lambda _: True, result)
 
-    return one(arrays, carry)
+    return loop(arrays, carry)
 
 
-def _rows(running, step, has_rows: PyTree, check_every: int):
-    """The loop over a leading axis of `carry`, and of the leaves of `given` that `has_rows` marks.
+def _batch_loop(running, step, batched: PyTree, check_every: int):
+    """The loop over the leading axis of `carry`, and of those leaves of `inputs` that `batched` marks.
 
-    A further `vmap` makes its axis one with the rows.
+    A further `vmap` is merged into that axis.
     """
-    work = ft.partial(_loop, running, step, check_every)
+    run = ft.partial(_run_until, running, step, check_every)
 
     @jax.custom_batching.custom_vmap
-    def rows(given, carry):
-        widths = _widths(jax.tree.leaves(carry)[0].shape[0])
-        return _narrowing(running, work, has_rows, given, carry, widths)
+    def loop(inputs, carry):
+        sizes = _batch_sizes(jax.tree.leaves(carry)[0].shape[0])
+        return _run_and_drop(running, run, batched, inputs, carry, sizes)
 
-    @rows.def_vmap
-    def _(size, batched, given, carry):
-        inner = jax.tree.leaves(carry)[0].shape[1 if jax.tree.leaves(batched[1])[0] else 0]
-        merge = lambda x, outer, has: _merged(x, outer, has, size, inner) if outer or has else x
-        marked = jax.tree.map(lambda outer, has: outer or has, batched[0], has_rows)
-        given = jax.tree.map(merge, given, batched[0], has_rows)
-        carry = jax.tree.map(lambda x, outer: merge(x, outer, True), carry, batched[1])
-        found = _rows(running, step, marked, check_every)(given, carry)
-        split = lambda x: x.reshape(size, inner, *x.shape[1:])
-        return jax.tree.map(split, found), jax.tree.map(lambda _: True, found)
+    @loop.def_vmap
+    def _(outer, outer_batched, inputs, carry):
+        inner = jax.tree.leaves(carry)[0].shape[1 if jax.tree.leaves(outer_batched[1])[0] else 0]
+        merge = lambda x, o, i: _merge_axes(x, o, i, outer, inner) if o or i else x
+        marks = jax.tree.map(lambda o, i: o or i, outer_batched[0], batched)
+        inputs = jax.tree.map(merge, inputs, outer_batched[0], batched)
+        carry = jax.tree.map(lambda x, o: merge(x, o, True), carry, outer_batched[1])
+        result = _batch_loop(running, step, marks, check_every)(inputs, carry)
+        split = lambda x: x.reshape(outer, inner, *x.shape[1:])
+        return jax.tree.map(split, result), jax.tree.map(lambda _: True, result)
 
-    return rows
-
-
-def _widths(size: int) -> list[int]:
-    """The numbers of rows to which a batch is cut, one after the other."""
-    return [size // share for share in BATCH_FRACTIONS] if size >= MIN_BATCH else []
+    return loop
 
 
-def _narrowing(running, work, has_rows, given, carry, widths: Sequence[int]):
-    """Work on all rows until no more than `widths[0]` are running, then on these apart from the others, and so on."""
-    if not widths:
-        return work(has_rows, given, carry, 0)
-    carry = work(has_rows, given, carry, widths[0])
-    first = jnp.argsort(~jax.vmap(running)(carry), stable=True)[: widths[0]]
-    taken = jax.tree.map(lambda x, has: x[first] if has else x, given, has_rows)
-    rest = jax.tree.map(lambda x: x[first], carry)
-    worked = _narrowing(running, work, has_rows, taken, rest, widths[1:])
-    return jax.tree.map(lambda x, new: x.at[first].set(new), carry, worked)
+def _batch_sizes(size: int) -> list[int]:
+    """The sizes to which a batch is cut, one after the other."""
+    return [size // fraction for fraction in BATCH_FRACTIONS] if size >= MIN_BATCH else []
 
 
-def _loop(running, step, check_every: int, has_rows, given, carry, left: int):
-    """Until at most `left` rows are running; the others stay as they ended."""
-    advance = lambda given, carry: select(running(carry), step(given, carry), carry)
-    axes = jax.tree.map(lambda has: 0 if has else None, has_rows)
-    once = lambda carry: jax.vmap(advance, in_axes=(axes, 0))(given, carry)
-    going = lambda carry: jnp.sum(jax.vmap(running)(carry)) > left
-    return jax.lax.while_loop(going, _repeated(once, check_every), carry)
+def _run_and_drop(running, run, batched: PyTree, inputs, carry, sizes: Sequence[int]):
+    """Run all examples until at most `sizes[0]` are running, then these alone, and so on."""
+    if not sizes:
+        return run(batched, inputs, carry, 0)
+    carry = run(batched, inputs, carry, sizes[0])
+    remaining = jnp.argsort(~jax.vmap(running)(carry), stable=True)[: sizes[0]]
+    taken = jax.tree.map(lambda x, has_axis: x[remaining] if has_axis else x, inputs, batched)
+    results = _run_and_drop(
+        running, run, batched, taken, jax.tree.map(lambda x: x[remaining], carry), sizes[1:]
+    )
+    return jax.tree.map(lambda x, new: x.at[remaining].set(new), carry, results)
 
 
-def _repeated(once, times: int):
-    """`carry -> carry`, `times` times in a loop of known length."""
+def _run_until(running, step, check_every: int, batched: PyTree, inputs, carry, limit: int):
+    """Steps of all examples that are running, until at most `limit` of them are."""
+    advance = lambda inputs, carry: select(running(carry), step(inputs, carry), carry)
+    axes = jax.tree.map(lambda has_axis: 0 if has_axis else None, batched)
+    once = lambda carry: jax.vmap(advance, in_axes=(axes, 0))(inputs, carry)
+    above_limit = lambda carry: jnp.sum(jax.vmap(running)(carry)) > limit
+    return jax.lax.while_loop(above_limit, _repeat(once, check_every), carry)
+
+
+def _repeat(once, times: int):
+    """`carry -> carry`, applied `times` times."""
     return once if times == 1 else lambda carry: jax.lax.fori_loop(0, times, lambda _, c: once(c), carry)
 
 
-def _widened(carry, batched: PyTree, size: int):
-    """With the batch's axis on every leaf."""
-    widen = lambda x, has: x if has else jnp.broadcast_to(x, (size, *jnp.shape(x)))
+def _broadcast(carry, batched: PyTree, size: int):
+    """`carry` with the batch axis on every leaf."""
+    widen = lambda x, has_axis: x if has_axis else jnp.broadcast_to(x, (size, *jnp.shape(x)))
     return jax.tree.map(widen, carry, batched)
 
 
-def _merged(x: Array, outer: bool, has_rows: bool, size: int, rows: int) -> Array:
-    """`(size, rows, ...)` as `(size rows, ...)`, from an array that may lack either axis."""
-    x = x if outer else jnp.asarray(x)[None]
-    x = x if has_rows else x[:, None]
-    return jnp.broadcast_to(x, (size, rows, *x.shape[2:])).reshape(size * rows, *x.shape[2:])
+def _merge_axes(x: Array, has_outer: bool, has_inner: bool, outer: int, inner: int) -> Array:
+    """`(outer, inner, ...)` as `(outer inner, ...)`, from an array that may lack one of the two axes."""
+    x = x if has_outer else jnp.asarray(x)[None]
+    x = x if has_inner else x[:, None]
+    return jnp.broadcast_to(x, (outer, inner, *x.shape[2:])).reshape(outer * inner, *x.shape[2:])

@@ -1,4 +1,4 @@
-"""The result of relaxing: the state, and an account of how it was reached."""
+"""The result of relaxing: the states, and how they were found."""
 
 import enum
 
@@ -11,18 +11,24 @@ from ..networks.network import States
 class Status(enum.IntEnum):
     """How the solve of one example ended."""
 
-    converged = 0  # the residual of the returned state is below the tolerance
-    max_steps = 1  # still improving when the steps ran out
-    stalled = 2  # the residual had stopped improving
+    converged = 0  # the residual of the returned state is within the tolerance
+    max_steps = 1  # the steps ran out
+    stalled = 2  # rounding errors of the states' dtype keep the residual above the tolerance
     nonfinite = 3  # NaN or infinity in the input or on the way; the best finite state is returned
 
 
 class Statistics(eqx.Module):
-    """How one example was solved, or a batch of them along the leading axis.
+    """How one example was solved, or each example of a batch, along the leading axis.
 
-    `steps` counts updates made to reach the returned state, 0 if the start was an equilibrium; `evaluations`
-    counts every sweep, rejected ones and the confirming one included. `trace` holds the relative residual
-    `rms(f(z) - z) / rms(f(z))` at each evaluation, NaN after the last.
+    Attributes:
+        status: a `Status`.
+        residual: `rms(f(z) - z)` of the returned state.
+        relative_residual: `rms(f(z) - z) / rms(f(z))` of the returned state.
+        steps: updates made to reach the returned state; 0 if the start was an equilibrium.
+        evaluations: sweeps in all, including those at rejected points and the one that confirms convergence.
+        rejections: points that the safeguard rejected.
+        restarts: how often the solver emptied its history for another reason.
+        trace: the relative residual at each evaluation, NaN after the last.
     """
 
     status: Int[Array, "*batch"]
@@ -38,7 +44,11 @@ class Statistics(eqx.Module):
 class Equilibrium(eqx.Module):
     """An equilibrium of a model with some layers clamped; a batch has one leading axis everywhere.
 
-    `state` and `activation` have all layers, clamped ones included; `energy` is that of the whole model.
+    Attributes:
+        state: layer -> state, of all layers, clamped ones included.
+        activation: layer -> activation `g = ρ(s)`.
+        energy: the energy of the whole model.
+        statistics: how the equilibrium was found.
     """
 
     state: States
@@ -48,7 +58,7 @@ class Equilibrium(eqx.Module):
 
     @property
     def converged(self) -> Bool[Array, "*batch"]:
-        """Which examples are at an equilibrium, to the tolerance that was asked for."""
+        """Whether each example is at an equilibrium, to the tolerance that was asked for."""
         return self.statistics.status == Status.converged
 
     @property

@@ -1,4 +1,4 @@
-"""Gradient flow: follow the differential equation of the papers to its steady state."""
+"""Gradient flow: the papers' differential equation, integrated to its steady state."""
 
 from typing import TYPE_CHECKING
 
@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
-from .._internal.checks import require_integer
+from .._internal.checks import require_integer, require_number
 from .._internal.optional import needed
 from ..networks.network import States
 from ..updates.problem import Problem, StepInfo
@@ -24,18 +24,20 @@ class GradientFlow(AbstractDirectSolver):
     falls along it. Forward Euler with step `h` is Picard iteration damped by `1 - h`. The other solvers need fewer
     sweeps; this one is a baseline, and it shows the dynamics. Needs the extra `ode`.
 
+    In the statistics, `steps` counts accepted steps and `rejections` the others. `evaluations` counts the sweeps of
+    explicit Runge-Kutta stages and of the stopping test, but not what an implicit solver spends inside a step. `trace`
+    has one entry for each accepted step. `stalled` is any other failure than running out of steps.
+
     Args:
         solver: any diffrax solver of an ordinary differential equation; `None` for `diffrax.Tsit5()`.
         controller: any diffrax step-size controller; `None` for one that keeps the error of a step at `share` of
             the tolerance of the solve.
         step: the first step, or the only one of `diffrax.ConstantStepSize()`; `None` to have it chosen.
         share: in (0, 1].
-        max_steps: the most steps tried, rejected ones included. It takes the place of `Method.max_steps`, because
+        max_steps: the most steps tried, including rejected ones. It takes the place of `Method.max_steps`, because
             diffrax needs a limit that is known when it compiles.
-    In the statistics, `steps` counts accepted steps and `rejections` the others. `evaluations` counts the sweeps of
-    explicit Runge-Kutta stages and of the stopping test; what an implicit solver spends inside is not counted.
-    `trace` has one entry for each accepted step. `stalled` is any other failure.
-    Raises: `ValueError` for a solver or controller that is not diffrax's, or where diffrax is not installed.
+    Raises: `ValueError` for values out of range, for a solver or controller that is not diffrax's, and where diffrax is
+        not installed.
     Source: [krotov2021], eq. 1; [goemaere2024], eq. 4.
     """
 
@@ -46,10 +48,10 @@ class GradientFlow(AbstractDirectSolver):
     max_steps: int = eqx.field(static=True, default=1000)
 
     def __check_init__(self):
-        if self.step is not None and not self.step > 0:
-            raise ValueError(f"`GradientFlow(step={self.step})` must be positive; `None` chooses one.")
-        if not 0 < self.share <= 1:
-            raise ValueError(f"`GradientFlow(share={self.share})` must lie in (0, 1].")
+        if self.step is not None:
+            rule = "positive; `None` chooses one"
+            require_number("GradientFlow.step", self.step, lambda x: x > 0, rule)
+        require_number("GradientFlow.share", self.share, lambda x: 0 < x <= 1, "in (0, 1]")
         require_integer("GradientFlow.max_steps", self.max_steps, 1)
 
     def solve(
@@ -58,21 +60,21 @@ class GradientFlow(AbstractDirectSolver):
         needed("`GradientFlow` needs diffrax", "diffrax", "'hopfax[ode]'")
         from .flow_diffrax import integrate  # diffrax takes seconds to import
 
-        steps = (self.solver, self.controller, self.step, self.share, self.max_steps)
-        return _judged(problem, start, stopping, integrate(problem, start, stopping, steps, trace))
+        settings = (self.solver, self.controller, self.step, self.share, self.max_steps)
+        return _result(problem, start, stopping, integrate(problem, start, stopping, settings, trace))
 
 
-def _judged(
+def _result(
     problem: Problem, start: States, stopping: Stopping, end: "Integration"
 ) -> tuple[States, Statistics]:
-    """The final state with its own residual; the start where the integration left the finite numbers."""
-    _, trial = problem.evaluate(end.states, energy=False)
-    finite = jnp.isfinite(trial.residual)
+    """The final state with its own residual; the start where the integration became infinite or NaN."""
+    _, info = problem.evaluate(end.states, energy=False)
+    finite = jnp.isfinite(info.residual)
     states = {name: jnp.where(finite, end.states[name], start[name]) for name in start}
     statistics = Statistics(
-        _status(trial, stopping, end.exhausted),
-        jnp.where(finite, trial.residual, jnp.inf),
-        jnp.where(finite, trial.residual / trial.scale, jnp.inf),
+        _status(info, stopping, end.exhausted),
+        jnp.where(finite, info.residual, jnp.inf),
+        jnp.where(finite, info.residual / info.scale, jnp.inf),
         jnp.where(finite, end.steps, 0),
         end.evaluations,
         end.rejections,
@@ -82,8 +84,8 @@ def _judged(
     return states, statistics
 
 
-def _status(trial: StepInfo, stopping: Stopping, exhausted: Array) -> Int[Array, ""]:
+def _status(info: StepInfo, stopping: Stopping, exhausted: Array) -> Int[Array, ""]:
     failed = jnp.where(exhausted, Status.max_steps, Status.stalled)
-    failed = jnp.where(jnp.isfinite(trial.residual), failed, Status.nonfinite)
-    converged = trial.residual <= stopping.tolerance(trial)
+    failed = jnp.where(jnp.isfinite(info.residual), failed, Status.nonfinite)
+    converged = info.residual <= stopping.tolerance(info)
     return jnp.where(converged, Status.converged, failed).astype(jnp.int32)

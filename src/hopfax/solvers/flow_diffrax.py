@@ -1,6 +1,6 @@
 """The part of gradient flow that calls diffrax; imported only when a flow is integrated."""
 
-from typing import Any
+from typing import Any, cast
 
 import diffrax as dfx
 import equinox as eqx
@@ -13,14 +13,16 @@ from ..networks.network import States
 from ..updates.problem import Problem
 from .loop import Stopping
 
-TIGHTER = 0.9  # diffrax compares the residual with |z|, our tolerance with |f(z)|: stop safely inside it
+TOLERANCE_FACTOR = (
+    0.9  # diffrax compares the residual with `rms(z)`, `Stopping` with `rms(f(z))`: stop safely inside
+)
 
 
 class Integration(eqx.Module):
-    """The end of an integration, and how it was reached."""
+    """The end of an integration, and what it took."""
 
     states: States
-    exhausted: Bool[Array, ""]  # whether it ended because the steps ran out
+    exhausted: Bool[Array, ""]  # whether the steps ran out
     steps: Int[Array, ""]
     rejections: Int[Array, ""]
     evaluations: Int[Array, ""]
@@ -31,18 +33,20 @@ def integrate(
     problem: Problem,
     start: States,
     stopping: Stopping,
-    steps: tuple[Any, Any, float | None, float, int],
+    settings: tuple[Any, Any, float | None, float, int],
     trace: int,
 ) -> Integration:
     """Integrate from `start` until the steady state is reached, the steps run out, or a state is not finite.
 
-    Args: `steps` the fields of `GradientFlow`: solver, controller, first step, share and largest number of steps.
+    Args:
+        settings: the fields of `GradientFlow`: solver, controller, first step, share and largest number of steps.
+        trace: how many relative residuals to record.
     """
-    solver, controller, first, share, max_steps = steps
+    solver, controller, first, share, max_steps = settings
     solver = _solver(solver)
     dtype = jnp.result_type(*start.values())  # of time too: diffrax would promote the states to that of time
-    recorded = dfx.SubSaveAt(steps=True, fn=lambda t, states, args: _relative_residual(problem, states))
-    ends = dfx.SubSaveAt(t1=True)
+    residuals = dfx.SubSaveAt(steps=True, fn=lambda t, states, args: _relative_residual(problem, states))
+    final = dfx.SubSaveAt(t1=True)
     solution = dfx.diffeqsolve(
         dfx.ODETerm(lambda t, states, args: subtract(problem.image(states), states)),
         solver,
@@ -52,37 +56,38 @@ def integrate(
         start,
         stepsize_controller=_controller(controller, problem, start, stopping, share),
         event=dfx.Event([_steady(stopping), lambda t, states, args, **options: ~all_finite(states)]),
-        saveat=dfx.SaveAt(subs=[ends, recorded] if trace else [ends]),
+        saveat=dfx.SaveAt(subs=[final, residuals] if trace else [final]),
         max_steps=max_steps,
         throw=False,
     )
-    ys, count = solution.ys, lambda name: jnp.asarray(solution.stats[name], jnp.int32)
-    assert ys is not None
+    saved, count = solution.ys, lambda name: jnp.asarray(solution.stats[name], jnp.int32)
+    assert saved is not None
     tried = count("num_steps")
-    end = jax.tree.map(lambda x: x[-1], ys[0])
+    end = jax.tree.map(lambda x: x[-1], saved[0])
     return Integration(
         {name: jnp.where(tried > 0, end[name], start[name]) for name in start},
         solution.result == dfx.RESULTS.max_steps_reached,
         count("num_accepted_steps"),
         count("num_rejected_steps"),
         1 + tried * (1 + _sweeps(solver)),
-        _trace(ys[1], trace) if trace else jnp.zeros((0,), dtype),
+        _trace(saved[1], trace) if trace else jnp.zeros((0,), dtype),
     )
 
 
 def _steady(stopping: Stopping):
-    return dfx.steady_state_event(TIGHTER * stopping.rtol, TIGHTER * stopping.atol, rms)
+    rtol, atol = (cast(float, TOLERANCE_FACTOR * x) for x in (stopping.rtol, stopping.atol))  # may be traced
+    return dfx.steady_state_event(rtol, atol, rms)
 
 
 def _relative_residual(problem: Problem, states: States) -> Array:
-    _, trial = problem.evaluate(states, energy=False)
-    return trial.residual / trial.scale
+    _, info = problem.evaluate(states, energy=False)
+    return info.residual / info.scale
 
 
 def _trace(recorded: Array, length: int) -> Array:
-    """The first `length` entries, NaN after the last step; diffrax fills with infinity."""
-    kept = jnp.full((length,), jnp.nan, recorded.dtype).at[: len(recorded)].set(recorded[:length])
-    return jnp.where(jnp.isfinite(kept), kept, jnp.nan)
+    """The first `length` entries, NaN after the last step, where diffrax has infinity."""
+    trace = jnp.full((length,), jnp.nan, recorded.dtype).at[: len(recorded)].set(recorded[:length])
+    return jnp.where(jnp.isfinite(trace), trace, jnp.nan)
 
 
 def _solver(solver: Any) -> dfx.AbstractSolver:
@@ -97,7 +102,7 @@ def _solver(solver: Any) -> dfx.AbstractSolver:
 def _controller(
     controller: Any, problem: Problem, start: States, stopping: Stopping, share: float
 ) -> dfx.AbstractStepSizeController:
-    """Near the steady state the error of a step shows up as residual, so it is kept below the tolerance."""
+    """Keeps the error of a step below the tolerance, because near the steady state it is part of the residual."""
     if isinstance(controller, dfx.AbstractStepSizeController):
         return controller
     if controller is not None:
@@ -105,9 +110,9 @@ def _controller(
             f"`GradientFlow(controller={controller!r})` must be a diffrax step-size controller, such as "
             "`diffrax.ConstantStepSize()`."
         )
-    _, trial = problem.evaluate(start, energy=False)
-    least = jnp.finfo(trial.scale.dtype).eps * trial.scale + jnp.finfo(trial.scale.dtype).tiny
-    return dfx.PIDController(rtol=0.0, atol=share * stopping.tolerance(trial) + least)
+    _, info = problem.evaluate(start, energy=False)
+    smallest = jnp.finfo(info.scale.dtype).eps * info.scale + jnp.finfo(info.scale.dtype).tiny
+    return dfx.PIDController(rtol=0.0, atol=share * stopping.tolerance(info) + smallest)
 
 
 def _sweeps(solver: dfx.AbstractSolver) -> int:

@@ -1,7 +1,8 @@
-"""What accelerated solvers share: they leap, are judged where they land, and fall back on the plain image."""
+"""What accelerated solvers share: extrapolated points are accepted or rejected by a safeguard."""
 
 import abc
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -12,21 +13,23 @@ from jaxtyping import Array, Bool, Float, PyTree
 
 from .._internal.tree import rms
 from ..updates.problem import StepInfo
-from . import guarded as trials
-from .safeguards import AbstractSafeguard, Energy
+from .safeguards import AbstractSafeguard
 
 
-class AbstractGuarded(optx.AbstractFixedPointSolver):
-    """Evaluates the map once a step, and asks its safeguard about points that are no plain images.
+class AbstractGuardedSolver(optx.AbstractFixedPointSolver):
+    """A fixed-point solver that evaluates the map once a step and rejects extrapolated points by its safeguard.
 
-    A new acceleration gives `init` and `advance`. Its state has, beside what is its own, the `accepted` account of the
-    last accepted `point`, that point's plain `image`, and whether the coming point is `extrapolated`.
+    After a rejection the solver goes to the plain image of the last accepted point, which is known already.
+    A subclass gives `init` and `advance`. Its state has, besides fields of its own, the last accepted `point`, that
+    point's plain `image` and its `StepInfo` `accepted`, and whether the point to be evaluated next is `extrapolated`.
     """
 
     safeguard: eqx.AbstractVar[AbstractSafeguard]
+    norm: ClassVar[Callable[[PyTree], Array]] = staticmethod(rms)
 
     @property
     def watches_energy(self) -> bool:
+        """Whether the safeguard needs the energy."""
         return self.safeguard.watches_energy
 
     @abc.abstractmethod
@@ -34,59 +37,67 @@ class AbstractGuarded(optx.AbstractFixedPointSolver):
         self,
         point: Float[Array, " n"],
         image: Float[Array, " n"],
-        trial: StepInfo,
+        info: StepInfo,
         rejected: Bool[Array, ""],
         state: Any,
     ) -> tuple[Float[Array, " n"], Any, Bool[Array, ""]]:
-        """The next point and state, and whether the memory was emptied for another reason than a rejection.
+        """The next point and state, and whether the history was emptied for another reason than a rejection.
 
-        Where `point` is rejected, the next is the plain image of the last accepted one, `state.image`.
+        Where `point` is rejected, the next point must be `state.image`.
         """
 
     def step(self, fn, y, args, options, state, tags):
         point, unravel = ravel_pytree(y)
         tree_image, aux = fn(y, args)
         image, _ = ravel_pytree(tree_image)
-        trial = trials.read(aux, tree_image, y, self.safeguard)
-        failed = self.safeguard.worse(trial, state.accepted) | ~jnp.isfinite(trial.residual)
+        info = _step_info(aux, tree_image, y, self.safeguard)
+        failed = self.safeguard.rejects(info, state.accepted) | ~jnp.isfinite(info.residual)
         rejected = state.extrapolated & failed
-        new, state, restarted = self.advance(point, image, trial, rejected, state)
-        return unravel(new), state, trials.judged(aux, rejected, restarted)
+        new, state, restarted = self.advance(point, image, info, rejected, state)
+        return unravel(new), state, _record(aux, rejected, restarted)
 
     def terminate(self, fn, y, args, options, state, tags):
-        small = self.atol + self.rtol * state.accepted.scale
-        return state.accepted.residual <= small, optx.RESULTS.successful
+        tolerance = self.atol + self.rtol * state.accepted.scale
+        return state.accepted.residual <= tolerance, optx.RESULTS.successful
 
     def postprocess(self, fn, y, aux, args, options, state, tags, result):
         return ravel_pytree(y)[1](state.point), aux, {}
 
 
-def read(aux: PyTree, image: PyTree, point: PyTree, safeguard: AbstractSafeguard) -> StepInfo:
-    """The account of a point: the map's own, or outside `hopfax.relax` one with the residual only."""
+def initial_info(aux: PyTree, like: Array) -> StepInfo:
+    """The `StepInfo` to start from: residual and energy are infinite, so that any point is accepted.
+
+    Args:
+        aux: the structure of what the map returns besides the image; a `StepInfo` gives the types.
+        like: the start, which gives the types elsewhere.
+    """
+    struct = (
+        aux if isinstance(aux, StepInfo) else jax.eval_shape(lambda: _without_energy(rms(like), rms(like)))
+    )
+    infinite, zero = (lambda x: jnp.full((), jnp.inf, x.dtype)), (lambda x: jnp.zeros((), x.dtype))
+    return StepInfo(
+        infinite(struct.residual), zero(struct.scale), infinite(struct.energy), zero(struct.energy_size)
+    )
+
+
+def _step_info(aux: PyTree, image: PyTree, point: PyTree, safeguard: AbstractSafeguard) -> StepInfo:
+    """What the map says about a point. Outside `hopfax.relax` it need not say anything: then the residual only."""
     if isinstance(aux, StepInfo):
         return aux
-    if isinstance(safeguard, Energy):
+    if safeguard.watches_energy:
         raise ValueError(
-            "`safeguard=Energy()` needs a map that also returns a `StepInfo` with the energy (`has_aux=True`); "
-            "`hopfax.relax` gives it one. Elsewhere use `safeguard=Residual()`."
+            f"`safeguard={type(safeguard).__name__}()` needs a map that also returns a `StepInfo` with the energy "
+            "(`has_aux=True`), as in `hopfax.relax`. Elsewhere use `safeguard=Residual()`."
         )
-    bare = _bare(rms(jax.tree.map(jnp.subtract, image, point)))
-    return eqx.tree_at(lambda t: t.scale, bare, rms(image))
+    return _without_energy(rms(jax.tree.map(jnp.subtract, image, point)), rms(image))
 
 
-def nothing_accepted(aux: PyTree, like: Array) -> StepInfo:
-    """The account to start from, in the types of the map's own: anything is better."""
-    struct = aux if isinstance(aux, StepInfo) else jax.eval_shape(lambda: _bare(rms(like)))
-    far, none = (lambda x: jnp.full((), jnp.inf, x.dtype)), (lambda x: jnp.zeros((), x.dtype))
-    return StepInfo(far(struct.residual), none(struct.scale), far(struct.energy), none(struct.energy_size))
+def _without_energy(residual: Array, scale: Array) -> StepInfo:
+    return StepInfo(residual, scale, jnp.zeros_like(residual), jnp.zeros_like(residual))
 
 
-def _bare(residual: Array) -> StepInfo:
-    return StepInfo(residual, residual, jnp.zeros_like(residual), jnp.zeros_like(residual))
-
-
-def judged(aux: PyTree, rejected: Bool[Array, ""], restarted: Bool[Array, ""]) -> PyTree:
-    """`aux` with the verdict on the point, if it is an account of it."""
+def _record(aux: PyTree, rejected: Bool[Array, ""], restarted: Bool[Array, ""]) -> PyTree:
+    """`aux` with what was decided about the point, if it is a `StepInfo`."""
     if not isinstance(aux, StepInfo):
         return aux
-    return eqx.tree_at(lambda t: (t.accepted, t.restarted), aux, (~rejected, restarted))
+    return eqx.tree_at(lambda info: (info.accepted, info.restarted), aux, (~rejected, restarted))

@@ -1,7 +1,7 @@
-"""The one loop that drives every solver, ours or optimistix's own, for one example.
+"""The loop that drives every iterative solver, ours or optimistix's, for one example.
 
-A solver proposes points, this loop judges them: it stops on the residual of the point that is returned, keeps
-the best finite one, counts, and says how it ended. Under `vmap` each example stops for itself.
+A solver proposes points. The loop stops on the residual of the point that it returns, keeps the finite point of
+smallest residual, counts, and records how the solve ended. Under `vmap` each example stops by itself.
 """
 
 import abc
@@ -10,9 +10,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optimistix as optx
-from jaxtyping import Array, Float, Int, PyTree, ScalarLike
+from jaxtyping import Array, Bool, Float, Int, PyTree, ScalarLike
 
-from .._internal.checks import require_number, require_integer
+from .._internal.checks import require_integer
 from .._internal.tree import select, subtract
 from ..networks.network import States
 from ..updates.problem import AbstractMap, Problem, StepInfo
@@ -20,17 +20,23 @@ from .batched_loop import batched_while_loop
 from .equilibrium import Statistics, Status
 
 RUNNING = -1
-PATIENCE = 30  # evaluations without improvement after which an example counts as stalled
-NEAR = 10.0  # only this many tolerances away from convergence is a stall worth stopping for
+ROUNDING = 16  # a residual below this many eps of `rms(f(z))` is at the level of rounding errors: they leave about one
+PATIENCE = 30  # evaluations in a row that do not lower such a residual, after which the example has stalled
 
-AnySolver = optx.AbstractFixedPointSolver | optx.AbstractRootFinder
+IterativeSolver = optx.AbstractFixedPointSolver | optx.AbstractRootFinder
 
 
 class Stopping(eqx.Module):
-    """Stop at `rms(f(z) - z) <= atol + rtol rms(f(z))`, or after `max_steps` updates; arrays, so free to change.
+    """When a solve ends: at `rms(f(z) - z) <= atol + rtol rms(f(z))`, or after `max_steps` updates.
 
-    `check_every` so many steps the loop asks whether anything is still running, which on a GPU makes it wait; what is
-    returned does not depend on it.
+    The first three may be arrays; a compiled function then takes other values without compiling again.
+
+    Args:
+        rtol: relative tolerance.
+        atol: absolute tolerance.
+        max_steps: the most updates.
+        check_every: steps between two checks of whether any example is still running. The result does not depend on it.
+    Raises: `ValueError` where `check_every` is not a whole number, at least 1.
     """
 
     rtol: ScalarLike
@@ -39,94 +45,84 @@ class Stopping(eqx.Module):
     check_every: int = eqx.field(static=True, default=1)
 
     def __check_init__(self):
-        if self.check_every < 1:
-            raise ValueError(f"`check_every={self.check_every}` must be at least 1.")
+        require_integer("Stopping.check_every", self.check_every, 1)
 
-    @staticmethod
-    def of_arrays(
-        rtol: ScalarLike, atol: ScalarLike, max_steps: ScalarLike, check_every: int = 1
-    ) -> "Stopping":
-        """Numbers made arrays: a compiled function takes others without compiling again.
-
-        Raises: `ValueError` for tolerances below 0 or NaN, or steps that are no whole number.
-        """
-        check_stopping(rtol, atol, max_steps)
-        return Stopping(jnp.asarray(rtol), jnp.asarray(atol), jnp.asarray(max_steps), check_every)
-
-    def tolerance(self, trial: StepInfo) -> Float[Array, ""]:
-        return jnp.asarray(self.atol + self.rtol * trial.scale)
-
-
-def check_stopping(rtol: ScalarLike, atol: ScalarLike, max_steps: ScalarLike) -> None:
-    """Raises: `ValueError` for tolerances below 0 or NaN, or steps that are no whole number."""
-    require_number("rtol", rtol, lambda x: x >= 0, "a number, 0 or more")
-    require_number("atol", atol, lambda x: x >= 0, "a number, 0 or more")
-    require_integer("max_steps", max_steps, 0)
+    def tolerance(self, info: StepInfo) -> Float[Array, ""]:
+        """`atol + rtol rms(f(z))`, in the dtype of the residual."""
+        rtol, atol = (jnp.asarray(x, info.scale.dtype) for x in (self.rtol, self.atol))
+        return atol + rtol * info.scale
 
 
 class AbstractDirectSolver(eqx.Module):
-    """A way to solve a problem: an iterative solver in the loop, or something that integrates or delegates."""
+    """A solver that is not stepped by the loop: an integrator, for example."""
 
     @abc.abstractmethod
     def solve(
         self, problem: Problem, start: States, stopping: Stopping, trace: int
     ) -> tuple[States, Statistics]:
-        """An equilibrium near `start` with its statistics."""
+        """The unknown states at an equilibrium near `start`, and the statistics, with a trace of that length."""
+
+
+class _Best(eqx.Module):
+    """The accepted point of smallest residual so far."""
+
+    point: States
+    residual: Float[Array, ""]
+    relative_residual: Float[Array, ""]
+    steps: Int[Array, ""]
 
 
 class Progress(eqx.Module):
-    """How far one example has come."""
+    """The progress of one example."""
 
-    best: States
-    best_residual: Float[Array, ""]
-    best_relative: Float[Array, ""]
-    since_best: Int[Array, ""]
+    best: _Best
+    idle: Int[Array, ""]  # evaluations in a row at the rounding level that did not lower the residual
     evaluations: Int[Array, ""]
-    best_at: Int[Array, ""]
     rejections: Int[Array, ""]
     restarts: Int[Array, ""]
     status: Int[Array, ""]
     trace: Float[Array, " trace"]
 
     @staticmethod
-    def begin(start: States, trial: StepInfo, trace: int) -> "Progress":
-        zero, far = jnp.zeros((), jnp.int32), jnp.full((), jnp.inf, trial.residual.dtype)
-        record = jnp.full((trace,), jnp.nan, trial.residual.dtype)
-        return Progress(start, far, far, zero, zero, zero, zero, zero, zero + RUNNING, record)
+    def begin(start: States, info: StepInfo, trace: int) -> "Progress":
+        """The progress before the first evaluation, in the types of `info`."""
+        zero, infinity = jnp.zeros((), jnp.int32), jnp.full((), jnp.inf, info.residual.dtype)
+        unrecorded = jnp.full((trace,), jnp.nan, info.residual.dtype)
+        best = _Best(start, infinity, infinity, zero)
+        return Progress(best, zero, zero, zero, zero, zero + RUNNING, unrecorded)
 
-    def judge(self, point: States, trial: StepInfo, stopping: Stopping) -> "Progress":
-        """Account for one evaluation, made at `point`."""
-        tolerance = stopping.tolerance(trial).astype(trial.residual.dtype)
-        converged = trial.accepted & (trial.residual <= tolerance)
-        improved = converged | (trial.accepted & (trial.residual < self.best_residual))
-        since_best = jnp.where(trial.residual < 0.99 * self.best_residual, 0, self.since_best + 1)
-        relative = trial.residual / trial.scale
+    def update(self, point: States, info: StepInfo, stopping: Stopping) -> "Progress":
+        """The progress after one more evaluation, which was made at `point`."""
+        converged = info.accepted & (info.residual <= stopping.tolerance(info))
+        better = converged | (info.accepted & (info.residual < self.best.residual))
+        relative = info.residual / info.scale
+        new_best = _Best(point, info.residual, relative, self.evaluations)
+        idle = self._idle(info)
         return Progress(
-            best=select(improved, point, self.best),
-            best_residual=jnp.where(improved, trial.residual, self.best_residual),
-            best_relative=jnp.where(improved, relative, self.best_relative),
-            since_best=since_best,
+            best=select(better, new_best, self.best),
+            idle=idle,
             evaluations=self.evaluations + 1,
-            best_at=jnp.where(improved, self.evaluations, self.best_at),
-            rejections=self.rejections + ~trial.accepted,
-            restarts=self.restarts + trial.restarted,
-            status=jnp.where(
-                converged, Status.converged, self._status(trial, tolerance, since_best, stopping)
-            ),
+            rejections=self.rejections + jnp.where(info.accepted, 0, 1),
+            restarts=self.restarts + jnp.where(info.restarted, 1, 0),
+            status=self._status(info, converged, idle, stopping),
             trace=self._record(relative),
         )
 
+    def _idle(self, info: StepInfo) -> Int[Array, ""]:
+        """One more, unless the residual is above the rounding level or fell by 1 %; rejected points are neither."""
+        rounding = ROUNDING * jnp.finfo(info.residual.dtype).eps * info.scale
+        lowered = info.residual < 0.99 * self.best.residual
+        active = info.accepted & (lowered | (info.residual > rounding))
+        return jnp.where(active, 0, self.idle + 1)
+
     def _status(
-        self, trial: StepInfo, tolerance: Array, since_best: Array, stopping: Stopping
+        self, info: StepInfo, converged: Bool[Array, ""], idle: Int[Array, ""], stopping: Stopping
     ) -> Int[Array, ""]:
-        near = self.best_residual < NEAR * tolerance
         last = self.evaluations >= jnp.asarray(stopping.max_steps, jnp.int32)
-        stale = since_best >= PATIENCE
-        status = jnp.where(last, jnp.where(stale, Status.stalled, Status.max_steps), RUNNING)
-        status = jnp.where(stale & near, Status.stalled, status)
-        return jnp.where(trial.accepted & ~jnp.isfinite(trial.residual), Status.nonfinite, status).astype(
-            jnp.int32
-        )
+        status = jnp.where(last, Status.max_steps, RUNNING)
+        status = jnp.where(idle >= PATIENCE, Status.stalled, status)
+        status = jnp.where(info.accepted & ~jnp.isfinite(info.residual), Status.nonfinite, status)
+        return jnp.where(converged, Status.converged, status).astype(jnp.int32)
 
     def _record(self, relative: Float[Array, ""]) -> Float[Array, " trace"]:
         if not self.trace.size:
@@ -134,11 +130,13 @@ class Progress(eqx.Module):
         return self.trace.at[self.evaluations].set(relative, mode="drop")
 
     def statistics(self) -> Statistics:
+        """How the solve went."""
+        best = self.best
         return Statistics(
             self.status,
-            self.best_residual,
-            self.best_relative,
-            self.best_at,
+            best.residual,
+            best.relative_residual,
+            best.steps,
             self.evaluations,
             self.rejections,
             self.restarts,
@@ -148,52 +146,58 @@ class Progress(eqx.Module):
 
 def iterate(
     problem: AbstractMap,
-    solver: AnySolver,
+    solver: IterativeSolver,
     start: States,
     stopping: Stopping,
     trace: int = 0,
     unroll: int | None = None,
 ) -> tuple[States, Statistics]:
-    """Drive `solver` from `start` until it converges or gives up.
+    """Step `solver` from `start` until one example converges, stalls or has taken all its steps.
 
-    `unroll` runs exactly that many evaluations in a `scan` (points past convergence are frozen), so that the
-    whole solve can be differentiated.
+    Args:
+        trace: how many relative residuals to record, one for each evaluation.
+        unroll: make exactly that many evaluations in a `scan`, so that the whole solve can be differentiated. Those
+            after convergence have no effect.
+    Returns: the states of smallest residual, and the statistics.
     """
-    fn = _function(problem, solver)
-    image, trial = jax.eval_shape(fn, start, None)
-    state = solver.init(fn, start, None, {}, image, trial, frozenset())
+    fn = _solver_function(problem, solver)
+    image, info = jax.eval_shape(fn, start, None)
+    state = solver.init(fn, start, None, {}, image, info, frozenset())
     dynamic, static = eqx.partition(state, eqx.is_array)
 
-    def advance(given, carry):
-        problem, solver, stopping = given
+    def step(inputs, carry):
+        problem, solver, stopping = inputs
         point, dynamic, progress = carry
         state = eqx.combine(dynamic, static)
-        new, state, trial = solver.step(_function(problem, solver), point, None, {}, state, frozenset())
-        return new, eqx.filter(state, eqx.is_array), progress.judge(point, trial, stopping)
+        new, state, info = solver.step(_solver_function(problem, solver), point, None, {}, state, frozenset())
+        return new, eqx.filter(state, eqx.is_array), progress.update(point, info, stopping)
 
     running = lambda carry: carry[2].status == RUNNING
-    given, carry = (problem, solver, stopping), (start, dynamic, Progress.begin(start, trial, trace))
+    inputs, carry = (problem, solver, stopping), (start, dynamic, Progress.begin(start, info, trace))
     if unroll is None:
-        carry = batched_while_loop(running, advance, given, carry, stopping.check_every)
+        carry = batched_while_loop(running, step, inputs, carry, stopping.check_every)
     else:
-        carry = _scan(running, lambda carry: advance(given, carry), carry, unroll)
-    return carry[2].best, carry[2].statistics()
+        carry = _scan(running, lambda carry: step(inputs, carry), carry, unroll)
+    return carry[2].best.point, carry[2].statistics()
 
 
-def _function(problem: AbstractMap, solver: AnySolver):
-    """What the solver iterates or zeroes: the map, or for a root finder its residual."""
+def _solver_function(problem: AbstractMap, solver: IterativeSolver):
+    """The function that the solver is given: the map, or for a root finder its residual."""
 
     def residual(states, args):
-        image, trial = problem.evaluate(states, energy=False)
-        return subtract(image, states), trial
+        image, info = problem.evaluate(states, energy=False)
+        return subtract(image, states), info
 
-    return residual if isinstance(solver, optx.AbstractRootFinder) else iterated(problem, solver)
+    return residual if isinstance(solver, optx.AbstractRootFinder) else fixed_point_function(problem, solver)
 
 
-def iterated(problem: AbstractMap, solver: optx.AbstractFixedPointSolver):
-    """The map, with the energy unless the solver has `watches_energy = False`: it is dear to trace."""
-    watched = getattr(solver, "watches_energy", True)
-    return lambda states, args: problem.evaluate(states, energy=watched)
+def fixed_point_function(problem: AbstractMap, solver: optx.AbstractFixedPointSolver):
+    """`(states, args) -> (f(states), info)`; `info` has the energy unless the solver has `watches_energy = False`.
+
+    Tracing and compiling the energy is expensive.
+    """
+    watches_energy = getattr(solver, "watches_energy", True)
+    return lambda states, args: problem.evaluate(states, energy=watches_energy)
 
 
 def _scan(running, body, carry, steps: int) -> PyTree:

@@ -1,4 +1,4 @@
-"""Safeguards: when an accelerated point may replace the plain image."""
+"""Safeguards: whether an accelerated solver goes to an extrapolated point or to the plain image."""
 
 import abc
 from typing import ClassVar
@@ -11,9 +11,9 @@ from ..updates.problem import StepInfo
 
 
 class AbstractSafeguard(eqx.Module):
-    """Judges an extrapolated point before (`admits`) and after (`worse`) the map is evaluated there.
+    """Decides about an extrapolated point before (`admits`) and after (`rejects`) the map is evaluated there.
 
-    One with `watches_energy = False` is given no energy, which spares tracing and computing it.
+    A safeguard with `watches_energy = False` is given no energy, which saves compiling and computing it.
     """
 
     watches_energy: ClassVar[bool] = True
@@ -22,18 +22,21 @@ class AbstractSafeguard(eqx.Module):
     def admits(
         self, candidate: Float[Array, " n"], image: Float[Array, " n"], point: Float[Array, " n"]
     ) -> Bool[Array, ""]:
-        """Whether to go to `candidate` rather than to the plain image of `point`."""
+        """Whether to evaluate the map at `candidate` rather than at the plain image of `point`."""
 
     @abc.abstractmethod
-    def worse(self, trial: StepInfo, accepted: StepInfo) -> Bool[Array, ""]:
-        """Whether the point just evaluated is to be given up for the plain image of the last accepted one."""
+    def rejects(self, info: StepInfo, accepted: StepInfo) -> Bool[Array, ""]:
+        """Whether an evaluated point is rejected, given the `info` of the last accepted point."""
 
 
 class Energy(AbstractSafeguard):
-    """A point is kept only if the energy does not rise above that of the last one kept.
+    """Accepts a point only if its energy is not above that of the last accepted point: `E(z) <= E(z_accepted)`.
 
-    No accelerated run then ends above the promise of plain even-odd iteration. `slack` is in units of the
-    rounding error of the energy.
+    The energy then never rises, as under plain even-odd iteration.
+
+    Args:
+        slack: how far the energy may rise, in units of its rounding error.
+    Source: the idea is that of [peng2018].
     """
 
     slack: float = 4.0
@@ -41,13 +44,13 @@ class Energy(AbstractSafeguard):
     def admits(self, candidate, image, point):
         return jnp.array(True)
 
-    def worse(self, trial, accepted):
-        rounding = jnp.finfo(trial.energy.dtype).eps * accepted.energy_size
-        return trial.energy > accepted.energy + self.slack * rounding
+    def rejects(self, info, accepted):
+        rounding = jnp.finfo(info.energy.dtype).eps * accepted.energy_size
+        return info.energy > accepted.energy + self.slack * rounding
 
 
 class Residual(AbstractSafeguard):
-    """A point is kept only if the residual is at most `growth` times that of the last one kept."""
+    """Accepts a point only if its residual is at most `growth` times that of the last accepted point."""
 
     watches_energy: ClassVar[bool] = False
     growth: float = 2.0
@@ -55,15 +58,15 @@ class Residual(AbstractSafeguard):
     def admits(self, candidate, image, point):
         return jnp.array(True)
 
-    def worse(self, trial, accepted):
-        return trial.residual > self.growth * accepted.residual
+    def rejects(self, info, accepted):
+        return info.residual > self.growth * accepted.residual
 
 
-class Published(AbstractSafeguard):
-    """The papers' rule: `|f(z) - c| / |c| < |f(z) - z| / |z|` for the candidate `c`, judged without evaluating there.
+class PaperSafeguard(AbstractSafeguard):
+    """The papers' rule: goes to a candidate `c` only if `|f(z) - c| / |c| < |f(z) - z| / |z|`, and accepts every point.
 
-    It rejects what helps most where convergence is slow and one-sided; kept for reproduction.
-    Source: [goemaere2024], Appendix C and code.
+    For reproduction. Where the largest eigenvalue is positive and close to 1, it excludes the candidates that would
+    help most. Source: [goemaere2024], Appendix C and code.
     """
 
     watches_energy: ClassVar[bool] = False
@@ -72,17 +75,17 @@ class Published(AbstractSafeguard):
         relative = lambda a, b: jnp.linalg.norm(image - a) / jnp.linalg.norm(b)
         return relative(candidate, candidate) < relative(point, point)
 
-    def worse(self, trial, accepted):
+    def rejects(self, info, accepted):
         return jnp.array(False)
 
 
 class Unguarded(AbstractSafeguard):
-    """Every point is kept."""
+    """Accepts every point."""
 
     watches_energy: ClassVar[bool] = False
 
     def admits(self, candidate, image, point):
         return jnp.array(True)
 
-    def worse(self, trial, accepted):
+    def rejects(self, info, accepted):
         return jnp.array(False)

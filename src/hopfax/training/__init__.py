@@ -1,19 +1,24 @@
-"""Training: a state, a step, a loop compiled over many steps, evaluation, and runs in a folder."""
+"""Training: a task, a trainer, a loop compiled over many steps, runs in a folder, and evaluation."""
 
+from .architecture import Architecture as Architecture
+from .classification import Classification as Classification
+from .classifier import ClassificationMetrics as ClassificationMetrics
+from .classifier import ClassifierJob as ClassifierJob
+from .classifier import train_in_memory as train_in_memory
 from .evaluation import Evaluation as Evaluation
 from .evaluation import evaluate as evaluate
+from .job import AbstractJob as AbstractJob
+from .job import Diverged as Diverged
+from .job import run_and_store as run_and_store
+from .job import train as train
 from .loggers import AbstractLogger as AbstractLogger
 from .loggers import open_loggers as open_loggers
-from .loggers import watching as watching
-from .loop import Block as Block
-from .loop import blocks as blocks
+from .loop import Chunk as Chunk
 from .loop import fit as fit
+from .loop import train_chunks as train_chunks
 from .recipes import Recipe as Recipe
-from .run import Diverged as Diverged
-from .run import check_recipe as check_recipe
-from .run import train as train
-from .state import Totals as Totals
-from .state import TrainState as TrainState
-from .step import Trainer as Trainer
-from .step import make_step as make_step
+from .task import AbstractTask as AbstractTask
+from .trainer import Trainer as Trainer
+from .trainer import TrainState as TrainState
+from .trainer import make_step as make_step
 from .warm_starts import WarmStarts as WarmStarts

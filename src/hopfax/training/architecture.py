@@ -1,4 +1,4 @@
-"""Architectures: the neurons of a chain of layers, and what is drawn for their synapses."""
+"""Architectures: the neurons of a chain of layers, and the distribution of its first weights."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -9,22 +9,22 @@ from jaxtyping import Array, Key
 
 from ..lagrangians import AbstractLagrangian, Sigmoid
 from ..lagrangians.base import require_lagrangian
-from ..networks.feedback import with_feedback
+from ..networks import with_feedback
 from ..networks.ham import HAM, chain
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """A chain of layers but for their sizes; that of the 2023 paper by default.
+    """A chain of layers without their sizes; that of the 2023 paper by default.
 
     Attributes:
         input, hidden, output: Lagrangians of the layers.
-        weight_scale: times Xavier's uniform distribution.
-        bias_std: of the normal distribution of the first biases; with 0, Madam never moves them.
-        feedback: what a layer hears of the one behind it, in (0, 1], see `hopfax.networks.feedback.with_feedback`.
+        weight_scale: factor of Xavier's uniform distribution.
+        bias_std: standard deviation of the first biases; with 0, Madam never changes them.
+        feedback: strength of the input from the next layer, in (0, 1], see `hopfax.networks.with_feedback`.
 
     Raises:
-        ValueError: naming the value that cannot be.
+        ValueError: naming the value that is out of range.
     """
 
     input: AbstractLagrangian = Sigmoid.paper()
@@ -35,12 +35,12 @@ class Architecture:
     feedback: float = 1.0
 
     def __post_init__(self):
-        for name, fine, rule in (
+        for name, valid, rule in (
             ("weight_scale", self.weight_scale > 0, "positive"),
             ("bias_std", self.bias_std >= 0, "0 or more"),
             ("feedback", 0 < self.feedback <= 1, "in (0, 1]"),
         ):
-            if not fine:
+            if not valid:
                 raise ValueError(f"`Architecture({name}={getattr(self, name)})` must be {rule}.")
         for name in ("input", "hidden", "output"):
             require_lagrangian(f"Architecture({name}={getattr(self, name)!r})", getattr(self, name))
@@ -49,10 +49,10 @@ class Architecture:
         """An untrained chain of layers of these sizes, input first."""
         lagrangians = [self.input, *[self.hidden] * (len(layers) - 2), self.output]
         plain = chain(layers, lagrangians, key=key, bias_std=self.bias_std)
-        return with_feedback(_enlarged(plain, self.weight_scale), self.feedback)
+        return with_feedback(_scaled(plain, self.weight_scale), self.feedback)
 
 
-def _enlarged(model: HAM, scale: float) -> HAM:
-    """The model with its matrices times `scale`."""
-    enlarge = lambda leaf: scale * leaf if eqx.is_array(leaf) and leaf.ndim > 1 else leaf
-    return model if scale == 1 else HAM(model.layers, jax.tree.map(enlarge, model.synapses))
+def _scaled(model: HAM, scale: float) -> HAM:
+    """The model with its matrices multiplied by `scale`."""
+    scaled = lambda leaf: scale * leaf if eqx.is_array(leaf) and leaf.ndim > 1 else leaf
+    return model if scale == 1 else HAM(model.layers, jax.tree.map(scaled, model.synapses))

@@ -1,4 +1,4 @@
-"""Checkpoints: all arrays of a tree and a JSON account in one safetensors file, whole or absent."""
+"""Checkpoints: all arrays of a tree and JSON metadata in one safetensors file, whole or absent."""
 
 import json
 import struct
@@ -16,37 +16,36 @@ from .._internal.files import parse_json, write_atomic
 _ENTRY = "hopfax"
 
 
-def save_checkpoint(path: Path, tree: PyTree, account: Mapping[str, Any]) -> None:
-    """Write the arrays of `tree` by their paths in it, and `account`, which must be JSON, beside them.
+def save_checkpoint(path: Path, tree: PyTree, metadata: Mapping[str, Any]) -> None:
+    """Write the arrays of `tree` by their paths in it, and `metadata`, which must be JSON, beside them.
 
-    The file is written under another name, flushed to the disk, and renamed, so that a reader finds the old
-    one or the new one and never half of one. Random keys are saved as their data.
-    Raises: `OSError` if it cannot be.
+    The file is written under another name, flushed to disk and renamed, so a reader sees either the old file or the
+    new one. Random keys are saved as their data. Raises: `OSError` if it cannot be written.
     """
-    content = save(arrays_of(tree), {_ENTRY: json.dumps(account, sort_keys=True)})
+    content = save(arrays_of(tree), {_ENTRY: json.dumps(metadata, sort_keys=True)})
     write_atomic(path, content)
 
 
 def load_checkpoint(path: Path, template: PyTree) -> tuple[PyTree, dict[str, Any]]:
-    """`template` with its arrays replaced by those in the file, and the account.
+    """`template` with its arrays replaced by those in the file, and the metadata.
 
     Raises: `ValueError` if the file is damaged, or its names, shapes or dtypes are not those of `template`,
     saying which; nothing is loaded in part.
     """
-    account = read_account(path)
-    found, expected = load(path.read_bytes()), arrays_of(template)
-    check_arrays(found, expected, str(path))
-    return replace_arrays(template, found), account
+    metadata = read_metadata(path)
+    arrays, expected = load(path.read_bytes()), arrays_of(template)
+    check_arrays(arrays, expected, str(path))
+    return replace_arrays(template, arrays), metadata
 
 
-def read_account(path: Path) -> dict[str, Any]:
-    """The account in a checkpoint. Raises: `ValueError` for a file that is none."""
+def read_metadata(path: Path) -> dict[str, Any]:
+    """The metadata of a checkpoint. Raises: `ValueError` for a file that is none."""
     try:
         with safetensors.safe_open(path, "numpy") as file:
-            account = parse_json((file.metadata() or {})[_ENTRY])
-        if not isinstance(account, dict):
-            raise ValueError("its account is no table")
-        return account
+            metadata = parse_json((file.metadata() or {})[_ENTRY])
+        if not isinstance(metadata, dict):
+            raise ValueError("its metadata is no table")
+        return metadata
     except (safetensors.SafetensorError, KeyError, ValueError, struct.error) as error:
         raise ValueError(
             f"`{path}` is no whole checkpoint ({type(error).__name__}: {error}); remove it."

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from .._internal.checks import require_integer
-from ..costs import AbstractCost, StateSquaredError
+from ..costs import AbstractCost, SquaredError
 from ..diagnostics.convergence import first_crossing, fixed_iterations, paper_iterations
 from ..method import Method
 from ..networks.network import AbstractNetwork
@@ -67,7 +67,7 @@ def evaluate(
     *,
     method: Method,
     steps: int = 40,
-    cost: AbstractCost = StateSquaredError(),  # noqa: B008 - immutable
+    cost: AbstractCost = SquaredError(),
     clamp: str = "input",
     chunk: int = 500,
 ) -> Evaluation:

@@ -7,7 +7,8 @@ from types import MappingProxyType
 from typing import Any
 
 from .._internal.optional import needed
-from .loop import Block
+from .job import Callback
+from .loop import Chunk
 from .metrics import to_json
 
 Settings = Mapping[str, Any]
@@ -90,12 +91,12 @@ def check_names(names: Sequence[str]) -> None:
 
 
 @contextlib.contextmanager
-def open_loggers(names: Sequence[str], settings: Settings = NO_SETTINGS) -> Iterator[Callable[[Block], None]]:
-    """A function to be told of every block, as `hopfax.training.train(watch=...)` does it; loggers close behind it.
+def open_loggers(names: Sequence[str], settings: Settings = NO_SETTINGS) -> Iterator[Callback]:
+    """A callback for `hopfax.training.train` that logs every chunk; the loggers are closed at the end.
 
     Args:
         names: any of `tensorboard:FOLDER`, `wandb:PROJECT` and `mlflow:EXPERIMENT`.
-        settings: of the run, such as `Recipe.config()`; kept beside the numbers.
+        settings: of the run, such as `Recipe.config()`; stored beside the numbers.
     Raises: `ValueError` for other names, and for a package that is not installed, naming it.
     """
     check_names(names)
@@ -104,29 +105,31 @@ def open_loggers(names: Sequence[str], settings: Settings = NO_SETTINGS) -> Iter
         for kind, _, place in (name.partition(":") for name in names):
             loggers.append(KINDS[kind](place, settings))
             stack.callback(loggers[-1].close)
-        yield watching(loggers)
+        yield log_chunks(loggers)
 
 
-def watching(loggers: Sequence[AbstractLogger]) -> Callable[[Block], None]:
-    """A function that tells all `loggers` of a block.
+def log_chunks(loggers: Sequence[AbstractLogger]) -> Callback:
+    """A callback that logs every chunk with all `loggers`.
 
-    After each block: `running_loss`, the mean cost of the epoch so far. After an epoch: all of its row of metrics, by
-    the names of `hopfax.training.metrics.EpochMetrics`.
+    After each chunk: the means over the epoch so far, as `running_loss` and the like. After an epoch: all its metrics
+    by their names, such as those of `hopfax.training.ClassificationMetrics`.
     """
 
-    def watch(block: Block) -> None:
-        numbers = numbers_of(block)
+    def log(chunk: Chunk) -> None:
+        numbers = numbers_of(chunk)
         for logger in loggers:
-            logger.log(numbers, int(block.state.step))
+            logger.log(numbers, int(chunk.state.step))
 
-    return watch
+    return log
 
 
-def numbers_of(block: Block) -> dict[str, float]:
-    """The numbers of a block by name."""
-    row = {} if block.metrics is None else to_json(block.metrics)
-    known = {name: float(value) for name, value in row.items() if value is not None and name != "step"}
-    return {"running_loss": float(block.state.totals.loss) / block.batch, **known}
+def numbers_of(chunk: Chunk) -> dict[str, float]:
+    """The numbers of a chunk by name."""
+    row = {} if chunk.metrics is None else to_json(chunk.metrics)
+    metrics = {
+        name: float(value) for name, value in row.items() if isinstance(value, int | float) and name != "step"
+    }
+    return {**{f"running_{name}": value for name, value in chunk.means().items()}, **metrics}
 
 
 def _needed(package: str, place: str) -> Any:

@@ -14,7 +14,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int, PyTree
 
 from .._internal.checks import require_integer
 from .._internal.tree import all_finite
-from ..parallel.mesh import DATA, on_mesh
+from ..parallel.mesh import DATA, place_on_mesh
 from .loaders import AbstractLoader, DeviceLoader, ShardedLoader
 from .trainer import Trainer, TrainState, draw, make_step
 
@@ -63,7 +63,7 @@ def train_chunks(
     `per_epoch`. `seconds` were already spent on the epoch of `state`.
 
     With a `mesh` of `hopfax.parallel.device_mesh`, each device takes an equal share of each batch, and results differ
-    from those of one device by rounding. States are then on all devices; `hopfax.parallel.local` gives them on one.
+    from those of one device by rounding. States are then on all devices; `hopfax.parallel.local_copy` gives them on one.
     With a `device_grid` and a state that began with a network of `shard_layers`, each row takes a share.
 
     Args: `images` of shape (examples, pixels); `labels` whole numbers of shape (examples,).
@@ -102,9 +102,12 @@ def fit(
     epochs: int,
     mesh: Mesh | None = None,
 ) -> Iterator[tuple[TrainState, dict[str, float]]]:
-    """Train until `epochs` epochs are done in all; yield the state and the means of each. Otherwise `train_chunks`."""
+    """Train until `epochs` epochs are done in all; yield the state after each, and its means and seconds by name.
+
+    Args and errors as for `train_chunks`.
+    """
     for chunk in train_chunks(trainer, state, images, labels, epochs=epochs, per_epoch=1, mesh=mesh):
-        yield chunk.state.copy(), chunk.means()
+        yield chunk.state.copy(), {**chunk.means(), "seconds": chunk.seconds}
 
 
 @eqx.filter_jit(donate="all-except-first")
@@ -147,9 +150,7 @@ def first_failure(
 
     The steps are repeated to the last bit, since results do not depend on the chunks.
     """
-    steps = train_chunks(
-        trainer, state, images, labels, epochs=epochs, per_epoch=np.size(labels), mesh=mesh
-    )
+    steps = train_chunks(trainer, state, images, labels, epochs=epochs, per_epoch=np.size(labels), mesh=mesh)
     before = state
     for chunk in steps:
         if not chunk.finite:
@@ -176,7 +177,7 @@ def _order(shuffle: bool, key: Array, epoch: Int[ArrayLike, ""], count: int) -> 
 
 
 def _on_devices(state: TrainState, mesh: Mesh | None) -> TrainState:
-    return state if mesh is None else on_mesh(state, mesh)
+    return state if mesh is None else place_on_mesh(state, mesh)
 
 
 def _shardings(state: TrainState) -> PyTree:

@@ -1,4 +1,4 @@
-"""Optimisers that optax does not have."""
+"""Madam, an optimiser that optax does not have."""
 
 import math
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from jaxtyping import Array, ArrayLike, Int
 
 
 class MadamState(NamedTuple):
-    """Of `madam`: the steps taken and, leaf by leaf, the initial root mean square and the second moment."""
+    """The state of `madam`: the number of steps, and for each leaf the initial root mean square and second moment."""
 
     count: Int[Array, ""]
     rms: Any
@@ -27,16 +27,16 @@ def madam(
     gradient_bound: ArrayLike = 3.0,
     decay: ArrayLike = 0.999,
 ) -> optax.GradientTransformation:
-    """Multiplicative Adam: weights grow or shrink by a factor, so signs are kept and zeros stay zero.
+    """Multiplicative Adam: each step multiplies a weight by a positive factor, so signs never change and zeros stay zero.
 
     With gradient `g` and weight `w`, at step `t = 1, 2, ...`
 
         v = decay v + (1 - decay) g^2
         r = clip(g / sqrt(v / (1 - decay^t)), -gradient_bound, gradient_bound),   r = 0 where v = 0
-        w = clip(w exp(-learning_rate r sign(w)), -b, b),   b = scale_bound * rms(w at init), one b a leaf
+        w = clip(w exp(-learning_rate r sign(w)), -b, b),   b = scale_bound * rms(w at init), one b for each leaf
 
-    Weights that must stay absent (masked synapses) need no mask. Biases that start at zero never move: start
-    them from small random numbers.
+    Masked weights that are zero need no mask. Biases that start at zero never change; initialise them with small
+    random numbers.
 
     Args:
         learning_rate: nats per step, or an optax schedule of the number of steps taken so far.
@@ -97,7 +97,7 @@ def _mix(g, v, decay):
 
 
 def _ratio(g, v, correction, bound):
-    # `v > 0` covers 0 / 0, and gradients whose square underflows, whose ratio would be infinite.
+    # `v > 0` excludes 0 / 0 and gradients whose square underflows, which would give an infinite ratio.
     ratio = jnp.where(v > 0, g / jnp.sqrt(v / jnp.asarray(correction, v.dtype)), 0)
     return jnp.clip(ratio, -jnp.asarray(bound, v.dtype), jnp.asarray(bound, v.dtype))
 
@@ -124,7 +124,7 @@ def _moment_dtype(w):
         kind = getattr(w, "dtype", type(w).__name__)
         raise ValueError(
             f"`madam` trains real floating-point arrays, got a leaf of type {kind} in `params`. "
-            "Keep the others out with `equinox.filter(params, equinox.is_inexact_array)`."
+            "Exclude the others with `equinox.filter(params, equinox.is_inexact_array)`."
         )
     return jnp.promote_types(w.dtype, jnp.float32)
 

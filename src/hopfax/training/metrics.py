@@ -1,82 +1,61 @@
-"""Metrics of a run, as JSON lines."""
+"""Metrics of a run as JSON lines, one dataclass of numbers for each epoch."""
 
 import dataclasses
 import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from .._internal.files import parse_json, write_atomic
 
+Row = TypeVar("Row")
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class EpochMetrics:
-    """Means over the training examples of one epoch, each seen by the network as it was at that time.
 
-    Attributes:
-        epoch: from 1. step: batches since the beginning.
-        loss: mean cost of an example. train_accuracy: in [0, 1].
-        mean_steps: updates until an example converged. did_not_converge: examples that did not.
-        seconds: spent training, compilation and evaluation not counted.
-        validation_accuracy: in [0, 1], after the epoch, if examples are held out.
-        gradient_flagged: examples whose backward or nudged solves missed their tolerance, each time they were seen.
-        gradient_cosine: of equilibrium propagation's gradient with the implicit one, on one batch after the epoch.
+class MetricsFile(Generic[Row]):
+    """JSON lines, one for each epoch, on disk as soon as they are known.
+
+    Args: `path` of the file; `row_type` the dataclass of a line.
     """
 
-    epoch: int
-    step: int
-    loss: float
-    train_accuracy: float
-    mean_steps: float
-    did_not_converge: int
-    seconds: float
-    validation_accuracy: float | None = None
-    gradient_flagged: int | None = None
-    gradient_cosine: float | None = None
+    def __init__(self, path: Path, row_type: type[Row]):
+        self.path, self.row_type = path, row_type
 
-
-class MetricsFile:
-    """JSON lines, one an epoch, on disk as soon as they are known."""
-
-    def __init__(self, path: Path):
-        self.path = path
-
-    def rewrite(self, rows: Iterable[EpochMetrics]) -> None:
-        """Exactly these rows, whatever was there: a killed run may have got further than its checkpoint."""
+    def rewrite(self, rows: Iterable[Row]) -> None:
+        """Write exactly these rows: a killed run may have written more lines than its checkpoint has."""
         write_atomic(self.path, "".join(_line(row) for row in rows).encode())
 
-    def append(self, row: EpochMetrics) -> None:
-        """One more row, flushed to disk."""
+    def append(self, row: Row) -> None:
+        """Write one more row, flushed to disk."""
         with self.path.open("a", encoding="utf-8") as stream:
             stream.write(_line(row))
             stream.flush()
             os.fsync(stream.fileno())
 
-    def read(self) -> list[EpochMetrics]:
-        """All rows. Raises: `ValueError` for a line that is not one."""
+    def read(self) -> list[Row]:
+        """All rows. Raises: `ValueError` for a line that is none, naming it."""
         lines = self.path.read_bytes().splitlines()
         return [self._row(number, line) for number, line in enumerate(lines, start=1)]
 
-    def _row(self, number: int, line: bytes) -> EpochMetrics:
+    def _row(self, number: int, line: bytes) -> Row:
         try:
-            return from_json(parse_json(line))
+            return from_json(self.row_type, parse_json(line))
         except ValueError as error:
             raise ValueError(f"`{self.path}`, line {number}: {error}") from error
 
 
-def to_json(row: EpochMetrics) -> dict[str, Any]:
+def to_json(row: Any) -> dict[str, Any]:
     """The row as a plain dictionary, for a line of JSON."""
     return dataclasses.asdict(row)
 
 
-def from_json(row: dict[str, Any]) -> EpochMetrics:
-    """Raises: `ValueError` where the fields are not those of `EpochMetrics`."""
+def from_json(row_type: type[Row], row: Any) -> Row:
+    """Raises: `ValueError` where `row` is no dictionary of the fields of `row_type`."""
     try:
-        return EpochMetrics(**row)
+        return row_type(**row)
     except TypeError as error:
         raise ValueError(f"{row} is no row of metrics: {error}.") from error
 
 
-def _line(row: EpochMetrics) -> str:
+def _line(row: Any) -> str:
     return json.dumps(to_json(row)) + "\n"

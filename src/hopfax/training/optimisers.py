@@ -1,4 +1,4 @@
-"""Optimisers and learning rates as values: compared, hashed, and written into a file."""
+"""Optimisers and learning rates as plain values, which can be compared, hashed and written to a file."""
 
 import abc
 import dataclasses
@@ -15,25 +15,25 @@ from .madam import madam
 
 
 class AbstractDecay(abc.ABC):
-    """What is left of a learning rate at each step."""
+    """How a learning rate falls in training."""
 
     @abc.abstractmethod
-    def left(self, step: Int[Array, ""] | int, fraction: float, epochs: int, batches: int) -> Array:
-        """The part of the first rate, falling to `fraction` over `epochs` epochs of `batches` steps."""
+    def factor(self, step: Int[Array, ""] | int, fraction: float, epochs: int, batches: int) -> Array:
+        """The rate at `step` relative to the first, falling to `fraction` over `epochs` epochs of `batches` steps."""
 
 
 @dataclasses.dataclass(frozen=True)
 class LinearDecay(AbstractDecay):
-    """`1 - (1 - fraction) e / (epochs - 1)` in epoch `e = step // batches`: constant in it."""
+    """`1 - (1 - fraction) e / (epochs - 1)` in epoch `e = step // batches`: constant within an epoch."""
 
-    def left(self, step, fraction, epochs, batches):
+    def factor(self, step, fraction, epochs, batches):
         progress = (step // batches) / max(epochs - 1, 1)
         return 1 - (1 - fraction) * jnp.clip(progress, 0, 1)
 
 
 @dataclasses.dataclass(frozen=True)
 class CosineDecay(AbstractDecay):
-    """`fraction + (1 - fraction) (1 + cos π p) / 2`, `p` the progress after a linear rise over `warmup` epochs."""
+    """`fraction + (1 - fraction) (1 + cos π p) / 2`, where `p` is the progress after a linear rise over `warmup` epochs."""
 
     warmup: float = 0.0
 
@@ -41,16 +41,16 @@ class CosineDecay(AbstractDecay):
         if not 0 <= self.warmup < math.inf:
             raise ValueError(f"`CosineDecay(warmup={self.warmup})` must be 0 or more epochs.")
 
-    def left(self, step, fraction, epochs, batches):
+    def factor(self, step, fraction, epochs, batches):
         rise = self.warmup * batches
         progress = jnp.clip((step - rise) / max(epochs * batches - rise, 1), 0, 1)
-        fallen = fraction + (1 - fraction) * 0.5 * (1 + jnp.cos(jnp.pi * progress))
-        return fallen * jnp.clip((step + 1) / max(rise, 1), 0, 1)
+        decayed = fraction + (1 - fraction) * 0.5 * (1 + jnp.cos(jnp.pi * progress))
+        return decayed * jnp.clip((step + 1) / max(rise, 1), 0, 1)
 
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """`rate` times what `decay` leaves of it at each step."""
+    """The learning rate at each step: `rate` times the factor of `decay`."""
 
     rate: float
     fraction: float
@@ -59,20 +59,20 @@ class Schedule:
     decay: AbstractDecay = LinearDecay()
 
     def __call__(self, step: Int[Array, ""] | int) -> Float[Array, ""]:
-        return self.rate * self.decay.left(step, self.fraction, self.epochs, self.batches)
+        return self.rate * self.decay.factor(step, self.fraction, self.epochs, self.batches)
 
 
 class AbstractOptimiser(abc.ABC):
-    """An optimiser but for its learning rate."""
+    """An optimiser without its learning rate."""
 
     @abc.abstractmethod
     def transformation(self, schedule: Schedule) -> optax.GradientTransformation:
-        """The same object for the same settings, so that a second run in one process does not compile again."""
+        """The optax optimiser. Equal settings give the same object, so a second run does not compile again."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Madam(AbstractOptimiser):
-    """`hopfax.training.madam.madam` with this largest normalised gradient; rates in nats per step."""
+    """`hopfax.training.madam.madam` with this largest normalised gradient; learning rates are in nats per step."""
 
     gradient_bound: float = 10.0
 
@@ -86,10 +86,7 @@ class Madam(AbstractOptimiser):
 
 @dataclasses.dataclass(frozen=True)
 class Adam(AbstractOptimiser):
-    """Adam, with `rate * weight_decay` of every matrix (biases not) taken off at each step.
-
-    Source: optax's `adamw`.
-    """
+    """Adam with decoupled weight decay of matrices, not of biases: optax's `adamw`."""
 
     weight_decay: float = 0.0
 
@@ -113,5 +110,5 @@ def _adam(rate: Schedule, weight_decay: float) -> optax.GradientTransformation:
 
 
 def matrices(weights: PyTree) -> PyTree:
-    """Which of the arrays are matrices, or have more axes yet: those whose weights decay."""
+    """Which arrays have two axes or more: those whose weights decay."""
     return jax.tree.map(lambda w: jnp.ndim(w) > 1, weights)

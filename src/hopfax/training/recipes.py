@@ -1,4 +1,4 @@
-"""Recipes: everything that a training run needs to be done again; those of the papers, and ours."""
+"""Recipes: all settings of a training run; those of the papers, and ours."""
 
 import dataclasses
 import math
@@ -9,7 +9,7 @@ import jax.random as jr
 import optax
 
 from .. import gradients, lagrangians
-from .._internal.checks import is_integer, require_kind, require_number, require_integer
+from .._internal.checks import is_integer, require_integer, require_kind, require_number
 from .._internal.registry import Registry
 from ..costs import AbstractCost, CrossEntropy, SquaredError, StateSquaredError
 from ..gradients import EquilibriumPropagation
@@ -47,27 +47,27 @@ class Recipe:
     Attributes:
         layers: neurons in each layer, input first.
         model: HAM or CHN, with or without -DEQ, -EO and -EO-DEQ, as in the papers' tables.
-        architecture: the neurons, and what is drawn for their synapses.
+        architecture: the neurons, and the distribution of the first weights.
         cost: of one example.
         smoothing: of the target, `(1 - smoothing) one-hot + smoothing / classes`, in [0, 1).
         optimiser: without its learning rate.
         learning_rate: the largest.
-        final_learning_rate_fraction: what is left of it at the end, in (0, 1].
-        decay: how it gets there.
+        final_learning_rate_fraction: the last learning rate relative to the largest, in (0, 1].
+        decay: how the learning rate falls.
         rtol: largest relative residual of an equilibrium in training.
-        forward_steps, backward_steps: the most updates in a relaxation, and those of recurrent backprop.
+        forward_steps, backward_steps: the most updates of a solve, and the steps of recurrent backprop.
         shuffle: whether each epoch has its own order of the examples.
         validation: training examples held out, and evaluated after each epoch.
-        gradient: in place of the papers' recurrent backprop, if not None.
+        gradient: replaces the papers' recurrent backprop, if not None.
 
     Raises:
-        ValueError: naming the value that cannot be.
+        ValueError: naming the value that is out of range.
     """
 
     layers: tuple[int, ...]
     model: str = "HAM-EO-DEQ"
     architecture: Architecture = Architecture()
-    cost: AbstractCost = StateSquaredError()
+    cost: AbstractCost = SquaredError()
     smoothing: float = 0.0
     optimiser: AbstractOptimiser = Madam()
     epochs: int = 10
@@ -117,8 +117,8 @@ class Recipe:
         if self.gradient is not None:
             require_kind("Recipe.gradient", self.gradient, AbstractGradient, "EquilibriumPropagation(0.02)")
 
-    def _require(self, fine: bool, name: str, rule: str) -> None:
-        if not fine:
+    def _require(self, valid: bool, name: str, rule: str) -> None:
+        if not valid:
             raise ValueError(f"`Recipe({name}={getattr(self, name)})` must be {rule}.")
 
     @property
@@ -164,7 +164,7 @@ def goemaere2023(layers: Sequence[int] = (784, 512, 10), model: str = "HAM-EO-DE
     files do not have; in MNIST's own order (`shuffle=False`) accuracy is about half a point lower.
     Source: [goemaere2023], section 4, and code.
     """
-    return Recipe(layers=tuple(layers), model=model)
+    return Recipe(layers=tuple(layers), model=model, cost=StateSquaredError())
 
 
 def goemaere2024(layers: Sequence[int] = (784, 1990, 10), model: str = "HAM-EO-DEQ") -> Recipe:
@@ -179,6 +179,7 @@ def goemaere2024(layers: Sequence[int] = (784, 1990, 10), model: str = "HAM-EO-D
         layers=tuple(layers),
         model=model,
         architecture=Architecture(bias_std=0.01),
+        cost=StateSquaredError(),
         optimiser=Madam(gradient_bound=3.0),
         learning_rate=0.01 if len(layers) < DEEPER_FROM else 0.005,
         final_learning_rate_fraction=0.1,
@@ -188,10 +189,10 @@ def goemaere2024(layers: Sequence[int] = (784, 1990, 10), model: str = "HAM-EO-D
 
 
 def goemaere_ep(layers: Sequence[int] = (784, 512, 10), model: str = "HAM-EO-DEQ") -> Recipe:
-    """The papers' recipe, `goemaere2023` for three layers and `goemaere2024` for more, trained with centred equilibrium propagation.
+    """The papers' recipe (`goemaere2023` for three layers, `goemaere2024` for more), trained by equilibrium propagation.
 
-    The output layer is linear, so that its activation is its state: the papers' loss on the state is then
-    `SquaredError`, a cost that can nudge; Another gradient in its place trains the same network on the same loss.
+    The output layer is linear, so its activation is its state. The papers' loss on the state is then `SquaredError`, a
+    cost that can nudge. Another gradient in its place trains the same network on the same loss.
     Source: [scellier2017]; [laborieux2021].
     """
     papers = (goemaere2023 if len(layers) < DEEPER_FROM else goemaere2024)(layers, model)
@@ -202,11 +203,11 @@ def goemaere_ep(layers: Sequence[int] = (784, 512, 10), model: str = "HAM-EO-DEQ
 
 
 def low_feedback(layers: Sequence[int] = (784, 1024, 512, 256, 128, 70, 10), model: str = "HAM-EO") -> Recipe:
-    """Ours, one for all depths: rectified neurons, cross-entropy on a linear output, little feedback, Adam.
+    """Our recipe for all depths: rectified neurons, cross-entropy on a linear output, feedback 0.03, Adam.
 
-    With feedback 0.03 a sweep brings equilibrium near whatever the depth, and the Neumann series of the adjoint needs
-    one term more than the sweeps that a signal takes through the network. Chosen on 10,000 held-out training
-    examples of MNIST; what was tried and what it reaches stands in `experiments/deep`.
+    With so little feedback, one sweep comes close to equilibrium at any depth, and the Neumann series of the adjoint
+    needs one term more than the sweeps that a signal takes through the network. Chosen on 10,000 held-out training
+    examples of MNIST; `experiments/deep` has the results and what else was tried.
     """
     architecture = Architecture(
         input=Identity(), hidden=ReLU(), output=Identity(), weight_scale=1.4, feedback=0.03
@@ -230,7 +231,6 @@ def low_feedback(layers: Sequence[int] = (784, 1024, 512, 256, 128, 70, 10), mod
 def _check_nudge(gradient: AbstractGradient | None, cost: AbstractCost) -> None:
     if isinstance(gradient, EquilibriumPropagation) and isinstance(cost, StateSquaredError):
         raise ValueError(
-            "`Recipe(gradient=EquilibriumPropagation(...))` cannot nudge by a cost of the state, "
-            "`StateSquaredError`; take the recipe `goemaere_ep`, whose output layer is linear, so that the same loss is a "
-            "cost of the activation."
+            "`Recipe(gradient=EquilibriumPropagation(...))` cannot nudge by `StateSquaredError`, a cost of the state; use "
+            "the recipe `goemaere_ep`, whose output layer is linear, so that the same loss is a cost of the activation."
         )

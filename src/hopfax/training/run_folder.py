@@ -1,22 +1,21 @@
-"""The folder of a run: made if it is not there, empty unless resumed, and one run's alone while it lasts."""
+"""The folder of a run: made if needed, empty unless resumed, and locked while the run lasts."""
 
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from .._internal.files import PARTIAL_SUFFIX
+from .._internal.optional import needed
 
 LOCK = ".lock"
 
 
 @contextlib.contextmanager
-def opened(folder: Path, *, resume: bool) -> Iterator[None]:
-    """Hold the folder, and first remove what a killed run had half written.
+def open_run_folder(folder: Path, *, resume: bool) -> Iterator[None]:
+    """Lock the folder, and remove the partial files of a killed run.
 
-    The lock is one of the operating system, on the file `.lock`: it goes with the process that held it, however that
-    ends, so that none is ever stale; the file stays.
+    The lock is one of the operating system, on the file `.lock`. It ends with the process that holds it, however the
+    process ends, so no lock is ever stale. The file stays.
     Raises: `ValueError` if another run holds the folder, or it is in use and not to be resumed; `OSError` if it cannot
     be written.
     """
@@ -25,10 +24,11 @@ def opened(folder: Path, *, resume: bool) -> Iterator[None]:
         raise ValueError(
             f"`{folder}` is not empty; resume the run in it with --resume, or name another folder."
         )
-    with contextlib.ExitStack() as held:
+    filelock = needed("training in a folder needs filelock", "filelock", "'hopfax[apps]'")
+    with contextlib.ExitStack() as stack:
         try:
-            held.enter_context(FileLock(folder / LOCK, timeout=0))
-        except Timeout:
+            stack.enter_context(filelock.FileLock(folder / LOCK, timeout=0))
+        except filelock.Timeout:
             raise ValueError(
                 f"`{folder}` is used by another run, which holds its {LOCK}; wait until that has ended, or name "
                 "another folder."

@@ -2,25 +2,21 @@
 
 import dataclasses
 import itertools
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .._internal.files import check_config, write_json
+from .._internal.files import write_json
 from ..data import load
 from ..gradients import EquilibriumPropagation
-from ..networks.files import save_model
 from ..parallel.launchers import AbstractLauncher, Joblib
-from . import Diverged, train
+from .classifier import ClassifierJob
+from .job import RESULT, Diverged, run_and_store, stored_or_made
 from .recipes import Recipe
-from .runfile import result_of, write_run
-
-RESULT = "result.json"
 
 
 @dataclasses.dataclass(frozen=True)
-class Job:
+class SweepJob:
     """One run: a recipe on a data set, in a folder."""
 
     name: str
@@ -60,64 +56,41 @@ def run_sweep(
 ) -> dict[str, dict[str, Any]]:
     """The result of each run by name: read if it is stored, else made and stored in `folder/NAME`.
 
-    Each run's folder is laid out as by `hopfax train --out`, and a run that was stopped goes on from its checkpoint:
-    call it again after anything. All results are in `folder/sweep.json` too. The result of a run that diverged is
-    `{"diverged": why}`, and it is not tried again.
+    The folder of each run is laid out as by `hopfax train --out`, and an interrupted run continues from its checkpoint:
+    call this again after any failure. All results are also in `folder/sweep.json`. The result of a run that diverged
+    is `{"diverged": why}`, and it is not tried again.
 
     Args:
         recipes: as `variations` makes them, or by any names that can be folders.
-        data: digits, mnist or fashion-mnist, to be found in `directory` or where `hopfax.data.load` looks.
+        data: digits, mnist or fashion-mnist; searched for in `directory` first, then where `hopfax.data.load` looks.
         launcher: where the runs are computed.
     Raises: `ValueError` where a folder has a run of other settings, or a recipe does not fit the data.
     """
     for name in recipes:
         if name in ("", ".", "..") or Path(name).name != name:
             raise ValueError(f"`recipes` has {name!r}, which is no name of a folder; leave slashes out.")
-    jobs = [Job(name, recipe, data, folder / name, directory) for name, recipe in recipes.items()]
+    jobs = [SweepJob(name, recipe, data, folder / name, directory) for name, recipe in recipes.items()]
     folder.mkdir(parents=True, exist_ok=True)
-    unfinished = [job for job in jobs if stored(job) is None]
-    launcher.launch(run_job, unfinished)
-    results = {job.name: stored(job) or {} for job in jobs}
-    told = {job.name: {"settings": _settings(job), "result": results[job.name]} for job in jobs}
-    write_json(folder / "sweep.json", told)
+    launcher.launch(run_job, [job for job in jobs if not (job.folder / RESULT).exists()])
+    results = {job.name: run_job(job) for job in jobs}  # all stored by now
+    sweep = {job.name: {"settings": job.recipe.config(), "result": results[job.name]} for job in jobs}
+    write_json(folder / "sweep.json", sweep)
     return results
 
 
-def run_job(job: Job) -> dict[str, Any]:
-    """Make one run, or go on with it, and store its result."""
-    dataset = load(job.data, job.directory)
+def run_job(job: SweepJob) -> dict[str, Any]:
+    """The result of one run, read or made."""
+    classifier = ClassifierJob(job.recipe, load(job.data, job.directory))
     try:
-        network, rows = train(job.recipe, dataset, job.folder, resume=True)
+        return run_and_store(classifier, job.folder)
     except Diverged as error:
-        return _store(job, {"diverged": str(error)})
-    result = result_of(job.recipe, network, rows, dataset, job.data)
-    save_model(network, job.folder)
-    write_run(job.folder, job.recipe, job.data, result)
-    return _store(job, result)
-
-
-def stored(job: Job) -> dict[str, Any] | None:
-    """The result in the job's folder, if it has one. Raises: `ValueError` where it is of other settings."""
-    path = job.folder / RESULT
-    if not path.exists():
-        return None
-    found = json.loads(path.read_text(encoding="utf-8"))
-    check_config(found["settings"], _settings(job), str(path))
-    return found["result"]
-
-
-def _store(job: Job, result: dict[str, Any]) -> dict[str, Any]:
-    write_json(job.folder / RESULT, {"settings": _settings(job), "result": result})
-    return result
-
-
-def _settings(job: Job) -> dict[str, Any]:
-    return {**job.recipe.config(), "data": job.data}
+        result = {"diverged": str(error)}
+        return stored_or_made(job.folder / RESULT, classifier.config(), lambda: result)
 
 
 def _name(pick: Mapping[str, Any]) -> str:
-    told = lambda value: "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
-    return ",".join(f"{name}={told(value)}" for name, value in pick.items()) or "run"
+    text = lambda value: "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return ",".join(f"{name}={text(value)}" for name, value in pick.items()) or "run"
 
 
 def _varied(recipe: Recipe, pick: Mapping[str, Any]) -> Recipe:

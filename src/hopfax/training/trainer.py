@@ -10,11 +10,13 @@ import optax
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from .._internal.checks import require_key, require_kind, require_integer
+from .._internal.checks import require_integer, require_key, require_kind
 from ..parallel.mesh import DATA
 from .task import AbstractTask, Sums
 
-DRAWS = 2**31 - 1  # folded into the key for what is drawn at each step; the order of an epoch has the epoch's number
+DRAWS = (
+    2**31 - 1
+)  # folded into the key for what is drawn at each step; the order of an epoch has the epoch's number
 
 
 class Trainer(eqx.Module):

@@ -6,8 +6,8 @@ from .base import BlockElimination as BlockElimination
 from .block import Coloured as Coloured
 from .block import Damped as Damped
 from .block import EvenOdd as EvenOdd
+from .block import LocalSteps as LocalSteps
 from .block import Synchronous as Synchronous
-from .local_steps import LocalSteps as LocalSteps
 from .problem import AbstractMap as AbstractMap
 from .problem import Problem as Problem
 from .problem import StepInfo as StepInfo

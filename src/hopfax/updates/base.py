@@ -1,4 +1,4 @@
-"""What an update is, and exact elimination of layers."""
+"""What an update is, and the exact elimination of layers."""
 
 import abc
 
@@ -11,37 +11,38 @@ from ..networks.network import AbstractNetwork, States
 
 
 class AbstractUpdate(eqx.Module):
-    """A map whose fixed points are the equilibria of a model over its free layers, for one example."""
+    """A map `f` whose fixed points are the equilibria of a model over its free layers, for one example."""
 
     @abc.abstractmethod
     def unknowns(self, model: AbstractNetwork) -> tuple[str, ...]:
-        """The layers whose states are the unknowns."""
+        """The layers whose states are the unknowns `z`. The other layers are eliminated."""
 
     @abc.abstractmethod
     def image(self, model: AbstractNetwork, states: States) -> States:
-        """`f(z)`: new states of the kept layers."""
+        """`f(z)`: new states of the unknown layers."""
 
     @abc.abstractmethod
     def reconstruct(self, model: AbstractNetwork, states: States) -> States:
-        """States of all free layers, the eliminated ones at their best given the kept ones."""
+        """The states of all free layers: eliminated layers are at the states of least energy given the unknowns."""
 
     @abc.abstractmethod
     def energy(self, model: AbstractNetwork, states: States) -> tuple[Scalar, Scalar]:
-        """The energy of `complete(z)`, and the sum of the magnitudes of its parts (its rounding error over eps).
+        """The energy of `reconstruct(z)`, and the sum of the magnitudes of its terms.
 
-        Shares its products with `image`, so that a solver that watches the energy pays little for it.
+        The latter times eps is the rounding error. The matrix products are those of `image`, and XLA shares them, so
+        the energy costs little more than the image.
         """
 
     @abc.abstractmethod
     def eliminated(self, model: AbstractNetwork) -> "BlockElimination":
-        """The update with the same equilibria through which gradients are taken: `∂f/∂g` is symmetric there."""
+        """The elimination with the same equilibria through which gradients are taken: there `∂f/∂g` is symmetric."""
 
 
 class BlockElimination(AbstractUpdate):
-    """The map `z = h(ρ(z))` left when the layers in `names`, no two of them joined, are put at their drive.
+    """`z = h(ρ(z))`: the layers in `names`, no two of which share a synapse, are eliminated at their minimum.
 
-    `h` is the gradient of a function of the kept activations, so `K = ∂h/∂g` is symmetric: the structure that
-    conjugate gradients use.
+    `h` is the gradient of a function of the unknown activations, so `K = ∂h/∂g` is symmetric. Conjugate gradients use
+    this structure.
     """
 
     names: tuple[str, ...] = eqx.field(static=True)
@@ -50,38 +51,44 @@ class BlockElimination(AbstractUpdate):
         return tuple(name for name in model.order if name not in self.names)
 
     def response(self, model: AbstractNetwork, activations: States) -> States:
-        """`h(g)`: the drive of the kept layers, the eliminated ones following `g`."""
-        eliminated = model.minimise_layers(self.drives(model, activations))
-        return model.drive({**activations, **model.activations(eliminated)}, self.unknowns(model))
+        """`h(g)`: the drives of the unknown layers, with the eliminated layers at their minimum given `g`."""
+        minima = model.minimise_layers(self.drives(model, activations))
+        return model.drive({**activations, **model.activations(minima)}, self.unknowns(model))
 
     def drives(self, model: AbstractNetwork, activations: States) -> States:
-        """What the kept activations exert on the eliminated layers."""
-        unknown = {name: jnp.zeros(model.layers[name].shape, dtype_of(activations)) for name in self.names}
-        return model.drive({**activations, **unknown}, self.names)
+        """The drives of the eliminated layers, given the unknown activations."""
+        # No synapse joins two eliminated layers, so any value serves for their activations.
+        placeholders = {
+            name: jnp.zeros(model.layers[name].shape, dtype_of(activations)) for name in self.names
+        }
+        return model.drive({**activations, **placeholders}, self.names)
 
     def image(self, model: AbstractNetwork, states: States) -> States:
         return model.fixed_point_map(states, self.response(model, model.activations(states)))
 
     def reconstruct(self, model: AbstractNetwork, states: States) -> States:
-        eliminated = model.minimise_layers(self.drives(model, model.activations(states)))
-        return _ordered(model, {**states, **eliminated})
+        minima = model.minimise_layers(self.drives(model, model.activations(states)))
+        everything = {**states, **minima}
+        return {name: everything[name] for name in model.order}
 
     def energy(self, model: AbstractNetwork, states: States) -> tuple[Scalar, Scalar]:
-        """`Σ_kept L*(g) - Σ_eliminated L(drive) + E_synapses(g, 0)`: at its drive, `L*(g) - g·drive = -L(drive)`."""
+        """`Σ_unknown L*(g) - Σ_eliminated L(drive) + E_synapses(g, 0)`: `L*(g) - g·drive = -L(drive)` at the drive."""
         activations = model.activations(states)
-        kept = [model.layer_energy(name, state) for name, state in states.items()]
         drives = self.drives(model, activations) if self.names else {}
-        eliminated = [model.minimum_energy(name, drive) for name, drive in drives.items()]
-        silent = {name: jnp.zeros_like(drive) for name, drive in drives.items()}
-        parts = [*kept, *eliminated, *_synapse_energies(model, {**activations, **silent}, self.names)]
-        return tree_sum(parts), tree_sum([jnp.abs(part) for part in parts])
+        zeros = {name: jnp.zeros_like(drive) for name, drive in drives.items()}
+        terms = [
+            *(model.layer_energy(name, state) for name, state in states.items()),
+            *(model.minimum_energy(name, drive) for name, drive in drives.items()),
+            *_synapse_energies(model, {**activations, **zeros}, self.names),
+        ]
+        return tree_sum(terms), tree_sum([jnp.abs(term) for term in terms])
 
     def eliminated(self, model: AbstractNetwork) -> "BlockElimination":
         return self
 
 
 class AbstractBlockUpdate(AbstractUpdate):
-    """An update with the unknowns, the completed states and the energy of its `symmetric` form."""
+    """An update with the unknowns, the reconstruction and the energy of its `eliminated` form."""
 
     def unknowns(self, model: AbstractNetwork) -> tuple[str, ...]:
         return self.eliminated(model).unknowns(model)
@@ -93,16 +100,13 @@ class AbstractBlockUpdate(AbstractUpdate):
         return self.eliminated(model).energy(model, states)
 
 
-def _synapse_energies(model: AbstractNetwork, activations: States, silent: tuple[str, ...]) -> list[Scalar]:
-    """Energies of the synapses, but for those that vanish because a layer in `silent` is at zero."""
-    gone = lambda synapse: synapse.vanishes and any(name in silent for name in synapse.layers)
-    heard = [synapse for synapse in model.synapses.values() if not gone(synapse)]
-    return [synapse(*(activations[name] for name in synapse.layers)) for synapse in heard]
-
-
-def _ordered(model: AbstractNetwork, states: States) -> States:
-    return {name: states[name] for name in model.order}
+def _synapse_energies(model: AbstractNetwork, activations: States, zero: tuple[str, ...]) -> list[Scalar]:
+    """The energies of the synapses, except those that vanish because the activation of a layer in `zero` is zero."""
+    vanishes = lambda synapse: synapse.vanishes and any(name in zero for name in synapse.layers)
+    synapses = [synapse for synapse in model.synapses.values() if not vanishes(synapse)]
+    return [synapse(*(activations[name] for name in synapse.layers)) for synapse in synapses]
 
 
 def dtype_of(states: States) -> jnp.dtype:
+    """The dtype that holds all states."""
     return jnp.result_type(*(x.dtype for x in states.values()))

@@ -1,4 +1,4 @@
-"""A fixed-point problem: a conditioned model and an update, ready for any solver."""
+"""A fixed-point problem: a conditioned model and an update, for any solver."""
 
 import abc
 
@@ -13,32 +13,39 @@ from .base import AbstractUpdate
 
 
 class StepInfo(eqx.Module):
-    """What one evaluation of the map says of the point at which it was made.
+    """What one evaluation of the map says about the point `z` at which it was made.
 
-    A solver may reject the point (`accepted=False`) or drop its history (`restarted=True`); the loop counts both.
+    Attributes:
+        residual: `rms(f(z) - z)`.
+        scale: `rms(f(z))`.
+        energy: the energy at `z`, 0 where it was not asked for.
+        energy_size: the sum of the magnitudes of the energy's terms, which is its rounding error in units of eps.
+        accepted: whether the solver accepts the point.
+        restarted: whether the solver emptied its history for another reason than a rejection.
     """
 
-    residual: Float[Array, ""]  # rms of f(z) - z
-    scale: Float[Array, ""]  # rms of f(z)
-    energy: Float[Array, ""]  # 0 where nobody asked for it
-    # The sum of the magnitudes of the energy's parts: its rounding error in units of eps.
+    residual: Float[Array, ""]
+    scale: Float[Array, ""]
+    energy: Float[Array, ""]
     energy_size: Float[Array, ""]
     accepted: Bool[Array, ""] = eqx.field(default_factory=lambda: jnp.array(True))
     restarted: Bool[Array, ""] = eqx.field(default_factory=lambda: jnp.array(False))
 
 
 class AbstractMap(eqx.Module):
-    """All that the solver loop asks of what it iterates."""
+    """A map `f` whose fixed point is sought: what the solver loop needs of a problem."""
 
     @abc.abstractmethod
     def evaluate(self, states: States, energy: bool = True) -> tuple[States, StepInfo]:
-        """The image of a point, and what evaluating it there says, with the energy unless it is not asked for."""
+        """`f(z)` and what the evaluation says about `z`, with the energy if `energy` is true."""
 
 
 class Problem(AbstractMap):
-    """Find kept states `z` with `z = f(z)`; one example.
+    """Find the unknown states `z` with `z = f(z)`, for one example.
 
-    `model` has only free layers left (`AbstractNetwork.condition`).
+    Args:
+        model: a network that has only free layers (`AbstractNetwork.condition`).
+        update: the map `f`.
     """
 
     model: AbstractNetwork
@@ -49,29 +56,29 @@ class Problem(AbstractMap):
         return self.update.image(self.model, states)
 
     def evaluate(self, states: States, energy: bool = True) -> tuple[States, StepInfo]:
-        """`f(z)` with the residual, and if asked for the energy, at `z`: all out of one sweep.
+        """`f(z)`, with the residual and if asked for the energy at `z`.
 
-        The account of the point is not differentiated: it only steers the solver.
+        The `StepInfo` is not differentiated, since it only steers the solver.
         """
         image = self.image(states)
         residual, scale = rms(subtract(image, states)), rms(image)
-        watched = self._energy(states) if energy else (jnp.zeros_like(residual),) * 2
-        return image, jax.lax.stop_gradient(StepInfo(residual, scale, *watched))
+        energies = self._energy(states) if energy else (jnp.zeros_like(residual),) * 2
+        return image, jax.lax.stop_gradient(StepInfo(residual, scale, *energies))
 
     def _energy(self, states: States) -> tuple[Scalar, Scalar]:
-        """Energy and size, in at least float32; of complex states none, for they have no order to guard."""
+        """Energy and size, in at least float32; zero for complex states, whose energies cannot be compared."""
         if any(jnp.iscomplexobj(x) for x in states.values()):
             return jnp.zeros(()), jnp.zeros(())
         energy, size = self.update.energy(self.model, states)
         return energy.astype(accumulation_dtype(energy.dtype)), size.astype(accumulation_dtype(size.dtype))
 
     def reconstruct(self, states: States) -> States:
-        """States of all free layers."""
+        """The states of all free layers, from the unknown ones."""
         return self.update.reconstruct(self.model, states)
 
     def restrict(self, states: States) -> States:
-        """The kept layers' part of `states`. Raises: `ValueError` where it has none of one."""
-        kept = self.update.unknowns(self.model)
-        if missing := [name for name in kept if name not in states]:
-            raise ValueError(f"`states` has none for {missing}; give one for each of {list(kept)}.")
-        return {name: states[name] for name in kept}
+        """The unknown states among `states`. Raises: `ValueError` where one is missing."""
+        unknowns = self.update.unknowns(self.model)
+        if missing := [name for name in unknowns if name not in states]:
+            raise ValueError(f"`states` lacks {missing}; give a state for each of {list(unknowns)}.")
+        return {name: states[name] for name in unknowns}

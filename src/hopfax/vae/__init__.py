@@ -1,6 +1,5 @@
-"""Variational autoencoders whose encoder and decoder are one relaxing network, trained by equilibrium propagation."""
+"""Variational autoencoders whose encoder and decoder are relaxing networks, trained by equilibrium propagation."""
 
-from ..lagrangians.elementwise import Linear as Linear
 from .config import VAEConfig as VAEConfig
 from .equilibrium_propagation import EPGradient as EPGradient
 from .likelihoods import Bernoulli as Bernoulli

@@ -1,18 +1,16 @@
-"""Damaged images: clamp the pixels that are known and let the rest relax."""
-
-import dataclasses
+"""Completion of corrupted images: clamp the known pixels and relax the others, or encode and decode repeatedly."""
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float
 
-from ..networks.layers import PartialClamp
+from ..data import Dataset, corruption_masks
 from .evaluation import reconstruct
-from .likelihoods import VISIBLE
-from .model import AbstractVAE, HopfieldVAE, Image, relax_with
+from .model import AbstractVAE
 
-LONGER = 10  # times the steps of encoding: with no end clamped, relaxing is slower
+ROUNDS = {"once": 1, "ten times": 10}  # of encoding and decoding, by the names of `completion_errors`
 
 
 def inpaint(
@@ -23,22 +21,17 @@ def inpaint(
     *,
     rounds: int = 0,
 ) -> tuple[Float[Array, "examples pixels"], Bool[Array, " examples"]]:
-    """Hold the `known` pixels and relax all others with the hidden and latent layers: one equilibrium.
+    """Clamp the `known` pixels and relax all others together with the hidden and latent layers.
 
     Args:
-        known: one mask for all images, or one for each.
-        guess: what the unknown pixels start at, such as the mean training image.
-        rounds: so many times before that, fill in what encoder and decoder make of the image (`fill_in`).
-    Returns: the mean images, with the known pixels as they were, and which relaxings converged.
+        known: the mask of known pixels, one for all images or one for each.
+        guess: initial values of the unknown pixels, such as the mean training image.
+        rounds: how many times `fill_in` encodes and decodes before that.
+    Returns: the mean images with the known pixels unchanged, and which of them converged.
     Raises: `ValueError` for shapes that do not fit, or a model without an energy.
-    Source: [vandermeersch2023] names the possibility of one network; the procedure is ours.
+    Source: [vandermeersch2023] mentions that one network can do this; the procedure is ours.
     """
-    if not isinstance(vae, HopfieldVAE):
-        raise ValueError(
-            f"`inpaint` needs a `HopfieldVAE`, got `{type(vae).__name__}`, which cannot hold some pixels and relax "
-            "the others; use `fill_in`."
-        )
-    images, known, guess = _checked(vae, images, known, guess)
+    images, known, guess = _as_arrays(vae, images, known, guess)
     start = fill_in(vae, images, known, guess, rounds=rounds)
     return _inpaint(vae, images, known, start)
 
@@ -51,39 +44,75 @@ def fill_in(
     *,
     rounds: int = 1,
 ) -> Float[Array, "examples pixels"]:
-    """Encode and decode the damaged image, put the known pixels back, and so on: all a feed-forward VAE can do.
+    """Encode and decode the image and put the known pixels back, `rounds` times. Any VAE can do this.
 
-    After 0 rounds the unknown pixels are `guess`. Raises: `ValueError` for shapes that do not fit.
+    After 0 rounds the unknown pixels are `guess`. Args: as `inpaint`. Raises: `ValueError` for shapes that do not fit.
     """
-    images, known, guess = _checked(vae, images, known, guess)
+    images, known, guess = _as_arrays(vae, images, known, guess)
     filled = jnp.where(known, images, guess)
     for _ in range(rounds):
         filled = jnp.where(known, images, reconstruct(vae, filled))
     return filled
 
 
+def completion_errors(
+    vae: AbstractVAE, dataset: Dataset, other: AbstractVAE | None = None, *, seed: int = 0
+) -> dict[str, dict[str, float]]:
+    """`completion_error` on the test images for each kind of corruption and each way to complete.
+
+    "mean image" is the mean training image, whatever the known pixels are. "once" and "ten times" are `fill_in` from
+    there with 1 and 10 rounds, "relaxed" is `inpaint` where the model has an energy, and "did_not_converge" counts
+    its failures. "other, once" and "other, ten times" belong to the model `other`.
+    """
+    masks = corruption_masks(len(dataset.test_labels), dataset.image_shape, seed)
+    return {name: _errors(vae, dataset, other, known) for name, known in masks.items()}
+
+
+def completion_error(
+    completed: Float[ArrayLike, "examples pixels"],
+    images: Float[ArrayLike, "examples pixels"],
+    known: Bool[ArrayLike, "examples pixels"],
+) -> float:
+    """`Σ (x̂ - x)²` over the unknown pixels, mean over the images."""
+    squares = np.square(np.asarray(completed) - np.asarray(images)) * ~np.asarray(known)
+    return float(np.mean(np.sum(squares, axis=1)))
+
+
+def mean_image(dataset: Dataset) -> Float[np.ndarray, " pixels"]:
+    """The mean training image, from which completion starts."""
+    return dataset.train_images.mean(axis=0)
+
+
+def _errors(
+    vae: AbstractVAE, dataset: Dataset, other: AbstractVAE | None, known: Bool[np.ndarray, "images pixels"]
+) -> dict[str, float]:
+    images, guess = dataset.test_images, mean_image(dataset)
+    error = lambda completed: completion_error(completed, images, known)
+    filled = lambda model, rounds: error(fill_in(model, images, known, guess, rounds=rounds))
+    result = {"mean image": error(np.broadcast_to(guess, images.shape))}
+    result |= {name: filled(vae, rounds) for name, rounds in ROUNDS.items()}
+    if vae.has_energy:
+        relaxed, converged = inpaint(vae, images, known, guess)
+        result |= {"relaxed": error(relaxed), "did_not_converge": int(np.sum(~np.asarray(converged)))}
+    if other is not None:
+        result |= {f"other, {name}": filled(other, rounds) for name, rounds in ROUNDS.items()}
+    return result
+
+
 @eqx.filter_jit
-def _inpaint(vae: HopfieldVAE, images: Array, known: Array, start: Array) -> tuple[Array, Array]:
-    return jax.vmap(lambda *each: _inpaint_one(vae, *each))(images, known, start)
+def _inpaint(vae: AbstractVAE, images: Array, known: Array, start: Array) -> tuple[Array, Array]:
+    return jax.vmap(vae.relax_unknown)(images, known, start)
 
 
-def _inpaint_one(vae: HopfieldVAE, image: Image, known: Array, start: Image) -> tuple[Image, Array]:
-    """From the encoder's equilibrium at `start`."""
-    begun = vae.relax_encoder(start).state
-    clamp = {VISIBLE: PartialClamp(vae.likelihood.state(image), known)}
-    patient = dataclasses.replace(vae.method, max_steps=LONGER * vae.method.max_steps)
-    found = relax_with(vae.networks.decoder, clamp, patient, begun)
-    mean = vae.likelihood.mean(found.activation[VISIBLE])
-    return jnp.where(known, image, mean), found.converged
-
-
-def _checked(vae: AbstractVAE, images, known, guess) -> tuple[Array, Array, Array]:
-    """As arrays of one shape."""
+def _as_arrays(
+    vae: AbstractVAE, images: ArrayLike, known: ArrayLike, guess: ArrayLike
+) -> tuple[Array, Array, Array]:
+    """The three as arrays of one shape. Raises: `ValueError` for shapes that do not fit."""
     images, known, guess = jnp.asarray(images, jnp.float32), jnp.asarray(known, bool), jnp.asarray(guess)
     if images.ndim != 2 or images.shape[1] != vae.pixels:
         raise ValueError(f"`images` have shape {images.shape}; the model needs (examples, {vae.pixels}).")
     for name, array in (("known", known), ("guess", guess)):
         if array.shape not in (images.shape, images.shape[1:]):
             raise ValueError(f"`{name}` has shape {array.shape}; the images have {images.shape}.")
-    broad = lambda array: jnp.broadcast_to(array, images.shape)
-    return images, broad(known), broad(guess).astype(images.dtype)
+    broadcast = lambda array: jnp.broadcast_to(array, images.shape)
+    return images, broadcast(known), broadcast(guess).astype(images.dtype)

@@ -1,58 +1,60 @@
-"""Settings of one VAE and its training; all of them numbers and names, so that they can be saved as JSON."""
+"""The settings of a VAE and its training, all of them numbers and names that JSON can hold."""
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any
 
 import jax.random as jr
 import optax
-from jaxtyping import Array, Key
 
-from .._internal.checks import require_number, require_integer
+from .._internal.checks import require_integer, require_number
 from ..data import Dataset
 from ..lagrangians import AbstractLagrangian, Sigmoid, Tanh
 from ..method import Method
-from ..solvers.picard import Picard
+from ..solvers.plain import Picard
+from .build import MODELS, optimiser
 from .equilibrium_propagation import EPGradient
-from .feedforward import perceptrons
 from .likelihoods import AbstractLikelihood, Gaussian, OffsetBernoulli
 from .loss import AbstractLossGradient, ImplicitGradient
-from .model import AbstractVAE, HopfieldVAE
-from .networks import Tied, Untied, dense, layered
-from .optimiser import optimiser
+from .model import AbstractVAE, Image
 from .posterior import AbstractVariance, FixedVariance, LearnedVariance
+
+POSITIVE = ("pixel_variance", "visible_slope", "image_scale", "hidden_slope", "latent_gain")
+POSITIVE += ("learning_rate", "visible_rate_factor", "rtol")
+NONNEGATIVE = ("kl_weight", "kl_warmup", "final_learning_rate_fraction")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class VAEConfig:
-    """What is trained, and how.
+    """A VAE and how it is trained.
 
     Attributes:
-        model: tied, untied, dense, tied-dense or feedforward.
-        hidden, latents: numbers of neurons; a dense network has two hidden blocks of half of `hidden` each.
-        bernoulli: pixels are drawn 0 or 1 anew for each step (stochastic binarisation); else Gaussian, of
-            `variance`.
-        slope: of the visible neurons, see `Gaussian` and `OffsetBernoulli`; `shown` is of `OffsetBernoulli` alone.
-        hidden_slope, hidden_centre: of the hidden neurons, `sigmoid(slope (s - centre))`; a centre above that of the
-            papers, 0.5, makes them sparser. None: `tanh(slope s)`, as far above zero as below.
-        gain: of the latents, see `hopfax.lagrangians.elementwise.Linear`.
-        centred: start at the mean training image, see `hopfax.vae.initialise.at_mean`; needs drawn pixels, and is
-            nothing to the feed-forward model.
+        model: "tied", "untied", "dense", "tied-dense" or "feedforward".
+        pixels, hidden, latents: numbers of neurons. A dense network has two hidden layers of half of `hidden` each.
+        bernoulli: draw each pixel 0 or 1 at each step (stochastic binarisation), with the likelihood
+            `OffsetBernoulli`; otherwise grey pixels with the likelihood `Gaussian`.
+        pixel_variance: variance of the `Gaussian`.
+        visible_slope: slope of the likelihood.
+        image_scale: of `OffsetBernoulli`, how strongly the image is clamped.
+        hidden_slope, hidden_centre: hidden neurons `sigmoid(slope (s - centre))`. A centre above the papers' 0.5
+            makes them sparser. None for `tanh(slope s)`.
+        latent_gain: gain of the latent neurons, see `hopfax.lagrangians.Linear`.
+        start_at_mean: initialise the networks at the mean training image, see `hopfax.vae.initialise`. It needs
+            `bernoulli`, and does not change the feed-forward model.
         sigma: standard deviation of the posterior; None if it is learned.
-        kl, warmup: the weight of the KL term, 1 for the evidence lower bound, and the epochs in which it rises to
-            that from zero.
-        visible_rate: times the learning rate, for synapses of the visible layer. Those of `OffsetBernoulli` act by `slope` and
-            `shown` times their weight, so they need smaller steps than the others.
-        clip: the largest norm of a step's gradient; a longer one is cut to it. None: any.
-        orthogonal: Newton-Schulz iterations that make each weight matrix's step orthogonal (Muon, [jordan2024]);
-            all singular directions of a matrix are then learned at one pace, and none outgrows the others. 0 for Adam,
-            which biases always have.
-        propagation: train by equilibrium propagation with nudge `beta`; else by implicit differentiation. The
-            feed-forward model is always trained by backpropagation.
-        learning_rate: at the start, falling by a cosine to `final` times that after the last epoch.
-        rtol, max_steps: of every relaxing.
+        kl_weight, kl_warmup: the weight of the KL term, 1 for the evidence lower bound, and the number of epochs in
+            which it rises from zero.
+        equilibrium_propagation: train by equilibrium propagation with nudge `beta`; otherwise by implicit
+            differentiation. The feed-forward model is always trained by backpropagation.
+        learning_rate, final_learning_rate_fraction: the initial rate, and the fraction of it to which it falls by a
+            cosine until the last epoch.
+        visible_rate_factor: times the learning rate, for the synapses of the visible layer. With `OffsetBernoulli`
+            their effect is their weight times `visible_slope` or `image_scale`, so they need smaller steps.
+        max_gradient_norm: gradients with a larger norm are scaled down to it. None for no limit.
+        muon_iterations: Newton-Schulz iterations of Muon [jordan2024], which makes the step of each weight matrix
+            orthogonal: all singular directions are learned at the same rate. 0 for Adam, which biases always have.
+        rtol, max_steps: of every relaxation.
+    Raises: `ValueError` for an unknown model, or a number outside its range.
     """
 
     model: str = "tied"
@@ -60,23 +62,23 @@ class VAEConfig:
     hidden: int = 128
     latents: int = 8
     bernoulli: bool = False
-    variance: float = 0.015
-    slope: float = 4.0
-    shown: float = 2.5
+    pixel_variance: float = 0.015
+    visible_slope: float = 4.0
+    image_scale: float = 2.5
     hidden_slope: float = 2.0
     hidden_centre: float | None = 1.0
-    gain: float = 1.0
-    centred: bool = False
+    latent_gain: float = 1.0
+    start_at_mean: bool = False
     sigma: float | None = 0.12
-    kl: float = 1.0
-    warmup: float = 0.0
-    propagation: bool = True
+    kl_weight: float = 1.0
+    kl_warmup: float = 0.0
+    equilibrium_propagation: bool = True
     beta: float = 0.01
     learning_rate: float = 5e-3
-    final: float = 0.02
-    visible_rate: float = 1.0
-    clip: float | None = None
-    orthogonal: int = 0
+    final_learning_rate_fraction: float = 0.02
+    visible_rate_factor: float = 1.0
+    max_gradient_norm: float | None = None
+    muon_iterations: int = 0
     batch_size: int = 10
     epochs: int = 20
     seed: int = 0
@@ -88,130 +90,92 @@ class VAEConfig:
             raise ValueError(f"unknown model {self.model!r}; choose one of {', '.join(MODELS)}.")
         for name in ("pixels", "hidden", "latents", "batch_size", "epochs", "max_steps"):
             require_integer(f"VAEConfig.{name}", getattr(self, name), 1)
-        for name in ("seed", "orthogonal"):
+        for name in ("seed", "muon_iterations"):
             require_integer(f"VAEConfig.{name}", getattr(self, name), 0)
-        for name in ("variance", "slope", "hidden_slope", "learning_rate", "visible_rate", "rtol", "gain"):
-            value = getattr(self, name)
-            require_number(
-                f"VAEConfig.{name}", value, lambda x: 0 < x < math.inf, "a number, positive and finite"
-            )
-        for name in ("kl", "warmup", "final"):
+        finite = "a number, positive and finite"
+        for name in POSITIVE:
+            require_number(f"VAEConfig.{name}", getattr(self, name), lambda x: 0 < x < math.inf, finite)
+        for name in NONNEGATIVE:
             require_number(f"VAEConfig.{name}", getattr(self, name), lambda x: x >= 0, "a number, 0 or more")
         require_number("VAEConfig.beta", self.beta, lambda x: 0 < x < 1, "in (0, 1); try 0.01")
-        if self.sigma is not None:
-            require_number("VAEConfig.sigma", self.sigma, lambda x: x > 0, "positive, or None to learn it")
-        if self.clip is not None:
-            require_number("VAEConfig.clip", self.clip, lambda x: x > 0, "positive, or None for no bound")
+        for name, otherwise in (("sigma", "None to learn it"), ("max_gradient_norm", "None for no limit")):
+            if (value := getattr(self, name)) is not None:
+                require_number(f"VAEConfig.{name}", value, lambda x: x > 0, f"positive, or {otherwise}")
 
     def json(self) -> dict[str, Any]:
+        """The settings by name."""
         return dataclasses.asdict(self)
 
     def likelihood(self) -> AbstractLikelihood:
         if self.bernoulli:
-            return OffsetBernoulli(self.slope, self.shown)
-        return Gaussian(self.variance, slope=self.slope)
+            return OffsetBernoulli(self.visible_slope, self.image_scale)
+        return Gaussian(self.pixel_variance, slope=self.visible_slope)
 
-    def neurons(self) -> AbstractLagrangian:
-        """Of the hidden layer."""
+    def hidden_neurons(self) -> AbstractLagrangian:
         if self.hidden_centre is None:
             return Tanh(self.hidden_slope)
         return Sigmoid(self.hidden_slope, self.hidden_centre)
 
-    def posterior(self) -> AbstractVariance:
+    def variance(self) -> AbstractVariance:
         return LearnedVariance() if self.sigma is None else FixedVariance(self.sigma)
 
     def method(self) -> Method:
-        # Plain Picard: with one end clamped few sweeps are needed, and it compiles in a third of the time.
+        # Plain Picard iteration: with one end clamped few sweeps are needed, and it compiles in a third of the time.
         return Method(solver=Picard(), rtol=self.rtol, atol=0.0, max_steps=self.max_steps)
 
     def vae(self) -> AbstractVAE:
-        """The untrained model."""
+        """The untrained model, with random weights."""
         return MODELS[self.model](self, jr.fold_in(jr.key(self.seed), 0))
 
+    def initial_vae(self, mean_image: Image) -> AbstractVAE:
+        """The model at the first step of training, for training images with this mean."""
+        vae = self.vae()
+        return vae.start_at_mean(mean_image, self.hidden_centre or 0.0) if self.start_at_mean else vae
+
     def gradient(self) -> AbstractLossGradient:
-        by_nudging = self.propagation and self.model != "feedforward"
+        by_nudging = self.equilibrium_propagation and self.model != "feedforward"
         return EPGradient(self.beta) if by_nudging else ImplicitGradient()
 
     def optimiser(self, steps: int) -> optax.GradientTransformation:
-        """Adam or Muon over so many steps in all."""
-        return optimiser(self.learning_rate, steps, self.final, self.visible_rate, self.clip, self.orthogonal)
-
-
-def _layered(config: VAEConfig, key: Key[Array, ""]):
-    parts = (config.likelihood(), config.posterior())
-    neurons = config.neurons()
-    return layered(
-        config.pixels, config.hidden, config.latents, *parts, neurons=neurons, gain=config.gain, key=key
-    )
-
-
-def _dense(config: VAEConfig, key: Key[Array, ""]):
-    halves = (config.hidden - config.hidden // 2, config.hidden // 2)
-    if not halves[1]:
-        raise ValueError(f"`VAEConfig(hidden={config.hidden})` of a dense network must be at least 2.")
-    parts, neurons = (config.likelihood(), config.posterior()), config.neurons()
-    return dense(config.pixels, halves, config.latents, *parts, neurons=neurons, gain=config.gain, key=key)
-
-
-def _hopfield(config: VAEConfig, networks) -> HopfieldVAE:
-    parts = {"likelihood": config.likelihood(), "variance": config.posterior(), "method": config.method()}
-    return HopfieldVAE(networks=networks, **parts)
-
-
-def _tied(build: Callable) -> Callable[[VAEConfig, Key[Array, ""]], AbstractVAE]:
-    return lambda config, key: _hopfield(config, Tied(build(config, key)))
-
-
-def _pair(build: Callable) -> Callable[[VAEConfig, Key[Array, ""]], AbstractVAE]:
-    each = lambda config, key: Untied(*(build(config, one) for one in jr.split(key)))
-    return lambda config, key: _hopfield(config, each(config, key))
-
-
-def _feedforward(config: VAEConfig, key: Key[Array, ""]) -> AbstractVAE:
-    sizes = (config.pixels, config.hidden, config.latents)
-    return perceptrons(*sizes, config.likelihood(), config.sigma, key=key)
-
-
-MODELS: Mapping[str, Callable[[VAEConfig, Key[Array, ""]], AbstractVAE]] = MappingProxyType(
-    {
-        "tied": _tied(_layered),
-        "untied": _pair(_layered),
-        "tied-dense": _tied(_dense),
-        "dense": _pair(_dense),
-        "feedforward": _feedforward,
-    }
-)
+        """Adam or Muon for a run of so many steps."""
+        return optimiser(
+            self.learning_rate,
+            steps,
+            self.final_learning_rate_fraction,
+            self.visible_rate_factor,
+            self.max_gradient_norm,
+            self.muon_iterations,
+        )
 
 
 def preset(dataset: Dataset, model: str = "tied") -> VAEConfig:
-    """Settings chosen on a validation split of the digits; on larger images, of MNIST: 50 latents and drawn pixels."""
+    """The settings for a data set: those of the digits for small images, those of MNIST for larger images."""
     pixels = dataset.train_images.shape[1]
-    if pixels <= SMALL:
-        return VAEConfig(pixels=pixels, model=model)
-    return dataclasses.replace(LARGE, pixels=pixels, model=model)
+    return dataclasses.replace(DIGITS_PRESET if pixels <= SMALL else MNIST_PRESET, pixels=pixels, model=model)
 
 
-SMALL = 256  # pixels; images that are larger are treated as MNIST is
-LARGE = VAEConfig(  # chosen on the last 5,000 training images of MNIST, see the page of the experiment
-    pixels=784,
-    hidden=600,
-    latents=50,
-    bernoulli=True,
-    slope=16.0,
-    shown=10.0,
-    hidden_slope=1.0,
-    hidden_centre=None,
-    gain=0.3,
-    centred=True,
-    sigma=None,
-    beta=0.1,
-    learning_rate=3e-3,
-    final=0.02,
-    visible_rate=0.3,
-    clip=150.0,
-    orthogonal=3,
-    batch_size=100,
-    epochs=20,
-    warmup=0.5,
-    rtol=1e-3,
+SMALL = 256  # pixels up to which images are treated like the digits
+DIGITS_PRESET = VAEConfig()  # chosen on a validation split of the digits
+MNIST_PRESET = (
+    VAEConfig(  # chosen on the last 5,000 training images of MNIST, see experiments/vandermeersch2023
+        pixels=784,
+        hidden=600,
+        latents=50,
+        bernoulli=True,
+        visible_slope=16.0,
+        image_scale=10.0,
+        hidden_slope=1.0,
+        hidden_centre=None,
+        latent_gain=0.3,
+        start_at_mean=True,
+        sigma=None,
+        kl_warmup=0.5,
+        beta=0.1,
+        learning_rate=3e-3,
+        visible_rate_factor=0.3,
+        max_gradient_norm=150.0,
+        muon_iterations=3,
+        batch_size=100,
+        rtol=1e-3,
+    )
 )

@@ -1,16 +1,18 @@
-"""Where in a VAE a number stopped being finite."""
+"""Where in a training step of a VAE a number stopped being finite."""
+
+from collections.abc import Callable, Mapping
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, ScalarLike
+from jaxtyping import Array, Float, PyTree, ScalarLike
 
-from ..networks.ham import HAM
-from .likelihoods import VISIBLE
+from ..networks import HAM
+from ..networks.network import States
 from .loss import AbstractLossGradient
-from .model import AbstractVAE, HopfieldVAE
+from .model import AbstractVAE
 
-SWEEPS = 3  # of all layers: enough for a signal to cross a network and to come back
+SWEEPS = 3  # over all layers: enough for a signal to cross a network and come back
 
 
 def nonfinite_layer(
@@ -20,50 +22,41 @@ def nonfinite_layer(
     noise: Float[Array, "batch latents"],
     weight: ScalarLike = 1.0,
 ) -> str:
-    """The first layer, in the order in which a step computes, at which a NaN or infinity arises, for people.
+    """The first place in a training step where a NaN or an infinity occurs, in words for an error message.
 
-    Weights first, then the encoder layer by layer, the decoder, and the gradient of each synapse.
+    In the order of the computation: the layers of the encoder, the layers of the decoder, the gradient of each
+    parameter, the update of the weights.
     """
-    if isinstance(vae, HopfieldVAE):
-        found = _in_networks(vae, images, noise)
-        if found:
-            return found
-    loss, slope = eqx.filter_jit(gradient)(vae, images, noise, weight)
-    where = _first_nonfinite(slope) or _first_nonfinite(loss)
-    return f"the gradient of {where}" if where else "the update of the weights"
+    for name, network, clamp in vae.relaxations(images, noise):
+        if layer := _nonfinite_state(network, clamp):
+            return f"layer {layer!r} of the {name}"
+    loss, loss_gradient = eqx.filter_jit(gradient)(vae, images, noise, weight)
+    path = _first_nonfinite(loss_gradient) or _first_nonfinite(loss)
+    return f"the gradient of {path}" if path else "the update of the weights"
 
 
-def _in_networks(vae: HopfieldVAE, images, noise) -> str | None:
-    """In the states of either network."""
-    at = _in_network(vae.networks.encoder, {VISIBLE: jax.vmap(vae.likelihood.state)(images)})
-    if at:
-        return f"layer {at!r} of the encoder"
-    posterior, _ = jax.vmap(vae.encode)(images)
-    at = _in_network(vae.decoder, vae.held(posterior.sample(noise)))
-    return f"layer {at!r} of the decoder" if at else None
-
-
-def _in_network(network: HAM, clamp: dict[str, Array]) -> str | None:
-    """The first layer that is not finite as each in turn is put at its drive, starting from zero."""
-    given = next(iter(clamp.values()))
-    zero = network.zeros(given.dtype)
-    states = {name: jnp.broadcast_to(zero[name], (len(given), *zero[name].shape)) for name in network.order}
+def _nonfinite_state(network: HAM, clamp: Mapping[str, Array]) -> str | None:
+    """The first layer that is not finite when each layer in turn is set to its drive, starting from zero."""
+    clamped = next(iter(clamp.values()))
+    zero = network.zeros(clamped.dtype)
+    states = {name: jnp.broadcast_to(zero[name], (len(clamped), *zero[name].shape)) for name in network.order}
     states = {**states, **clamp}
-    for name in [*clamp, *[n for n in network.order if n not in clamp] * SWEEPS]:
-        if name not in clamp:
-            states[name] = _driven(network, name)(states)
+    free = [name for name in network.order if name not in clamp]
+    for name in [*clamp, *free * SWEEPS]:
+        if name in free:
+            states[name] = _drive(network, name)(states)
         if not bool(jnp.all(jnp.isfinite(states[name]))):
             return name
     return None
 
 
-def _driven(network: HAM, name: str):
-    """A layer's drive from the states of all, for a batch."""
+def _drive(network: HAM, name: str) -> Callable[[States], Array]:
+    """The drive of a layer as a function of the states of all layers, for a batch."""
     return jax.vmap(lambda states: network.drive(network.activations(states), (name,))[name])
 
 
-def _first_nonfinite(tree) -> str | None:
+def _first_nonfinite(tree: PyTree) -> str | None:
     """The path of the first array in `tree` that is not finite."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(eqx.filter(tree, eqx.is_inexact_array))
-    bad = [path for path, leaf in leaves if not bool(jnp.all(jnp.isfinite(leaf)))]
-    return jax.tree_util.keystr(bad[0], simple=True, separator=".") if bad else None
+    paths = [path for path, leaf in leaves if not bool(jnp.all(jnp.isfinite(leaf)))]
+    return jax.tree_util.keystr(paths[0], simple=True, separator=".") if paths else None

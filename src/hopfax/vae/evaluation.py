@@ -1,4 +1,4 @@
-"""What a trained VAE is worth on images: the evidence lower bound, its importance-weighted form, squared error."""
+"""Evaluation of a VAE on images: the evidence lower bound, its importance-weighted form, and the squared error."""
 
 import math
 from collections.abc import Callable
@@ -12,27 +12,26 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key, PyTree, Scalar
 from .model import AbstractVAE, Image
 from .posterior import Posterior
 
-CHUNK = 100  # images encoded or decoded at a time
+CHUNK = 100  # images that are encoded or decoded at a time
 
 
 class VAEEvaluation(eqx.Module):
-    """One entry for each image.
+    """The evaluation of each image.
 
-    `elbo` is the one-sample evidence lower bound in nats, `cost` and `divergence` its two parts with their signs
-    turned; `squared_error` is `|x̂ - x|²`, `x̂` decoded from the posterior's mean.
+    `elbo` is the one-sample evidence lower bound in nats, `-cost - kl`. `squared_error` is `|x̂ - x|²`, with `x̂`
+    decoded from the mean of the posterior.
     """
 
     elbo: Float[Array, " examples"]
     cost: Float[Array, " examples"]
-    divergence: Float[Array, " examples"]
+    kl: Float[Array, " examples"]
     squared_error: Float[Array, " examples"]
-    unconverged: Int[Array, " examples"]  # of the three relaxings made for each
+    unconverged: Int[Array, " examples"]  # how many of the three relaxations of an image did not converge
 
     def summary(self) -> dict[str, float]:
-        """Means over the images; and of the relaxings, how many did not converge."""
-        means = {
-            n: float(jnp.mean(getattr(self, n))) for n in ("elbo", "cost", "divergence", "squared_error")
-        }
+        """Means over the images, and `did_not_converge`, the number of relaxations that did not converge."""
+        names = ("elbo", "cost", "kl", "squared_error")
+        means = {name: float(jnp.mean(getattr(self, name))) for name in names}
         return {**means, "did_not_converge": int(jnp.sum(self.unconverged))}
 
 
@@ -43,19 +42,20 @@ def evaluate_vae(
     key: Key[Array, ""],
     binarise: bool = False,
 ) -> VAEEvaluation:
-    """All of `VAEEvaluation`, with one sample an image; `binarise` draws each pixel 0 or 1 first.
+    """Evaluate each image with one sample of its posterior.
 
-    Raises: `ValueError` for images that do not fit, or none.
+    Args: with `binarise`, each pixel is first drawn 0 or 1 with its grey level as probability.
+    Raises: `ValueError` for images that do not fit the model, or none.
     """
-    images = shown(vae, images, key, binarise)
+    images = prepare_images(vae, images, key, binarise)
     posterior, encoded = encode_all(vae, images)
     noise = jr.normal(jr.fold_in(key, 1), posterior.mean.shape, images.dtype)
     activation, decoded = decode_all(vae, posterior.sample(noise))
-    from_mean, again = decode_all(vae, posterior.mean)
-    cost, divergence = jax.vmap(vae.likelihood.negative)(activation, images), posterior.divergence()
-    error = jnp.sum(jnp.square(jax.vmap(vae.likelihood.mean)(from_mean) - images), axis=-1)
-    unconverged = jnp.sum(~jnp.stack([encoded, decoded, again]), axis=0)
-    return VAEEvaluation(-cost - divergence, cost, divergence, error, unconverged)
+    mean_activation, mean_decoded = decode_all(vae, posterior.mean)
+    cost, kl = jax.vmap(vae.likelihood.negative_log_likelihood)(activation, images), posterior.kl()
+    error = jnp.sum(jnp.square(jax.vmap(vae.likelihood.mean)(mean_activation) - images), axis=-1)
+    unconverged = jnp.sum(~jnp.stack([encoded, decoded, mean_decoded]), axis=0)
+    return VAEEvaluation(-cost - kl, cost, kl, error, unconverged)
 
 
 def importance_weighted(
@@ -69,30 +69,36 @@ def importance_weighted(
 ) -> Float[Array, " examples"]:
     """`log (1/K) Σ_k p(x, z_k) / q(z_k | x)` with `K = samples`, a lower bound of `log p(x)` that tightens with `K`.
 
-    `chunk` samples are decoded at a time; `samples` must be a multiple of it, or less.
-    Raises: `ValueError` for such a number, and for images that do not fit. Source: [burda2016], eq. 8.
+    Args:
+        samples: at most `chunk`, or a multiple of it.
+        binarise: draw each pixel 0 or 1 first, see `evaluate_vae`.
+        chunk: how many samples are decoded at a time.
+    Raises: `ValueError` for another number of samples, or images that do not fit the model.
+    Source: [burda2016], eq. 8.
     """
     chunk = min(chunk, samples)
     if samples < 1 or samples % chunk:
         raise ValueError(f"`samples={samples}` must be a positive multiple of `chunk={chunk}`.")
-    images = shown(vae, images, key, binarise)
+    images = prepare_images(vae, images, key, binarise)
     keys = jr.split(jr.fold_in(key, 2), len(images))
-    return _importance(vae, images, keys, samples // chunk, chunk)
+    return _importance_weighted(vae, images, keys, samples // chunk, chunk)
 
 
-def shown(vae: AbstractVAE, images, key: Key[Array, ""], binarise: bool) -> Float[Array, "examples pixels"]:
-    """The images as the VAE is to see them. Raises: `ValueError` if they do not fit."""
+def prepare_images(
+    vae: AbstractVAE, images: Float[ArrayLike, "examples pixels"], key: Key[Array, ""], binarise: bool
+) -> Float[Array, "examples pixels"]:
+    """The images as a float32 array, binarised if asked for. Raises: `ValueError` if they do not fit the model."""
     images = jnp.asarray(images, jnp.float32)
     if images.ndim != 2 or not len(images) or images.shape[1] != vae.pixels:
         raise ValueError(
             f"`images` have shape {images.shape}; give (examples, {vae.pixels}), at least one example."
         )
-    drawn = jr.bernoulli(jr.fold_in(key, 0), images) if binarise else images
-    return drawn.astype(images.dtype)
+    binary = jr.bernoulli(jr.fold_in(key, 0), images) if binarise else images
+    return binary.astype(images.dtype)
 
 
 def reconstruct(vae: AbstractVAE, images: Float[Array, "examples pixels"]) -> Float[Array, "examples pixels"]:
-    """The mean image decoded from the posterior's mean."""
+    """The mean image decoded from the mean of each posterior."""
     return decode_mean(vae, encode_mean(vae, images))
 
 
@@ -106,7 +112,7 @@ def decode_mean(
 def encode_mean(
     vae: AbstractVAE, images: Float[Array, "examples pixels"]
 ) -> Float[Array, "examples latents"]:
-    """The posterior's mean of each image."""
+    """The mean of each image's posterior."""
     return encode_all(vae, images)[0].mean
 
 
@@ -114,22 +120,22 @@ def encode_all(
     vae: AbstractVAE, images: Float[Array, "examples pixels"]
 ) -> tuple[Posterior, Bool[Array, " examples"]]:
     """`vae.encode` of each image."""
-    return in_chunks(lambda some: _encode(vae, some), jnp.asarray(images))
+    return in_chunks(lambda chunk: _encode(vae, chunk), jnp.asarray(images))
 
 
 def decode_all(
     vae: AbstractVAE, latents: Float[Array, "examples latents"]
 ) -> tuple[Float[Array, "examples pixels"], Bool[Array, " examples"]]:
     """`vae.decode` of each latent."""
-    return in_chunks(lambda some: _decode(vae, some), jnp.asarray(latents))
+    return in_chunks(lambda chunk: _decode(vae, chunk), jnp.asarray(latents))
 
 
 def in_chunks(function: Callable[[Array], PyTree], array: Float[Array, "examples _"]) -> PyTree:
-    """`function` of `CHUNK` rows at a time, the last filled up: one compilation serves any number of rows."""
+    """`function` of `CHUNK` rows at a time; the last chunk is padded, so that one compilation serves all lengths."""
     missing = -len(array) % CHUNK
-    filled = jnp.concatenate([array, jnp.repeat(array[-1:], missing, axis=0)])
-    parts = [function(filled[i : i + CHUNK]) for i in range(0, len(filled), CHUNK)]
-    return jax.tree.map(lambda *each: jnp.concatenate(each)[: len(array)], *parts)
+    padded = jnp.concatenate([array, jnp.repeat(array[-1:], missing, axis=0)])
+    results = [function(padded[i : i + CHUNK]) for i in range(0, len(padded), CHUNK)]
+    return jax.tree.map(lambda *chunks: jnp.concatenate(chunks)[: len(array)], *results)
 
 
 @eqx.filter_jit
@@ -143,21 +149,22 @@ def _decode(vae: AbstractVAE, latents: Array):
 
 
 @eqx.filter_jit
-def _importance(vae: AbstractVAE, images: Array, keys: Array, chunks: int, chunk: int) -> Array:
-    def one(pair):
-        image, key = pair
+def _importance_weighted(vae: AbstractVAE, images: Array, keys: Array, chunks: int, chunk: int) -> Array:
+    def example(image_and_key):
+        image, key = image_and_key
         posterior, _ = vae.encode(image)
-        weigh = lambda noise: _log_weight(vae, posterior, image, noise)
-        draw = lambda i: jr.normal(jr.fold_in(key, i), (chunk, vae.latents), image.dtype)
-        weights = jax.lax.map(lambda i: jax.vmap(weigh)(draw(i)), jnp.arange(chunks))
-        return jax.nn.logsumexp(weights) - math.log(chunks * chunk)
+        log_weight = lambda noise: _log_weight(vae, posterior, image, noise)
+        noise = lambda i: jr.normal(jr.fold_in(key, i), (chunk, vae.latents), image.dtype)
+        log_weights = jax.lax.map(lambda i: jax.vmap(log_weight)(noise(i)), jnp.arange(chunks))
+        return jax.nn.logsumexp(log_weights) - math.log(chunks * chunk)
 
-    return jax.lax.map(one, (images, keys))
+    return jax.lax.map(example, (images, keys))
 
 
-def _log_weight(vae: AbstractVAE, posterior, image: Image, noise: Array) -> Scalar:
+def _log_weight(vae: AbstractVAE, posterior: Posterior, image: Image, noise: Array) -> Scalar:
     """`log p(x | z) + log p(z) - log q(z | x)`."""
     latent = posterior.sample(noise)
     activation, _ = vae.decode(latent)
     prior = -0.5 * jnp.sum(jnp.square(latent) + math.log(2 * math.pi))
-    return prior - vae.likelihood.negative(activation, image) - posterior.log_density(noise)
+    likelihood = vae.likelihood.negative_log_likelihood(activation, image)
+    return prior - likelihood - posterior.log_density(noise)

@@ -1,19 +1,17 @@
-"""A distance of sets of images in the features of a small classifier of our own, in the place of FID."""
+"""The feature distance: a Fréchet distance in the features of a small classifier of our own, used in place of FID."""
 
 import dataclasses
 
-import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-import scipy.linalg
 from jaxtyping import Array, Float
 
 from ..data import Dataset
-from ..networks.network import AbstractNetwork
+from ..networks import AbstractNetwork
 from ..relax import relax
+from ..training.classifier import train_in_memory
 from ..training.recipes import goemaere2023
-from ..training.small import train_small
 from .evaluation import decode_mean, in_chunks
 from .model import AbstractVAE
 
@@ -26,46 +24,44 @@ FEATURES = (
 def feature_classifier(dataset: Dataset, *, epochs: int = EPOCHS, seed: int = 0) -> AbstractNetwork:
     """Pixels - 64 - classes, trained on the training images of `dataset` by the 2023 paper's recipe."""
     layers = (dataset.train_images.shape[1], HIDDEN, dataset.classes)
-    return train_small(
-        dataclasses.replace(goemaere2023(layers, "HAM-EO"), epochs=epochs, seed=seed), dataset
-    ).network
+    recipe = dataclasses.replace(goemaere2023(layers, "HAM-EO"), epochs=epochs, seed=seed)
+    return train_in_memory(recipe, dataset).network
 
 
 def features(
     classifier: AbstractNetwork, images: Float[Array, "examples pixels"]
 ) -> Float[Array, "examples features"]:
-    """The hidden activations at equilibrium."""
-    hidden = lambda some: relax(classifier, {"input": some}).activation["hidden"]
+    """The activations of the hidden layer at equilibrium."""
+    hidden = lambda chunk: relax(classifier, {"input": chunk}).activation["hidden"]
     return in_chunks(hidden, jnp.asarray(images, jnp.float32))
 
 
 def frechet_distance(a: Float[np.ndarray, "m features"], b: Float[np.ndarray, "n features"]) -> float:
-    """`|μ_a - μ_b|² + tr(C_a + C_b - 2 (C_a C_b)^½)`: squared distance of the Gaussians with their moments.
+    """`|μ_a - μ_b|² + tr(C_a + C_b - 2 (C_a C_b)^½)`: squared distance of the Gaussians with the moments of both sets.
 
     Raises: `ValueError` for fewer than two rows. Source: [heusel2017], eq. 6.
     """
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if min(len(a), len(b)) < 2:
         raise ValueError(f"the sets have {len(a)} and {len(b)} rows; a covariance needs at least 2 of each.")
-    apart = np.sum(np.square(a.mean(axis=0) - b.mean(axis=0)))
+    mean_term = np.sum(np.square(a.mean(axis=0) - b.mean(axis=0)))
     first, second = (np.atleast_2d(np.cov(rows, rowvar=False)) for rows in (a, b))
     # (C_a C_b)^½ has the trace of (C_a^½ C_b C_a^½)^½, which is symmetric.
-    root = _root(first)
-    spread = np.trace(first) + np.trace(second) - 2 * np.trace(_root(root @ second @ root))
-    return float(apart + spread)
+    root = _square_root(first)
+    covariance_term = np.trace(first) + np.trace(second) - 2 * np.trace(_square_root(root @ second @ root))
+    return float(mean_term + covariance_term)
 
 
 def feature_distance(
     vae: AbstractVAE, dataset: Dataset, classifier: AbstractNetwork, *, seed: int = 0
 ) -> float:
     """`frechet_distance` of the test images and as many mean images of latents drawn from the prior."""
-    count = len(dataset.test_images)
-    drawn = decode_mean(vae, jr.normal(jr.key(seed), (count, vae.latents), jnp.float32))
-    both = (features(classifier, images) for images in (jnp.asarray(dataset.test_images), drawn))
-    return frechet_distance(*(np.asarray(jax.device_get(each)) for each in both))
+    latents = jr.normal(jr.key(seed), (len(dataset.test_images), vae.latents), jnp.float32)
+    image_sets = jnp.asarray(dataset.test_images), decode_mean(vae, latents)
+    return frechet_distance(*(np.asarray(features(classifier, images)) for images in image_sets))
 
 
-def _root(matrix: np.ndarray) -> np.ndarray:
-    """Of a symmetric matrix without negative eigenvalues, but for rounding."""
-    values, vectors = scipy.linalg.eigh(matrix)
+def _square_root(matrix: np.ndarray) -> np.ndarray:
+    """The square root of a symmetric matrix whose eigenvalues are not negative, except by rounding."""
+    values, vectors = np.linalg.eigh(matrix)
     return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T

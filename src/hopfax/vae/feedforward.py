@@ -1,28 +1,38 @@
-"""The feed-forward VAE: the baseline, with neither relaxing nor feedback."""
+"""The feed-forward VAE, a baseline without equilibria and without feedback."""
 
 import math
+from collections.abc import Iterator
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Bool, Float, Key
 
+from ..networks import HAM
 from .likelihoods import AbstractLikelihood
 from .model import AbstractVAE, Image, Latent
 from .posterior import Posterior
 
 
 class FeedForwardVAE(AbstractVAE):
-    """One perceptron encodes, another decodes; trained by backpropagation (`ImplicitGradient`).
+    """A perceptron that encodes and another that decodes, trained by backpropagation (`ImplicitGradient`).
 
-    The image goes in as the networks of a `HopfieldVAE` are held at it: as the visible activation.
-    Args: `sigma` of the posterior; None if the encoder also gives `log σ²`.
+    The input of the encoder is the visible activation of a `HopfieldVAE` whose visible layer is clamped at the image.
+
+    Args:
+        encoder: from pixels to latents, or to means and log-variances.
+        decoder: from latents to the states of the visible layer.
+        likelihood: determines the visible neurons.
+        sigma: standard deviation of the posterior; None if the encoder gives `log σ²` too.
     """
 
     encoder: eqx.nn.MLP
     decoder: eqx.nn.MLP
     likelihood: AbstractLikelihood
     sigma: float | None = 0.3
+
+    has_energy: ClassVar[bool] = False
 
     @property
     def latents(self) -> int:
@@ -33,18 +43,31 @@ class FeedForwardVAE(AbstractVAE):
         return int(self.encoder.in_size)
 
     def encode(self, image: Image) -> tuple[Posterior, Bool[Array, ""]]:
-        shown = self.likelihood.lagrangian.activation(self.likelihood.state(image))
-        found = self.encoder(shown)
-        return self._posterior(found), jnp.array(True)
+        visible = self.likelihood.lagrangian.activation(self.likelihood.state(image))
+        outputs = self.encoder(visible)
+        if self.sigma is None:
+            mean, log_variance = jnp.split(outputs, 2)
+        else:
+            mean, log_variance = outputs, jnp.full_like(outputs, 2 * math.log(self.sigma))
+        return Posterior(mean, log_variance), jnp.array(True)
 
     def decode(self, latent: Latent) -> tuple[Image, Bool[Array, ""]]:
         return self.likelihood.lagrangian.activation(self.decoder(latent)), jnp.array(True)
 
-    def _posterior(self, found: Float[Array, " outputs"]) -> Posterior:
-        if self.sigma is None:
-            mean, log_variance = jnp.split(found, 2)
-            return Posterior(mean, log_variance)
-        return Posterior(found, jnp.full_like(found, 2 * math.log(self.sigma)))
+    def relax_unknown(
+        self, image: Image, known: Bool[Array, " pixels"], start: Image
+    ) -> tuple[Image, Bool[Array, ""]]:
+        raise ValueError(
+            "a `FeedForwardVAE` has no energy, so it cannot clamp some pixels and relax the others; use `fill_in`."
+        )
+
+    def start_at_mean(self, mean: Image, hidden_state: float = 0.0) -> "FeedForwardVAE":
+        return self
+
+    def relaxations(
+        self, images: Float[Array, "batch pixels"], noise: Float[Array, "batch latents"]
+    ) -> Iterator[tuple[str, HAM, dict[str, Array]]]:
+        return iter(())
 
 
 def perceptrons(
@@ -56,9 +79,9 @@ def perceptrons(
     *,
     key: Key[Array, ""],
 ) -> FeedForwardVAE:
-    """Pixels - hidden - latents and back, tanh neurons, one hidden layer each way."""
-    first, second = jr.split(key)
+    """Pixels - hidden - latents and back, with one hidden layer of tanh neurons each way."""
+    encoder_key, decoder_key = jr.split(key)
     outputs = latents if sigma is not None else 2 * latents
-    encoder = eqx.nn.MLP(pixels, outputs, hidden, 1, jnp.tanh, dtype=jnp.float32, key=first)
-    decoder = eqx.nn.MLP(latents, pixels, hidden, 1, jnp.tanh, dtype=jnp.float32, key=second)
+    encoder = eqx.nn.MLP(pixels, outputs, hidden, 1, jnp.tanh, dtype=jnp.float32, key=encoder_key)
+    decoder = eqx.nn.MLP(latents, pixels, hidden, 1, jnp.tanh, dtype=jnp.float32, key=decoder_key)
     return FeedForwardVAE(encoder=encoder, decoder=decoder, likelihood=likelihood, sigma=sigma)

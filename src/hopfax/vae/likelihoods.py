@@ -1,4 +1,4 @@
-"""Likelihoods: how the visible layer of a network stands for an image."""
+"""Likelihoods `p(x | z)`: which neurons the visible layer has, and how they represent an image."""
 
 import abc
 import math
@@ -10,48 +10,63 @@ from jaxtyping import Array, Float, Scalar
 
 from ..costs import AbstractCost, BinaryCrossEntropy, SquaredError
 from ..lagrangians import AbstractElementwise, Identity, Sigmoid
-from .costs import VISIBLE as VISIBLE
+
+VISIBLE = "visible"  # the name of the layer that represents the image
 
 
 class AbstractLikelihood(eqx.Module):
-    """`p(x | z)` of an image with pixels in [0, 1], and the state at which the visible layer is held at it.
+    """`p(x | z)` of an image with pixels in [0, 1], as a function of the activation of the visible layer.
 
-    `-log p(x | z) = cost / scale + constant`, with `cost` read off the visible activation.
+    `-log p(x | z) = cost / scale + constant`. Equilibrium propagation nudges the visible layer by `cost`.
     """
 
     @property
     @abc.abstractmethod
+    def slope(self) -> float:
+        """The slope of the sigmoid that takes the state of the visible layer to the mean image."""
+
+    @property
+    @abc.abstractmethod
     def lagrangian(self) -> AbstractElementwise:
-        """Of the visible layer."""
+        """The Lagrangian of the visible layer."""
 
     @property
     @abc.abstractmethod
     def cost(self) -> AbstractCost:
-        """What the visible layer is nudged with."""
+        """The cost of the visible activation, with the image as its target."""
 
     @property
     @abc.abstractmethod
     def scale(self) -> float:
-        """Of the cost, in units per nat."""
+        """The value of the cost that corresponds to one nat."""
 
     @property
-    def steepness(self) -> float:
-        """What the cost is divided by in nudged phases: its largest curvature, which makes `beta` one of order 1."""
-        return 1.0
+    @abc.abstractmethod
+    def max_curvature(self) -> float:
+        """The largest second derivative of the cost, by which nudges are divided, so that `beta` is of order 1."""
 
     @abc.abstractmethod
     def constant(self, pixels: int) -> float:
-        """What `-log p(x | z)` has besides the cost, in nats."""
+        """The term of `-log p(x | z)` that does not depend on the activation, in nats."""
 
     @abc.abstractmethod
     def state(self, image: Float[Array, " pixels"]) -> Float[Array, " pixels"]:
-        """The visible state whose activation stands for `image`."""
+        """The state at which the visible layer is clamped to encode `image`."""
 
     @abc.abstractmethod
     def mean(self, activation: Float[Array, " pixels"]) -> Float[Array, " pixels"]:
-        """`E[x | z]`, the image that a visible activation stands for."""
+        """`E[x | z]`, the mean image that an activation of the visible layer decodes to."""
 
-    def negative(self, activation: Float[Array, " pixels"], image: Float[Array, " pixels"]) -> Scalar:
+    @abc.abstractmethod
+    def decoded_state(self, mean: Float[Array, " pixels"]) -> Float[Array, " pixels"]:
+        """The visible state that decodes to the `mean` image, with pixels in (0, 1).
+
+        Raises: `ValueError` where a start at the mean image is not supported, see `AbstractVAE.start_at_mean`.
+        """
+
+    def negative_log_likelihood(
+        self, activation: Float[Array, " pixels"], image: Float[Array, " pixels"]
+    ) -> Scalar:
         """`-log p(x | z)` in nats."""
         cost = self.cost({}, {VISIBLE: activation}, image)
         return cost / self.scale + self.constant(image.size)
@@ -60,9 +75,15 @@ class AbstractLikelihood(eqx.Module):
 class Gaussian(AbstractLikelihood):
     """`N(x; g, variance)` around the visible activation `g`: `cost = ½ |g - x|²`, a density in nats.
 
-    Sigmoid neurons are held at the activation `x`, clipped to `[margin, 1 - margin]`, so that an image which is
-    decoded without error is an equilibrium of encoder and decoder alike.
-    Args: `slope` and `centre` of the visible `Sigmoid`, by default the papers' `sigmoid(4 s - 2)`.
+    The sigmoid neurons are clamped where their activation is `x`, clipped to `[margin, 1 - margin]`. An image that is
+    decoded without error is therefore an equilibrium of the encoder and of the decoder.
+
+    Args:
+        variance: of each pixel, positive.
+        slope: of the visible `Sigmoid`.
+        centre: of the visible `Sigmoid`. The defaults of both are the papers' `sigmoid(4 s - 2)`.
+        margin: in (0, 0.5).
+    Raises: `ValueError` for a variance or margin outside its range.
     """
 
     variance: float = 0.05
@@ -88,22 +109,30 @@ class Gaussian(AbstractLikelihood):
     def scale(self) -> float:
         return self.variance
 
+    @property
+    def max_curvature(self) -> float:
+        return 1.0
+
     def constant(self, pixels: int) -> float:
         return 0.5 * pixels * math.log(2 * math.pi * self.variance)
 
     def state(self, image: Float[Array, " pixels"]) -> Float[Array, " pixels"]:
-        clipped = jnp.clip(image, self.margin, 1 - self.margin)
-        return self.centre + (jnp.log(clipped) - jnp.log1p(-clipped)) / self.slope
+        return self.centre + _logits(jnp.clip(image, self.margin, 1 - self.margin)) / self.slope
 
     def mean(self, activation: Float[Array, " pixels"]) -> Float[Array, " pixels"]:
         return activation
 
+    def decoded_state(self, mean: Float[Array, " pixels"]) -> Float[Array, " pixels"]:
+        raise _no_start_at_mean(self)
+
 
 class Bernoulli(AbstractLikelihood):
-    """Pixels 1 with probability `sigmoid(slope g)`, `g` the activation of identity neurons: `cost` in nats.
+    """Pixels that are 1 with probability `sigmoid(slope g)`, `g` the activation of identity neurons; `cost` in nats.
 
-    They are held at `2 x - 1`, which they decode to as `sigmoid(± slope)`; so a larger slope makes the
-    decoder's own equilibria agree with the images.
+    The visible layer is clamped at `2 x - 1`, which decodes to `sigmoid(± slope)`. The larger the slope, the closer
+    the equilibria of the decoder are to the images. `max_curvature` is 1, so `beta` is a nudge of the cost itself.
+
+    Args: `slope`, positive. Raises: `ValueError` for another.
     """
 
     slope: float = 4.0
@@ -124,6 +153,10 @@ class Bernoulli(AbstractLikelihood):
     def scale(self) -> float:
         return 1.0
 
+    @property
+    def max_curvature(self) -> float:
+        return 1.0
+
     def constant(self, pixels: int) -> float:
         return 0.0
 
@@ -133,21 +166,27 @@ class Bernoulli(AbstractLikelihood):
     def mean(self, activation: Float[Array, " pixels"]) -> Float[Array, " pixels"]:
         return jax.nn.sigmoid(self.slope * activation)
 
+    def decoded_state(self, mean: Float[Array, " pixels"]) -> Float[Array, " pixels"]:
+        raise _no_start_at_mean(self)
+
 
 class OffsetBernoulli(AbstractLikelihood):
-    """Pixels 1 with probability `sigmoid(slope g - logit)`, `g` of identity neurons: `cost` in nats.
+    """Pixels that are 1 with probability `sigmoid(slope g - offset)`, `g` of identity neurons; `cost` in nats.
 
-    ClampedLagrangian at `shown x`: dark pixels are silent, so that on images that are dark for the most part a step moves the
-    hidden neurons far less than with `Bernoulli`. At `shown = 2 logit / slope` an image decoded to
-    `sigmoid(± logit)` is an equilibrium of encoder and decoder alike; more drives the encoder harder.
+    The visible layer is clamped at `image_scale * x`. Dark pixels are zero there, so on mostly dark images a step of
+    the optimiser changes the drive of the hidden neurons far less than with `Bernoulli`. At
+    `image_scale = 2 offset / slope`, an image decoded to `sigmoid(± offset)` is an equilibrium of the encoder and of
+    the decoder; a larger `image_scale` drives the encoder harder.
+
+    Args: `slope`, `image_scale` and `offset`, all positive. Raises: `ValueError` for others.
     """
 
     slope: float = 16.0
-    shown: float = 2.5
-    logit: float = 5.0
+    image_scale: float = 2.5
+    offset: float = 5.0
 
     def __check_init__(self):
-        for name in ("slope", "shown", "logit"):
+        for name in ("slope", "image_scale", "offset"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"`OffsetBernoulli({name}={getattr(self, name)})` must be positive.")
 
@@ -157,21 +196,33 @@ class OffsetBernoulli(AbstractLikelihood):
 
     @property
     def cost(self) -> AbstractCost:
-        return BinaryCrossEntropy(VISIBLE, self.slope, self.logit)
-
-    @property
-    def steepness(self) -> float:
-        return 0.25 * self.slope**2
+        return BinaryCrossEntropy(VISIBLE, self.slope, self.offset)
 
     @property
     def scale(self) -> float:
         return 1.0
 
+    @property
+    def max_curvature(self) -> float:
+        return 0.25 * self.slope**2
+
     def constant(self, pixels: int) -> float:
         return 0.0
 
     def state(self, image: Float[Array, " pixels"]) -> Float[Array, " pixels"]:
-        return self.shown * image
+        return self.image_scale * image
 
     def mean(self, activation: Float[Array, " pixels"]) -> Float[Array, " pixels"]:
-        return jax.nn.sigmoid(self.slope * activation - self.logit)
+        return jax.nn.sigmoid(self.slope * activation - self.offset)
+
+    def decoded_state(self, mean: Float[Array, " pixels"]) -> Float[Array, " pixels"]:
+        return (_logits(mean) + self.offset) / self.slope
+
+
+def _logits(probabilities: Array) -> Array:
+    return jnp.log(probabilities) - jnp.log1p(-probabilities)
+
+
+def _no_start_at_mean(likelihood: AbstractLikelihood) -> ValueError:
+    kind = type(likelihood).__name__
+    return ValueError(f"`start_at_mean` needs an `OffsetBernoulli` likelihood, got `{kind}`.")

@@ -1,41 +1,37 @@
-"""The networks that encode and decode: layered or dense, one for both or one each."""
+"""The networks of a Hopfield VAE: layered or dense, shared by encoder and decoder or one for each."""
 
 import abc
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import equinox as eqx
 import jax.random as jr
 from jaxtyping import Array, Key
 
-from ..lagrangians import AbstractLagrangian, Identity, Sigmoid
-from ..lagrangians.elementwise import Linear
-from ..networks.ham import HAM, connect
-from ..networks.layers import Layer
-from ..networks.synapses.dense import Bias
-from .costs import LATENT, LOG_VARIANCE
+from ..lagrangians import AbstractLagrangian, Identity, Linear, Sigmoid
+from ..networks import HAM, Bias, Layer, connect
 from .likelihoods import VISIBLE, AbstractLikelihood
-from .posterior import AbstractVariance
+from .posterior import LATENT, LOG_VARIANCE, AbstractVariance
 
 Pairs = Sequence[tuple[str, str]]
 
 
 class AbstractNetworks(eqx.Module):
-    """The network that encodes and the one that decodes; both have all layers."""
+    """The network that encodes and the network that decodes. Both have all layers."""
 
     @property
     @abc.abstractmethod
     def encoder(self) -> HAM:
-        """Relaxed with the image clamped."""
+        """The network that is relaxed with the image clamped."""
 
     @property
     @abc.abstractmethod
     def decoder(self) -> HAM:
-        """Relaxed with the latents clamped."""
+        """The network that is relaxed with the latents clamped, without the layers of the variance."""
 
 
 class Tied(AbstractNetworks):
-    """One network for both, one set of weights."""
+    """One network with one set of weights, as encoder and as decoder."""
 
     network: HAM
 
@@ -49,18 +45,18 @@ class Tied(AbstractNetworks):
 
 
 class Untied(AbstractNetworks):
-    """Two networks."""
+    """Two networks with weights of their own."""
 
-    encoding: HAM
-    decoding: HAM
+    encoder_network: HAM
+    decoder_network: HAM
 
     @property
     def encoder(self) -> HAM:
-        return self.encoding
+        return self.encoder_network
 
     @property
     def decoder(self) -> HAM:
-        return self.decoding
+        return self.decoder_network
 
 
 def layered(
@@ -71,16 +67,24 @@ def layered(
     variance: AbstractVariance,
     *,
     neurons: AbstractLagrangian | None = None,
-    gain: float = 1.0,
+    latent_gain: float = 1.0,
     key: Key[Array, ""],
 ) -> HAM:
-    """Visible - hidden - latent (and - log_variance): even-odd whichever end is clamped.
+    """Layers visible - hidden - latent (and log_variance): bipartite, whichever end is clamped.
 
-    Args: `neurons` of the hidden layer, by default `Sigmoid.paper()`; `gain` of the latents, see `Linear`.
+    Args:
+        pixels, hidden, latents: numbers of neurons.
+        likelihood: determines the visible neurons.
+        variance: `LearnedVariance` adds the layer "log_variance".
+        neurons: Lagrangian of the hidden layer, `Sigmoid.paper()` by default.
+        latent_gain: gain of the latents, see `hopfax.lagrangians.Linear`.
     """
-    ends = [VISIBLE, LATENT, *variance.layers]
-    layers = {**_hidden({"hidden": hidden}, neurons), **_ends(pixels, latents, likelihood, variance, gain)}
-    return _with_all_biases(layers, [("hidden", end) for end in ends], key)
+    outer = [VISIBLE, LATENT, *variance.layers]
+    layers = {
+        **_hidden_layers({"hidden": hidden}, neurons),
+        **_outer_layers(pixels, latents, likelihood, variance, latent_gain),
+    }
+    return _connect_with_biases(layers, [("hidden", name) for name in outer], key)
 
 
 def dense(
@@ -91,21 +95,25 @@ def dense(
     variance: AbstractVariance,
     *,
     neurons: AbstractLagrangian | None = None,
-    gain: float = 1.0,
+    latent_gain: float = 1.0,
     key: Key[Array, ""],
 ) -> HAM:
-    """Every two blocks are joined, the two halves of the hidden layer and the two ends included: not bipartite.
+    """All pairs of visible, latent and two hidden layers are connected, so the network is not bipartite.
 
-    Mean and log-variance alone are not joined, as the decoder has no log-variance.
+    Mean and log-variance are not connected with each other, because the decoder has no log-variance.
+    Args: as `layered`; `hidden` has the sizes of both hidden layers.
     """
     sizes = {"hidden1": hidden[0], "hidden2": hidden[1]}
-    layers = {**_hidden(sizes, neurons), **_ends(pixels, latents, likelihood, variance, gain)}
+    layers = {
+        **_hidden_layers(sizes, neurons),
+        **_outer_layers(pixels, latents, likelihood, variance, latent_gain),
+    }
     pairs = [pair for pair in itertools.combinations(layers, 2) if pair != (LATENT, LOG_VARIANCE)]
-    return _with_all_biases(layers, pairs, key)
+    return _connect_with_biases(layers, pairs, key)
 
 
-def without(network: HAM, names: Sequence[str]) -> HAM:
-    """The network that is left when some layers and their synapses are taken out."""
+def remove_layers(network: HAM, names: Sequence[str]) -> HAM:
+    """The network without the layers in `names` and without their synapses."""
     if not names:
         return network
     layers = {name: network.layers[name] for name in network.order if name not in names}
@@ -113,18 +121,26 @@ def without(network: HAM, names: Sequence[str]) -> HAM:
     return HAM(layers, {n: s for n, s in network.synapses.items() if not touches(s)})
 
 
-def _hidden(sizes: dict[str, int], neurons: AbstractLagrangian | None) -> dict[str, Layer]:
+def _hidden_layers(sizes: Mapping[str, int], neurons: AbstractLagrangian | None) -> dict[str, Layer]:
     neurons = Sigmoid.paper() if neurons is None else neurons
     return {name: Layer(size, neurons) for name, size in sizes.items()}
 
 
-def _ends(pixels, latents, likelihood, variance, gain: float) -> dict[str, Layer]:
-    """Behind the hidden layers, so that the visible layer is kept when decoding and the latents are when encoding."""
-    others = {name: Layer(latents, Identity()) for name in variance.layers}
-    return {VISIBLE: Layer(pixels, likelihood.lagrangian), LATENT: Layer(latents, Linear(gain)), **others}
+def _outer_layers(
+    pixels: int, latents: int, likelihood: AbstractLikelihood, variance: AbstractVariance, latent_gain: float
+) -> dict[str, Layer]:
+    """Visible, latent and log-variance layers, after the hidden layers in order.
+
+    Even-odd splitting eliminates the first colour, so the unknowns are the visible layer when decoding and the latents
+    when encoding. A cost can nudge these.
+    """
+    log_variances = {name: Layer(latents, Identity()) for name in variance.layers}
+    visible, latent = Layer(pixels, likelihood.lagrangian), Layer(latents, Linear(latent_gain))
+    return {VISIBLE: visible, LATENT: latent, **log_variances}
 
 
-def _with_all_biases(layers: dict[str, Layer], pairs: Pairs, key: Key[Array, ""]) -> HAM:
+def _connect_with_biases(layers: dict[str, Layer], pairs: Pairs, key: Key[Array, ""]) -> HAM:
+    """`connect`, and a bias on the first layer too."""
     network = connect(layers, list(pairs), key=key)
     first = network.order[0]
     bias = 0.01 * jr.normal(jr.fold_in(key, 2), layers[first].shape, "float32")

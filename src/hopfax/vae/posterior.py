@@ -1,4 +1,4 @@
-"""The approximate posterior `q(z | x)`: a Gaussian in independent latents."""
+"""The approximate posterior `q(z | x)`, a Gaussian with independent latents, and the costs that nudge the encoder."""
 
 import abc
 import math
@@ -8,13 +8,14 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Scalar, ScalarLike
 
-from ..costs import AbstractCost
-from ..networks.ham import States
-from .costs import LATENT, LOG_VARIANCE, LogVarianceCost, MeanCost
+from ..costs import AbstractActivationCost, AbstractCost
+from ..networks.network import States
+
+LATENT, LOG_VARIANCE = "latent", "log_variance"  # names of layers
 
 
 class Posterior(eqx.Module):
-    """`q(z | x) = N(mean, exp(log_variance))`, one example or a batch of them."""
+    """`q(z | x) = N(mean, exp(log_variance))`, for one example or a batch."""
 
     mean: Float[Array, "*batch latents"]
     log_variance: Float[Array, "*batch latents"]
@@ -23,32 +24,36 @@ class Posterior(eqx.Module):
         """`z = mean + exp(½ log_variance) noise`."""
         return self.mean + jnp.exp(0.5 * self.log_variance) * noise
 
-    def divergence(self) -> Float[Array, "*batch"]:
+    def kl(self) -> Float[Array, "*batch"]:
         """`KL(q | N(0, I)) = ½ Σ mean² + σ² - 1 - log σ²`, in nats."""
-        each = jnp.square(self.mean) + jnp.exp(self.log_variance) - 1 - self.log_variance
-        return 0.5 * jnp.sum(each, axis=-1)
+        terms = jnp.square(self.mean) + jnp.exp(self.log_variance) - 1 - self.log_variance
+        return 0.5 * jnp.sum(terms, axis=-1)
 
     def log_density(self, noise: Float[Array, " latents"]) -> Scalar:
-        """`log q(z | x)` at `z = sample(noise)`, of one example."""
+        """`log q(z | x)` at `z = sample(noise)`, for one example."""
         return -0.5 * jnp.sum(jnp.square(noise) + self.log_variance + math.log(2 * math.pi))
 
 
 class AbstractVariance(eqx.Module):
-    """Where the encoder's variance comes from."""
+    """How the encoder determines the variance of `q(z | x)`."""
 
-    layers: eqx.AbstractClassVar[tuple[str, ...]]  # that only the encoder has
+    layers: eqx.AbstractClassVar[tuple[str, ...]]
+    """Layers that the encoder has for the variance and the decoder has not."""
 
     @abc.abstractmethod
     def posterior(self, activations: States) -> Posterior:
-        """`q(z | x)` of one example or a batch, from the encoder's equilibrium."""
+        """`q(z | x)` from the encoder's equilibrium, for one example or a batch."""
 
     @abc.abstractmethod
     def cost(self, weight: ScalarLike) -> AbstractCost:
-        """`v·z + weight KL` as a cost of the encoder's equilibrium; the target has the rows `v` and `noise`."""
+        """`v·z + weight KL` as a cost of the encoder's equilibrium, with `v = dL/dz` held fixed.
+
+        The target has two rows, `v` and the noise of the sample `z`.
+        """
 
 
 class FixedVariance(AbstractVariance):
-    """Every latent has standard deviation `sigma`."""
+    """All latents have the same fixed standard deviation `sigma`. Raises: `ValueError` unless it is positive."""
 
     sigma: float = 0.3
     layers: ClassVar[tuple[str, ...]] = ()
@@ -66,7 +71,7 @@ class FixedVariance(AbstractVariance):
 
 
 class LearnedVariance(AbstractVariance):
-    """`log σ²` is the state of a second layer of identity neurons, left out of the network that decodes."""
+    """`log σ²` is the state of a second layer of identity neurons, which the decoder does not have."""
 
     layers: ClassVar[tuple[str, ...]] = (LOG_VARIANCE,)
 
@@ -75,3 +80,53 @@ class LearnedVariance(AbstractVariance):
 
     def cost(self, weight: ScalarLike) -> AbstractCost:
         return MeanCost(weight) + LogVarianceCost(weight)
+
+
+class MeanCost(AbstractActivationCost):
+    """`v·μ + ½ weight |μ|²`: the terms of `v·z + weight KL` that depend on the mean `μ`.
+
+    The target has two rows, `v` and the noise of the sample. Source: [vandermeersch2023]; derived here.
+    """
+
+    weight: ScalarLike
+    layer: ClassVar[str] = LATENT
+
+    @property
+    def curvature(self) -> ScalarLike | None:
+        return self.weight
+
+    def of_activation(self, activation: Array, target: Float[Array, "2 latents"]) -> Scalar:
+        return jnp.sum(target[0] * activation + 0.5 * self.weight * jnp.square(activation))
+
+    def scores(self, states: States, activations: States) -> Array:
+        return activations[self.layer]
+
+    def grad(self, activation: Array, target: Array) -> Array:
+        return target[0] + self.weight * activation
+
+
+class LogVarianceCost(AbstractActivationCost):
+    """`v·(exp(½ λ) ε) + ½ weight Σ(exp(λ) - 1 - λ)`: the terms that depend on the log-variance `λ`.
+
+    The target has two rows, `v` and the noise `ε`. Source: [vandermeersch2023]; derived here.
+    """
+
+    weight: ScalarLike
+    layer: ClassVar[str] = LOG_VARIANCE
+
+    @property
+    def curvature(self) -> ScalarLike | None:
+        return None
+
+    def of_activation(self, activation: Array, target: Float[Array, "2 latents"]) -> Scalar:
+        deviation = jnp.exp(0.5 * activation)
+        kl = 0.5 * (jnp.square(deviation) - 1 - activation)
+        return jnp.sum(target[0] * target[1] * deviation + self.weight * kl)
+
+    def scores(self, states: States, activations: States) -> Array:
+        return activations[self.layer]
+
+    def grad(self, activation: Array, target: Array) -> Array:
+        deviation = jnp.exp(0.5 * activation)
+        kl_gradient = 0.5 * (jnp.square(deviation) - 1)
+        return 0.5 * target[0] * target[1] * deviation + self.weight * kl_gradient

@@ -1,88 +1,98 @@
-"""A VAE's training run in a folder: saved as it goes, resumed as if it had never stopped."""
+"""Runs of a VAE: a configuration trained on a data set in a folder, and the trained model as a file."""
 
 import dataclasses
-import json
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float
 
-from .._internal.checks import require_integer
-from .._internal.files import check_config, write_atomic
+from .._internal.checks import require_kind
 from ..data import Dataset
-from ..diagnostics.spectra import check_beta, critical_nudge
-from ..training.checkpoint import load_checkpoint, read_account, save_checkpoint
-from ..training.run import Diverged
-from ..training.run_folder import opened
+from ..training.checkpoint import load_checkpoint, read_metadata, save_checkpoint
+from ..training.job import AbstractJob
+from ..training.loop import Chunk
+from ..training.trainer import Trainer, TrainState
 from .config import VAEConfig
-from .diagnosis import nonfinite_layer
-from .equilibrium_propagation import EPGradient
-from .initialise import at_mean
+from .evaluation import evaluate_vae
 from .loss import PHASES
-from .model import AbstractVAE, HopfieldVAE
-from .training import VAEBlock, VAEState, VAETrainer, batch_of, vae_blocks
+from .model import AbstractVAE, parameters
+from .training import ELBO, ELBOMetrics
 
-CHECKPOINT, METRICS, MODEL = "checkpoint.safetensors", "metrics.jsonl", "vae.safetensors"
-PROBED = 8  # images at which the critical nudge is taken
+MODEL = "vae.safetensors"
+PROBES = 8  # images at which the critical nudge is computed
 
 
-def train_vae(
-    config: VAEConfig,
-    dataset: Dataset,
-    folder: Path,
-    *,
-    resume: bool = False,
-    checkpoint_blocks: int = 5,
-    watch: Callable[[VAEBlock], None] = lambda block: None,
-) -> tuple[AbstractVAE, list[dict[str, Any]]]:
-    """Train on the training images in `folder`: the model and a row of metrics an epoch, also in `metrics.jsonl`.
+@dataclasses.dataclass(frozen=True)
+class VAEJob(AbstractJob):
+    """A VAE trained by its configuration on the training images of a data set.
 
-    Args:
-        folder: made if it is not there; empty unless `resume`.
-        resume: go on from the folder's checkpoint, if it has one; the result is the same to the last bit.
-        checkpoint_blocks: save after so many blocks (there are about 20 an epoch), and after each epoch.
-        watch: told of every block as it ends.
-
-    Warns where `beta` is above a tenth of the critical nudge of the untrained decoder.
-    Raises:
-        ValueError: the folder is in use, its checkpoint is of other settings, or the data do not fit.
-        Diverged: a number is no longer finite; says at which layer. The last good state is in the checkpoint.
+    Raises: `ValueError` where the number of pixels does not fit the data.
     """
-    require_integer("checkpoint_blocks", checkpoint_blocks, 1)
-    trainer = _trainer(config, dataset)
-    with opened(folder, resume=resume):
-        vae, rows = _trained(config, dataset, trainer, folder, checkpoint_blocks, watch)
-        save_vae(vae, config, dataset.name, folder)
-    return vae, rows
 
+    settings: VAEConfig
+    dataset: Dataset
+    metrics_type: ClassVar[type] = ELBOMetrics
 
-def _trained(
-    config: VAEConfig,
-    dataset: Dataset,
-    trainer: VAETrainer,
-    folder: Path,
-    checkpoint_blocks: int,
-    watch: Callable[[VAEBlock], None],
-) -> tuple[AbstractVAE, list[dict[str, Any]]]:
-    """The run in its opened folder, at its end."""
-    images = jnp.asarray(dataset.train_images)
-    run = _Run(folder, _settings(config, dataset), _begin(config, trainer, images))
-    run = run.resumed() if (folder / CHECKPOINT).exists() else run
-    run.save()
-    warn_of_beta(run.state.vae, config, images[:PROBED])
-    todo = vae_blocks(trainer, run.state, images, epochs=config.epochs, seconds=run.seconds)
-    for count, block in enumerate(todo, start=1):
-        run = run.after(block)
-        if block.ends_epoch or not block.finite or count % checkpoint_blocks == 0:
-            run.save()
-        if not block.finite:
-            raise _diverged(config, trainer, run, images)
-        watch(block)
-    return run.state.vae, list(run.rows)
+    def __post_init__(self):
+        require_kind("settings", self.settings, VAEConfig, "VAEConfig()")
+        require_kind("dataset", self.dataset, Dataset, "hopfax.data.digits()")
+        pixels = self.dataset.train_images.shape[1]
+        if pixels != self.settings.pixels:
+            raise ValueError(
+                f"`VAEConfig(pixels={self.settings.pixels})` does not fit {self.dataset.name}, which has {pixels}."
+            )
+
+    @property
+    def data(self) -> Dataset:
+        return self.dataset
+
+    @property
+    def epochs(self) -> int:
+        return self.settings.epochs
+
+    def config(self) -> dict[str, Any]:
+        data = {"data": self.data.name, "train_examples": len(self.data.train_labels)}
+        return {**self.settings.json(), **data}
+
+    def trainer(self) -> Trainer:
+        settings, batches = self.settings, len(self.data.train_images) // self.settings.batch_size
+        optimiser = settings.optimiser(max(batches, 1) * settings.epochs)
+        task = ELBO(settings.gradient(), settings.bernoulli, settings.kl_weight, settings.kl_warmup * batches)
+        return Trainer(optimiser, task, settings.batch_size)
+
+    def begin(self, trainer: Trainer) -> TrainState:
+        vae = self.settings.initial_vae(jnp.mean(jnp.asarray(self.data.train_images), axis=0))
+        return TrainState.begin(vae, trainer, key=jr.fold_in(jr.key(self.settings.seed), 1))
+
+    def check_start(self, trainer: Trainer, model: AbstractVAE) -> None:
+        """Warns where `beta` is above a tenth of the critical nudge at the reconstructions of a few images."""
+        self.settings.gradient().check_start(model, jnp.asarray(self.data.train_images[:PROBES]))
+
+    def epoch_metrics(self, chunk: Chunk, model: AbstractVAE) -> ELBOMetrics:
+        means = chunk.means()
+        failed = {phase: means.pop(f"unconverged {phase}") for phase in PHASES}
+        step = int(chunk.state.step)
+        return ELBOMetrics(
+            epoch=chunk.epoch, step=step, did_not_converge=failed, seconds=chunk.seconds, **means
+        )
+
+    def save(self, model: AbstractVAE, folder: Path) -> None:
+        save_vae(model, self.settings, self.data.name, folder)
+
+    def measure(self, model: AbstractVAE, metrics: Sequence[ELBOMetrics]) -> dict[str, Any]:
+        """One-sample ELBO in nats and squared error, means over the test images, and the metrics of each epoch."""
+        key = jr.fold_in(jr.key(self.settings.seed), 2)
+        images, binarise = self.data.test_images, self.settings.bernoulli
+        summary = evaluate_vae(model, images, key=key, binarise=binarise).summary()
+        return {
+            "test_elbo": summary["elbo"],
+            "test_squared_error": summary["squared_error"],
+            "parameters": parameters(model),
+            "seconds_per_epoch": [row.seconds for row in metrics],
+            "metrics": [dataclasses.asdict(row) for row in metrics],
+        }
 
 
 def save_vae(vae: AbstractVAE, config: VAEConfig, data: str, folder: Path) -> None:
@@ -92,8 +102,8 @@ def save_vae(vae: AbstractVAE, config: VAEConfig, data: str, folder: Path) -> No
 
 def load_vae(folder: str | Path) -> tuple[AbstractVAE, VAEConfig]:
     """What `save_vae` wrote. Raises: `ValueError` for a folder without it, or a damaged file."""
-    path = _finished(folder)
-    settings = read_account(path)["config"]
+    path = _model_path(folder)
+    settings = read_metadata(path)["config"]
     try:
         config = VAEConfig(**settings)
     except TypeError as error:
@@ -103,103 +113,13 @@ def load_vae(folder: str | Path) -> tuple[AbstractVAE, VAEConfig]:
 
 def trained_on(folder: str | Path) -> str:
     """The name of the data set. Raises: `ValueError` as `load_vae`."""
-    return read_account(_finished(folder))["data"]
+    return read_metadata(_model_path(folder))["data"]
 
 
-def _finished(folder: str | Path) -> Path:
+def _model_path(folder: str | Path) -> Path:
     path = Path(folder) / MODEL
     if not path.exists():
         raise ValueError(
             f"`{folder}` has no {MODEL}, so no finished run; name the folder that `hopfax vae train --out` was given."
         )
     return path
-
-
-def warn_of_beta(vae: AbstractVAE, config: VAEConfig, images: Float[Array, "some pixels"]) -> None:
-    """Warn where `beta` is above a tenth of the critical nudge at the reconstructions of `images`."""
-    if isinstance(vae, HopfieldVAE) and isinstance(config.gradient(), EPGradient):
-        check_beta(config.beta, decoder_critical_nudge(vae, images))
-
-
-def decoder_critical_nudge(vae: HopfieldVAE, images: Float[Array, "some pixels"]) -> Float[Array, " some"]:
-    """`critical_nudge` of the decoder at the reconstruction of each image."""
-
-    def one(image):
-        latent = vae.encode(image)[0].mean
-        states = vae.relax_decoder(latent).state
-        cost = (1 / vae.likelihood.steepness) * vae.likelihood.cost
-        return critical_nudge(vae.decoder, vae.held(latent), states, cost, image, key=jr.key(0))
-
-    return jax.jit(jax.vmap(one))(images)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Run:
-    """All that a run is at one moment."""
-
-    folder: Path
-    settings: dict[str, Any]
-    state: VAEState
-    rows: tuple[dict[str, Any], ...] = ()
-    seconds: float = 0.0  # of the epoch that has begun
-
-    def resumed(self) -> "_Run":
-        """As saved. The settings are compared first: they explain a difference in shapes."""
-        path = self.folder / CHECKPOINT
-        check_config(read_account(path)["config"], self.settings, str(path))
-        state, account = load_checkpoint(path, self.state)
-        return dataclasses.replace(self, state=state, rows=tuple(account["rows"]), seconds=account["seconds"])
-
-    def save(self) -> None:
-        account = {"config": self.settings, "rows": list(self.rows), "seconds": self.seconds}
-        save_checkpoint(self.folder / CHECKPOINT, self.state, account)
-        lines = "".join(json.dumps(row) + "\n" for row in self.rows)
-        write_atomic(self.folder / METRICS, lines.encode())
-
-    def after(self, block: VAEBlock) -> "_Run":
-        """With a block more, and at the end of an epoch its row."""
-        if not block.ends_epoch or not block.finite:
-            return dataclasses.replace(self, state=block.state, seconds=block.seconds)
-        rows = (*self.rows, _row(block))
-        return dataclasses.replace(self, state=block.state, rows=rows, seconds=0.0)
-
-
-def _row(block: VAEBlock) -> dict[str, Any]:
-    """Means over the epoch's batches, and the examples of each phase that did not converge."""
-    totals = block.state.totals
-    means = {name: float(getattr(totals, name)) / block.batches for name in ("total", "cost", "divergence")}
-    failed = dict(zip(PHASES, totals.unconverged.tolist(), strict=True))
-    return {"epoch": block.epoch, **means, "did_not_converge": failed, "seconds": block.seconds}
-
-
-def _diverged(config: VAEConfig, trainer: VAETrainer, run: _Run, images: Array) -> Diverged:
-    step, path = int(run.state.step), run.folder / CHECKPOINT
-    shown, noise = batch_of(trainer, run.state, images)
-    weight = trainer.weight(run.state.step)
-    where = nonfinite_layer(run.state.vae, trainer.gradient, shown, noise, weight)
-    return Diverged(
-        f"training diverged at step {step + 1}: not finite first in {where}. The last good state, after {step} "
-        f"steps, is in {path}; lower the learning rate ({config.learning_rate:g})."
-    )
-
-
-def _trainer(config: VAEConfig, dataset: Dataset) -> VAETrainer:
-    pixels, batches = dataset.train_images.shape[1], len(dataset.train_images) // config.batch_size
-    if pixels != config.pixels:
-        raise ValueError(
-            f"`VAEConfig(pixels={config.pixels})` does not fit {dataset.name}, which has {pixels}."
-        )
-    optimiser = config.optimiser(max(batches, 1) * config.epochs)
-    settings = (config.gradient(), config.batch_size, config.bernoulli, config.kl, config.warmup * batches)
-    return VAETrainer(optimiser, *settings)
-
-
-def _begin(config: VAEConfig, trainer: VAETrainer, images: Array) -> VAEState:
-    vae = config.vae()
-    if config.centred and isinstance(vae, HopfieldVAE):
-        vae = at_mean(vae, jnp.mean(images, axis=0))
-    return VAEState.begin(vae, trainer.optimiser, key=jr.fold_in(jr.key(config.seed), 1))
-
-
-def _settings(config: VAEConfig, dataset: Dataset) -> dict[str, Any]:
-    return {**config.json(), "data": dataset.name, "train_examples": len(dataset.train_labels)}

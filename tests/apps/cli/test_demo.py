@@ -94,7 +94,7 @@ def test_damages_destroy_what_they_say():
 
 def test_one_of_each_is_the_first_of_its_class():
     labels = np.array([3, 1, 3, 0, 1], np.int32)
-    assert demo.one_of_each(labels, 4) == [3, 1, 0]
+    assert demo.first_of_each_class(labels, 4) == [3, 1, 0]
 
 
 def test_the_memory_answers_by_distance():

@@ -13,7 +13,7 @@ import pytest
 from hopfax.apps.cli import run
 
 EPOCHS = 40
-SETTINGS = ["--data", "digits", "--layers", "64", "8", "10", "--model", "HAM-EO", "--batch-size", "360"]
+SETTINGS = ["--data", "digits", "--layers", "64,8,10", "--model", "HAM-EO", "--batch-size", "360"]
 SETTINGS += ["--epochs", str(EPOCHS), "--checkpoint-blocks", "1", "--learning-rate", "0.001"]
 
 
@@ -74,7 +74,7 @@ def test_slurm_tells_who_a_process_is_and_without_it_one_is_told_what_to_do():
 
 
 def test_numbers_that_do_not_go_together_are_refused(tmp_path, capsys):
-    settings = ["train", "--data", "digits", "--layers", "64", "8", "10", "--out", str(tmp_path / "run")]
+    settings = ["train", "--data", "digits", "--layers", "64,8,10", "--out", str(tmp_path / "run")]
     for options, match in (
         (["--processes", "2"], "give all three"),
         (["--coordinator", "nowhere", "--processes", "2", "--process-id", "0"], "HOST:PORT"),

@@ -4,7 +4,7 @@ import json
 
 from hopfax.apps.cli import run
 
-SETTINGS = ["--data", "digits", "--layers", "64", "3", "10", "--epochs", "1"]
+SETTINGS = ["--data", "digits", "--layers", "64,3,10", "--epochs", "1"]
 
 
 def test_a_sweep_over_seeds_and_sizes_and_what_it_is_refused(tmp_path, capsys):

@@ -20,7 +20,7 @@ KEYS = {
     "seed",
 }
 EPOCHS = 30
-SETTINGS = ["--data", "digits", "--layers", "64", "16", "10", "--model", "HAM-EO", "--batch-size", "50"]
+SETTINGS = ["--data", "digits", "--layers", "64,16,10", "--model", "HAM-EO", "--batch-size", "50"]
 
 
 def test_train_then_evaluate_give_the_same_numbers(tmp_path, capsys):
@@ -40,7 +40,7 @@ def test_train_then_evaluate_give_the_same_numbers(tmp_path, capsys):
 
 
 def test_a_recipe_with_a_gradient_of_its_own_and_with_another(tmp_path, capsys):
-    settings = ["train", "--data", "digits", "--layers", "64", "12", "10", "--epochs", "1", "--json", "-"]
+    settings = ["train", "--data", "digits", "--layers", "64,12,10", "--epochs", "1", "--json", "-"]
     folders = [str(tmp_path / name) for name in ("best", "refused")]
     assert run([*settings, "--recipe", "low_feedback", "--gradient", "implicit", "--out", folders[0]]) == 0
     trained = json.loads(capsys.readouterr().out)

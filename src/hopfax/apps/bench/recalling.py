@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
+from ...memory.sharded import ShardedPatterns
 from ...memory.similarities import Dot
-from ...memory.streaming import Rows, step
+from ...memory.streaming import update
 from .contest import Contest, Entry
 from .peers import Peers, quiet_torch
 
@@ -24,7 +25,7 @@ def enter(peers: Peers) -> Mapping[str, Entry]:
     beta = DIMENSION**-0.5
     exact = np.asarray(_plain(patterns, queries, beta)())
     check = lambda found: {"largest difference from softmax": np.max(np.abs(np.asarray(found) - exact))}
-    rows, ours = Rows(patterns, Dot(), PATTERNS, CHUNK), jax.jit(step)
+    rows, ours = ShardedPatterns(patterns, Dot(), PATTERNS, CHUNK), jax.jit(update)
     call = lambda: ours(rows, queries, jnp.asarray(beta, jnp.float32)).block_until_ready()
     entries = {OURS: Entry(call, check, ours=True)}
     entries["plain JAX"] = Entry(

@@ -10,11 +10,11 @@ import jax
 import jax.random as jr
 import numpy as np
 
+from ...costs import StateSquaredError
 from ...networks.ham import HAM, chain
 from ...papers import paper_method
+from ...training import Classification, Trainer, TrainState, make_step
 from ...training.madam import madam
-from ...training.state import TrainState
-from ...training.step import Trainer, make_step
 from .contest import Contest, Entry
 from .peers import Peers, path_to, quiet_torch
 
@@ -40,12 +40,13 @@ def enter(peers: Peers) -> Mapping[str, Entry]:
 
 def _ours(model: HAM, way: str, images, labels):
     """Steps on and on with a state of its own; gives the loss before the first."""
-    trainer = Trainer(madam(0.01, gradient_bound=3.0), paper_method(way, steps=FORWARD, backward=BACKWARD))
-    state = TrainState.begin(model, trainer.optimiser, key=jr.key(3))
+    task = Classification(paper_method(way, steps=FORWARD, backward=BACKWARD), StateSquaredError())
+    trainer = Trainer(madam(0.01, gradient_bound=3.0), task)
+    state = TrainState.begin(model, trainer, key=jr.key(3))
     dynamic, static = eqx.partition(state, eqx.is_array)
     once = lambda d: eqx.filter(make_step(trainer)(eqx.combine(d, static), images, labels), eqx.is_array)
     compiled = jax.jit(once)
-    first = compiled(dynamic).totals.loss
+    first = compiled(dynamic).sums.loss
 
     def call():
         nonlocal dynamic

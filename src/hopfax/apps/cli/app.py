@@ -75,7 +75,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def joined_layers(arguments: Sequence[str]) -> list[str]:
-    """`--layers 784 512 10` as `--layers 784,512,10`, since an option takes one value."""
+    """`--layers 784,512,10` as `--layers 784,512,10`, since an option takes one value."""
     joined: list[str] = []
     for argument in arguments:
         open_list = joined[-2:-1] == ["--layers"] or joined[-1:] and joined[-1].startswith("--layers=")

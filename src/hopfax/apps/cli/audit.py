@@ -28,13 +28,13 @@ def audit(
 ) -> None:
     """Compare all gradients of a model with the exact one, in float64.
 
-    Example: hopfax audit --layers 64 32 10 --json audit.json
+    Example: hopfax audit --layers 64,32,10 --json audit.json
     """
     import jax
     import jax.random as jr
 
     from ...costs import SquaredError
-    from ...diagnostics.gradient_audit import audit as run_audit
+    from ...diagnostics.gradient_check import check_gradients
     from ...networks.chn import CHN
     from ...networks.files import load_model
     from ...networks.ham import chain
@@ -48,7 +48,7 @@ def audit(
     targets = jax.nn.one_hot(jr.randint(jr.fold_in(key, 2), (batch,), 0, 10), network.layers[last].size)
     with error_console().status("auditing"):
         clamp, cost = {first: images}, SquaredError(last)
-        result = run_audit(network, clamp, cost, targets, beta=beta, key=jr.fold_in(key, 3))
+        result = check_gradients(network, clamp, cost, targets, beta=beta, key=jr.fold_in(key, 3))
     emit(result, json, lambda console: _show(console, result))
 
 

@@ -80,7 +80,7 @@ def bench(
 
 
 def _keep(outcomes: "list[Outcome]", result: dict, folder: Path) -> None:
-    from ..._internal.files import write_json, write_atomic
+    from ..._internal.files import write_atomic, write_json
     from ..bench import draw, markdown
 
     write_json(folder / "peers.json", result)

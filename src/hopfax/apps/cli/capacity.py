@@ -63,13 +63,13 @@ def capacity(
     store, trial, key = _store(memory), Trial(neurons, corruption=Flip(flips)), jax.random.key(seed)
     folder = None if out is None else writable_folder(out)
     with error_console().status("measuring"):
-        low, high = search(store, trial, key, share=share, most=most)
+        low, high = search(store, trial, key, fraction=share, most=most)
         at = recall_rate(store, trial, max(low, 1), key)
         half = max(low // 2, 1)
         basin = basin_size(store, trial, half, key)
         files = [] if folder is None else _draw(folder, others, trial, (share, most), half, key)
     result = {"memory": memory.value, "neurons": neurons, "flips": flips, "holds": low, "fails": high}
-    result |= {"recall_at_holds": at.share, "interval": [at.low, at.high], "theory": _theory(memory, neurons)}
+    result |= {"recall_at_holds": at.fraction, "interval": [at.low, at.high], "theory": _theory(memory, neurons)}
     result |= {"basin": {"patterns": half, "flips": basin}, "files": files}
     emit(result, json, lambda console: _show(console, result))
 
@@ -92,7 +92,7 @@ def _draw(folder: Path, kinds: list[Kind], trial, limits: tuple[float, int], hal
     counts, sizes = measure.loads(most, POINTS), _sizes(trial.neurons)
     stores = {kind.value: _store(kind) for kind in kinds}
     curves = {n: measure.curves(s, trial, counts, (flips, masks), half, key) for n, s in stores.items()}
-    growth = {n: measure.growth(s, trial, sizes, key, share=share, most=most) for n, s in stores.items()}
+    growth = {n: measure.growth(s, trial, sizes, key, fraction=share, most=most) for n, s in stores.items()}
     basins = measure.basin_map(_store(kinds[0]), trial, measure.loads(4 * half + 1, POINTS), flips, key)
     lines = {kind.value: _lines(kind, sizes) for kind in kinds}
     theory = {kind.value: _theory(kind, trial.neurons) for kind in kinds}
@@ -128,12 +128,11 @@ def _store(memory: Kind):
 
     from ...memory import binary as classical
     from ...memory.capacity import memories as stores
-    from ...memory.capacity.trained import trained
 
     others = {
         Kind.polynomial: lambda: stores.polynomial(3),
         Kind.modern: lambda: stores.modern(_beta),
-        Kind.trained: lambda: trained(lambda visible: visible, jax.random.key(0)),
+        Kind.trained: lambda: stores.trained(lambda visible: visible, jax.random.key(0)),
     }
     return others[memory]() if memory in others else stores.binary(getattr(classical, memory.value))
 

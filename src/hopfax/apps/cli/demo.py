@@ -16,7 +16,7 @@ from .output import Json, check_json, emit, error_console, writable_folder
 
 if TYPE_CHECKING:
     from ...data import Dataset
-    from ...training.small import Trained
+    from ...training.classifier import TrainedClassifier
     from ..demo import Recall
 
 BINS = 80  # the papers' 400 are for 170 times as many examples
@@ -42,8 +42,7 @@ def demo(
 
 
 def _run(folder: Path, step: Step) -> dict[str, Any]:
-    from ...data import digits
-    from ...data.corrupt import corruption_masks
+    from ...data import corruption_masks, digits
     from ..demo import digit_memory, recall
 
     dataset = digits()
@@ -61,19 +60,19 @@ def _run(folder: Path, step: Step) -> dict[str, Any]:
     }
 
 
-def _train_all(dataset: "Dataset", step: Step) -> "dict[str, Trained]":
-    from ...training.small import train_small
+def _train_all(dataset: "Dataset", step: Step) -> "dict[str, TrainedClassifier]":
+    from ...training import train_in_memory
     from ..demo import MODELS, small_recipe, widened
 
     training = widened(dataset)
     trained = {}
     for name in MODELS:
         step(f"training {name}", 0)
-        trained[name] = train_small(small_recipe(name), training, ft.partial(step, f"training {name}", 1))
+        trained[name] = train_in_memory(small_recipe(name), training, ft.partial(step, f"training {name}", 1))
     return trained
 
 
-def _draw_convergence(trained: "Mapping[str, Trained]", folder: Path) -> Path:
+def _draw_convergence(trained: "Mapping[str, TrainedClassifier]", folder: Path) -> Path:
     from ...figures.convergence import convergence_figure
 
     path = folder / "convergence.png"
@@ -83,10 +82,10 @@ def _draw_convergence(trained: "Mapping[str, Trained]", folder: Path) -> Path:
 
 
 def _draw_recall(recalls: "Mapping[str, Recall]", dataset: "Dataset", folder: Path) -> Path:
-    from ...data.corrupt import one_of_each
+    from ...data import first_of_each_class
     from ...figures.images import images_figure
 
-    shown = one_of_each(dataset.test_labels, dataset.classes)
+    shown = first_of_each_class(dataset.test_labels, dataset.classes)
     picture = lambda flat: flat[shown].reshape(-1, *dataset.image_shape)
     rows = [("test digits", picture(dataset.test_images))]
     for name, one in recalls.items():

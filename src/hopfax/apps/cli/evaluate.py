@@ -37,22 +37,12 @@ def evaluate(
 def _evaluate(folder: Path, data: str | None, directory: Path | None) -> dict[str, Any]:
     from ...data import load
     from ...networks.files import load_model
-    from ...training import check_recipe
-    from ...training import evaluate as evaluate_model
-    from ...training.runfile import read_run
+    from ...training.classifier import ClassifierJob, read_recipe
 
     keep_compiled_code()
-    recipe, trained_on = read_run(folder)
+    recipe, trained_on = read_recipe(folder)
     dataset = load(data or trained_on, directory)
-    check_recipe(recipe, dataset)
-    images, labels = dataset.test_images, dataset.test_labels
-    found = evaluate_model(
-        load_model(folder), images, labels, method=recipe.method, steps=recipe.forward_steps
-    ).summary()
-    name = {
-        "model": recipe.model,
-        "layers": list(recipe.layers),
-        "data": dataset.name,
-        "examples": len(labels),
-    }
-    return {"test_accuracy": found.pop("accuracy"), **found, **name}
+    result = ClassifierJob(recipe, dataset).measure(load_model(folder), [])
+    numbers = ("test_accuracy", "iterations_mean", "iterations_std", "did_not_converge")
+    names = {"model": recipe.model, "layers": list(recipe.layers), "data": dataset.name}
+    return {**{name: result[name] for name in numbers}, **names, "examples": len(dataset.test_labels)}

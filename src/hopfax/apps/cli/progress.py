@@ -1,4 +1,4 @@
-"""Progress bars of training runs, on standard error where that is a terminal."""
+"""The progress bar of a training run, on standard error where that is a terminal."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -9,48 +9,27 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from .output import error_console
 
 if TYPE_CHECKING:
-    from ...training import Block
-    from ...vae.training import VAEBlock
+    from ...training import Chunk
 
 
 @contextlib.contextmanager
-def training_bar(epochs: int, batch_size: int) -> "Iterator[Callable[[Block], None]]":
-    """A function to be told of every block; shows loss, accuracy, mean steps to converge, time left."""
+def progress_bar(epochs: int) -> "Iterator[Callable[[Chunk], None]]":
+    """A callback for each chunk of a run; shows the epoch, the means so far and the time left."""
     console = error_console()
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.fields[now]}"),
+        TextColumn("{task.fields[means]}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task("training", total=None, now="")
+        task = progress.add_task("training", total=None, means="")
 
-        def watch(block: "Block") -> None:
-            totals, examples = block.state.totals, block.batch * batch_size
-            loss, accuracy = float(totals.loss) / block.batch, int(totals.correct) / examples
-            now = f"loss {loss:.4f}, accuracy {accuracy:.2%}, {int(totals.steps) / examples:.1f} steps"
-            done = (block.epoch - 1) * block.batches + block.batch
-            epoch = f"epoch {block.epoch}/{epochs}"
-            progress.update(task, total=epochs * block.batches, completed=done, description=epoch, now=now)
+        def show(chunk: "Chunk") -> None:
+            means = ", ".join(f"{name} {value:.4g}" for name, value in list(chunk.means().items())[:3])
+            done = (chunk.epoch - 1) * chunk.batches + chunk.batch
+            epoch = f"epoch {chunk.epoch}/{epochs}"
+            total = epochs * chunk.batches
+            progress.update(task, total=total, completed=done, description=epoch, means=means)
 
-        yield watch
-
-
-@contextlib.contextmanager
-def vae_bar(epochs: int) -> "Iterator[Callable[[VAEBlock], None]]":
-    """A function to be told of every block; shows loss, nudged phases that failed, time left."""
-    console = error_console()
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[now]}"))
-    shown = {"console": console, "disable": not console.is_terminal, "transient": True}
-    with Progress(*columns, TimeRemainingColumn(), **shown) as progress:
-        task = progress.add_task("training", total=None, now="")
-
-        def watch(block: "VAEBlock") -> None:
-            totals = block.state.totals
-            loss, failed = float(totals.total) / block.batch, int(totals.unconverged.sum())
-            now = f"epoch {block.epoch}/{epochs}, loss {loss:.4f}, {failed} phases did not converge"
-            done = (block.epoch - 1) * block.batches + block.batch
-            progress.update(task, total=epochs * block.batches, completed=done, now=now)
-
-        yield watch
+        yield show

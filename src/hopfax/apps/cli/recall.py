@@ -95,7 +95,7 @@ def calibrate(
     stored = read_rows(patterns)
     with error_console().status("calibrating"):
         found = run(stored, share, similarity=Dot() if dot else Euclidean())
-    names = ("beta", "global_beta", "recall_beta", "first_guess", "share", "attainable", "patterns", "probes")
+    names = ("beta", "global_beta", "recall_beta", "first_guess", "fraction", "attainable", "patterns", "probes")
     result = {name: getattr(found, name) for name in names} | {"duplicates": duplicates(stored)}
     result["one_over_root_d"] = stored.shape[1] ** -0.5
 
@@ -113,12 +113,12 @@ def _recall(memory, asked: np.ndarray):
 
 def _each(found):
     """An account of each query."""
-    from ...memory.phase import Kind
+    from ...memory.phase import StateKind
     from ...solvers.equilibrium import Status
 
     for i in range(len(found.state)):
         yield {
-            "kind": Kind(int(found.kind[i])).name.lower(),
+            "kind": StateKind(int(found.kind[i])).name.lower(),
             "index": int(found.index[i]),
             "members": [int(m) for m in found.members[i] if m >= 0],
             "size": int(found.size[i]),

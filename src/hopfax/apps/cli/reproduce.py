@@ -107,14 +107,14 @@ def _run(rows: "list[Row]", seeds: Sequence[int], epochs: int | None, data: str,
     """Seed after seed, so that a whole table is there early."""
     from ...data import load
     from ..reproduce import run_row
-    from .progress import training_bar
+    from .progress import progress_bar
 
     keep_compiled_code()
     dataset, console = load(data), error_console()
     for seed in seeds:
         for row in rows:
-            with training_bar(min(epochs or row.stop_after, row.stop_after), 64) as watch:
-                found = run_row(row, seed, dataset, folder, epochs=epochs, watch=watch)
+            with progress_bar(min(epochs or row.stop_after, row.stop_after)) as callback:
+                found = run_row(row, seed, dataset, folder, epochs=epochs, callback=callback)
             told = f"{row.name}, seed {seed}: {found.paper_iterations:.2f} iterations, {found.accuracy:.2%}"
             console.print(told, soft_wrap=True)
 

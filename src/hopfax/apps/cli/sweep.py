@@ -52,7 +52,7 @@ def sweep(
 ) -> None:
     """Train and evaluate every combination; what is stored is not made again, what was stopped goes on.
 
-    Example: hopfax sweep --data digits --layers 64 32 10 --seeds 0,1,2 --out sweeps/digits
+    Example: hopfax sweep --data digits --layers 64,32,10 --seeds 0,1,2 --out sweeps/digits
     """
     from ...parallel.launchers import Joblib, Submitit
     from ...training import recipes

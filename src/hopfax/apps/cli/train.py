@@ -13,7 +13,8 @@ from ...parallel.processes import is_primary
 from .compilation import keep_compiled_code
 from .joining import Coordinator, Devices, Heartbeat, Processes, ProcessId, join_processes
 from .numbers import sizes
-from .output import Json, check_json, emit, error_console, show_result, writable_folder
+from .output import Json, check_json, emit, show_result, writable_folder
+from .progress import progress_bar
 
 if TYPE_CHECKING:
     from ...data import Dataset
@@ -82,8 +83,8 @@ def train(
     shuffle: Annotated[
         bool | None, typer.Option("--shuffle/--no-shuffle", help="As the recipe has it if not given.")
     ] = None,
-    checkpoint_blocks: Annotated[
-        int, typer.Option("--checkpoint-blocks", help="Save after so many twentieths of an epoch.")
+    checkpoint_chunks: Annotated[
+        int, typer.Option("--checkpoint-chunks", help="Save after so many twentieths of an epoch.")
     ] = 5,
     directory: Annotated[
         Path | None,
@@ -109,7 +110,7 @@ def train(
 ) -> None:
     """Train a network; weights, metrics and the checkpoint go to DIR.
 
-    Example: hopfax train --data digits --layers 64 128 10 --out runs/digits
+    Example: hopfax train --data digits --layers 64,128,10 --out runs/digits
     """
     from ...training.loggers import check_names
 
@@ -118,14 +119,14 @@ def train(
     changes |= {"seed": seed, "validation": validation}
     chosen = _with_gradient(_recipe(recipe, sizes(layers), model, gradient), gradient, beta)
     chosen = dataclasses.replace(chosen, **changes)
-    if checkpoint_blocks < 1:
-        raise ValueError(f"--checkpoint-blocks {checkpoint_blocks} must be at least 1.")
+    if checkpoint_chunks < 1:
+        raise ValueError(f"--checkpoint-chunks {checkpoint_chunks} must be at least 1.")
     join_processes(coordinator, processes, process_id, heartbeat)
     if is_primary():
         check_json(json, to_be_made=out)
     loggers = log or []
     check_names(loggers)
-    result = _run(chosen, _load(data, directory), data, out, resume, checkpoint_blocks, devices, loggers)
+    result = _run(chosen, _load(data, directory), out, resume, checkpoint_chunks, devices, loggers)
     if is_primary():
         emit(result, json, ft.partial(show_result, result=result))
 
@@ -164,38 +165,25 @@ def _load(data: str, directory: Path | None) -> "Dataset":
 def _run(
     recipe: "Recipe",
     dataset: "Dataset",
-    data: str,
     out: Path,
     resume: bool,
-    checkpoint_blocks: int,
+    checkpoint_chunks: int,
     devices: int | None,
     loggers: list[str],
 ) -> dict[str, Any]:
-    from ...networks.files import save_model
-    from ...training import open_loggers
-    from ...training import train as train_in
-    from ...training.runfile import result_of, write_run
-    from .progress import training_bar
+    from ...training import ClassifierJob, open_loggers, run_and_store
 
     keep_compiled_code()
-    first = is_primary()
-    if first:
+    primary = is_primary()
+    if primary:
         writable_folder(out)
-    bar = training_bar(recipe.epochs, recipe.batch_size)
-    shown = bar if first else contextlib.nullcontext(lambda block: None)
-    with open_loggers(loggers if first else [], recipe.config()) as tell, shown as show:
-        network, rows = train_in(
-            recipe,
-            dataset,
+    bar = progress_bar(recipe.epochs) if primary else contextlib.nullcontext(lambda chunk: None)
+    with open_loggers(loggers if primary else [], recipe.config()) as log, bar as show:
+        return run_and_store(
+            ClassifierJob(recipe, dataset),
             out,
             resume=resume,
-            checkpoint_blocks=checkpoint_blocks,
-            watch=lambda block: (show(block), tell(block))[0],
+            checkpoint_chunks=checkpoint_chunks,
+            callback=lambda chunk: (show(chunk), log(chunk))[0],
             devices=devices,
         )
-    with error_console().status("evaluating") if first else contextlib.nullcontext():
-        result = result_of(recipe, network, rows, dataset, data)
-    if first:
-        save_model(network, out)
-        write_run(out, recipe, data, result)
-    return result

@@ -11,12 +11,12 @@ from rich.console import Console
 
 from .compilation import keep_compiled_code
 from .output import Json, check_json, emit, error_console, writable_folder
-from .progress import vae_bar
+from .progress import progress_bar
 
 if TYPE_CHECKING:
     from ...data import Dataset
     from ...vae import AbstractVAE, VAEConfig
-    from ...vae.gallery import Rows
+    from ...vae.gallery import ImageRows
 
 app = typer.Typer(
     help="Hopfield VAE: one network that encodes and decodes, trained by equilibrium propagation.",
@@ -69,7 +69,12 @@ def train_command(
     """
     given = {"hidden": hidden, "latents": latents, "learning_rate": learning_rate}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    changes |= {"model": model, "epochs": epochs, "seed": seed, "propagation": _by_propagation(gradient)}
+    changes |= {
+        "model": model,
+        "epochs": epochs,
+        "seed": seed,
+        "equilibrium_propagation": _by_propagation(gradient),
+    }
     check_json(json, to_be_made=out)
     result = _train(data, directory, changes, writable_folder(out), resume)
     emit(result, json, ft.partial(_show_training, name=f"{model} on {data}", result=result))
@@ -134,14 +139,15 @@ def inpaint_command(
 
     Example: hopfax vae inpaint runs/vae --out completed.png
     """
-    from ...vae.completion_errors import completed_rows, completion_errors
+    from ...vae.completion import completion_errors
+    from ...vae.gallery import completions
     from ...vae.run import load_vae
 
     vae, _, dataset = _open(folder, data, directory, out, json)
     other = load_vae(against)[0] if against else None
     with error_console().status("completing"):
         result = {"squared_error": completion_errors(vae, dataset, other, seed=seed)}
-        rows = completed_rows(vae, dataset, seed=seed)
+        rows = completions(vae, dataset, seed=seed)
     _finish(rows, out, json, result)
 
 
@@ -155,20 +161,19 @@ def _train(
     data: str, directory: Path | None, changes: dict[str, Any], out: Path, resume: bool
 ) -> dict[str, Any]:
     from ...data import load
+    from ...training import run_and_store
     from ...vae.config import preset
-    from ...vae.gallery import final_figures, final_numbers
-    from ...vae.model import parameters
-    from ...vae.run import train_vae
+    from ...vae.gallery import save_figures
+    from ...vae.run import VAEJob, load_vae
 
     keep_compiled_code()
     began, dataset = time.perf_counter(), load(data, directory)
     config = dataclasses.replace(preset(dataset, changes["model"]), **changes)
-    with vae_bar(config.epochs) as watch:
-        vae, _ = train_vae(config, dataset, out, resume=resume, watch=watch)
-    with error_console().status("evaluating and drawing"):
-        numbers, figures = final_numbers(vae, config, dataset), final_figures(vae, config, dataset, out)
-    seconds = time.perf_counter() - began
-    return {**numbers, "parameters": parameters(vae), "seconds": seconds, "figures": figures}
+    with progress_bar(config.epochs) as callback:
+        result = run_and_store(VAEJob(config, dataset), out, resume=resume, callback=callback)
+    with error_console().status("drawing"):
+        figures = save_figures(load_vae(out)[0], config, dataset, out)
+    return {**result, "seconds": time.perf_counter() - began, "figures": figures}
 
 
 def _open(
@@ -187,7 +192,7 @@ def _open(
     return vae, config, load(data or trained_on(folder), directory)
 
 
-def _finish(rows: "Rows", out: Path, json: Path | None, result: dict[str, Any]) -> None:
+def _finish(rows: "ImageRows", out: Path, json: Path | None, result: dict[str, Any]) -> None:
     from ...figures.images import images_figure
 
     images_figure(rows).savefig(out, bbox_inches="tight", pad_inches=0.1)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from ..._internal.checks import check_patterns, check_positive, require, as_integer
+from ..._internal.checks import as_integer, check_patterns, check_positive, require
 from ...memory.modern import ModernHopfield
 from ...memory.similarities import Euclidean
 from .regimes import Minima, find_minima

@@ -6,7 +6,7 @@ from types import MappingProxyType
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from ..._internal.checks import require, as_integer
+from ..._internal.checks import as_integer, require
 from ...data import Dataset
 
 SHAPE = (8, 8)

@@ -9,8 +9,8 @@ from jaxtyping import Bool, Float, Int
 
 from ..._internal.checks import check_patterns, check_positive, require
 from ...memory.modern import ModernHopfield
-from ...memory.phase import Kind
-from ...memory.phase.classifier import classify_shares
+from ...memory.phase import StateKind
+from ...memory.phase.classification import classify_weights
 from ...memory.similarities import Euclidean
 
 TOLERANCE = 1e-6  # of the largest move that patterns allow: a step below it counts as rest
@@ -18,16 +18,16 @@ MAX_STEPS = 200
 
 
 class Path(eqx.Module):
-    """States from the query (entry 0) to rest, with energy and association at each; `rests` if it came to rest.
+    """States from the query (entry 0) to rest, with energy and weights at each; `rests` if it came to rest.
 
-    `kind`: a `phase.Kind` of the last state, `size`: how many patterns it averages over.
+    `kind`: a `phase.StateKind` of the last state, `size`: how many patterns it averages over.
     """
 
     states: Float[np.ndarray, "steps dimension"]
     energy: Float[np.ndarray, " steps"]
     shares: Float[np.ndarray, "steps patterns"]
     rests: bool
-    kind: Kind
+    kind: StateKind
     size: int
 
     @property
@@ -38,7 +38,7 @@ class Path(eqx.Module):
     @property
     def ends(self) -> str:
         """What the last state stands for, in words."""
-        blends = {Kind.GLOBAL: "the average of all", Kind.PATTERN: "one pattern"}
+        blends = {StateKind.GLOBAL: "the average of all", StateKind.PATTERN: "one pattern"}
         return blends.get(self.kind, f"a blend of {self.size}") + ("" if self.rests else " (still moving)")
 
 
@@ -85,7 +85,7 @@ def _steps(patterns, query, beta, held):
     network = ModernHopfield(patterns, beta, similarity=Euclidean())
 
     def step(state, _):
-        share = network.association(state)
+        share = network.weights(state)
         return jnp.where(held, query, share @ patterns), (state, network.energy(state), share)
 
     return lax.scan(step, query, length=MAX_STEPS + 1)[1]
@@ -97,8 +97,8 @@ def _cut(states, energy, shares, patterns) -> Path:
     still = np.linalg.norm(np.diff(states, axis=0), axis=1) <= TOLERANCE * scale
     last = int(np.argmax(still)) if still.any() else MAX_STEPS
     with jax.enable_x64(True):
-        found = classify_shares(jnp.asarray(shares[last]))
+        found = classify_weights(jnp.asarray(shares[last]))
     cut = slice(0, last + 1)
     return Path(
-        states[cut], energy[cut], shares[cut], bool(still.any()), Kind(int(found.kind)), int(found.size)
+        states[cut], energy[cut], shares[cut], bool(still.any()), StateKind(int(found.kind)), int(found.size)
     )

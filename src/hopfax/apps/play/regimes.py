@@ -17,8 +17,9 @@ from ..._internal.checks import check_patterns, check_positive
 from ...memory.modern import ModernHopfield
 from ...memory.phase import Thresholds, beta_for_mean_field, thresholds
 from ...memory.phase.effective import check_betas
+from ...memory.sharded import ShardedPatterns
 from ...memory.similarities import Euclidean
-from ...memory.streaming import Rows, settle
+from ...memory.streaming import retrieve
 
 MERGE = 1e-3  # of the spread of the patterns: closer states are one
 _TOLERANCE, _MAX_STEPS = 1e-10, 3000
@@ -97,14 +98,14 @@ def count_against_beta(
 def _settled(patterns, beta, starts):
     """Where the starts end, the energies there, and the largest eigenvalues of the update's Jacobian."""
     network = ModernHopfield(patterns, beta, similarity=Euclidean())
-    rows = Rows(patterns, Euclidean(), len(patterns))
-    states = settle(rows, starts, beta, tolerance=_TOLERANCE, max_steps=_MAX_STEPS).state
+    rows = ShardedPatterns(patterns, Euclidean(), len(patterns))
+    states = retrieve(rows, starts, beta, tolerance=_TOLERANCE, max_steps=_MAX_STEPS).state
     return states, jax.vmap(network.energy)(states), jax.vmap(partial(_slope, patterns, network))(states)
 
 
 def _slope(patterns, network, state):
     """Largest eigenvalue of `β Yᵀ Y` with `Y = diag(√p) (X - 1 pᵀ X)`, from the smaller Gram matrix."""
-    p = network.association(state)
+    p = network.weights(state)
     factor = jnp.sqrt(p)[:, None] * (patterns - (p @ patterns)[None, :])
     gram = factor @ factor.T if factor.shape[0] <= factor.shape[1] else factor.T @ factor
     return network.memory.beta * jnp.linalg.eigvalsh(gram)[-1]

@@ -4,8 +4,9 @@ from .figures import FIGURES as FIGURES
 from .figures import draw as draw
 from .page import write_page as write_page
 from .results import Result as Result
+from .results import packed as packed
 from .results import read_results as read_results
-from .results import write_result as write_result
+from .results import result_path as result_path
 from .rows import TABLE1 as TABLE1
 from .rows import TABLE2 as TABLE2
 from .rows import Published as Published

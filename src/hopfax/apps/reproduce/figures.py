@@ -26,26 +26,26 @@ def draw(name: str, results: Mapping[str, Sequence[Result]], folder: Path) -> Pa
     Colour is how many test examples have which relative step, the curve the mean first crossing, the circle that
     at 1e-4. Source: [goemaere2023], Fig. 3; [goemaere2024], Figs. 3 and 4; [goemaere2024] code.
     """
-    from ...figures.convergence import crossing_figure
+    from ...figures.convergence import summary_figure
 
     networks = [each for each in NETWORKS[name] if any(results.get(row) for row in _layout([each]))]
     if not networks:
         return None
     found = {row: results.get(row, ()) for row in _layout(networks)}
     panels = {f"{row} ({_seeds(each)})": pooled(each) if each else None for row, each in found.items()}
-    figure = crossing_figure(panels, columns=2 * len(networks))
+    figure = summary_figure(panels, columns=2 * len(networks))
     path = folder / f"{name.partition('-')[0]}.png"
     figure.savefig(path)
     return path
 
 
 def pooled(found: Sequence[Result]):
-    """Counts summed and means averaged over seeds, for `plots.crossing_heatmap`."""
-    from ...figures.convergence import Crossings
+    """Counts summed and means averaged over seeds, for `summary_heatmap`."""
+    from ...figures.convergence import TraceSummary
 
     counts = np.sum([each.histogram for each in found], axis=0)
     means = np.mean([each.crossing for each in found], axis=0)
-    return Crossings(counts, means, float(np.mean([each.paper_iterations for each in found])))
+    return TraceSummary(counts, means, float(np.mean([each.paper_iterations for each in found])))
 
 
 def _seeds(found: Sequence[Result]) -> str:

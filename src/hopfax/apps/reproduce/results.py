@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from ..._internal.files import write_json
 from ...diagnostics.convergence import first_crossing, paper_iterations
 from ...training import Evaluation
 
@@ -85,21 +84,12 @@ def result_path(folder: Path, row: str, seed: int) -> Path:
     return folder / "results" / f"{row}-seed{seed}.json"
 
 
-def write_result(folder: Path, result: Result) -> Path:
-    """Writes `results/ROW-seedN.json` under `folder`, whole or not at all. Raises: `OSError`."""
-    path = result_path(folder, result.row, result.seed)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    content = {**dataclasses.asdict(result), "histogram": _packed(result.histogram)}
-    write_json(path, content, indent=1)
-    return path
-
-
 def read_result(path: Path) -> Result:
-    """What `write_result` wrote. Raises: `ValueError` naming the file, if it is none of these."""
+    """A stored result. Raises: `ValueError` naming the file, if it is none of these."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         lists = {name: tuple(content[name]) for name in ("crossing", "seconds", "metrics")}
-        return Result(**{**content, **lists, "histogram": _unpacked(content["histogram"])})
+        return Result(**{**content, **lists, "histogram": _unpack(content["histogram"])})
     except (KeyError, TypeError, ValueError, zlib.error) as error:
         raise ValueError(f"`{path}` is no result of a run ({type(error).__name__}: {error}).") from error
 
@@ -111,14 +101,14 @@ def read_results(folder: Path, rows: Sequence[str]) -> dict[str, list[Result]]:
     return {row: sorted(results, key=lambda each: each.seed) for row, results in read.items()}
 
 
-def _packed(counts: Int[np.ndarray, "bins iterations"]) -> dict[str, Any]:
+def packed(counts: Int[np.ndarray, "bins iterations"]) -> dict[str, Any]:
     """As 32-bit little-endian numbers, iteration after iteration, compressed: a tenth of them written out."""
     data = zlib.compress(counts.T.astype("<u4").tobytes(), 9)
     about = "base64 of zlib of little-endian uint32, one iteration after another"
     return {"format": about, "shape": list(counts.shape), "data": base64.b64encode(data).decode()}
 
 
-def _unpacked(packed: Mapping[str, Any]) -> Int[np.ndarray, "bins iterations"]:
+def _unpack(packed: Mapping[str, Any]) -> Int[np.ndarray, "bins iterations"]:
     bins, iterations = packed["shape"]
     data = np.frombuffer(zlib.decompress(base64.b64decode(packed["data"])), "<u4")
     return data.reshape(iterations, bins).T.astype(np.int64)

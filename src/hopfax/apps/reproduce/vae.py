@@ -5,7 +5,6 @@ numbers of the paper could not be had. Everything here is our reconstruction.
 """
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -14,27 +13,26 @@ from typing import Any
 import jax.numpy as jnp
 import jax.random as jr
 
-from ..._internal.files import write_json
-from ..._internal.provenance import circumstances
 from ...data import Dataset, load
-from ...vae.completion_errors import completion_errors
+from ...training.job import run_and_store, stored_or_made
+from ...vae.completion import completion_errors
 from ...vae.config import VAEConfig, preset
 from ...vae.evaluation import evaluate_vae, importance_weighted
 from ...vae.features import FEATURES, feature_classifier, feature_distance
 from ...vae.model import AbstractVAE, parameters
-from ...vae.run import MODEL, load_vae, train_vae
+from ...vae.run import VAEJob, load_vae
 
 OUT = Path("experiments/vandermeersch2023")
-DECIDED = {"model", "propagation", "seed", "pixels"}  # by the row, the seed and the data set
+DECIDED = {"model", "equilibrium_propagation", "seed", "pixels"}  # by the row, the seed and the data set
 
 
 @dataclasses.dataclass(frozen=True)
 class VAERow:
-    """One model of the table; `model` and `propagation` as in `VAEConfig`."""
+    """One model of the table; `model` and `equilibrium_propagation` as in `VAEConfig`."""
 
     model: str
     meaning: str
-    propagation: bool = True
+    equilibrium_propagation: bool = True
 
 
 ROWS: Mapping[str, VAERow] = MappingProxyType(
@@ -85,7 +83,7 @@ def reproduce_vae(
     folder, dataset = out or OUT, load(data)
     changes = dict(changes) if epochs is None else {**changes, "epochs": epochs}
     results = [
-        _one(name, seed, changes, dataset, folder, protocol) for seed in seeds for name in rows or ROWS
+        _run(name, seed, changes, dataset, folder, protocol) for seed in seeds for name in rows or ROWS
     ]
     return {"note": "our reconstruction; the paper's numbers could not be had", "runs": results}
 
@@ -98,24 +96,27 @@ def _check_changes(changes: Mapping[str, Any]) -> None:
         )
 
 
-def _one(
+def _run(
     name: str, seed: int, changes: Mapping[str, Any], dataset: Dataset, folder: Path, protocol: Protocol
 ) -> dict[str, Any]:
-    """The stored result of a run, or the run."""
+    """The result of a run with its settings: read if it is stored, else made and stored."""
     row = ROWS[name]
     usual = preset(dataset, row.model)
-    config = dataclasses.replace(usual, propagation=row.propagation, seed=seed, **changes)
+    job = VAEJob(
+        dataclasses.replace(usual, equilibrium_propagation=row.equilibrium_propagation, seed=seed, **changes),
+        dataset,
+    )
     path = folder / "results" / f"{dataset.name}-{name}-seed{seed}.json"
-    settings = {"config": config.json(), "protocol": dataclasses.asdict(protocol)}
-    if path.exists():
-        return _stored(path, config, protocol)
-    vae, seconds = _trained(config, dataset, folder / "runs" / path.stem)
-    told = {"row": name, "meaning": ROWS[name].meaning, "data": dataset.name, "seed": seed, **settings}
-    measured = measure(vae, config, dataset, protocol)
-    result = {**told, **measured, "seconds_per_epoch": seconds, "circumstances": circumstances()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, result, indent=1)
-    return result
+    config = {**job.settings.json(), "protocol": dataclasses.asdict(protocol)}
+
+    def make() -> dict[str, Any]:
+        place = folder / "runs" / path.stem
+        seconds = run_and_store(job, place)["seconds_per_epoch"]
+        about = {"row": name, "meaning": row.meaning, "data": dataset.name, "seed": seed}
+        measured = measure(load_vae(place)[0], job.settings, dataset, protocol)
+        return {**about, **measured, "seconds_per_epoch": seconds}
+
+    return {"config": config, **stored_or_made(path, config, make)}
 
 
 def measure(vae: AbstractVAE, config: VAEConfig, dataset: Dataset, protocol: Protocol) -> dict[str, Any]:
@@ -142,22 +143,3 @@ def _first(dataset: Dataset, count: int | None) -> Dataset:
     """With no more than `count` test images."""
     images, labels = dataset.test_images[:count], dataset.test_labels[:count]
     return dataclasses.replace(dataset, test_images=images, test_labels=labels)
-
-
-def _trained(config: VAEConfig, dataset: Dataset, folder: Path) -> tuple[AbstractVAE, list[float]]:
-    """The model, trained unless `folder` has it, and the seconds of each epoch."""
-    if not (folder / MODEL).exists():
-        train_vae(config, dataset, folder, resume=True)
-    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    vae, found = load_vae(folder)
-    if found != config:
-        raise ValueError(f"`{folder}` has a model of other settings; move it away, or restore them.")
-    return vae, [json.loads(line)["seconds"] for line in lines]
-
-
-def _stored(path: Path, config: VAEConfig, protocol: Protocol) -> dict[str, Any]:
-    """A setting that the file lacks was made later and had its default."""
-    result = json.loads(path.read_text(encoding="utf-8"))
-    if VAEConfig(**result["config"]) != config or Protocol(**result["protocol"]) != protocol:
-        raise ValueError(f"`{path}` has the result of other settings; move it away, or restore them.")
-    return result

@@ -1,4 +1,8 @@
-"""Estimators for scikit-learn: a classifier and a memory that fit into its pipelines and searches."""
+"""Estimators for scikit-learn: a classifier and an associative memory for its pipelines and searches."""
 
-from .classifier import HAMClassifier as HAMClassifier
-from .memory import HopfieldMemory as HopfieldMemory
+from ..._internal.optional import needed
+
+needed("`hopfax.interop.sklearn` needs scikit-learn", "sklearn", "'hopfax[sklearn]'")
+
+from .classifier import HAMClassifier as HAMClassifier  # noqa: E402
+from .memory import HopfieldMemory as HopfieldMemory  # noqa: E402

@@ -1,4 +1,4 @@
-"""A hierarchical associative memory as a classifier of scikit-learn."""
+"""A hierarchical associative memory as a scikit-learn classifier."""
 
 import dataclasses
 from typing import Any
@@ -16,37 +16,36 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ...method import Method
 from ...networks.network import AbstractNetwork
 from ...relax import relax
+from ...training import Classification, Diverged
 from ...training.optimisers import Adam, CosineDecay
 from ...training.recipes import Recipe, low_feedback
-from ...training.run import Diverged
-from ...training.state import Totals, TrainState
-from ...training.step import Trainer
+from ...training.trainer import Trainer, TrainState
 from .passes import in_chunks, one_pass, optimiser, with_rates
 
 
 class HAMClassifier(ClassifierMixin, BaseEstimator):
-    """Classes by the equilibrium of a network whose input is held: `p = softmax(g_output)`.
+    """A classifier by the equilibrium of a network with clamped input: `p = softmax(g_output)`.
 
-    Trained as `hopfax.training.recipes.low_feedback`: rectified hidden neurons, cross-entropy on a linear output, Adam. In `fit` the
-    learning rate falls along a cosine to a hundredth; `partial_fit` makes one pass at the full rate. The last batch of
-    a pass is filled up with its first examples. Features should be of order one, as `StandardScaler` makes them.
+    It is trained like `hopfax.training.recipes.low_feedback`: rectified hidden neurons, cross-entropy on a linear
+    output, Adam. In `fit` the learning rate decays along a cosine to a hundredth; `partial_fit` makes one pass at the
+    full rate. The last batch of a pass is filled up with the first examples of the pass. Features should be of order
+    one, as after `StandardScaler`.
 
     Args:
-        hidden_layers: sizes of the hidden layers, first to last.
+        hidden_layers: the sizes of the hidden layers, from input to output.
         model: HAM, HAM-DEQ, HAM-EO or HAM-EO-DEQ, as in `hopfax.training.recipes.Recipe`.
-        gradient: of `hopfax.gradients`, in place of recurrent backprop, such as `EquilibriumPropagation(0.02)`.
-        epochs: passes through the data of one `fit`.
-        learning_rate: the largest.
-        batch_size: examples a step.
-        weight_decay: `learning_rate * weight_decay` of every matrix is taken off at each step.
-        random_state: of the first weights and of the order of the examples.
-
+        gradient: a gradient of `hopfax.gradients`, such as `EquilibriumPropagation(0.02)`; recurrent backprop if None.
+        epochs: the number of passes through the data in `fit`.
+        learning_rate: the learning rate at the start.
+        batch_size: the number of examples per step.
+        weight_decay: each step subtracts `learning_rate * weight_decay` times every matrix from it.
+        random_state: seed of the initial weights and of the order of the examples, as in scikit-learn.
     Attributes:
         classes_: the labels, sorted.
         network_: the network, a `HAM` with the layers "input" to "output".
-        n_features_in_, feature_names_in_: of the data in `fit`.
-        n_iter_: passes made.
-        loss_curve_: the mean cost of an example in each.
+        n_features_in_, feature_names_in_: as in scikit-learn, of the data in `fit`.
+        n_iter_: the number of passes made.
+        loss_curve_: the mean cost per example in each pass.
     """
 
     n_features_in_: int
@@ -73,25 +72,30 @@ class HAMClassifier(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X, y) -> "HAMClassifier":
-        """Train from new weights. Args: `X` (examples, features); `y` a label for each.
+        """Train from new weights.
 
-        Raises: `ValueError` for parameters or data that cannot be, `hopfax.training.Diverged` if a weight becomes NaN.
+        Args:
+            X: an array of shape (examples, features).
+            y: a label for each example.
+        Raises: `ValueError` for invalid parameters or data, `hopfax.training.Diverged` if a weight becomes NaN.
         """
         X, y = self._checked(X, y, reset=True)
         self._begin(X, np.unique(y))
         labels = np.searchsorted(self.classes_, y)
         for epoch in range(self.epochs):
-            left = CosineDecay().left(epoch, 0.01, self.epochs, 1)
-            self._pass(X, labels, self.learning_rate * float(left))
+            factor = CosineDecay().factor(epoch, 0.01, self.epochs, 1)
+            self._pass(X, labels, self.learning_rate * float(factor))
         return self
 
     def partial_fit(self, X, y, classes=None) -> "HAMClassifier":
-        """One pass through these examples from where training stands.
+        """Train for one pass through these examples, starting from the present weights.
 
-        Args: `classes` all labels there are, at the first call; those in `y` if not given.
-        Raises: as `fit`, and `ValueError` for a label that is not one of them.
+        Args:
+            X, y: as in `fit`.
+            classes: all labels, in the first call; those in `y` if None.
+        Raises: as `fit`, and `ValueError` for a label that is not among the classes.
         """
-        first = not hasattr(self, "network_")
+        first = "network_" not in vars(self)
         X, y = self._checked(X, y, reset=first)
         if first:
             self._begin(X, np.unique(y if classes is None else classes))
@@ -110,20 +114,20 @@ class HAMClassifier(ClassifierMixin, BaseEstimator):
         return self.classes_[np.argmax(probabilities, axis=1)]
 
     def predict_proba(self, X) -> np.ndarray:
-        """`softmax(g_output)` of each row of `X`, (examples, classes) in the order of `classes_`."""
+        """`softmax(g_output)` for each row of `X`, of shape (examples, classes), in the order of `classes_`."""
         check_is_fitted(self, "network_")
         X = np.asarray(validate_data(self, X, reset=False, dtype=np.float32))
         method = self._recipe().method
         return softmax(in_chunks(lambda rows: _outputs(self.network_, method, rows), X), axis=1)
 
     def _checked(self, X, y, *, reset: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Examples as float32 and their labels, once they and the parameters can be."""
+        """Examples as float32 and their labels. Raises: `ValueError` for data that scikit-learn refuses."""
         images, labels = validate_data(self, X, y, reset=reset, dtype=np.float32)
         check_classification_targets(labels)
         return np.asarray(images), np.asarray(labels)
 
     def _recipe(self) -> Recipe:
-        """What the parameters say, and a check of them."""
+        """The recipe of the parameters. Raises: `ValueError` for invalid parameters."""
         if not self.model.startswith("HAM"):
             raise ValueError(f"`HAMClassifier(model={self.model!r})` must be a HAM, such as HAM-EO.")
         if isinstance(self.hidden_layers, str) or not np.iterable(self.hidden_layers):
@@ -141,10 +145,10 @@ class HAMClassifier(ClassifierMixin, BaseEstimator):
         )
 
     def _begin(self, X: np.ndarray, classes: np.ndarray) -> None:
-        """New weights for these classes."""
+        """Initialise the weights and the optimiser for these classes."""
         if len(classes) < 2:
             raise ValueError(
-                f"`y` has the one class {classes.tolist()}; a classifier needs at least 2 classes."
+                f"`y` has only the class {classes.tolist()}; a classifier needs at least 2 classes."
             )
         self.classes_ = classes
         self._random = check_random_state(self.random_state)
@@ -154,10 +158,10 @@ class HAMClassifier(ClassifierMixin, BaseEstimator):
         self.n_iter_, self.loss_curve_ = 0, []
 
     def _pass(self, X: np.ndarray, labels: np.ndarray, rate: float) -> None:
-        """All examples once, in an order of its own."""
+        """Train for one pass through all examples in random order."""
         recipe, steps = self._recipe(), jnp.zeros((), jnp.int32)
-        trainer = Trainer(optimiser(), recipe.method, recipe.cost, batch_size=recipe.batch_size)
-        state = TrainState(self.network_, self._optimiser_state, jr.key(0), steps, Totals.zero())
+        trainer = Trainer(optimiser(), Classification(recipe.method, recipe.cost), recipe.batch_size)
+        state = TrainState(self.network_, self._optimiser_state, jr.key(0), steps, trainer.task.zero())
         state = with_rates(state, rate, self.weight_decay)
         state, loss = one_pass(trainer, state, X, labels, self._random.permutation(len(X)))
         if loss is None:
@@ -171,6 +175,6 @@ class HAMClassifier(ClassifierMixin, BaseEstimator):
 
 def _outputs(network: AbstractNetwork, method: Method, rows: np.ndarray) -> np.ndarray:
     """The activation of the output layer at the equilibrium of each row."""
-    # Nothing is differentiated here, and a state could not be by equilibrium propagation.
-    found = relax(network, {"input": rows}, method=dataclasses.replace(method, gradient=Method().gradient))
-    return np.asarray(found.activation["output"], float)
+    # Nothing is differentiated here, and equilibrium propagation cannot differentiate a state.
+    method = dataclasses.replace(method, gradient=Method().gradient)
+    return np.asarray(relax(network, {"input": rows}, method=method).activation["output"], float)

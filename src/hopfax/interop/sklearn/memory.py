@@ -1,4 +1,4 @@
-"""A modern Hopfield memory as a transformer of scikit-learn."""
+"""A modern Hopfield memory as a scikit-learn transformer."""
 
 from typing import Any
 
@@ -13,19 +13,19 @@ FLOATS = (np.float64, np.float32)
 
 
 class HopfieldMemory(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """`fit` stores the rows, `transform` recalls: `x' = X^T softmax(beta (X x + t))` until it rests.
+    """An associative memory: `fit` stores the rows of `X`, `transform` recalls one for each query.
 
-    As `hopfax.Memory` with Euclidean distances.
+    Recall iterates `x <- X^T softmax(beta (X x + t))` to a fixed point, as `hopfax.Memory` does with Euclidean
+    distances.
 
     Args:
-        beta: inverse temperature, positive; "auto" takes that of `hopfax.memory.calibration`.
-        tolerance: rest is a step of at most so much of the largest norm of a pattern.
-        max_steps: the most updates of a query.
-
+        beta: the inverse temperature, positive; "auto" calibrates it with `hopfax.memory.calibration`.
+        tolerance: a query has converged when its last step is at most `tolerance` times the largest pattern norm.
+        max_steps: the largest number of updates of a query.
     Attributes:
         memory_: the `hopfax.Memory`.
         beta_: its inverse temperature.
-        n_features_in_, feature_names_in_: of the patterns.
+        n_features_in_, feature_names_in_: as in scikit-learn, of the patterns.
     """
 
     def __init__(self, *, beta: Any = "auto", tolerance: Any = 1e-5, max_steps: Any = 100):
@@ -34,7 +34,7 @@ class HopfieldMemory(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.max_steps = max_steps
 
     def fit(self, X, y=None) -> "HopfieldMemory":
-        """Store the rows of `X` in place of what was stored. Raises: `ValueError` as `hopfax.Memory.store`."""
+        """Store the rows of `X` and forget earlier ones. Raises: `ValueError` as `hopfax.Memory.store`."""
         patterns = np.asarray(validate_data(self, X, dtype=FLOATS, ensure_min_samples=2))
         if isinstance(self.beta, str) and self.beta != "auto":
             raise ValueError(f'`HopfieldMemory(beta={self.beta!r})` must be "auto" or a positive number.')
@@ -46,15 +46,16 @@ class HopfieldMemory(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X) -> np.ndarray:
-        """What each row of `X` recalls, in its floating type."""
+        """The recalled pattern for each row of `X`, in the dtype of `X`."""
         check_is_fitted(self, "memory_")
         queries = np.asarray(validate_data(self, X, reset=False, dtype=FLOATS))
         return in_chunks(lambda rows: np.asarray(self._recall(rows).state), queries).astype(queries.dtype)
 
     def recall(self, X, known=None) -> Recall:
-        """As `hopfax.Memory.recall`: which patterns each row is, how surely, and in how many steps.
+        """The result of `hopfax.Memory.recall`: which pattern each row recalls, with what weight, in how many steps.
 
-        Args: `known` a mask of the values to hold; the others of `X` may be NaN, and are filled in.
+        Args:
+            known: a mask of the values to clamp; the other values of `X` may be NaN and are completed.
         """
         check_is_fitted(self, "memory_")
         finite = True if known is None else "allow-nan"

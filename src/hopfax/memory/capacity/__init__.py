@@ -1,4 +1,4 @@
-"""Capacity: how many patterns a memory holds, measured and in theory."""
+"""Capacity: how many patterns a memory stores, measured and in theory."""
 
 from .measure import Curve as Curve
 from .measure import Proportion as Proportion

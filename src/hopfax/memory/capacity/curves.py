@@ -1,13 +1,14 @@
-"""What a memory is compared by: recall against load, flips and masks, capacity against size, a map of basins."""
+"""Curves that compare memories: recall against load, flips and masks, capacity against size, a map of basins."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import equinox as eqx
 import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from ..._internal.checks import require, as_integer
+from ..._internal.checks import as_integer, require
 from .measure import (
     Curve,
     Trial,
@@ -25,8 +26,11 @@ PRNGKey = Key[Array, ""]
 class Curves(eqx.Module):
     """Recall of one memory, with 95 % intervals.
 
-    `load`: against the number of patterns, spoiled as `Trial.corruption` says. `flips`, `masks`: of `count`
-    patterns, against the share of signs flipped, and of values masked.
+    Args:
+        load: against the number of patterns, corrupted as `Trial.corruption` says.
+        flips: of `count` patterns, against the fraction of signs flipped.
+        masks: of `count` patterns, against the fraction of values masked.
+        count: the number of patterns of these two.
     """
 
     load: Curve
@@ -36,9 +40,12 @@ class Curves(eqx.Module):
 
 
 class Growth(eqx.Module):
-    """Capacity against the number of neurons: `holds` patterns are recalled, `fails` are not.
+    """Capacity against the number of neurons.
 
-    Where both are equal, so many were tried at most, and are held.
+    Args:
+        neurons: the numbers of neurons.
+        holds: so many patterns are recalled.
+        fails: so many patterns are not; equal to `holds` if no more were tried.
     """
 
     neurons: Int[np.ndarray, " sizes"]
@@ -47,11 +54,18 @@ class Growth(eqx.Module):
 
 
 class BasinMap(eqx.Module):
-    """Share of the patterns recalled at each load and share of flipped signs; `basin` is where half are."""
+    """Recall at each load and fraction of flipped signs.
+
+    Args:
+        counts: the loads, numbers of patterns.
+        flips: the fractions of flipped signs.
+        fraction: of the patterns that are recalled.
+        basin: the fraction of flipped signs at which half of the patterns are recalled.
+    """
 
     counts: Int[np.ndarray, " loads"]
     flips: Float[np.ndarray, " flips"]
-    share: Float[np.ndarray, "loads flips"]
+    fraction: Float[np.ndarray, "loads flips"]
     basin: Float[np.ndarray, " loads"]
 
 
@@ -59,45 +73,54 @@ def curves(
     store: Store,
     trial: Trial,
     counts: Sequence[int],
-    shares: tuple[Sequence[float], Sequence[float]],
+    fractions: tuple[Sequence[float], Sequence[float]],
     count: int,
     key: PRNGKey,
 ) -> Curves:
-    """Recall at each load of `counts`, and of `count` patterns at each of two `shares`: flipped, and masked.
+    """Recall at each load of `counts`, and of `count` patterns with fractions of them flipped or masked.
 
-    Raises: `ValueError` for no counts or shares, numbers below 1, or shares outside [0, 1].
+    Args:
+        fractions: two lists, of the signs flipped and of the values masked.
+    Raises: `ValueError` for no counts or fractions, numbers below 1, or fractions outside [0, 1].
     """
-    keys = jr.split(key, 3)
-    load = recall_against_load(store, trial, counts, keys[0])
-    flips = recall_against_corruption(store, trial, count, [Flip(x) for x in shares[0]], keys[1])
-    masks = recall_against_corruption(store, trial, count, [Mask(x) for x in shares[1]], keys[2])
-    return Curves(load, _at(flips, shares[0]), _at(masks, shares[1]), count)
+    load_key, flips_key, masks_key = jr.split(key, 3)
+    flipped, masked = [Flip(x) for x in fractions[0]], [Mask(x) for x in fractions[1]]
+    load = recall_against_load(store, trial, counts, load_key)
+    flips = recall_against_corruption(store, trial, count, flipped, flips_key)
+    masks = recall_against_corruption(store, trial, count, masked, masks_key)
+    return Curves(load, _against(flips, fractions[0]), _against(masks, fractions[1]), count)
 
 
 def growth(
-    store: Store, trial: Trial, sizes: Sequence[int], key: PRNGKey, *, share: float = 0.9, most: int = 1000
+    store: Store,
+    trial: Trial,
+    sizes: Sequence[int],
+    key: PRNGKey,
+    *,
+    fraction: float = 0.9,
+    most: int = 1000,
 ) -> Growth:
-    """`capacity` of each number of neurons, to a tenth; no more than `most` patterns are tried.
+    """`capacity` for each number of neurons, to a tenth; no more than `most` patterns are tried.
 
     Raises: `ValueError` for no sizes or one below 1, or as `capacity`.
     """
     require(len(sizes) > 0, "`sizes` must hold at least one number of neurons.")
-    sized = [eqx.tree_at(lambda t: t.neurons, trial, as_integer("sizes", n, 1)) for n in sizes]
-    found = [capacity(store, each, key, share=share, most=most, rtol=0.1) for each in sized]
-    holds, fails = np.asarray(found).T
+    trials = [eqx.tree_at(lambda t: t.neurons, trial, as_integer("sizes", n, 1)) for n in sizes]
+    capacities = [capacity(store, t, key, fraction=fraction, most=most, rtol=0.1) for t in trials]
+    holds, fails = np.asarray(capacities).T
     return Growth(np.asarray(sizes), holds, fails)
 
 
 def basin_map(
     store: Store, trial: Trial, counts: Sequence[int], flips: Sequence[float], key: PRNGKey
 ) -> BasinMap:
-    """Recall at each load and share of flipped signs, and `basin_size` at each load.
+    """Recall at each load and fraction of flipped signs, and `basin_size` at each load.
 
     Raises: `ValueError` for no counts or flips, or numbers out of range.
     """
     require(len(counts) > 0 and len(flips) > 0, "`counts` and `flips` must hold at least one number each.")
-    spoiled = [Flip(share) for share in flips]
-    rows = [recall_against_corruption(store, trial, count, spoiled, key).share for count in counts]
+    corruptions = [Flip(fraction) for fraction in flips]
+    rows = [recall_against_corruption(store, trial, count, corruptions, key).fraction for count in counts]
     basins = [basin_size(store, trial, count, key) for count in counts]
     return BasinMap(np.asarray(counts), np.asarray(flips, float), np.stack(rows), np.asarray(basins))
 
@@ -107,17 +130,17 @@ def loads(most: int, points: int = 8) -> list[int]:
     return sorted({round(x) for x in np.geomspace(1, as_integer("most", most, 1), points)})
 
 
-def as_lists(found: Mapping[str, eqx.Module]) -> dict[str, dict]:
-    """Curves of several memories as numbers and lists, for JSON."""
-    return {name: _listed(each) for name, each in found.items()}
+def as_lists(results: Mapping[str, eqx.Module]) -> dict[str, dict]:
+    """The results of several memories as numbers and lists, for JSON."""
+    return {name: _as_lists(result) for name, result in results.items()}
 
 
-def _listed(found):
-    if isinstance(found, eqx.Module):
-        return {name: _listed(value) for name, value in vars(found).items()}
-    return found.tolist() if isinstance(found, np.ndarray) else found
+def _as_lists(value: Any) -> Any:
+    if isinstance(value, eqx.Module):
+        return {name: _as_lists(field) for name, field in vars(value).items()}
+    return value.tolist() if isinstance(value, np.ndarray) else value
 
 
-def _at(curve: Curve, values: Sequence[float]) -> Curve:
+def _against(curve: Curve, values: Sequence[float]) -> Curve:
     """`curve` against `values` in place of their numbers."""
-    return Curve(np.asarray(values, float), curve.share, curve.low, curve.high)
+    return Curve(np.asarray(values, float), curve.fraction, curve.low, curve.high)

@@ -1,4 +1,4 @@
-"""Random patterns to measure memories with, in rows, and the ways to spoil them."""
+"""Random patterns to measure memories with, one a row, and corruptions that make queries of them."""
 
 import abc
 
@@ -24,7 +24,7 @@ class AbstractPatterns(eqx.Module):
 class RandomSigns(AbstractPatterns):
     """Independent values, +1 with probability `(1 + bias) / 2`, else -1.
 
-    Two patterns overlap by `bias^2` on average. Raises: `ValueError` unless `-1 < bias < 1`.
+    The mean overlap of two patterns is `bias²`. Raises: `ValueError` unless `-1 < bias < 1`.
     """
 
     bias: float = 0.0
@@ -37,7 +37,7 @@ class RandomSigns(AbstractPatterns):
 
 
 class CorrelatedSigns(AbstractPatterns):
-    """Copies of one random pattern, each value flipped so that any two overlap by `correlation` on average.
+    """Copies of one random pattern with random flips, so that the mean overlap of two patterns is `correlation`.
 
     Each value agrees with the common pattern with probability `(1 + sqrt(correlation)) / 2`.
     Raises: `ValueError` unless `0 <= correlation < 1`.
@@ -52,16 +52,16 @@ class CorrelatedSigns(AbstractPatterns):
         )
 
     def __call__(self, count: int, neurons: int, key: PRNGKey) -> Patterns:
-        common, own = jr.split(key)
-        return _signs(common, (1, neurons), 0.0) * _signs(own, (count, neurons), self.correlation**0.5)
+        common_key, flips_key = jr.split(key)
+        common = _signs(common_key, (1, neurons), 0.0)
+        return common * _signs(flips_key, (count, neurons), self.correlation**0.5)
 
 
 class HierarchicalSigns(AbstractPatterns):
-    """A tree: `branches` ancestors, then patterns around them in turn, at an overlap of `within` inside a
-    branch.
+    """A tree of patterns: `branches` ancestors, and patterns around each of them.
 
-    Patterns of different branches overlap by `across` on average, `0 <= across < within < 1`; pattern `i`
-    belongs to branch `i % branches`. Raises: `ValueError` for other values.
+    The mean overlap of two patterns is `within` in one branch and `across` in different ones. Pattern `i` belongs to
+    branch `i % branches`. Raises: `ValueError` unless `branches >= 1` and `0 <= across < within < 1`.
     """
 
     branches: int = 4
@@ -74,10 +74,11 @@ class HierarchicalSigns(AbstractPatterns):
         require(self.branches >= 1, f"`HierarchicalSigns(branches={self.branches})` must be at least 1.")
 
     def __call__(self, count: int, neurons: int, key: PRNGKey) -> Patterns:
-        tree, own = jr.split(key)
-        # An ancestor is a copy of the root; overlaps multiply along the way from one pattern to another.
-        ancestors = CorrelatedSigns(self.across / self.within)(self.branches, neurons, tree)
-        return ancestors[jnp.arange(count) % self.branches] * _signs(own, (count, neurons), self.within**0.5)
+        tree_key, flips_key = jr.split(key)
+        # An ancestor is a corrupted copy of the root; overlaps multiply along the path from one pattern to another.
+        ancestors = CorrelatedSigns(self.across / self.within)(self.branches, neurons, tree_key)
+        flips = _signs(flips_key, (count, neurons), self.within**0.5)
+        return ancestors[jnp.arange(count) % self.branches] * flips
 
 
 class RandomNormal(AbstractPatterns):
@@ -88,7 +89,7 @@ class RandomNormal(AbstractPatterns):
 
 
 class AbstractCorruption(eqx.Module):
-    """What is done to a pattern to make a query."""
+    """A way to corrupt patterns into queries."""
 
     @abc.abstractmethod
     def __call__(self, patterns: Patterns, key: PRNGKey) -> Patterns:
@@ -96,33 +97,33 @@ class AbstractCorruption(eqx.Module):
 
 
 class Flip(AbstractCorruption):
-    """Changes the sign of exactly `round(share * neurons)` values. Raises: `ValueError` outside 0 to 1."""
+    """Changes the sign of exactly `round(fraction * neurons)` values. Raises: `ValueError` outside 0 to 1."""
 
-    share: float
+    fraction: float
 
     def __check_init__(self):
-        _check_share(self)
+        _check_fraction(self)
 
     def __call__(self, patterns: Patterns, key: PRNGKey) -> Patterns:
-        return jnp.where(_chosen(patterns, self.share, key), -patterns, patterns)
+        return jnp.where(_chosen(patterns, self.fraction, key), -patterns, patterns)
 
 
 class Mask(AbstractCorruption):
-    """Replaces exactly `round(share * neurons)` values by random ones of the pattern's own, in random order.
+    """Replaces exactly `round(fraction * neurons)` values by random ones of the same pattern.
 
-    The values keep their distribution, and signs stay signs; half of the replaced signs are right by chance.
+    The distribution of the values is kept, and signs stay signs, of which half are right by chance.
     Raises: `ValueError` outside 0 to 1.
     """
 
-    share: float
+    fraction: float
 
     def __check_init__(self):
-        _check_share(self)
+        _check_fraction(self)
 
     def __call__(self, patterns: Patterns, key: PRNGKey) -> Patterns:
-        where, what = jr.split(key)
-        shuffled = jr.permutation(what, patterns, axis=1, independent=True)
-        return jnp.where(_chosen(patterns, self.share, where), shuffled, patterns)
+        place_key, value_key = jr.split(key)
+        shuffled = jr.permutation(value_key, patterns, axis=1, independent=True)
+        return jnp.where(_chosen(patterns, self.fraction, place_key), shuffled, patterns)
 
 
 class Noise(AbstractCorruption):
@@ -137,15 +138,15 @@ class Noise(AbstractCorruption):
         return patterns + self.std * jr.normal(key, patterns.shape, patterns.dtype)
 
 
-def _check_share(corruption: Flip | Mask) -> None:
+def _check_fraction(corruption: Flip | Mask) -> None:
     name = type(corruption).__name__
-    require(0 <= corruption.share <= 1, f"`{name}(share={corruption.share})` must lie in [0, 1].")
+    require(0 <= corruption.fraction <= 1, f"`{name}(fraction={corruption.fraction})` must lie in [0, 1].")
 
 
-def _chosen(patterns: Patterns, share: float, key: PRNGKey) -> Array:
-    """Exactly `round(share * neurons)` places of each row, at random."""
+def _chosen(patterns: Patterns, fraction: float, key: PRNGKey) -> Array:
+    """Exactly `round(fraction * neurons)` places of each row, at random."""
     ranks = jnp.argsort(jr.uniform(key, patterns.shape), axis=1)
-    return ranks < round(share * patterns.shape[1])
+    return ranks < round(fraction * patterns.shape[1])
 
 
 def _signs(key: PRNGKey, shape: tuple[int, int], mean: float) -> Patterns:

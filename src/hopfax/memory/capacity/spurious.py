@@ -1,4 +1,4 @@
-"""What kinds of states a memory comes to rest in: patterns, their inverses, mixtures of three, and others."""
+"""The attractors of a memory: stored patterns, their inverses, mixtures of three patterns, and others."""
 
 import enum
 
@@ -9,15 +9,15 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, ScalarLike
 
-from ..._internal.checks import require, as_integer
+from ..._internal.checks import as_integer, require
 from .memories import Store
 
 Patterns = Float[Array, "patterns neurons"]
 States = Float[Array, "states neurons"]
 
 
-class Outcome(enum.IntEnum):
-    """Kinds of resting states of memories of signs. A mixture is `sign(±a ±b ±c)` of three patterns."""
+class AttractorKind(enum.IntEnum):
+    """Kinds of attractors of memories of signs. A mixture is `sign(±a ±b ±c)` of three patterns. Source: [amit1985]."""
 
     PATTERN = 0
     INVERSE = 1
@@ -25,14 +25,18 @@ class Outcome(enum.IntEnum):
     OTHER = 3
 
 
-class Census(eqx.Module):
-    """Of random starts: `share` that end in each `Outcome`, and how many `distinct` states of each were
-    seen.
+class AttractorCensus(eqx.Module):
+    """The attractors that random starts ended in.
+
+    Args:
+        starts: how many.
+        fraction: of the starts that ended in each `AttractorKind`.
+        distinct: how many different states of each kind were reached.
     """
 
     starts: int
-    share: Float[np.ndarray, " outcomes"]
-    distinct: Int[np.ndarray, " outcomes"]
+    fraction: Float[np.ndarray, " kinds"]
+    distinct: Int[np.ndarray, " kinds"]
 
 
 def census(
@@ -43,10 +47,12 @@ def census(
     *,
     overlap: float = 0.95,
     merge: float = 0.99,
-) -> Census:
-    """Recalls random signs and sorts where they end by cosine: at least `overlap` is a hit, `merge` the same
-    state.
+) -> AttractorCensus:
+    """Recalls random signs and classifies the states they end in.
 
+    Args:
+        overlap: a state is of a kind if its cosine with a state of that kind is at least this.
+        merge: states with at least this cosine count as the same.
     Raises: `ValueError` for fewer than three patterns, `starts < 1`, or cosines outside (0, 1].
     """
     require(len(patterns) >= 3, f"`number of patterns` must be at least 3, got {len(patterns)}.")
@@ -56,30 +62,33 @@ def census(
     )
     queries = jr.rademacher(key, (starts, patterns.shape[1]), patterns.dtype)
     states = store(patterns)(queries)
-    kinds, first = (np.asarray(x) for x in _sorted(patterns, states, overlap, merge))
-    count = lambda chosen: np.bincount(kinds[chosen], minlength=len(Outcome))
-    return Census(starts, count(np.ones(starts, bool)) / starts, count(first))
+    kinds, first = (np.asarray(x) for x in _kinds_and_first(patterns, states, overlap, merge))
+    count = lambda chosen: np.bincount(kinds[chosen], minlength=len(AttractorKind))
+    return AttractorCensus(starts, count(np.ones(starts, bool)) / starts, count(first))
 
 
 @jax.jit
-def _sorted(
+def _kinds_and_first(
     patterns: Patterns, states: States, overlap: ScalarLike, merge: ScalarLike
 ) -> tuple[Array, Array]:
-    """Kinds of the states, and which are the first of their like."""
+    """The kinds of the states, and whether each is the first of those that count as the same."""
     same = _cosines(states, states) >= merge
-    return outcomes(patterns, states, overlap), jnp.argmax(same, axis=1) == jnp.arange(states.shape[0])
+    first = jnp.argmax(same, axis=1) == jnp.arange(states.shape[0])
+    return classify_attractors(patterns, states, overlap), first
 
 
-def outcomes(patterns: Patterns, states: States, overlap: ScalarLike = 0.95) -> Int[Array, " states"]:
-    """The `Outcome` of each state."""
+def classify_attractors(
+    patterns: Patterns, states: States, overlap: ScalarLike = 0.95
+) -> Int[Array, " states"]:
+    """The `AttractorKind` of each state, at a cosine of at least `overlap`."""
     cosines = _cosines(states, patterns)
-    top = jax.lax.top_k(jnp.abs(cosines), 3)[1]
-    signs = jnp.sign(jnp.take_along_axis(cosines, top, axis=1))
-    blends = jnp.sign(jnp.sum(patterns[top] * signs[:, :, None], axis=1))
-    blended = jnp.sum(_unit(blends) * _unit(states), axis=1) >= overlap
-    rest = jnp.where(blended, Outcome.MIXTURE, Outcome.OTHER)
-    inverse = jnp.where(jnp.min(cosines, axis=1) <= -jnp.asarray(overlap), Outcome.INVERSE, rest)
-    return jnp.where(jnp.max(cosines, axis=1) >= overlap, Outcome.PATTERN, inverse)
+    closest = jax.lax.top_k(jnp.abs(cosines), 3)[1]
+    signs = jnp.sign(jnp.take_along_axis(cosines, closest, axis=1))
+    mixtures = jnp.sign(jnp.sum(patterns[closest] * signs[:, :, None], axis=1))
+    is_mixture = jnp.sum(_unit(mixtures) * _unit(states), axis=1) >= overlap
+    kind = jnp.where(is_mixture, AttractorKind.MIXTURE, AttractorKind.OTHER)
+    kind = jnp.where(jnp.min(cosines, axis=1) <= -jnp.asarray(overlap), AttractorKind.INVERSE, kind)
+    return jnp.where(jnp.max(cosines, axis=1) >= overlap, AttractorKind.PATTERN, kind)
 
 
 def _cosines(a: States, b: Patterns) -> Float[Array, "states patterns"]:

@@ -1,7 +1,7 @@
-"""Effective inverse temperature: the one number the fixed points of equidistant patterns depend on.
+"""The effective inverse temperature: the one number that the fixed points of equidistant patterns depend on.
 
-With `|x_i|^2 = r^2` and `x_i . x_j = r^2 cos(theta)` every fixed point is `x = X^T p` with
-`p = softmax(beta_eff p)`, so dimension, norm, angle and `beta` act through `beta_eff` alone.
+With `|x_i|² = r²` and `x_i · x_j = r² cos(θ)` every fixed point is `x = Xᵀ p` with `p = softmax(beta_eff p)`, so
+dimension, norm, angle and `beta` enter through `beta_eff` alone.
 """
 
 from typing import Any
@@ -16,24 +16,18 @@ Betas = float | Array | np.ndarray  # one inverse temperature or an array of the
 
 
 def effective_beta(beta: Betas, norm: float, cosine: float) -> Betas:
-    """`beta_eff = beta r^2 (1 - cos(theta))`.
+    """`beta_eff = beta r² (1 - cos(θ))`, for patterns of norm `r`; agrees with a third-party note on arXiv 2311.18434.
 
-    `norm` is the norm `r` of every pattern and `cosine` the cosine between any two, at least -1 and
-    below 1. Raises `ValueError` outside these ranges.
-
-    Source: derived here (papers' own formulas were not available); agrees with a third-party note on
-    arXiv 2311.18434.
+    Raises: `ValueError` unless `beta > 0`, `norm > 0` and `-1 <= cosine < 1`.
     """
     check_positive("beta", beta)
-    return beta * _unit(norm, cosine)
+    return beta * _half_squared_distance(norm, cosine)
 
 
 def effective_beta_from_distance(beta: Betas, distance: float) -> Betas:
-    """`beta_eff = beta D^2 / 2`, with `D = r sqrt(2 (1 - cos(theta)))` the distance of any two patterns.
+    """`beta_eff = beta D² / 2`, with the distance `D = r sqrt(2 (1 - cos(θ)))` of any two patterns.
 
-    Raises `ValueError` unless `beta` and `distance` are positive.
-
-    Source: derived here (papers' own formulas were not available).
+    Raises: `ValueError` unless `beta` and `distance` are positive.
     """
     check_positive("beta", beta)
     check_positive("distance", distance)
@@ -41,26 +35,22 @@ def effective_beta_from_distance(beta: Betas, distance: float) -> Betas:
 
 
 def beta_for_effective(effective: Betas, norm: float, cosine: float) -> Betas:
-    """`beta = beta_eff / (r^2 (1 - cos(theta)))`, the inverse of `effective_beta`.
+    """`beta = beta_eff / (r² (1 - cos(θ)))`, the inverse of `effective_beta`.
 
-    Raises `ValueError` for arguments outside the ranges of `effective_beta`.
-
-    Source: derived here (papers' own formulas were not available).
+    Raises: `ValueError` for arguments outside the ranges of `effective_beta`.
     """
     check_positive("effective", effective)
-    return effective / _unit(norm, cosine)
+    return effective / _half_squared_distance(norm, cosine)
 
 
 def mean_field_beta(patterns: Float[Array, "patterns dimension"], beta: ScalarLike) -> Float[Array, ""]:
-    """`beta sum_i |x_i - mean|^2 / (N - 1)`: `beta_eff` with the mean over all pairs in place of one value.
+    """`beta Σ_i |x_i - mean|² / (N - 1)`: `beta_eff` with the mean over all pairs in place of the one distance.
 
-    The same number three ways: `beta / 2` times the mean squared distance of two patterns;
-    `beta r^2 (1 - mean cosine)` when all norms are `r`; `beta` times the unbiased total variance. Exact for
-    equidistant patterns, a first guess for others. Differentiable.
+    This is `beta / 2` times the mean squared distance of two patterns; `beta r² (1 - mean cosine)` if all norms are
+    `r`; and `beta` times the unbiased total variance. Exact for equidistant patterns, a first guess for others.
+    Differentiable.
 
-    Raises `ValueError` for fewer than two patterns or a `beta` that is not positive.
-
-    Source: derived here (papers' own formulas were not available).
+    Raises: `ValueError` for fewer than two patterns, or a `beta` that is not positive.
     """
     check_patterns(patterns)
     check_positive("beta", beta)
@@ -73,9 +63,7 @@ def beta_for_mean_field(
 ) -> Float[Array, ""]:
     """The `beta` at which `mean_field_beta(patterns, beta)` equals `effective`.
 
-    Raises `ValueError` for fewer than two patterns, patterns that are all equal, or `effective <= 0`.
-
-    Source: derived here (papers' own formulas were not available).
+    Raises: `ValueError` for fewer than two patterns, patterns that are all equal, or `effective <= 0`.
     """
     check_positive("effective", effective)
     variance = mean_field_beta(patterns, 1.0)
@@ -83,27 +71,29 @@ def beta_for_mean_field(
     return 1 / variance * effective
 
 
-def _unit(norm: float, cosine: float) -> float:
-    """`r^2 (1 - cos(theta))`, half the squared distance of two patterns."""
+def _half_squared_distance(norm: float, cosine: float) -> float:
+    """`r² (1 - cos(θ))`, half the squared distance of two patterns."""
     check_positive("norm", norm)
     check_cosine("cosine", cosine)
-    unit = norm**2 * (1 - cosine)
-    require(unit > 0, f"`norm` {norm} and `cosine` {cosine} leave no distance between patterns.")
-    return unit
+    half = norm**2 * (1 - cosine)
+    require(half > 0, f"`norm` {norm} and `cosine` {cosine} leave no distance between patterns.")
+    return half
 
 
 def check_cosine(name: str, value: Any) -> None:
-    """Raises `ValueError` unless `-1 <= value < 1`: patterns at cosine 1 are one and the same pattern."""
+    """Raises: `ValueError` unless `-1 <= value < 1`; patterns at cosine 1 are one and the same pattern."""
     require(-1 <= value < 1, f"`{name}` must be at least -1 and below 1 (distinct patterns), got {value}.")
 
 
 def check_index(index: Any, count: int) -> None:
-    """Raises `ValueError` unless `0 <= index < count`."""
-    require(0 <= index < count, f"`index` must name one of the {count} patterns, from 0, got {index}.")
+    """Raises: `ValueError` unless `0 <= index < count`."""
+    require(
+        0 <= index < count, f"`index` must be the number of one of the {count} patterns, from 0, got {index}."
+    )
 
 
 def check_betas(betas: Any) -> None:
-    """Raises `ValueError` unless `betas` is a list of positive values, strictly increasing."""
+    """Raises: `ValueError` unless `betas` is a list of positive values, strictly increasing."""
     check_positive("betas", betas)
-    rises = np.ndim(betas) == 1 and np.size(betas) > 0 and np.all(np.diff(np.asarray(betas, float)) > 0)
-    require(rises, f"`betas` must be one-dimensional and strictly increasing, got {betas}.")
+    increasing = np.ndim(betas) == 1 and np.size(betas) > 0 and np.all(np.diff(np.asarray(betas, float)) > 0)
+    require(increasing, f"`betas` must be one-dimensional and strictly increasing, got {betas}.")

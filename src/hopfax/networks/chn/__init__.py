@@ -1,4 +1,4 @@
-"""Continuous Hopfield networks: their energy, and the way from them to HAMs."""
+"""Continuous Hopfield networks: their energy, and the HAM with the same equilibria."""
 
+from .lagrangian import CHNLagrangian as CHNLagrangian
 from .network import CHN as CHN
-from .neurons import Continuous as Continuous

@@ -1,10 +1,13 @@
-"""What a synapse is, and multiples of one."""
+"""What a synapse is, multiples of one, and what is left of one when some of its layers are clamped."""
 
 import abc
+import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import equinox as eqx
+import jax.numpy as jnp
 from jaxtyping import Array, Inexact, Scalar
 
 from ..._internal.checks import require_number
@@ -13,28 +16,35 @@ Shape = tuple[int, ...]
 
 
 class AbstractSynapse(eqx.Module):
-    """An interaction energy between the layers named in `layers`. `0.5 * synapse` is a synapse too."""
+    """An interaction energy `E(g_1, g_2, ...)` of the activations of `layers`. `0.5 * synapse` is a synapse too."""
 
     layers: eqx.AbstractVar[tuple[str, ...]]
-    affine: eqx.AbstractVar[bool]  # affine in each activation, the others fixed: exact block minimisation
-    clamped: eqx.AbstractVar[bool]  # left over from a synapse whose other end is clamped
-    vanishes: eqx.AbstractVar[bool]  # zero whenever one of its activations is zero
+    """The names of the layers, in the order of the arguments."""
+
+    affine: eqx.AbstractVar[bool]
+    """Whether `E` is affine in each activation while the others are fixed: then layers can be minimised exactly."""
+
+    clamped: eqx.AbstractVar[bool]
+    """Whether it is what is left of a synapse that has a clamped layer."""
+
+    vanishes: eqx.AbstractVar[bool]
+    """Whether `E` is zero whenever one of the activations is zero."""
 
     @abc.abstractmethod
     def __call__(self, *activations: Inexact[Array, "..."]) -> Scalar:
-        """Energy of one example, from the activations in the order of `layers`."""
+        """The energy of one example."""
 
     @abc.abstractmethod
     def drive(self, name: str, *activations: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
-        """`-∂E/∂g` for the activation `g` of the layer `name`: the input that the synapse gives it."""
+        """`-∂E/∂g` for the activation `g` of the layer `name`, in its shape: the input that the synapse gives it."""
 
     @abc.abstractmethod
     def check(self, shapes: Mapping[str, Shape]) -> None:
-        """Raise `ValueError` where the parameters do not fit the shapes of the layers."""
+        """Raises: `ValueError` where the parameters do not fit the shapes of the layers."""
 
     @abc.abstractmethod
     def condition(self, known: Mapping[str, Array]) -> "AbstractSynapse":
-        """The synapse that is left for the other layers once the activations in `known` are fixed."""
+        """The synapse of the other layers that is left when the activations in `known` are fixed."""
 
     def __rmul__(self, factor: float) -> "ScaledSynapse":
         return ScaledSynapse(self, factor)
@@ -45,6 +55,9 @@ class ScaledSynapse(AbstractSynapse):
 
     synapse: AbstractSynapse
     factor: float
+
+    def __init__(self, synapse: AbstractSynapse, factor: float):
+        self.synapse, self.factor = synapse, factor
 
     def __check_init__(self):
         require_number("ScaledSynapse.factor", self.factor, lambda x: x > 0, "positive")
@@ -78,19 +91,76 @@ class ScaledSynapse(AbstractSynapse):
         return self.factor * self.synapse.condition(known)
 
 
-def require_shape(layers: tuple[str, ...], what: str, array: Array, expected: Shape) -> None:
-    """Raises: `ValueError` unless `array` has the `expected` shape, naming `what` it is and its `layers`."""
+class Field(AbstractSynapse):
+    """`E = -hᵀ g`: what clamped layers exert on a free one. Made by `condition`, for one example.
+
+    Args:
+        layer: the name of the free layer.
+        field: `h`, flat, with one entry for each neuron.
+    """
+
+    layers: tuple[str, ...] = eqx.field(static=True)
+    field: Inexact[Array, "..."]
+    affine: ClassVar[bool] = True
+    clamped: ClassVar[bool] = True
+    vanishes: ClassVar[bool] = True
+
+    def __init__(self, layer: str, field: Inexact[Array, "..."]):
+        self.layers, self.field = (layer,), field
+
+    def __call__(self, *activations: Inexact[Array, "..."]) -> Scalar:
+        (g,) = activations
+        return -jnp.sum(self.field.astype(g.dtype) * g.reshape(-1))
+
+    def drive(self, name: str, *activations: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
+        (g,) = activations
+        return self.field.astype(g.dtype).reshape(g.shape)
+
+    def check(self, shapes: Mapping[str, Shape]) -> None:
+        require_shape(self.layers, "field", self.field, (math.prod(shapes[self.layers[0]]),))
+
+    def condition(self, known: Mapping[str, Array]) -> AbstractSynapse:
+        return Constant(self(known[self.layers[0]]))
+
+
+class Constant(AbstractSynapse):
+    """A constant energy: that of clamped layers and of the synapses among them."""
+
+    energy: Scalar
+    layers: ClassVar[tuple[str, ...]] = ()
+    affine: ClassVar[bool] = True
+    clamped: ClassVar[bool] = True
+    vanishes: ClassVar[bool] = False
+
+    def __call__(self, *activations: Inexact[Array, "..."]) -> Scalar:
+        return self.energy
+
+    def drive(self, name: str, *activations: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
+        raise ValueError(f"a constant energy does not drive any layer, so not {name!r} either.")
+
+    def check(self, shapes: Mapping[str, Shape]) -> None:
+        return
+
+    def condition(self, known: Mapping[str, Array]) -> AbstractSynapse:
+        return self
+
+
+def require_shape(layers: tuple[str, ...], label: str, array: Array, expected: Shape) -> None:
+    """Raises: `ValueError` unless `array` has the shape `expected`; `label` says what it is, on which `layers`."""
     if tuple(array.shape) != tuple(expected):
         raise ValueError(
-            f"the {what} on {' and '.join(map(repr, layers))} has shape {tuple(array.shape)}, "
-            f"the layers need {tuple(expected)}; change the {what} or the layer sizes."
+            f"the {label} on {' and '.join(map(repr, layers))} has shape {tuple(array.shape)}, but the layers need "
+            f"{tuple(expected)}; change the {label} or the layer sizes."
         )
 
 
-def named(
+def name_synapses(
     synapses: Mapping[str, AbstractSynapse] | Sequence[AbstractSynapse],
 ) -> OrderedDict[str, AbstractSynapse]:
-    """By name: as given, else like "input-hidden", where a second one between the same layers gets a number."""
+    """The synapses by name. Those of a sequence are named after their layers, such as "input-hidden".
+
+    A further synapse between the same layers gets a number. Raises: `ValueError` for an object of another kind.
+    """
     if isinstance(synapses, Mapping):
         return OrderedDict(synapses)
     names: OrderedDict[str, AbstractSynapse] = OrderedDict()
@@ -100,6 +170,6 @@ def named(
                 f"`synapses` must be synapses, such as `Dense(layers, weight)`, got {type(synapse).__name__}."
             )
         base = "-".join(synapse.layers)
-        taken = sum(name == base or name.startswith(f"{base} ") for name in names)
-        names[f"{base} {taken + 1}" if taken else base] = synapse
+        count = sum(name == base or name.startswith(f"{base} ") for name in names)
+        names[f"{base} {count + 1}" if count else base] = synapse
     return names

@@ -1,38 +1,39 @@
 """Synapses between all neurons of two layers, and biases."""
 
-import functools as ft
 import math
 from collections.abc import Mapping
 from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Inexact, Scalar
+from jaxtyping import Array, ArrayLike, Float, Inexact, Scalar
 
 from ..._internal.checks import as_floating
-from .base import AbstractSynapse, Shape, require_shape
-from .conditioned import Constant, Field
+from .base import AbstractSynapse, Constant, Field, Shape, require_shape
 
 
 class Dense(AbstractSynapse):
-    """`E = -g_aᵀ W g_b`: every neuron of one layer with every neuron of another, both ways with one matrix.
+    """`E = -g_aᵀ W g_b`: joins every neuron of layer a to every neuron of layer b, in both directions by one matrix.
 
-    Args: `layers` the two names; `weight` of shape (neurons of a, neurons of b).
+    Args:
+        layers: the names of a and b.
+        weight: `W`, of shape (neurons of a, neurons of b); layers of any shape are flattened.
+    Raises: `ValueError` unless there are two names, and for a weight that is not a floating-point array.
     Source: [goemaere2024], eq. 3, one block of `W`.
     """
 
     layers: tuple[str, str] = eqx.field(static=True)
-    weight: Float[Array, "a b"] = eqx.field(converter=ft.partial(floating, "weight"))
+    weight: Float[Array, "a b"]
     affine: ClassVar[bool] = True
     clamped: ClassVar[bool] = False
     vanishes: ClassVar[bool] = True
 
+    def __init__(self, layers: tuple[str, str], weight: ArrayLike):
+        self.layers, self.weight = layers, as_floating("weight", weight)
+
     def __check_init__(self):
-        if (
-            isinstance(self.layers, str)
-            or len(self.layers) != 2
-            or not all(isinstance(n, str) for n in self.layers)
-        ):
+        names = () if isinstance(self.layers, str) else tuple(self.layers)
+        if len(names) != 2 or not all(isinstance(name, str) for name in names):
             raise ValueError(
                 f"`Dense(layers={self.layers!r})` joins two layers, got {len(self.layers)}; name two."
             )
@@ -59,13 +60,23 @@ class Dense(AbstractSynapse):
 
 
 class Bias(AbstractSynapse):
-    """`E = -bᵀ g`. Args: `layer` the name; `bias` of the layer's shape. Source: [goemaere2024], eq. 3."""
+    """`E = -bᵀ g`: a constant drive of one layer.
+
+    Args:
+        layer: the name.
+        bias: `b`, in the shape of the layer.
+    Raises: `ValueError` for a bias that is not a floating-point array.
+    Source: [goemaere2024], eq. 3.
+    """
 
     layer: str = eqx.field(static=True)
-    bias: Float[Array, "..."] = eqx.field(converter=ft.partial(floating, "bias"))
+    bias: Float[Array, "..."]
     affine: ClassVar[bool] = True
     clamped: ClassVar[bool] = False
     vanishes: ClassVar[bool] = True
+
+    def __init__(self, layer: str, bias: ArrayLike):
+        self.layer, self.bias = layer, as_floating("bias", bias)
 
     @property
     def layers(self) -> tuple[str, ...]:

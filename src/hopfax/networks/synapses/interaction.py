@@ -8,15 +8,18 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Inexact, Scalar
 
-from .base import AbstractSynapse, Shape
-from .conditioned import Constant
+from .base import AbstractSynapse, Constant, Shape
 
 
 class Interaction(AbstractSynapse):
-    """`E = function(g_1, g_2, ...)`: any scalar function of the activations of `layers`, one example at a time.
+    """`E = function(g_1, g_2, ...)`: any scalar function of the activations of `layers`, for one example.
 
-    `function` may be an `eqx.Module` whose arrays are trained. Say `affine=True` if it is affine in each
-    activation while the others are fixed; then a whole colour of layers can be minimised exactly.
+    Args:
+        layers: the names, in the order of the arguments.
+        function: may be an `eqx.Module`, whose arrays are trained.
+        affine: whether the function is affine in each activation while the others are fixed. Then a whole colour of
+            layers can be minimised exactly.
+        clamped: whether it is what is left of an interaction that has a clamped layer.
     """
 
     layers: tuple[str, ...] = eqx.field(static=True)
@@ -29,9 +32,9 @@ class Interaction(AbstractSynapse):
         return self.function(*activations)
 
     def drive(self, name: str, *activations: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
-        place, holomorphic = self.layers.index(name), any(map(jnp.iscomplexobj, activations))
-        with_one = lambda g: -self.function(*activations[:place], g, *activations[place + 1 :])
-        return jax.grad(with_one, holomorphic=holomorphic)(activations[place])
+        index, holomorphic = self.layers.index(name), any(map(jnp.iscomplexobj, activations))
+        negated = lambda g: -self.function(*activations[:index], g, *activations[index + 1 :])
+        return jax.grad(negated, holomorphic=holomorphic)(activations[index])
 
     def check(self, shapes: Mapping[str, Shape]) -> None:
         examples = [eqx.filter_eval_shape(jnp.zeros, shapes[name]) for name in self.layers]
@@ -43,24 +46,24 @@ class Interaction(AbstractSynapse):
             ) from error
         if getattr(value, "shape", None) != ():
             raise ValueError(
-                f"the function that joins {self.layers} must return one scalar energy, it returns {value}; sum it."
+                f"the function that joins {self.layers} must return one scalar energy, but it returns {value}; sum it."
             )
 
     def condition(self, known: Mapping[str, Array]) -> AbstractSynapse:
         free = tuple(name for name in self.layers if name not in known)
-        held = tuple(known.get(name) for name in self.layers)
+        fixed = tuple(known.get(name) for name in self.layers)
         if not free:
-            return Constant(self.function(*held))
-        function = _Partial(self.function, held)
+            return Constant(self.function(*fixed))
+        function = _Partial(self.function, fixed)
         return Interaction(layers=free, function=function, affine=self.affine, clamped=True)
 
 
 class _Partial(eqx.Module):
-    """A function with some of its arguments filled in."""
+    """A function with some of its arguments fixed; None marks the others."""
 
     function: Callable[..., Scalar]
-    held: tuple[Array | None, ...]
+    fixed: tuple[Array | None, ...]
 
     def __call__(self, *free: Array) -> Scalar:
-        rest = iter(free)
-        return self.function(*(next(rest) if value is None else value for value in self.held))
+        arguments = iter(free)
+        return self.function(*(next(arguments) if value is None else value for value in self.fixed))

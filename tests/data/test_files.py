@@ -1,3 +1,5 @@
+"""Where files are searched, and what is said of missing and damaged ones."""
+
 import dataclasses
 import gzip
 
@@ -6,8 +8,7 @@ import pooch
 import pytest
 
 from hopfax.data import DataError, MissingDataError, load_source
-from hopfax.data.download import obtain
-from hopfax.data.locate import places
+from hopfax.data.files import data_directories, obtain
 
 FIRST = "train-images"
 
@@ -27,7 +28,7 @@ def put(tiny):
     return write
 
 
-def found_in(source, directory=None):
+def folders_of(source, directory=None):
     return {file.path.parent for file in obtain(source, directory, download=False)}
 
 
@@ -36,14 +37,14 @@ def test_order_of_search(tmp_path, tiny, put, monkeypatch):
     cache = pooch.os_cache("hopfax")
     monkeypatch.setenv("HOPFAX_DATA", str(tmp_path / "variable"))
     put(cache / "tiny")
-    assert found_in(tiny.source, tmp_path / "argument") == {cache / "tiny"}
+    assert folders_of(tiny.source, tmp_path / "argument") == {cache / "tiny"}
     put(tmp_path / "variable" / "tiny")
-    assert found_in(tiny.source, tmp_path / "argument") == {tmp_path / "variable" / "tiny"}
+    assert folders_of(tiny.source, tmp_path / "argument") == {tmp_path / "variable" / "tiny"}
     put(tmp_path / "argument" / "tiny")
-    assert found_in(tiny.source, tmp_path / "argument") == {tmp_path / "argument" / "tiny"}
+    assert folders_of(tiny.source, tmp_path / "argument") == {tmp_path / "argument" / "tiny"}
 
 
-def test_download_goes_to_the_first_place(tmp_path, tiny, serve, monkeypatch):
+def test_a_download_goes_to_the_first_directory(tmp_path, tiny, serve, monkeypatch):
     serve("first")
     assert {file.path.parent for file in obtain(tiny.source)} == {pooch.os_cache("hopfax") / "tiny"}
     monkeypatch.setattr("pooch.os_cache", lambda project: tmp_path / "empty")
@@ -51,19 +52,19 @@ def test_download_goes_to_the_first_place(tmp_path, tiny, serve, monkeypatch):
     assert {file.path.parent for file in obtain(tiny.source)} == {tmp_path / "variable" / "tiny"}
 
 
-def test_empty_variable_is_no_place(monkeypatch):
+def test_an_empty_variable_names_no_directory(monkeypatch):
     monkeypatch.setenv("HOPFAX_DATA", "")
-    assert places(None) == [pooch.os_cache("hopfax")]
+    assert data_directories(None) == [pooch.os_cache("hopfax")]
 
 
 @pytest.mark.parametrize("by_variable", [True, False])
-def test_place_that_is_a_file_is_refused(tmp_path, monkeypatch, by_variable):
+def test_a_directory_that_is_a_file_is_refused(tmp_path, monkeypatch, by_variable):
     path = tmp_path / "file"
     path.touch()
     if by_variable:
         monkeypatch.setenv("HOPFAX_DATA", str(path))
     with pytest.raises(DataError, match="HOPFAX_DATA" if by_variable else "`directory`"):
-        places(None if by_variable else path)
+        data_directories(None if by_variable else path)
 
 
 def test_gzipped_files_are_read(tmp_path, tiny, put):
@@ -75,10 +76,12 @@ def test_gzipped_files_are_read(tmp_path, tiny, put):
 def test_missing_files_are_named_with_the_remedy(tmp_path, tiny, put, server):
     put(tmp_path / "tiny")
     (tmp_path / "tiny" / FIRST).unlink()
-    with pytest.raises(MissingDataError, match=f"tiny: {FIRST} not found.*HOPFAX_DATA") as caught:
+    with pytest.raises(
+        MissingDataError, match=f"tiny: {FIRST} not found.*hopfax data fetch tiny.*HOPFAX_DATA"
+    ) as caught:
         load_source(tiny.source, tmp_path, download=False)
     assert str(tmp_path / "tiny") in str(caught.value)
-    assert server.asked == []
+    assert server.requests == []
 
 
 @pytest.mark.parametrize(
@@ -95,7 +98,7 @@ def test_missing_files_are_named_with_the_remedy(tmp_path, tiny, put, server):
 )
 @pytest.mark.parametrize("download", [True, False])
 def test_damaged_file_is_named_and_never_used(tmp_path, tiny, put, serve, server, damage, download):
-    """Not even where a good one could be downloaded or lies in the next place: the user should know."""
+    """Not even if a good one could be downloaded or is in the next directory: the user should know."""
     serve("first")
     put(tmp_path / "tiny")
     put(pooch.os_cache("hopfax") / "tiny")
@@ -106,15 +109,15 @@ def test_damaged_file_is_named_and_never_used(tmp_path, tiny, put, serve, server
     assert not isinstance(caught.value, MissingDataError)
     for part in (str(path), tiny.source.files[0].sha256, *tiny.source.mirrors, "HOPFAX_DATA", "delete it"):
         assert part in str(caught.value)
-    assert server.asked == []
+    assert server.requests == []
 
 
 def test_flat_files_count_only_with_the_right_content(tmp_path, tiny, put):
     flat = dataclasses.replace(tiny.source, flat=True)
     put(tmp_path)
-    assert found_in(flat, tmp_path) == {tmp_path}
+    assert folders_of(flat, tmp_path) == {tmp_path}
     with pytest.raises(MissingDataError):
         obtain(tiny.source, tmp_path, download=False)
     (tmp_path / FIRST).write_bytes(b"another data set's")
-    with pytest.raises(MissingDataError, match=f"Passed over.*{tmp_path / FIRST}"):
+    with pytest.raises(MissingDataError, match=f"ignored: {tmp_path / FIRST}"):
         obtain(flat, tmp_path, download=False)

@@ -1,0 +1,197 @@
+"""The files of a data set on this machine: found, checked by SHA-256, and downloaded by pooch if missing."""
+
+import hashlib
+import importlib.util
+import io
+import os
+import textwrap
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .._internal.optional import needed
+from .dataset import DataError, MissingDataError
+from .idx import open_file, read_bounded, unpacked
+from .source import IdxFile, Source
+
+VARIABLE = "HOPFAX_DATA"
+_TIMEOUT = 30  # seconds without an answer
+_GZIP_OVERHEAD = 2**16  # bytes that gzip may add to incompressible content, a generous bound
+
+Directory = str | os.PathLike[str] | None
+
+
+class CheckedFile(NamedTuple):
+    """The path of a data file and its unpacked content, which has the expected SHA-256."""
+
+    path: Path
+    content: bytes
+
+
+def obtain(
+    source: Source, directory: Directory = None, *, download: bool = True, progressbar: Any = False
+) -> list[CheckedFile]:
+    """The four files of `source`, checked; missing ones are downloaded into the first data directory.
+
+    Args:
+        source: the data set.
+        directory: the data directory to search first and to download to; `data_directories` lists the others.
+        download: whether missing files may be downloaded.
+        progressbar: anything `pooch.HTTPDownloader(progressbar=...)` accepts.
+    Raises: `DataError` for a damaged file or a folder that cannot be written to; `MissingDataError` for a
+        missing file that may not or cannot be downloaded; `ImportError` if pooch is needed and not installed.
+    """
+    found = [find(source, file, directory) for file in source.files]  # all, before the first download
+    missing = [file for file, result in zip(source.files, found, strict=True) if result is None]
+    if missing and not download:
+        raise MissingDataError(_not_found(source, missing, directory))
+    return [
+        result or _download(source, file, directory, progressbar)
+        for result, file in zip(found, source.files, strict=True)
+    ]
+
+
+def data_directories(directory: Directory) -> list[Path]:
+    """The data directories in their order of search: the argument, `HOPFAX_DATA`, the user's cache folder.
+
+    pooch chooses the cache folder and is the only one to write there; without pooch there is none.
+    Raises: `DataError` if the argument or the variable names something that is not a directory.
+    """
+    named = [("`directory`", directory), (f"the variable {VARIABLE}", os.environ.get(VARIABLE))]
+    paths = []
+    for origin, value in named:
+        if value is None or not os.fspath(value):
+            continue
+        path = Path(value).expanduser()
+        if path.exists() and not path.is_dir():
+            raise DataError(f"`{path}`, named by {origin}, is not a directory; name one.")
+        paths.append(path)
+    if importlib.util.find_spec("pooch") is None:
+        return paths
+    import pooch
+
+    return [*paths, Path(pooch.os_cache("hopfax"))]
+
+
+def find(source: Source, file: IdxFile, directory: Directory) -> CheckedFile | None:
+    """The file from the first data directory that has it, or None.
+
+    Raises: `DataError` for a file in the folder of this data set whose content is not the expected one.
+    """
+    for path, in_own_folder in _candidates(source, file, directory):
+        try:
+            return CheckedFile(path, _checked_content(path, file))
+        except DataError as error:
+            if in_own_folder:
+                raise DataError(
+                    f"{error} Replace it with {file.name} of {source.name} (raw or .gz; SHA-256 of the content "
+                    f"{file.sha256}), or delete it and run `hopfax data fetch {source.name}`, which downloads "
+                    f"from {' or '.join(source.mirrors)}; or name another data directory with `directory=` or "
+                    f"the environment variable {VARIABLE}."
+                ) from error
+    return None
+
+
+def _candidates(source: Source, file: IdxFile, directory: Directory) -> Iterator[tuple[Path, bool]]:
+    """Existing paths with the name of `file`, each with whether it is in the folder of this data set."""
+    for place in data_directories(directory):
+        folders = [(place / source.name, True)] + [(place, False)] * source.flat
+        for folder, in_own_folder in folders:
+            paths = (folder / file.name, folder / f"{file.name}.gz")
+            yield from ((path, in_own_folder) for path in paths if os.path.exists(path))
+
+
+def _checked_content(path: Path, file: IdxFile) -> bytes:
+    """The unpacked content of `path`. Raises: `DataError` if it is not that of `file`."""
+    with open_file(path) as stream:
+        content = read_bounded(stream, file.size + 1)
+    sha256 = hashlib.sha256(content).hexdigest()
+    if sha256 == file.sha256:
+        return content
+    # Longer content was not read to its end, so its hash is not known.
+    actual = "more" if len(content) > file.size else f"{len(content)} with SHA-256 {sha256}"
+    raise DataError(
+        f"`{path}` is not {file.name}: expected {file.size} bytes with SHA-256 {file.sha256}, found {actual}."
+    )
+
+
+def _not_found(source: Source, missing: Sequence[IdxFile], directory: Directory) -> str:
+    """The message about files that may not be downloaded."""
+    folders = ", ".join(str(place / source.name) for place in data_directories(directory))
+    others = [str(path) for file in missing for path, _ in _candidates(source, file, directory)]
+    ignored = f" Files with other content were ignored: {', '.join(others)}." if others else ""
+    return (
+        f"{source.name}: {', '.join(file.name for file in missing)} not found in {folders or 'any folder'}.{ignored} "
+        + _remedy(source)
+    )
+
+
+def _remedy(source: Source) -> str:
+    return (
+        f"Run `hopfax data fetch {source.name}`, or put the files (raw or .gz) into a folder {source.name} and set "
+        f"the environment variable {VARIABLE} (or `directory=`) to the directory that contains it."
+    )
+
+
+def _download(source: Source, file: IdxFile, directory: Directory, progressbar: Any) -> CheckedFile:
+    """`file` from the first mirror that serves the right content."""
+    pooch = needed(f"downloading {source.name} needs pooch", "pooch", "'hopfax[apps]'")
+    folder = data_directories(directory)[0] / source.name
+    downloader, problems = _downloader(file, progressbar), []
+    for mirror in source.mirrors:
+        url = f"{mirror}{file.name}.gz"
+        try:
+            # The file gets its name only after its hash was checked.
+            path = pooch.retrieve(url, f"sha256:{file.sha256}", file.name, folder, downloader=downloader)
+        except ValueError as error:
+            problems.append(f"{url}: {error}")
+        except OSError as error:
+            raise DataError(
+                f"`{folder / file.name}` cannot be written ({type(error).__name__}: {error}). Name a writable "
+                f"directory with `directory=` or the environment variable {VARIABLE}."
+            ) from error
+        else:
+            return CheckedFile(Path(path), _checked_content(Path(path), file))
+    raise MissingDataError(
+        f"{source.name}: {file.name} (SHA-256 {file.sha256}) is not in {folder}, and no mirror served it "
+        f"({'; '.join(problems)}). {_remedy(source)}"
+    )
+
+
+def _downloader(file: IdxFile, progressbar: Any) -> Callable[[str, str, Any], None]:
+    """A downloader for pooch that writes unpacked content. Raises: `DataError` if a server fails or sends too much."""
+    import pooch
+
+    fetch = pooch.HTTPDownloader(progressbar=progressbar, timeout=_TIMEOUT, chunk_size=2**16)
+
+    def download(url: str, output: str, _: Any) -> None:
+        buffer = _BoundedBuffer(file.size + _GZIP_OVERHEAD)
+        try:
+            fetch(url, buffer, None)
+            with unpacked(io.BytesIO(buffer.content.getvalue())) as stream:
+                content = read_bounded(stream, file.size + 1)
+        except (OSError, EOFError, zlib.error) as error:
+            raise DataError(f"{type(error).__name__}: {textwrap.shorten(str(error), 100)}") from error
+        if len(content) > file.size:
+            raise DataError(f"it serves more than {file.size} bytes")
+        Path(output).write_bytes(content)
+        os.chmod(output, 0o644)  # pooch's temporary file is private, but data directories are shared
+
+    return download
+
+
+class _BoundedBuffer:
+    """A file in memory that refuses to grow past `limit` bytes, whatever a server sends."""
+
+    def __init__(self, limit: int):
+        self.limit = limit
+        self.content = io.BytesIO()
+
+    def write(self, chunk: bytes) -> int:
+        if self.content.tell() + len(chunk) > self.limit:
+            raise DataError(f"it serves more than {self.limit} bytes")
+        return self.content.write(chunk)
+
+    def flush(self) -> None:
+        pass

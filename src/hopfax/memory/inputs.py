@@ -1,0 +1,95 @@
+"""Arguments of memories: arrays of any library or byte order, patterns in rows, masks and `beta`."""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, Bool, Float, Real
+
+from .._internal.checks import as_real_array, require, require_matrix, require_number
+
+
+def as_array(label: str, value: Any) -> Array | np.ndarray:
+    """`value` as a NumPy or JAX array in native byte order.
+
+    Raises: `ValueError` for tensors and tables of other libraries, and for what holds no real numbers.
+    """
+    if isinstance(value, np.ndarray):
+        return value if value.dtype.isnative else value.astype(value.dtype.newbyteorder("="))
+    if isinstance(value, jax.Array):
+        return value
+    if isinstance(value, list | tuple | bool | int | float | complex | np.generic):
+        return as_real_array(label, value)
+    kind = type(value)
+    raise ValueError(
+        f"`{label}` is a `{kind.__module__}.{kind.__qualname__}`; give a NumPy or JAX array, such as "
+        f"`np.asarray({label})`."
+    )
+
+
+def to_floating(values: Real[Array | np.ndarray, "..."]) -> Float[Array, "..."]:
+    """`values` as a JAX array of floating point; integers and booleans in the default precision."""
+    array = jnp.asarray(values)
+    return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(jnp.result_type(float))
+
+
+def as_rows(
+    label: str, values: Any, mask: Bool[Array | np.ndarray, " rows"] | None = None
+) -> Float[Array, "rows columns"]:
+    """`values` as a matrix of floating point, zero in the rows where `mask` is false.
+
+    Raises: `ValueError` for other shapes, numbers that are not real, and rows that are not finite where `mask` is
+    true.
+    """
+    array = as_array(label, values)
+    require_matrix(label, array)
+    if not isinstance(array, Tracer) and not isinstance(mask, Tracer):
+        bad = ~np.isfinite(np.asarray(array)).all(axis=1)
+        bad = np.flatnonzero(bad if mask is None else bad & np.asarray(mask))
+        require(
+            bad.size == 0,
+            f"`{label}` must be finite; rows {bad[:5].tolist()} hold NaN or infinity. Leave them out.",
+        )
+    rows = to_floating(array)
+    return rows if mask is None else jnp.where(jnp.asarray(mask)[:, None], rows, 0)
+
+
+def check_row_mask(label: str, mask: Any, count: int) -> Bool[Array, " rows"]:
+    """`mask` as an array. Raises: `ValueError` unless it is boolean, one for each row, and true for one or more."""
+    array = as_array(label, mask)
+    require(
+        array.shape == (count,),
+        f"`{label}` has shape {array.shape}; it must be ({count},), one value for each pattern.",
+    )
+    _require_boolean(label, array, "the patterns to keep")
+    require(
+        isinstance(array, Tracer) or bool(np.any(np.asarray(array))),
+        f"`{label}` is false everywhere; keep one pattern or more.",
+    )
+    return jnp.asarray(array)
+
+
+def check_known(queries: Array | np.ndarray, known: Any) -> Array | np.ndarray:
+    """`known` in the shape of `queries`. Raises: `ValueError` for another shape, or values other than booleans."""
+    array, shape = as_array("known", known), np.shape(queries)
+    require(
+        array.shape in (shape, shape[-1:]),
+        f"`known` has shape {array.shape}; it must be {shape} or {shape[-1:]}.",
+    )
+    _require_boolean("known", array, "the elements to keep")
+    return jnp.broadcast_to(array, shape)
+
+
+def check_beta(beta: Any) -> None:
+    """Raises: `ValueError` unless `beta` is one positive, finite number; traced numbers pass."""
+    require_number("beta", beta, lambda x: 0 < x < math.inf, "one number, positive and finite")
+
+
+def _require_boolean(label: str, mask: Array | np.ndarray, meaning: str) -> None:
+    require(
+        mask.dtype == np.bool_,
+        f"`{label}` must be bool, true for {meaning}, got {mask.dtype}; compare, as in `{label} > 0`.",
+    )

@@ -1,0 +1,61 @@
+"""Retrieval: the update of a memory, repeated until it reaches a fixed point."""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int, ScalarLike
+
+States = Float[Array, "*batch dimension"]
+
+
+class Retrieval(eqx.Module):
+    """The states that the update reaches from its starts.
+
+    Args:
+        state: the last state of each start.
+        residual: the length of its last step, divided by the largest norm of a pattern.
+        steps: how many updates were made.
+        converged: whether `residual` is at most the tolerance.
+    """
+
+    state: States
+    residual: Float[Array, "*batch"]
+    steps: Int[Array, "*batch"]
+    converged: Bool[Array, "*batch"]
+
+
+def repeat_update(
+    update: Callable[[States], States],
+    start: States,
+    *,
+    scale: Float[Array, ""],
+    tolerance: ScalarLike,
+    max_steps: ScalarLike,
+) -> Retrieval:
+    """Repeats `update` until the steps are short; states of a batch that have converged no longer change.
+
+    Args:
+        start: one state, or a batch in rows.
+        scale: the largest norm of a pattern.
+        tolerance: a state has converged when its step is at most this fraction of `scale`.
+        max_steps: the largest number of updates.
+    """
+    unit = jnp.where(scale > 0, scale, 1)
+
+    def step(carry):
+        state, residual, steps, count = carry
+        new = update(state)
+        active = residual > tolerance
+        length = jnp.linalg.norm(new - state, axis=-1) / unit
+        state = jnp.where(active[..., None], new, state)
+        return state, jnp.where(active, length, residual), steps + active, count + 1
+
+    def unfinished(carry):
+        return jnp.any(carry[1] > tolerance) & (carry[3] < max_steps)
+
+    batch = start.shape[:-1]
+    first = (start, jnp.full(batch, jnp.inf, unit.dtype), jnp.zeros(batch, int), 0)
+    state, residual, steps, _ = lax.while_loop(unfinished, step, first)
+    return Retrieval(state, residual, steps, residual <= tolerance)
