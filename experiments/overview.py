@@ -6,7 +6,7 @@ python -m experiments.overview
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from hopfax.apps.reproduce import FIGURES, TABLE1, TABLE2, Row, read_results, tabulate
+from hopfax.apps.reproduce import FIGURES, TABLE1, TABLE2, Experiment, read_results, tabulate
 from hopfax.apps.reproduce.page import fill
 
 HERE = Path(__file__).parent
@@ -25,7 +25,7 @@ def main() -> None:
     fill(HERE / "README.md", "".join("| " + " | ".join(line) + " |\n" for line in lines))
 
 
-def _rows(command: str, rows: Sequence[Row]) -> Iterator[tuple[str, ...]]:
+def _rows(command: str, rows: Sequence[Experiment]) -> Iterator[tuple[str, ...]]:
     """One line a row."""
     paper = rows[0].paper
     results = read_results(HERE / paper, [row.name for row in rows])

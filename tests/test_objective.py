@@ -11,7 +11,7 @@ from hopfax import EvenOdd, Method, Synchronous, objective, relax
 from hopfax.costs import CrossEntropy, SquaredError, StateSquaredError
 from hopfax.gradients import RecurrentBackprop
 from hopfax.papers import paper_method
-from hopfax.solvers import Absolute, Anderson, Picard, PaperSafeguard
+from hopfax.solvers import Absolute, Anderson, PaperSafeguard, Picard
 from hopfax.updates import Coloured
 
 MODEL = sigmoid_chain(4, 5, 3)
@@ -72,9 +72,7 @@ def test_the_papers_methods(name, update, accelerated):
 
 
 def test_an_unknown_method_is_refused():
-    with pytest.raises(
-        ValueError, match="name='DEQ'.* choose one of HAM, HAM-DEQ, HAM-EO, HAM-EO-DEQ"
-    ):
+    with pytest.raises(ValueError, match="name='DEQ'.* choose one of HAM, HAM-DEQ, HAM-EO, HAM-EO-DEQ"):
         paper_method("DEQ")
 
 

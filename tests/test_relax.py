@@ -23,7 +23,7 @@ from hopfax import (
 )
 from hopfax.gradients import EquilibriumPropagation
 from hopfax.lagrangians import Identity, Tanh
-from hopfax.solvers import Picard
+from hopfax.solvers import Anderson, Picard
 
 MODEL = sigmoid_chain(4, 5, 3)
 BATCH = jr.uniform(jr.key(1), (5, 4), jnp.float64)
@@ -252,6 +252,35 @@ def test_a_solve_that_runs_out_of_steps_says_so():
     )
     assert equilibrium.status == Status.max_steps
     assert equilibrium.steps == 10
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_example_that_leaves_a_saddle_slowly_is_relaxed_to_its_minimum(dtype):
+    """Its residual grows for many sweeps, from within ten tolerances."""
+    weight, bias = np.diag([1.05, 0.2]).astype(dtype), np.array([0, 1], dtype)
+    layers = {"a": Layer(2, Tanh()), "b": Layer(2, Tanh())}
+    model = HAM(layers, [Dense(("a", "b"), weight), Bias("a", bias)])
+    start = {"b": np.array([8e-4, 0.15], dtype)}
+    equilibrium = relax(model, start=start, method=Method(solver=Picard(), max_steps=5000))
+    b = start["b"].astype(float)
+    for _ in range(2000):
+        b = np.tanh(np.tanh(b) @ weight.T + bias) @ weight
+    minimum = float(model.energy({"a": np.tanh(b) @ weight.T + bias, "b": b}))
+    assert equilibrium.converged
+    assert minimum == pytest.approx(-0.44907, abs=1e-5)
+    assert float(equilibrium.energy) == pytest.approx(minimum, abs=1e-4)
+
+
+@pytest.mark.parametrize("solver", [Picard(), Anderson()], ids=lambda s: type(s).__name__)
+def test_a_tolerance_below_the_rounding_errors_stalls(solver):
+    narrow = chain([4, 50, 3], Tanh(), key=jr.key(3), bias_std=0.3)
+    method = Method(solver=solver, rtol=1e-12, atol=0.0, max_steps=1000)
+    equilibrium = relax(narrow, {"input": BATCH.astype(jnp.float32)}, method=method)
+    stalled = np.asarray(equilibrium.status) == Status.stalled
+    assert stalled.any()
+    assert (stalled | np.asarray(equilibrium.converged)).all()
+    assert (equilibrium.statistics.relative_residual < 2e-6).all()
+    assert (equilibrium.statistics.evaluations < 1000).all()
 
 
 def test_throw_raises_if_an_example_does_not_converge():

@@ -229,13 +229,14 @@ def reconstructions() -> Figure:
     from hopfax.vae import VAEConfig
     from hopfax.vae.config import preset
     from hopfax.vae.evaluation import decode_mean, reconstruct
-    from hopfax.vae.run import load_vae, train_vae
+    from hopfax.training import train
+    from hopfax.vae.run import VAEJob, load_vae
 
     dataset = digits()
     config: VAEConfig = preset(dataset)
     with tempfile.TemporaryDirectory() as folder:
-        train_vae(config, dataset, Path(folder))
-        vae, _ = load_vae(folder)
+        train(VAEJob(config, dataset), Path(folder) / "run")
+        vae, _ = load_vae(Path(folder) / "run")
     images = dataset.test_images[:10]
     latents = jr.normal(jr.key(3), (10, vae.latents))
     rows = [("digits", images), ("decoded", reconstruct(vae, images)), ("samples", decode_mean(vae, latents))]

@@ -23,14 +23,11 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-LAWS = ["tests/test_settings.py", "tests/test_laws.py"]
-NETWORKS = ["tests/test_ham.py", "tests/test_synapses.py", "tests/test_graph.py", *LAWS]
-TESTS = {
-    "lagrangians": ["tests/test_lagrangians.py", *LAWS],
-    "ham.py": NETWORKS,
-    "network.py": NETWORKS,
-    "synapses.py": NETWORKS,
-    "updates.py": ["tests/test_updates.py", "tests/test_relax.py", *LAWS],
+LAWS = ["tests/training/test_settings.py", "tests/test_laws.py"]
+TESTS = {  # of each package of the core
+    "lagrangians": ["tests/lagrangians", *LAWS],
+    "networks": ["tests/networks", *LAWS],
+    "updates": ["tests/updates", "tests/test_relax.py", *LAWS],
     "solvers": ["tests/solvers", "tests/test_relax.py", *LAWS],
     "gradients": ["tests/gradients", "tests/test_objective.py", *LAWS],
 }
@@ -103,12 +100,12 @@ def begin(place: Path, session: Path, sample: int, seed: int) -> None:
 
 def keep_sample(session: Path, sample: int, seed: int) -> None:
     with sqlite3.connect(session) as base:
-        found = base.execute(
+        rows = base.execute(
             "select job_id, operator_name, module_path, occurrence from mutation_specs"
         ).fetchall()
-        wanted = sorted((row[1:], row[0]) for row in found if re.fullmatch(f"core/({OPERATORS})", row[1]))
+        wanted = sorted((row[1:], row[0]) for row in rows if re.fullmatch(f"core/({OPERATORS})", row[1]))
         chosen = {job for _, job in random.Random(seed).sample(wanted, min(sample, len(wanted)))}
-        others = [(row[0],) for row in found if row[0] not in chosen]
+        others = [(row[0],) for row in rows if row[0] not in chosen]
         base.executemany("delete from mutation_specs where job_id = ?", others)
         base.executemany("delete from work_items where job_id = ?", others)
 

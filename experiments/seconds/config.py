@@ -6,13 +6,12 @@ from types import MappingProxyType
 
 from hopfax.gradients import ConjugateGradient, Implicit
 from hopfax.method import Method
-from hopfax.networks.chn import LocalSteps
 from hopfax.papers import PUBLISHED_ANDERSON
 from hopfax.solvers import Anderson, Picard, Residual
 from hopfax.solvers.loop import IterativeSolver
 from hopfax.training.recipes import Recipe, goemaere2023, goemaere2024
 from hopfax.updates.base import AbstractUpdate
-from hopfax.updates.block import Damped, EvenOdd, Synchronous
+from hopfax.updates.block import Damped, EvenOdd, LocalSteps, Synchronous
 
 Paths = Mapping[str, tuple[AbstractUpdate, IterativeSolver]]
 

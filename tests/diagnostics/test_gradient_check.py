@@ -24,7 +24,9 @@ def test_exact_gradients_agree(result):
 def test_equilibrium_propagation_has_its_orders(result):
     assert result["ep_order"]["centred"] == pytest.approx(2, abs=0.1)
     assert result["ep_order"]["positive"] == pytest.approx(1, abs=0.1)
-    centred, positive = (result["gradients"][name]["relative_error"] for name in ("ep_centred", "ep_positive"))
+    centred, positive = (
+        result["gradients"][name]["relative_error"] for name in ("ep_centred", "ep_positive")
+    )
     assert centred < positive
 
 

@@ -8,10 +8,10 @@ from jax.flatten_util import ravel_pytree
 
 import hopfax
 from hopfax.diagnostics.spectra import (
-    warn_of_large_nudge,
     critical_nudge,
     smallest_hessian_eigenvalue,
     spectral_radius,
+    warn_of_large_nudge,
 )
 
 TARGET = jnp.array([1.0, 0.0])

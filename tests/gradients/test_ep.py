@@ -55,18 +55,18 @@ def ep(beta, variant):
     return gradient(EquilibriumPropagation(jnp.asarray(beta), variant))
 
 
-def test_as_it_comes_it_is_within_a_hundredth_of_the_exact_gradient(exact):
+def test_the_default_is_within_a_hundredth_of_the_exact_gradient(exact):
     assert np.linalg.norm(gradient(EquilibriumPropagation()) - exact) < 0.01 * np.linalg.norm(exact)
 
 
-def test_nudged_phases_converge_by_an_absolute_tolerance_alone():
-    """Scaled by the nudge, as the difference of the phases is."""
+def test_nudged_phases_converge_with_an_absolute_tolerance_alone():
+    """It is scaled by the nudge, as the difference of the phases is."""
     method = Method(gradient=EquilibriumPropagation(), rtol=0.0, atol=1e-6, max_steps=200)
 
     @eqx.filter_jit
-    def flagged(report):
-        loss = lambda told: costs_with_stats(MODEL, {"input": X}, SQUARED, TARGET, method, told)
-        return jax.grad(loss)(report).flagged
+    def flagged(stats):
+        loss = lambda stats: costs_with_stats(MODEL, {"input": X}, SQUARED, TARGET, method, stats)
+        return jax.grad(loss)(stats).flagged
 
     assert flagged(AdjointStats.blank()) == 0
 
@@ -83,7 +83,7 @@ def test_at_finite_beta_it_is_the_exact_gradient_of_the_difference_of_free_energ
     """`[F*(β) - F*(-β)] / 2β` at β = 0.3, by central differences along a random direction."""
     beta, h = 0.3, 1e-5
     leaves, rest = eqx.partition((MODEL, X), eqx.is_inexact_array)
-    flat, unravel = ravel_pytree(leaves)
+    vector, unravel = ravel_pytree(leaves)
 
     @jax.jit
     def contrast(vector):
@@ -95,16 +95,16 @@ def test_at_finite_beta_it_is_the_exact_gradient_of_the_difference_of_free_energ
         ]
         return (phases[0] - phases[1]) / (2 * beta)
 
-    direction = jr.normal(jr.key(6), flat.shape, jnp.float64)
-    slope = (contrast(flat + h * direction) - contrast(flat - h * direction)) / (2 * h)
+    direction = jr.normal(jr.key(6), vector.shape, jnp.float64)
+    slope = (contrast(vector + h * direction) - contrast(vector - h * direction)) / (2 * h)
     assert close(slope, ep(beta, Centred()) @ direction, 1e-7)
 
 
-def test_positive_and_negative_average_to_centred_and_the_coin_is_fair_between_them():
+def test_positive_and_negative_average_to_centred_and_a_random_sign_gives_each_of_them():
     positive, negative = ep(0.2, Positive()), ep(0.2, Negative())
     assert close((positive + negative) / 2, ep(0.2, Centred()), 1e-9)
-    drawn = [ep(0.2, RandomSign(key)) for key in jr.split(jr.key(0), 8)]
-    kinds = [close(one, positive, 1e-7) - close(one, negative, 1e-7) for one in drawn]
+    estimates = [ep(0.2, RandomSign(key)) for key in jr.split(jr.key(0), 8)]
+    kinds = [close(one, positive, 1e-7) - close(one, negative, 1e-7) for one in estimates]
     assert set(kinds) == {1, -1}
 
 
@@ -115,8 +115,8 @@ def test_both_costs_agree_with_implicit_gradients_at_a_linear_output(cost):
     assert close(small, implicit, 1e-5)
 
 
-def test_holomorphic_refuses_neurons_that_are_not_analytic_and_trained_ones():
-    with pytest.raises(ValueError, match="needs holomorphic neurons; 'ReLU' of layer 'hidden' is not"):
+def test_holomorphic_refuses_neurons_that_are_not_holomorphic_and_trained_ones():
+    with pytest.raises(ValueError, match="needs holomorphic neurons, but 'ReLU' of layer 'hidden' is not"):
         gradient(EquilibriumPropagation(0.1, Holomorphic()), network(Identity(), ReLU(), Tanh()))
     trained = network(Identity(), Tanh(jnp.asarray(1.0)), Tanh())
     with pytest.raises(ValueError, match="cannot train the parameters of 'Tanh' on layer 'hidden'"):
@@ -135,30 +135,30 @@ def test_costs_that_cannot_nudge_are_refused():
 @pytest.mark.parametrize(
     ("variant", "phases"), [(Centred(), 2), (Positive(), 1), (Holomorphic(4), 3)], ids=str
 )
-def test_the_evaluations_of_all_nudged_phases_are_told(variant, phases):
-    """None reaches a tolerance of zero, so each takes the start and the four steps that it may."""
+def test_the_evaluations_of_all_nudged_phases_are_reported(variant, phases):
+    """None reaches a tolerance of zero, so each takes all its four steps, which are five evaluations."""
     method = Method(gradient=EquilibriumPropagation(0.05, variant), rtol=0.0, atol=0.0, max_steps=4)
 
     @eqx.filter_jit
-    def told(report):
-        loss = lambda told: costs_with_stats(MODEL, {"input": X}, SQUARED, TARGET, method, told)
-        return jax.grad(loss)(report)
+    def backward_stats(stats):
+        loss = lambda stats: costs_with_stats(MODEL, {"input": X}, SQUARED, TARGET, method, stats)
+        return jax.grad(loss)(stats)
 
-    report = told(AdjointStats.blank())
-    assert (report.products, report.flagged) == (5 * phases, 1)
-    assert report.residual > 0
+    stats = backward_stats(AdjointStats.blank())
+    assert (stats.products, stats.flagged) == (5 * phases, 1)
+    assert stats.residual > 0
 
 
 @pytest.mark.parametrize("atol", [1e-2, 1e-4])
-def test_nudged_phases_are_solved_to_a_tolerance_that_their_difference_can_bear(atol):
-    """`1e-4 beta atol` beside one of the same size for `rtol`, whatever the free phase may leave."""
+def test_the_tolerance_of_nudged_phases_is_small_relative_to_their_difference(atol):
+    """`1e-4 beta atol`, whatever the tolerance of the free phase."""
     beta = 0.05
     method = Method(gradient=EquilibriumPropagation(beta), rtol=0.0, atol=atol, max_steps=200)
 
     @eqx.filter_jit
-    def residual(report):
-        loss = lambda told: costs_with_stats(MODEL, {"input": X}, SQUARED, TARGET, method, told)
-        return jax.grad(loss)(report).residual
+    def residual(stats):
+        loss = lambda stats: costs_with_stats(MODEL, {"input": X}, SQUARED, TARGET, method, stats)
+        return jax.grad(loss)(stats).residual
 
     states = relax(MODEL, {"input": X}, method=Method(rtol=1e-9)).state
     smallest = min(float(jnp.sqrt(jnp.mean(states[name] ** 2))) for name in ("hidden", "output"))
@@ -174,7 +174,7 @@ def test_nudged_phases_are_solved_to_a_tolerance_that_their_difference_can_bear(
 def test_each_variant_is_a_finite_difference_exact_for_polynomials(variant, degree):
     betas, weights, free = variant.nudges(0.3)
     for power in range(degree + 1):
-        found = jnp.real(jnp.sum(weights * betas**power)) + free * (power == 0)
-        assert close(found, float(power == 1), 1e-6)
+        sum_of_weights = jnp.real(jnp.sum(weights * betas**power)) + free * (power == 0)
+        assert close(sum_of_weights, float(power == 1), 1e-6)
     higher = jnp.real(jnp.sum(weights * betas ** (degree + 1)))
     assert abs(higher) > 1e-3

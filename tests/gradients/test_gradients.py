@@ -1,8 +1,7 @@
 """All gradients agree with each other, with a dense reference and with finite differences.
 
-The network has a softmax layer, trained Lagrangian parameters and a neuron so saturated that `D = ∂g/∂s` is
-singular to working precision; gradients are taken in all weights, biases, Lagrangian parameters and the
-clamped input at once.
+The network has a softmax layer, trained Lagrangian parameters and a neuron so saturated that `D = ∂g/∂s` is singular to
+working precision. Gradients are taken with respect to all weights, biases, Lagrangian parameters and the clamped input.
 """
 
 import equinox as eqx
@@ -55,9 +54,9 @@ def rich():
 MODEL = rich()
 
 
-def value(model, x, method, report=None):
-    report = AdjointStats.blank() if report is None else report
-    return costs_with_stats(model, {"input": x}, COST, TARGET, method, report)
+def value(model, x, method, stats=None):
+    stats = AdjointStats.blank() if stats is None else stats
+    return costs_with_stats(model, {"input": x}, COST, TARGET, method, stats)
 
 
 @eqx.filter_jit
@@ -117,26 +116,26 @@ def test_every_gradient_is_that_of_the_dense_reference(name, reference):
 
 def test_the_reference_is_the_directional_finite_difference(reference):
     leaves, rest = eqx.partition((MODEL, X), eqx.is_inexact_array)
-    flat, unravel = ravel_pytree(leaves)
+    vector, unravel = ravel_pytree(leaves)
     h = 1e-5
     at = lambda vector: value(*eqx.combine(unravel(vector), rest), METHODS["conjugate gradients"])
     for key in jr.split(jr.key(3), 3):
-        direction = jr.normal(key, flat.shape, jnp.float64)
-        slope = (at(flat + h * direction) - at(flat - h * direction)) / (2 * h)
+        direction = jr.normal(key, vector.shape, jnp.float64)
+        slope = (at(vector + h * direction) - at(vector - h * direction)) / (2 * h)
         assert close(slope, reference @ direction, 1e-7)
 
 
-def test_where_the_graph_is_not_bipartite_the_sweep_unrolled_is_the_witness():
+def test_on_a_graph_that_is_not_bipartite_gradients_agree_with_the_unrolled_one():
     model, clamp = ZOO["triangle"]
 
-    def found(method):
+    def gradient_of(method):
         cost = SquaredError("c")
         loss = lambda m: objective(m, clamp, cost, jnp.ones(3), method=method)[0]
         return ravel_pytree(eqx.filter(eqx.filter_jit(eqx.filter_grad(loss))(model), eqx.is_inexact_array))[0]
 
-    implicit = found(Method(Coloured(), Anderson(), Implicit(EXACT), **TIGHT))
-    unrolled = found(Method(Coloured(), Picard(), Unrolled(120), **TIGHT))
-    recurrent = found(Method(Coloured(), Picard(), RecurrentBackprop(200), **TIGHT))
+    implicit = gradient_of(Method(Coloured(), Anderson(), Implicit(EXACT), **TIGHT))
+    unrolled = gradient_of(Method(Coloured(), Picard(), Unrolled(120), **TIGHT))
+    recurrent = gradient_of(Method(Coloured(), Picard(), RecurrentBackprop(200), **TIGHT))
     assert close(implicit, unrolled, 1e-8)
     assert close(recurrent, unrolled, 1e-8)
 
@@ -150,54 +149,54 @@ def test_truncated_gradients_are_geometric_sums(make):
     def slopes(bias):
         def read(bias, steps):
             moved = eqx.tree_at(lambda m: m.synapses["b"].bias, model, bias)
-            found = relax(
+            equilibrium = relax(
                 moved, method=Method(update=EvenOdd(), gradient=make(steps), **TIGHT), start={"b": bias}
             )
-            return found.state["b"][0]
+            return equilibrium.state["b"][0]
 
         return [jax.grad(read)(bias, n)[0] for n in counts], relax(model, method=Method(**TIGHT)).state
 
-    found, state = slopes(model.synapses["b"].bias)
+    values, state = slopes(model.synapses["b"].bias)
     q = float(0.64 * (1 - np.tanh(state["a"][0]) ** 2) * (1 - np.tanh(state["b"][0]) ** 2))
-    assert close(found, [(1 - q**n) / (1 - q) for n in counts], 1e-9)
+    assert close(values, [(1 - q**n) / (1 - q) for n in counts], 1e-9)
 
 
 @eqx.filter_jit
-def reported(method, model, x, report):
+def gradient_and_stats(method, model, x, stats):
     loss = lambda m, r: jnp.sum(value(m, x, method, r))
-    gradients = eqx.filter_grad(lambda both: loss(*both))((model, report))
+    gradients = eqx.filter_grad(lambda both: loss(*both))((model, stats))
     return ravel_pytree(eqx.filter(gradients[0], eqx.is_inexact_array))[0], gradients[1]
 
 
-def test_the_report_tells_how_the_backward_solve_went(reference):
-    found, report = reported(METHODS["conjugate gradients"], MODEL, X, AdjointStats.blank())
-    assert 2 <= report.products <= 12
-    assert report.residual < 1e-11
-    assert report.flagged == 0
+def test_the_statistics_are_those_of_the_backward_solve(reference):
+    value, stats = gradient_and_stats(METHODS["conjugate gradients"], MODEL, X, AdjointStats.blank())
+    assert 2 <= stats.products <= 12
+    assert stats.residual < 1e-11
+    assert stats.flagged == 0
 
 
 @pytest.mark.parametrize("adjoint", [ConjugateGradient(max_products=1), Iterated(max_products=1)])
-def test_a_solve_cut_short_is_flagged_and_never_gives_nothing(adjoint, reference):
-    """At worst it is the one-step gradient: it still points the right way."""
-    found, report = reported(
+def test_a_backward_solve_that_is_cut_short_is_flagged_and_keeps_the_direction(adjoint, reference):
+    """At worst it is the one-step gradient."""
+    value, stats = gradient_and_stats(
         Method(EvenOdd(), Anderson(), Implicit(adjoint), **TIGHT), MODEL, X, AdjointStats.blank()
     )
-    assert report.flagged == 1
-    reference = reference[: found.size]
-    assert found @ reference > 0.5 * np.linalg.norm(found) * np.linalg.norm(reference)
+    assert stats.flagged == 1
+    reference = reference[: value.size]
+    assert value @ reference > 0.5 * np.linalg.norm(value) * np.linalg.norm(reference)
 
 
-def test_an_impossible_tolerance_in_float32_gives_no_nan(reference):
+def test_an_unattainable_tolerance_in_float32_gives_no_nan(reference):
     narrow = jax.tree.map(lambda a: a.astype(jnp.float32) if eqx.is_inexact_array(a) else a, MODEL)
     method = Method(EvenOdd(), Anderson(), Implicit(ConjugateGradient(rtol=1e-30)), 1e-6, 0.0, 200)
-    found, report = reported(method, narrow, X.astype(jnp.float32), AdjointStats.blank())
-    assert found.dtype == jnp.float32
-    assert np.isfinite(report.residual)
-    reference = reference[: found.size]
-    assert np.abs(found - reference).max() < 1e-3 * np.abs(reference).max()
+    value, stats = gradient_and_stats(method, narrow, X.astype(jnp.float32), AdjointStats.blank())
+    assert value.dtype == jnp.float32
+    assert np.isfinite(stats.residual)
+    reference = reference[: value.size]
+    assert np.abs(value - reference).max() < 1e-3 * np.abs(reference).max()
 
 
-def test_a_batch_inside_is_a_vmap_outside():
+def test_a_batch_is_a_vmap():
     xs = jnp.stack([X, -X, 0.3 * X])
     inside = relax(MODEL, {"input": xs}, method=Method(**TIGHT))
     outside = eqx.filter_vmap(lambda x: relax(MODEL, {"input": x}, method=Method(**TIGHT)))(xs)
@@ -206,21 +205,21 @@ def test_a_batch_inside_is_a_vmap_outside():
 
 
 def test_a_batch_of_gradients_is_the_sum_of_the_examples():
-    """With one report for each; weight gradients come out summed, input gradients apart."""
+    """With statistics for each; gradients of weights are summed, those of inputs are not."""
     xs, target, method = jnp.stack([X, -X]), jnp.stack([TARGET, TARGET]), METHODS["conjugate gradients"]
 
     @eqx.filter_jit
-    def batch(model, xs, report):
+    def batch(model, xs, stats):
         loss = lambda m, x, r: jnp.sum(costs_with_stats(m, {"input": x}, COST, target, method, r))
-        gradients = eqx.filter_grad(lambda three: loss(*three))((model, xs, report))
+        gradients = eqx.filter_grad(lambda three: loss(*three))((model, xs, stats))
         return ravel_pytree(eqx.filter(gradients[0], eqx.is_inexact_array))[0], gradients[1], gradients[2]
 
-    weights, inputs, report = batch(MODEL, xs, AdjointStats.blank(2))
+    weights, inputs, stats = batch(MODEL, xs, AdjointStats.blank(2))
     alone = np.stack([gradient(method, MODEL, x) for x in xs])
     assert close(weights, alone[:, :-3].sum(0), 1e-9)
     assert close(inputs, alone[:, -3:], 1e-9)
-    assert report.products.shape == (2,)
-    assert (np.asarray(report.products) >= 2).all()
+    assert stats.products.shape == (2,)
+    assert (np.asarray(stats.products) >= 2).all()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Laws of Lagrangians: convexity, Legendre duality, closed forms, and what float32 must survive."""
+"""Laws of Lagrangians: convexity, Legendre duality, closed forms, and accuracy in float32."""
 
 import equinox as eqx
 import hypothesis.extra.numpy as hnp
@@ -84,7 +84,7 @@ def everything(lagrangian, state):
 
 @eqx.filter_jit
 def gradients(lagrangian, state):
-    """Gradients in parameters and state of the value, the conjugate, and a projection of the activation."""
+    """Gradients in parameters and state of the value, the energy, and a projection of the activation."""
     weights = jnp.arange(1, state.size + 1, dtype=state.dtype)
     functions = (
         lambda pair: pair[0](pair[1]),
@@ -128,9 +128,9 @@ states = hnp.arrays(np.float64, 5, elements=st.floats(-30, 30))
 @settings(max_examples=20, deadline=None)
 @given(state=states, other=states)
 def test_fenchel_young(lagrangian, state, other):
-    _, activation, conjugate = everything(lagrangian, jnp.asarray(state))
+    _, activation, energy = everything(lagrangian, jnp.asarray(state))
     value, _, _ = everything(lagrangian, jnp.asarray(other))
-    assert value + conjugate >= other @ activation - 1e-9
+    assert value + energy >= other @ activation - 1e-9
 
 
 @over(SMOOTH)
@@ -146,7 +146,7 @@ def test_derivatives_against_finite_differences(lagrangian):
 
 @over(SMOOTH)
 def test_second_derivative_at_zero(lagrangian):
-    """No kink from `abs` or `max` inside the stable formulas: the Hessian of `L` is the Jacobian of `g`."""
+    """`abs` and `max` inside the stable formulas leave no kink: the Hessian of `L` is the Jacobian of `g`."""
     zero = jnp.zeros(3) + (lagrangian.centre if isinstance(lagrangian, Sigmoid) else 0.0)
     hessian = jax.jit(jax.hessian(lambda s: lagrangian(s)))(zero)
     jacobian = jax.jit(jax.jacfwd(lambda s: lagrangian.activation(s)))(zero)
@@ -172,24 +172,24 @@ def test_extreme_states_in_float32(lagrangian, state):
 
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_limits_of_saturated_neurons(sign):
-    """Closed forms far out, where `exp` has overflowed: the entropies vanish."""
+    """Closed forms at large states, where `exp` overflows: the entropies vanish."""
     state = jnp.asarray([sign * 1e4], jnp.float32)
-    for lagrangian, value, conjugate in (
+    for lagrangian, value, energy in (
         (Sigmoid(), max(sign, 0) * 1e4, 0.0),
         (Sigmoid.paper(), max(sign, 0) * (1e4 - 0.5), max(sign, 0) * 0.5),
         (Tanh(), 1e4 - np.log(2), np.log(2)),
         (Softmax(), sign * 1e4, 0.0),
     ):
         np.testing.assert_allclose(lagrangian(state), value, rtol=1e-7)
-        np.testing.assert_allclose(lagrangian.energy(state), conjugate, rtol=1e-6, atol=1e-30)
+        np.testing.assert_allclose(lagrangian.energy(state), energy, rtol=1e-6, atol=1e-30)
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_energy_of_saturating_neurons_keeps_its_digits(sign):
-    """`s g - L` in float32 has none left here; the entropy is `(1 + |s|) exp(-|s|)` up to `exp(-2 |s|)`."""
+    """`s g - L` has no digits left in float32. The entropy is `(1 + |s|) exp(-|s|)` up to `exp(-2 |s|)`."""
     for size in (12.0, 20.0, 40.0, 80.0):
-        _, _, conjugate = everything(Sigmoid(), jnp.asarray([sign * size], jnp.float32))
-        np.testing.assert_allclose(conjugate, -(1 + size) * np.exp(-size), rtol=2e-5)
+        _, _, energy = everything(Sigmoid(), jnp.asarray([sign * size], jnp.float32))
+        np.testing.assert_allclose(energy, -(1 + size) * np.exp(-size), rtol=2e-5)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float64"])
@@ -210,7 +210,7 @@ def test_bfloat16_is_close_to_float64(lagrangian):
 
 
 @over(SMOOTH)
-def test_analytic_activations_are_holomorphic(lagrangian):
+def test_holomorphic_activations_are_holomorphic(lagrangian):
     """The derivative along the imaginary axis is `i` times the one along the real axis."""
 
     @jax.jit
@@ -229,23 +229,23 @@ def test_analytic_activations_are_holomorphic(lagrangian):
     np.testing.assert_allclose((ends[0] - ends[1]) / (2j * step), derivative(1.0), rtol=1e-7, atol=1e-7)
 
 
-def test_only_piecewise_neurons_are_not_analytic():
+def test_only_piecewise_neurons_are_not_holomorphic():
     assert set(LAGRANGIANS) - set(SMOOTH) == {"relu", "hard_sigmoid"}
 
 
-def test_elements_are_independent_neurons():
+def test_pointwise_values_are_those_of_single_neurons():
     state = jnp.asarray(STATE)
     for lagrangian in (Identity(), Sigmoid.paper(), Tanh(2.0), ReLU(), HardSigmoid()):
         one_by_one = jnp.stack([lagrangian(s) for s in state])
         np.testing.assert_allclose(lagrangian.pointwise(state), one_by_one, rtol=1e-14, atol=1e-15)
 
 
-def test_softmax_and_norms_take_the_whole_layer():
+def test_softmax_and_norms_are_over_the_whole_layer():
     """A layer of any shape is the same layer flattened."""
     state = jr.normal(jr.key(2), (2, 3))
     for lagrangian in (Softmax(2.0), LayerNorm(), SphericalNorm()):
-        flat = lagrangian.activation(state.ravel()).reshape(2, 3)
-        np.testing.assert_allclose(lagrangian.activation(state), flat, rtol=1e-13)
+        flattened = lagrangian.activation(state.ravel()).reshape(2, 3)
+        np.testing.assert_allclose(lagrangian.activation(state), flattened, rtol=1e-13)
 
 
 def test_paper_sigmoid():
@@ -260,8 +260,8 @@ def test_array_parameters_are_trained_and_floats_are_not():
     assert trained(Softmax(2.0)).beta is None
     # dL*/dbeta = s . dg/dbeta - dL/dbeta, where s . dg/dbeta = var_g(s) and dL/dbeta = L* / beta.
     softmax = Softmax(jnp.asarray(2.0))
-    _, g, conjugate = everything(softmax, state)
-    expected = g @ state**2 - (g @ state) ** 2 - conjugate / softmax.beta
+    _, g, energy = everything(softmax, state)
+    expected = g @ state**2 - (g @ state) ** 2 - energy / softmax.beta
     np.testing.assert_allclose(trained(softmax).beta, expected, rtol=1e-12)
 
 

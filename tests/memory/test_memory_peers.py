@@ -1,4 +1,4 @@
-"""One step of recall is that of torchhd and of ml-jku's hopfield-layers, on the same patterns and `beta`."""
+"""One step of recall equals that of torchhd and of ml-jku's hopfield-layers, on the same patterns and `beta`."""
 
 import warnings
 

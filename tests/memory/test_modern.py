@@ -1,4 +1,4 @@
-"""The modern Hopfield network and its separations: one object with a HAM, and the laws of its Lagrangians."""
+"""The modern Hopfield network equals its HAM; the laws of its separations; masks of elements and of patterns."""
 
 import functools as ft
 
@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 import hopfax
-from hopfax import EvenOdd, ModernHopfield
+from hopfax import EvenOdd, ModernHopfield, PartialClamp
 from hopfax.lagrangians import Identity, Softmax, SphericalNorm, Tanh
 from hopfax.lagrangians.separations import Entmax, Exponential, Polynomial, Sparsemax
-from hopfax.memory import phase
 from hopfax.memory.similarities import Dot, Euclidean, Raw, Standardised, UnitNorm
 
 PATTERNS = jr.normal(jr.key(1), (5, 4))
@@ -27,7 +26,7 @@ SIMPLEX = {
     "entmax3": ft.partial(Entmax, 3.0),
 }
 CONES = {"polynomial": ft.partial(Polynomial, 3), "exponential": Exponential}
-each = lambda cases: pytest.mark.parametrize("separation", cases.values(), ids=cases)
+each_separation = lambda cases: pytest.mark.parametrize("separation", cases.values(), ids=cases)
 
 
 @eqx.filter_jit
@@ -35,8 +34,8 @@ def over(function, states):
     return jax.vmap(function)(states)
 
 
-@each({**SIMPLEX, **CONES})
-def test_activation_is_the_gradient_and_the_conjugate_closes_fenchel_young(separation):
+@each_separation({**SIMPLEX, **CONES})
+def test_activation_is_the_gradient_and_fenchel_young_is_an_equality_there(separation):
     lagrangian = separation(BETA)
 
     def law(s):
@@ -48,7 +47,7 @@ def test_activation_is_the_gradient_and_the_conjugate_closes_fenchel_young(separ
     np.testing.assert_allclose(both, product, rtol=1e-12)
 
 
-@each({**SIMPLEX, **CONES})
+@each_separation({**SIMPLEX, **CONES})
 def test_fenchel_young_is_an_inequality_elsewhere(separation):
     lagrangian = separation(BETA)
 
@@ -60,8 +59,8 @@ def test_fenchel_young_is_an_inequality_elsewhere(separation):
     assert jnp.all(over(gap, MEMORIES) >= -1e-12)
 
 
-@each(SIMPLEX)
-def test_shares_lie_on_the_simplex_and_ignore_a_common_shift(separation):
+@each_separation(SIMPLEX)
+def test_weights_lie_on_the_simplex_and_ignore_a_common_shift(separation):
     lagrangian = separation(BETA)
     g = over(lagrangian.activation, MEMORIES)
     assert jnp.all(g >= 0)
@@ -69,7 +68,7 @@ def test_shares_lie_on_the_simplex_and_ignore_a_common_shift(separation):
     np.testing.assert_allclose(over(lagrangian.activation, MEMORIES + 3.0), g, atol=1e-13)
 
 
-@each(SIMPLEX)
+@each_separation(SIMPLEX)
 def test_second_derivatives_are_the_slopes_of_the_activation(separation):
     lagrangian = separation(BETA)
     curvature = over(jax.hessian(lagrangian), MEMORIES)
@@ -93,15 +92,15 @@ def test_entmax_is_sparsemax_at_two_and_softmax_near_one():
     np.testing.assert_allclose(over(Entmax(2.0, BETA).activation, MEMORIES), exact, atol=1e-14)
 
 
-def test_two_memories_under_sparsemax_share_by_a_clipped_line():
+def test_the_sparsemax_weight_of_two_memories_is_a_clipped_line():
     margins = jnp.linspace(-2, 2, 9)
-    shares = over(lambda m: Sparsemax(1.0).activation(jnp.array([m, 0.0]))[0], margins)
-    np.testing.assert_allclose(shares, jnp.clip((1 + margins) / 2, 0, 1), atol=1e-14)
+    weights = over(lambda m: Sparsemax(1.0).activation(jnp.array([m, 0.0]))[0], margins)
+    np.testing.assert_allclose(weights, jnp.clip((1 + margins) / 2, 0, 1), atol=1e-14)
 
 
 def test_degree_two_with_inverse_patterns_is_the_hebbian_energy():
-    both = jnp.concatenate([PATTERNS, -PATTERNS])
-    network = ModernHopfield(both, 1.0, separation=ft.partial(Polynomial, 2), visible=Tanh())
+    patterns = jnp.concatenate([PATTERNS, -PATTERNS])
+    network = ModernHopfield(patterns, 1.0, separation=ft.partial(Polynomial, 2), visible=Tanh())
     g = jnp.tanh(STATES)
     hebbian = over(Tanh().energy, STATES) - jnp.sum((g @ PATTERNS.T) ** 2, axis=1) / 2
     np.testing.assert_allclose(over(network.energy, STATES), hebbian, atol=1e-13)
@@ -140,14 +139,19 @@ def test_network_and_ham_are_one_object(network):
 
 def test_relaxing_the_ham_is_recall():
     network = ModernHopfield(PATTERNS, 3.0)
-    found = hopfax.relax(
+    equilibrium = hopfax.relax(
         network.ham(), start={"visible": STATES}, method=hopfax.Method(rtol=0, atol=1e-13, max_steps=500)
     )
-    assert jnp.all(found.converged)
-    rest = found.state["visible"]
-    np.testing.assert_allclose(over(network.update, rest), rest, atol=1e-12)
-    np.testing.assert_allclose(found.energy, over(network.energy, rest), atol=1e-12)
-    np.testing.assert_allclose(found.activation["memory"], over(network.association, rest), atol=1e-12)
+    assert jnp.all(equilibrium.converged)
+    states = equilibrium.state["visible"]
+    np.testing.assert_allclose(over(network.update, states), states, atol=1e-12)
+    np.testing.assert_allclose(equilibrium.energy, over(network.energy, states), atol=1e-12)
+    np.testing.assert_allclose(equilibrium.activation["memory"], over(network.weights, states), atol=1e-12)
+
+
+def test_update_is_one_unit_step_down_the_energy():
+    slopes = over(jax.grad(NETWORKS["softmax"].energy), STATES)
+    np.testing.assert_allclose(over(NETWORKS["softmax"].update, STATES), STATES - slopes, atol=1e-14)
 
 
 @pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
@@ -164,7 +168,7 @@ def test_jacobian_is_the_derivative_of_the_update(network):
     )
 
 
-@each(SIMPLEX)
+@each_separation(SIMPLEX)
 def test_hessian_is_one_less_the_jacobian(separation):
     network = ModernHopfield(PATTERNS, BETA, separation=separation)
     np.testing.assert_allclose(
@@ -172,7 +176,7 @@ def test_hessian_is_one_less_the_jacobian(separation):
     )
 
 
-@each(SIMPLEX)
+@each_separation(SIMPLEX)
 def test_energy_with_its_offset_is_never_negative(separation):
     network = ModernHopfield(PATTERNS, BETA, separation=separation)
     starts = jnp.concatenate([STATES, PATTERNS, jnp.zeros((1, 4))])
@@ -190,17 +194,11 @@ def test_euclidean_similarity_measures_the_distance():
     expected = -jax.nn.logsumexp(-BETA * distances / 2, axis=1) / BETA
     np.testing.assert_allclose(over(network.energy, STATES), expected, atol=1e-12)
     np.testing.assert_allclose(
-        over(network.association, STATES), jax.nn.softmax(-BETA * distances / 2, axis=1), atol=1e-12
+        over(network.weights, STATES), jax.nn.softmax(-BETA * distances / 2, axis=1), atol=1e-12
     )
 
 
-def test_phase_functions_are_those_of_the_network():
-    network = NETWORKS["softmax"]
-    assert phase.energy(PATTERNS, STATES[0], BETA) == network.energy(STATES[0])
-    assert jnp.all(phase.jacobian(PATTERNS, STATES[0], BETA) == network.jacobian(STATES[0]))
-
-
-def test_entropy_counts_the_patterns_that_share_a_state():
+def test_entropy_counts_the_patterns_of_a_state():
     entropy = lambda x, beta, separation=Softmax: ModernHopfield(
         jnp.eye(4), beta, separation=separation
     ).entropy(x)
@@ -208,6 +206,8 @@ def test_entropy_counts_the_patterns_that_share_a_state():
     np.testing.assert_allclose(entropy(jnp.array([1.0, 1, 0, 0]), 2.0, Sparsemax), np.log(2), rtol=1e-14)
     assert entropy(jnp.eye(4)[0], 1e6) == 0
     assert jnp.all(jnp.isfinite(jax.jit(jax.grad(entropy), static_argnums=1)(jnp.eye(4)[0], 1e6)))
+    p = over(NETWORKS["softmax"].weights, STATES)
+    np.testing.assert_allclose(over(NETWORKS["softmax"].entropy, STATES), -jnp.sum(p * jnp.log(p), axis=1))
 
 
 def test_values_are_read_out_and_patterns_without_them():
@@ -219,12 +219,147 @@ def test_values_are_read_out_and_patterns_without_them():
     )
 
 
-def test_normalisations_do_what_they_say():
+@pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
+def test_unknown_elements_have_no_influence(network):
+    known = jnp.arange(4) < 2
+    fillers = jnp.array([0.0, 5.0, -1e30, jnp.nan, jnp.inf])
+    states = jnp.where(known, STATES[0], fillers[:, None] * jnp.ones((1, 4)))
+
+    def functions(x):
+        retrieved = network.retrieve(x, known, max_steps=9)
+        slope = jax.grad(network.energy)(x, known)
+        return network.weights(x, known), network.read(x, known), network.energy(x, known), retrieved, slope
+
+    results = over(functions, states)
+    for leaf in jax.tree.leaves(results):
+        np.testing.assert_array_equal(leaf, jnp.broadcast_to(leaf[0], leaf.shape))
+    np.testing.assert_array_equal(results[-1][:, 2:], 0)
+
+
+def test_a_mask_that_is_true_everywhere_changes_nothing():
+    network, known = NETWORKS["euclidean sparsemax"], jnp.ones(4, bool)
+    for function in (network.weights, network.read, network.energy):
+        result = over(lambda x, f=function: f(x, known), STATES)
+        np.testing.assert_allclose(result, over(function, STATES), atol=1e-13)
+
+
+def test_with_a_mask_the_energy_is_that_of_the_distance_in_the_known_elements():
+    network, known = ModernHopfield(PATTERNS, BETA, similarity=Euclidean()), jnp.arange(4) < 2
+    distances = jnp.sum((STATES[:, None, :2] - PATTERNS[None, :, :2]) ** 2, axis=2)
+    expected = -jax.nn.logsumexp(-BETA * distances / 2, axis=1) / BETA
+    np.testing.assert_allclose(over(lambda x: network.energy(x, known), STATES), expected, atol=1e-12)
+
+
+def test_retrieval_ends_in_a_fixed_point_or_says_that_it_did_not():
+    network = NETWORKS["softmax"]
+    result = network.retrieve(STATES[0])
+    assert result.converged
+    np.testing.assert_allclose(network.update(result.state), result.state, atol=1e-11)
+    short = network.retrieve(STATES[0], max_steps=2)
+    assert not short.converged
+    assert short.steps == 2
+    assert short.residual > 0
+
+
+def test_retrieval_of_a_batch_is_that_of_its_rows():
+    network = NETWORKS["softmax"]
+    batch = over(network.retrieve, STATES)
+    for i in range(3):
+        row = network.retrieve(STATES[i])
+        np.testing.assert_allclose(batch.state[i], row.state, atol=1e-13)
+        assert batch.steps[i] == row.steps
+
+
+def test_retrieval_from_known_elements_is_relaxing_the_ham_with_a_clamp():
+    network, known = ModernHopfield(PATTERNS, 3.0, similarity=Euclidean()), jnp.arange(4) < 2
+    result = network.retrieve(STATES[0], known)
+    start = network.retrieve(STATES[0], known, max_steps=0).state
+    np.testing.assert_allclose(start, jnp.where(known, STATES[0], network.read(STATES[0], known)), atol=1e-14)
+    equilibrium = hopfax.relax(
+        network.ham(),
+        {"visible": PartialClamp(start, known)},
+        start={"visible": start},
+        method=hopfax.Method(rtol=0, atol=1e-13, max_steps=500),
+    )
+    np.testing.assert_allclose(result.state, equilibrium.state["visible"], atol=1e-9)
+
+
+PADDED = {
+    "softmax": {},
+    "euclidean": {"similarity": Euclidean()},
+    "sparsemax": {"separation": Sparsemax, "similarity": Euclidean()},
+    "entmax": {"separation": ft.partial(Entmax, 1.5)},
+    "polynomial": {"separation": ft.partial(Polynomial, 3), "visible": Tanh()},
+    "exponential": {"separation": Exponential, "visible": Tanh()},
+    "unit norm": {"normalisation": UnitNorm()},
+    "standardised": {"normalisation": Standardised(), "similarity": Euclidean()},
+}
+padded_networks = pytest.mark.parametrize("options", PADDED.values(), ids=PADDED)
+
+
+@padded_networks
+def test_padded_patterns_have_no_influence(options):
+    values, mask = jnp.arange(5.0)[:, None] + jnp.ones((1, 2)), jnp.array([True, False, True, True, False])
+    fill = lambda rows: jnp.where(mask[:, None], rows, jnp.array([[0.0], [3.0], [0.0], [0.0], [jnp.nan]]))
+    padded = ModernHopfield(fill(PATTERNS), BETA, values=fill(values), pattern_mask=mask, **options)
+    network = ModernHopfield(PATTERNS[mask], BETA, values=values[mask], **options)
+    names = ("update", "read", "energy", "jacobian", "hessian", "entropy")
+    everything = lambda net: over(lambda x: [getattr(net, name)(x) for name in names], STATES)
+    for name, result, expected in zip(names, everything(padded), everything(network), strict=True):
+        np.testing.assert_allclose(result, expected, atol=1e-12, err_msg=name)
+    np.testing.assert_array_equal(over(padded.weights, STATES)[:, ~mask], 0)
+    np.testing.assert_allclose(padded.offset(), network.offset(), atol=1e-12)
+
+
+def test_the_ham_excludes_padding_too():
+    mask = jnp.arange(5) < 3
+    padded, network = ModernHopfield(PATTERNS, BETA, pattern_mask=mask), ModernHopfield(PATTERNS[:3], BETA)
+    image = over(lambda x: EvenOdd().image(padded.ham(), {"visible": x})["visible"], STATES)
+    np.testing.assert_allclose(image, over(network.update, STATES), atol=1e-12)
+    energy = over(lambda x: EvenOdd().energy(padded.ham(), {"visible": x})[0], STATES)
+    np.testing.assert_allclose(energy, over(network.energy, STATES), atol=1e-12)
+
+
+@padded_networks
+def test_batches_of_padded_sets_have_the_values_and_gradients_of_the_sets(options):
+    sizes, fillers = (5, 2, 3), (0.0, jnp.nan, 3.0)
+    sets = [jr.normal(jr.key(i), (n, 4)) for i, n in enumerate(sizes)]
+    pad = lambda rows, filler: jnp.full((5, 4), filler).at[: len(rows)].set(rows)
+    padded = jnp.stack([pad(rows, filler) for rows, filler in zip(sets, fillers, strict=True)])
+    masks = jnp.arange(5)[None, :] < jnp.array(sizes)[:, None]
+
+    def loss(patterns, beta, mask=None):
+        network = ModernHopfield(patterns, beta, pattern_mask=mask, **options)
+        return jnp.sum(network.read(STATES[0]) ** 2) + network.energy(STATES[1])
+
+    both = jax.value_and_grad(loss, argnums=(0, 1))
+    values, (rows, betas) = jax.jit(jax.vmap(both, in_axes=(0, None, 0)))(padded, BETA, masks)
+    for i, (n, patterns) in enumerate(zip(sizes, sets, strict=True)):
+        value, (gradient, slope) = jax.jit(both)(patterns, BETA)
+        np.testing.assert_allclose(values[i], value, rtol=1e-12)
+        np.testing.assert_allclose(rows[i, :n], gradient, rtol=1e-10, atol=1e-12)
+        np.testing.assert_array_equal(rows[i, n:], 0)
+        np.testing.assert_allclose(betas[i], slope, rtol=1e-9, atol=1e-12)
+
+
+def test_padding_is_excluded_in_single_precision_at_high_beta():
+    mask = jnp.array([True, True, False])
+    patterns = jnp.array([[1.0, 0], [0, 1], [9, 9]], jnp.float32)
+    network = ModernHopfield(patterns, jnp.asarray(1e4, jnp.float32), pattern_mask=mask)
+    result = jax.value_and_grad(lambda x: jnp.sum(network.read(x)))(jnp.array([1, 0.5], jnp.float32))
+    np.testing.assert_array_equal(result[0], 1)
+    assert jnp.all(jnp.isfinite(result[1]))
+
+
+def test_normalisations():
     rows = jnp.concatenate([PATTERNS, jnp.zeros((1, 4))])
     np.testing.assert_allclose(jnp.linalg.norm(UnitNorm()(rows), axis=1), [1] * 5 + [0], atol=1e-14)
-    made = Standardised()(rows)[:5]
-    np.testing.assert_allclose(jnp.mean(made, axis=1), 0, atol=1e-14)
-    np.testing.assert_allclose(jnp.linalg.norm(made, axis=1), 2, atol=1e-13)
+    standardised = Standardised()(rows)[:5]
+    np.testing.assert_allclose(jnp.mean(standardised, axis=1), 0, atol=1e-14)
+    np.testing.assert_allclose(jnp.linalg.norm(standardised, axis=1), 2, atol=1e-13)
+    for normalise in (UnitNorm(), Standardised()):
+        gradient = jax.grad(lambda x, normalise=normalise: jnp.sum(normalise(x) ** 3))(rows)
+        assert jnp.all(jnp.isfinite(gradient))
     assert Raw()(rows) is rows
     assert jnp.all(Dot().thresholds(rows) == 0)
 
@@ -234,11 +369,18 @@ def test_normalisations_do_what_they_say():
     [
         (lambda: ModernHopfield(PATTERNS.at[2, 1].set(jnp.nan), 1.0), r"rows \[2\]"),
         (lambda: ModernHopfield(PATTERNS[:0], 1.0), "at least one row"),
-        (lambda: ModernHopfield(PATTERNS, 0.0), "must be positive"),
+        (lambda: ModernHopfield(PATTERNS, 0.0), "positive"),
+        (lambda: ModernHopfield(PATTERNS, float("nan")), "finite"),
+        (lambda: ModernHopfield(PATTERNS, float("inf")), "finite"),
+        (lambda: ModernHopfield(PATTERNS, 1.0, pattern_mask=jnp.ones(4, bool)), "`pattern_mask` has shape"),
+        (
+            lambda: ModernHopfield(PATTERNS, 1.0, pattern_mask=jnp.zeros(5, bool)),
+            "`pattern_mask` is false every",
+        ),
         (lambda: ModernHopfield(PATTERNS, 1.0, values=jnp.ones((3, 2))), "3 rows for 5 patterns"),
         (lambda: Polynomial(1.5), "at least 2"),
-        (lambda: Entmax(1.0), "use `Softmax`"),
-        (lambda: Sparsemax(-1.0), "must be positive"),
+        (lambda: Entmax(1.0), "`Softmax` is the limit"),
+        (lambda: Sparsemax(-1.0), "positive"),
     ],
 )
 def test_bad_arguments_are_refused(build, message):

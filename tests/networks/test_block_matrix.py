@@ -20,8 +20,8 @@ def lagrangians(model):
     return {name: layer.lagrangian for name, layer in model.layers.items()}
 
 
-def test_the_five_layer_layout_is_the_papers_block_by_block():
-    """Goemaere et al. (2024), Figure 1: W has the blocks W_k beside the diagonal, U only W_0."""
+def test_the_five_layer_layout_is_that_of_the_paper():
+    """Goemaere et al. (2024), Figure 1: W has the blocks W_k beside the diagonal, and U only W_0."""
     matrix = BlockMatrix.from_network(CHAIN)
     blocks = [CHAIN.synapses[f"{a}-{b}"].weight for a, b in itertools.pairwise(CHAIN.order)]
     edges = np.cumsum([0, *matrix.sizes])
@@ -41,13 +41,13 @@ def test_iterating_the_matrix_predicts_what_even_odd_layers_predict():
     state = jnp.zeros(13)
     for _ in range(300):
         state = matrix.weight @ activation(state) + field
-    found = relax(CHAIN, clamp, method=Method(update=EvenOdd(), **EXACT))
-    whole = jnp.concatenate([found.state[name] for name in matrix.names])
+    equilibrium = relax(CHAIN, clamp, method=Method(update=EvenOdd(), **EXACT))
+    whole = jnp.concatenate([equilibrium.state[name] for name in matrix.names])
     np.testing.assert_allclose(state, whole, atol=1e-11)
 
 
 @pytest.mark.parametrize("skipping", [False, True])
-def test_there_and_back_nothing_changes(skipping):
+def test_a_round_trip_changes_nothing(skipping):
     layers = {name: Layer(3, Tanh(0.5)) for name in ("input", "a", "b", "c")}
     pairs = [("input", "a"), ("a", "b"), ("b", "c"), *([("input", "c")] if skipping else [])]
     model = double(connect(layers, pairs, key=jr.key(1), bias_std=0.3))
@@ -61,19 +61,19 @@ def test_there_and_back_nothing_changes(skipping):
     )
 
 
-def test_what_is_no_block_matrix_is_refused():
+def test_what_is_not_a_block_matrix_is_refused():
     matrix = BlockMatrix.from_network(CHAIN)
-    askew = BlockMatrix(
+    asymmetric = BlockMatrix(
         matrix.weight.at[0, 4].add(1.0), matrix.input_weight, matrix.bias, matrix.names, matrix.sizes
     )
     with pytest.raises(ValueError, match="not symmetric between 'hidden1' and 'hidden2'"):
-        askew.to_ham(lagrangians(CHAIN))
+        asymmetric.to_ham(lagrangians(CHAIN))
     inside = BlockMatrix(
         matrix.weight.at[0, 1].add(1.0), matrix.input_weight, matrix.bias, matrix.names, matrix.sizes
     )
     with pytest.raises(ValueError, match="joins neurons of layer 'hidden1'"):
         inside.to_ham(lagrangians(CHAIN))
-    with pytest.raises(ValueError, match=r"has none for \['output'\]"):
+    with pytest.raises(ValueError, match=r"lacks \['output'\]"):
         matrix.to_ham({name: Sigmoid() for name in CHAIN.order[:-1]})
     with pytest.raises(ValueError, match="has 12 neurons"):
         BlockMatrix(matrix.weight, matrix.input_weight, matrix.bias, matrix.names, (3, 5, 2, 2))
@@ -81,7 +81,7 @@ def test_what_is_no_block_matrix_is_refused():
     free = type(odd)(
         odd.layers, [*odd.synapses.values(), Interaction(("a", "b"), lambda a, b: jnp.sum(a * b))]
     )
-    with pytest.raises(ValueError, match="no block of a matrix"):
+    with pytest.raises(ValueError, match="not a block of a matrix"):
         BlockMatrix.from_network(free)
     with pytest.raises(ValueError, match="flat layers"):
         BlockMatrix.from_network(

@@ -1,4 +1,4 @@
-"""Continuous Hopfield networks: energy and flow, every update and gradient at one equilibrium, and the HAM they are."""
+"""Continuous Hopfield networks: energy and flow, all updates and gradients, and the HAM with the same equilibria."""
 
 import equinox as eqx
 import jax
@@ -31,14 +31,14 @@ def network(sizes=(4, 5, 4, 3), factor=1.4) -> CHN:
 
 MODEL = network()
 CLAMP = {"input": jr.uniform(jr.key(1), (6, 4), jnp.float64)}
-FOUND = relax(MODEL, CLAMP, method=Method(**EXACT))
+EQUILIBRIUM = relax(MODEL, CLAMP, method=Method(**EXACT))
 
 
 def largest(tree_a, tree_b) -> float:
     return max(float(jnp.abs(tree_a[n] - tree_b[n]).max()) for n in tree_a)
 
 
-def test_the_energy_is_the_papers():
+def test_the_energy_is_that_of_the_paper():
     state = {n: jr.normal(jr.key(i), MODEL.layers[n].shape, jnp.float64) for i, n in enumerate(MODEL.order)}
     g = MODEL.activations(state)
     weights = [s.weight for s in MODEL.synapses.values() if len(s.layers) == 2]
@@ -59,12 +59,12 @@ def test_minus_the_residual_is_the_flow_down_the_energy():
     "update", [HALF, LocalSteps(), EvenOdd(), Coloured()], ids=lambda u: type(u).__name__
 )
 def test_every_update_finds_the_same_equilibrium(update):
-    found = relax(MODEL, CLAMP, method=Method(update=update, solver=Picard(), **EXACT))
-    assert found.converged.all()
-    assert largest(found.state, FOUND.state) < 1e-10
+    equilibrium = relax(MODEL, CLAMP, method=Method(update=update, solver=Picard(), **EXACT))
+    assert equilibrium.converged.all()
+    assert largest(equilibrium.state, EQUILIBRIUM.state) < 1e-10
 
 
-def test_exact_even_odd_never_raises_the_energy():
+def test_exact_even_odd_updates_never_raise_the_energy():
     free = MODEL.condition({"input": CLAMP["input"][0]})
     step = eqx.filter_jit(lambda z: (EvenOdd().image(free, z), EvenOdd().energy(free, z)[0]))
     state = {n: jnp.full(free.layers[n].shape, 2.0) for n in EvenOdd().unknowns(free)}
@@ -80,28 +80,30 @@ def test_exact_even_odd_never_raises_the_energy():
 def test_its_ham_has_the_same_equilibria():
     """Goemaere et al. (2024), Theorem 3."""
     ham = MODEL.to_ham()
-    found = relax(ham, MODEL.ham_states(CLAMP), method=Method(**EXACT))
-    assert largest(MODEL.chn_states(found.state), FOUND.state) < 1e-10
-    np.testing.assert_allclose(found.energy, FOUND.energy, rtol=1e-10)
+    equilibrium = relax(ham, MODEL.ham_states(CLAMP), method=Method(**EXACT))
+    assert largest(MODEL.chn_states(equilibrium.state), EQUILIBRIUM.state) < 1e-10
+    np.testing.assert_allclose(equilibrium.energy, EQUILIBRIUM.energy, rtol=1e-10)
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.sampled_from(NEURONS), st.lists(st.floats(-60, 60), min_size=4, max_size=4))
-def test_the_two_coordinates_are_each_others_inverse(neurons, drives):
+def test_the_two_conversions_of_states_are_inverse(neurons, drives):
     drives = jnp.asarray(drives)
     continuous = CHNLagrangian(neurons)
-    np.testing.assert_allclose(continuous.ham_state(continuous.chn_state(drives)), drives, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        continuous.ham_state(continuous.chn_state(drives)), drives, rtol=1e-9, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("neurons", NEURONS[:2], ids=lambda n: type(n).__name__)
-def test_its_lagrangian_has_the_activation_as_gradient_and_half_the_square_as_conjugate(neurons):
+def test_its_lagrangian_has_the_activation_as_gradient_and_half_the_square_as_energy(neurons):
     continuous, drives = CHNLagrangian(neurons), jnp.linspace(-9, 9, 7)
     g = continuous.activation(drives)
     np.testing.assert_allclose(jax.grad(continuous)(drives), g, rtol=1e-10, atol=1e-14)
     np.testing.assert_allclose(drives @ g - continuous(drives), continuous.energy(drives), rtol=1e-10)
 
 
-def test_local_minima_are_minima_and_their_derivative_is_that_of_differences():
+def test_local_minima_are_minima_with_the_derivative_of_finite_differences():
     neurons, drives = Sigmoid.paper(), jnp.linspace(-30, 30, 13)
     local = lambda s: 0.5 * s**2 - neurons.activation(s) * drives
     best = local_minimum(neurons, drives)
@@ -120,19 +122,19 @@ def test_local_minima_are_minima_and_their_derivative_is_that_of_differences():
         (HardSigmoid(), "ρ is flat"),
     ],
 )
-def test_where_there_is_no_bijection_the_interval_is_named(neurons, reason):
+def test_to_ham_names_the_interval_without_a_bijection(neurons, reason):
     model = CHN.like(chain([2, 3, 2], neurons, key=jr.key(0)))
     with pytest.raises(ValueError, match=reason):
         model.to_ham()
 
 
-def test_without_a_bijection_it_relaxes_all_the_same():
+def test_a_chn_without_a_bijection_can_be_relaxed():
     model = CHN.like(scaled(double(chain([4, 5, 3], ReLU(), key=jr.key(0), bias_std=1.0)), 0.4))
     clamp = {"input": CLAMP["input"][0]}
-    found = relax(model, clamp, method=Method(**EXACT))
-    free = {name: found.state[name] for name in ("hidden", "output")}
-    left = model.condition(clamp).residual(free)
-    assert max(float(jnp.abs(x).max()) for x in left.values()) < 1e-10
+    equilibrium = relax(model, clamp, method=Method(**EXACT))
+    free = {name: equilibrium.state[name] for name in ("hidden", "output")}
+    residual = model.condition(clamp).residual(free)
+    assert max(float(jnp.abs(x).max()) for x in residual.values()) < 1e-10
 
 
 TIGHT = {"rtol": 1e-12, "max_steps": 4000}
@@ -158,39 +160,39 @@ def weight_gradient(model, clamp, method):
 
 def test_gradients_agree_with_each_other_and_with_equilibrium_propagation_in_its_ham():
     model = small()
-    found = {name: weight_gradient(model, CLAMP, method) for name, method in GRADIENTS.items()}
-    for gradient in found.values():
-        np.testing.assert_allclose(gradient, found["damped"], rtol=1e-4, atol=1e-7)
+    gradients = {name: weight_gradient(model, CLAMP, method) for name, method in GRADIENTS.items()}
+    for gradient in gradients.values():
+        np.testing.assert_allclose(gradient, gradients["damped"], rtol=1e-4, atol=1e-7)
     method = Method(gradient=EquilibriumPropagation(beta=1e-3), rtol=1e-10, max_steps=2000)
     estimate = weight_gradient(model.to_ham(), model.ham_states(CLAMP), method)
-    np.testing.assert_allclose(estimate, found["damped"], rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(estimate, gradients["damped"], rtol=1e-3, atol=1e-6)
 
 
-def test_equilibrium_propagation_refuses_it_and_names_its_ham():
+def test_equilibrium_propagation_refuses_it_and_names_to_ham():
     with pytest.raises(ValueError, match="to_ham"):
         weight_gradient(small(), CLAMP, Method(gradient=EquilibriumPropagation()))
 
 
-def test_half_steps_are_stable_up_to_the_saturated_edge_and_no_further():
-    """A neuron's own slope under a fixed drive is 4 s (1 - 2 ρ(s)): step ½ diverges beyond s = 0.9928."""
+def test_half_steps_are_stable_below_a_saturated_state_and_not_above():
+    """The slope of a neuron at a fixed drive is 4 s (1 - 2 ρ(s)), so step ½ diverges above s = 0.9928."""
     neurons = Sigmoid.paper()
 
-    def settles(edge: float) -> bool:
-        drive = edge / derivative(neurons, jnp.asarray(edge))
+    def converges(state: float) -> bool:
+        drive = state / derivative(neurons, jnp.asarray(state))
         step = lambda s, _: (0.5 * s + 0.5 * derivative(neurons, s) * drive, None)
-        last, _ = jax.lax.scan(step, jnp.asarray(edge + 1e-3), None, length=20_000)
-        return bool(abs(last - edge) < 1e-6)
+        last, _ = jax.lax.scan(step, jnp.asarray(state + 1e-3), None, length=20_000)
+        return bool(abs(last - state) < 1e-6)
 
-    assert settles(0.98)
-    assert not settles(1.0)
+    assert converges(0.98)
+    assert not converges(1.0)
 
 
-def test_some_neurons_may_be_known():
+def test_some_neurons_may_be_clamped():
     known = PartialClamp(jnp.full((6, 5), 0.7), jnp.arange(5) < 2)
-    found = relax(MODEL, {**CLAMP, "hidden1": known}, method=Method(**EXACT))
+    equilibrium = relax(MODEL, {**CLAMP, "hidden1": known}, method=Method(**EXACT))
     other = relax(MODEL, {**CLAMP, "hidden1": known}, method=Method(update=HALF, solver=Picard(), **EXACT))
-    assert (found.state["hidden1"][:, :2] == 0.7).all()
-    assert largest(found.state, other.state) < 1e-10
+    assert (equilibrium.state["hidden1"][:, :2] == 0.7).all()
+    assert largest(equilibrium.state, other.state) < 1e-10
 
 
 def test_dependent_neurons_and_wrong_local_steps_are_refused():

@@ -1,4 +1,4 @@
-"""Laws of weighted layers: what a layer hears, that energy and drives agree, and what is refused."""
+"""Laws of chains with weak feedback: drives, energies, and errors."""
 
 import equinox as eqx
 import jax
@@ -19,48 +19,48 @@ STATES = {
 }
 
 
-def test_a_layer_hears_the_one_before_it_fully_and_the_one_behind_it_little():
+def test_a_layer_gets_full_input_from_the_layer_before_it_and_weak_input_from_the_next():
     drives = MODEL.drive(MODEL.activations(STATES), MODEL.order)
     g, synapses = PLAIN.activations(STATES), PLAIN.synapses
-    for before, name, behind in zip(MODEL.order, MODEL.order[1:], [*MODEL.order[2:], None], strict=False):
+    for before, name, after in zip(MODEL.order, MODEL.order[1:], [*MODEL.order[2:], None], strict=False):
         expected = synapses[name].bias + g[before] @ synapses[f"{before}-{name}"].weight
-        if behind is not None:
-            expected = expected + KAPPA * synapses[f"{name}-{behind}"].weight @ g[behind]
+        if after is not None:
+            expected = expected + KAPPA * synapses[f"{name}-{after}"].weight @ g[after]
         np.testing.assert_allclose(drives[name], expected, rtol=1e-5)
 
 
-def test_the_energy_is_that_of_the_plain_network_weighed_layer_by_layer():
-    plain, found = PLAIN.energy_tree(STATES), MODEL.energy_tree(STATES)
+def test_the_energy_is_that_of_the_plain_network_scaled_layer_by_layer():
+    plain, scaled = PLAIN.energy_tree(STATES), MODEL.energy_tree(STATES)
     for depth, name in enumerate(reversed(MODEL.order)):
-        np.testing.assert_allclose(found["layers"][name], plain["layers"][name] / KAPPA**depth, rtol=1e-5)
+        np.testing.assert_allclose(scaled["layers"][name], plain["layers"][name] / KAPPA**depth, rtol=1e-5)
     for name, energy in plain["synapses"].items():
-        last = name.split("-")[-1]  # a synapse has the weight of the later of its layers
+        last = name.split("-")[-1]  # a synapse has the factor of the later of its layers
         depth = len(MODEL.order) - 1 - MODEL.order.index(last)
-        np.testing.assert_allclose(found["synapses"][name], energy / KAPPA**depth, rtol=1e-5)
+        np.testing.assert_allclose(scaled["synapses"][name], energy / KAPPA**depth, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
     "lagrangian", [Sigmoid.paper(), Tanh(), ReLU(), Identity()], ids=lambda x: type(x).__name__
 )
-def test_weighted_neurons_are_a_lagrangian(lagrangian):
-    weighted, state = 2.5 * lagrangian, jnp.linspace(-2.0, 2.0, 6)
-    g = weighted.activation(state)
-    np.testing.assert_allclose(g, jax.grad(weighted)(state), rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(weighted.energy(state), jnp.sum(state * g) - weighted(state), atol=1e-12)
-    np.testing.assert_allclose(weighted.energy(state), 2.5 * lagrangian.energy(state), rtol=1e-12)
-    assert weighted.holomorphic == lagrangian.holomorphic
+def test_a_scaled_lagrangian_is_a_lagrangian(lagrangian):
+    scaled, state = 2.5 * lagrangian, jnp.linspace(-2.0, 2.0, 6)
+    g = scaled.activation(state)
+    np.testing.assert_allclose(g, jax.grad(scaled)(state), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(scaled.energy(state), jnp.sum(state * g) - scaled(state), atol=1e-12)
+    np.testing.assert_allclose(scaled.energy(state), 2.5 * lagrangian.energy(state), rtol=1e-12)
+    assert scaled.holomorphic == lagrangian.holomorphic
 
 
-def test_a_clamped_layer_exerts_what_it_did_without_weights():
+def test_the_field_of_a_clamped_layer_is_that_of_the_plain_network():
     image = STATES["input"]
-    plain, found = PLAIN.condition({"input": image}), MODEL.condition({"input": image})
+    plain, scaled = PLAIN.condition({"input": image}), MODEL.condition({"input": image})
     zeros = plain.zeros(image.dtype)
     expected = plain.drive({**zeros}, ("hidden1",))["hidden1"]
-    np.testing.assert_allclose(found.drive({**zeros}, ("hidden1",))["hidden1"], expected, rtol=1e-5)
-    assert found.synapses["input-hidden1"].clamped
+    np.testing.assert_allclose(scaled.drive({**zeros}, ("hidden1",))["hidden1"], expected, rtol=1e-5)
+    assert scaled.synapses["input-hidden1"].clamped
 
 
-def test_a_weighted_network_comes_back_from_files_equal(tmp_path):
+def test_a_network_with_feedback_comes_back_from_files_equal(tmp_path):
     save_model(MODEL, tmp_path)
     assert eqx.tree_equal(load_model(tmp_path), MODEL)
 
@@ -82,7 +82,7 @@ def skipping():
         (skipping(), 0.5, "a-c"),
     ],
 )
-def test_what_cannot_be_weighted_is_refused(model, feedback, match):
+def test_bad_networks_and_feedbacks_are_refused(model, feedback, match):
     with pytest.raises(ValueError, match=match):
         with_feedback(model, feedback)
 
@@ -97,7 +97,7 @@ def test_feedback_of_a_network_with_feedback_is_their_product():
         np.testing.assert_allclose(a, b, rtol=1e-5)
 
 
-def test_weights_that_are_not_positive_are_refused():
+def test_factors_that_are_not_positive_are_refused():
     with pytest.raises(ValueError, match="factor=0"):
         0.0 * Tanh()
     with pytest.raises(ValueError, match="factor=-1"):

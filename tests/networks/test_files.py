@@ -1,4 +1,4 @@
-"""Models come back from files equal; files that do not fit are refused by name."""
+"""Models come back from files equal; bad files are refused, naming the entry."""
 
 import json
 
@@ -30,7 +30,7 @@ def edit(folder, change):
     (folder / "model.json").write_text(json.dumps(description))
 
 
-def reweigh(folder, change):
+def edit_weights(folder, change):
     arrays = load_file(folder / "weights.safetensors")
     change(arrays)
     save_file(arrays, folder / "weights.safetensors")
@@ -49,13 +49,13 @@ def test_a_chain_comes_back_equal(tmp_path):
     assert eqx.tree_equal(load_model(str(tmp_path)), model)
 
 
-MADE = {"Polynomial": lambda: Polynomial(3), "ScaledLagrangian": lambda: 0.5 * Softmax(jnp.float32(2.0))}
-MADE |= {"SumLagrangian": lambda: Tanh() + 0.1 * Tanh(jnp.float32(3.0))}
+INSTANCES = {"Polynomial": lambda: Polynomial(3), "ScaledLagrangian": lambda: 0.5 * Softmax(jnp.float32(2.0))}
+INSTANCES |= {"SumLagrangian": lambda: Tanh() + 0.1 * Tanh(jnp.float32(3.0))}
 
 
 @pytest.mark.parametrize("kind", list(LAGRANGIANS.classes))
 def test_every_lagrangian_comes_back_equal(kind, tmp_path):
-    lagrangian = MADE.get(kind, LAGRANGIANS.classes[kind])()
+    lagrangian = INSTANCES.get(kind, LAGRANGIANS.classes[kind])()
     model = HAM({"a": Layer(3, lagrangian)}, [Bias("a", jnp.zeros(3))])
     save_model(model, tmp_path)
     assert eqx.tree_equal(load_model(tmp_path), model)
@@ -98,14 +98,14 @@ def test_a_description_that_does_not_fit_is_refused(saved, change, match):
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (lambda a: a.pop("synapses.a.bias"), r"no synapses\.a\.bias, expected shape \[4\]"),
+        (lambda a: a.pop("synapses.a.bias"), r"lacks synapses\.a\.bias, of shape \[4\]"),
         (lambda a: a.update({"synapses.a.bias": np.zeros(5, np.float32)}), r"synapses\.a.*\[4\].*\[5\]"),
         (lambda a: a.update({"synapses.a.bias": np.zeros(4, np.int32)}), r"synapses\.a.*int32"),
         (lambda a: a.update(extra=np.zeros(1)), "extra"),
     ],
 )
 def test_weights_that_do_not_fit_are_refused(saved, change, match):
-    reweigh(saved[1], change)
+    edit_weights(saved[1], change)
     with pytest.raises(ValueError, match=match):
         load_model(saved[1])
 

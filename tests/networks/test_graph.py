@@ -1,4 +1,4 @@
-"""Laws of graphs, on graphs that hypothesis draws."""
+"""Laws of graphs, on random graphs."""
 
 import itertools
 
@@ -12,7 +12,7 @@ NAMES = tuple("abcdefgh")
 
 
 @st.composite
-def drawings(draw):
+def graphs(draw):
     """Layers and edges; sometimes a hyperedge of three layers."""
     names = NAMES[: draw(st.integers(1, len(NAMES)))]
     pairs = list(itertools.combinations(names, 2))
@@ -35,29 +35,29 @@ def two_colourable(graph: Graph) -> bool:
     )
 
 
-@given(drawings())
+@given(graphs())
 @settings(max_examples=60, deadline=None)
-def test_colours_are_proper_and_partition_the_layers(drawing):
-    graph = Graph(*drawing)
+def test_colours_are_proper_and_partition_the_layers(graph):
+    graph = Graph(*graph)
     colours = graph.colours()
     assert sorted(itertools.chain(*colours)) == sorted(graph.layers)
     assert not any(joined(graph, a, b) for names in colours for a, b in itertools.combinations(names, 2))
     assert graph.layers[-1] in colours[-1]
 
 
-@given(drawings())
+@given(graphs())
 @settings(max_examples=60, deadline=None)
-def test_at_most_two_colours_exactly_if_no_odd_cycle(drawing):
-    graph = Graph(*drawing)
+def test_at_most_two_colours_exactly_if_no_odd_cycle(graph):
+    graph = Graph(*graph)
     bipartite = two_colourable(graph)
     assert (graph.odd_cycle() is None) == bipartite
     assert (len(graph.colours()) <= 2) == bipartite
 
 
-@given(drawings())
+@given(graphs())
 @settings(max_examples=60, deadline=None)
-def test_odd_cycle_is_a_closed_odd_walk_along_edges_without_repeats(drawing):
-    graph = Graph(*drawing)
+def test_odd_cycle_is_a_closed_odd_walk_along_edges_without_repeats(graph):
+    graph = Graph(*graph)
     cycle = graph.odd_cycle()
     if cycle is None:
         return
@@ -68,10 +68,10 @@ def test_odd_cycle_is_a_closed_odd_walk_along_edges_without_repeats(drawing):
     assert len(set(cycle[:-1])) == len(cycle) - 1
 
 
-@given(drawings())
+@given(graphs())
 @settings(max_examples=60, deadline=None)
-def test_components_partition_the_layers_and_no_edge_leaves_one(drawing):
-    graph = Graph(*drawing)
+def test_components_partition_the_layers_and_no_edge_joins_two_of_them(graph):
+    graph = Graph(*graph)
     components = graph.components()
     where = {name: i for i, names in enumerate(components) for name in names}
     assert sorted(where) == sorted(graph.layers)
@@ -83,7 +83,7 @@ def test_components_partition_the_layers_and_no_edge_leaves_one(drawing):
 
 
 @pytest.mark.parametrize("length", [2, 3, 4, 5, 6])
-def test_in_a_chain_the_last_class_holds_the_layers_of_the_last_layers_parity(length):
+def test_in_a_chain_the_last_class_has_the_layers_of_the_last_layers_parity(length):
     names = NAMES[:length]
     graph = Graph(names, tuple(itertools.pairwise(names)))
     assert set(graph.colours()[-1]) == set(names[(length - 1) % 2 :: 2])

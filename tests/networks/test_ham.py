@@ -1,4 +1,4 @@
-"""Building a HAM and its energy: refusals, names, and the energy's derivatives."""
+"""Building a HAM: errors and names, and the derivatives of its energy."""
 
 import jax
 import jax.numpy as jnp
@@ -34,7 +34,7 @@ def states_of(model, seed=1):
         ([*JOINED, Interaction(("a", "c"), lambda a, c: a * c)], "must return one scalar energy"),
     ],
 )
-def test_what_does_not_fit_is_refused_with_its_own_message(synapses, message):
+def test_synapses_that_do_not_fit_are_refused(synapses, message):
     with pytest.raises(ValueError, match=message):
         HAM(LAYERS, synapses)
 
@@ -89,7 +89,7 @@ def test_the_tree_of_energies_sums_to_the_energy(name):
 
 @pytest.mark.parametrize("name", list(ZOO))
 def test_the_residual_is_the_derivative_of_the_energy_in_the_activation(name):
-    """`∂/∂g [Σ s·g - L(s) + interaction(g)] = s - drive`, the states held."""
+    """`∂/∂g [Σ s·g - L(s) + interaction(g)] = s - drive` at fixed states."""
     model, _ = ZOO[name]
     states = states_of(model)
     activations = model.activations(states)
@@ -98,8 +98,8 @@ def test_the_residual_is_the_derivative_of_the_energy_in_the_activation(name):
 
 
 @pytest.mark.parametrize("name", ["chain3", "skip", "softmax", "layernorm"])
-def test_the_derivative_in_the_state_is_the_residual_seen_through_the_activation(name):
-    """`∂E/∂s = (∂g/∂s) (s - drive)`: the residual is not hidden by saturation, the derivative is."""
+def test_the_derivative_in_the_state_is_the_residual_times_the_slope_of_the_activation(name):
+    """`∂E/∂s = (∂g/∂s) (s - drive)`: in saturated neurons the derivative vanishes, but not the residual."""
     model, _ = ZOO[name]
     states = states_of(model)
     _, through = jax.jvp(model.activations, (states,), (model.residual(states),))
@@ -126,13 +126,13 @@ def test_conditioning_on_some_neurons_keeps_the_energy_at_their_known_states():
     assert close(free.energy(elsewhere), model.energy(states))
 
 
-def test_a_layer_whose_neurons_are_not_independent_cannot_be_held_in_part():
+def test_a_layer_whose_neurons_are_not_independent_cannot_be_clamped_in_part():
     model, _ = ZOO["softmax"]
     with pytest.raises(ValueError, match="'hidden' cannot be clamped in part"):
         model.condition({"hidden": PartialClamp(jnp.zeros(5), jnp.ones(5, bool))})
 
 
-def test_clamping_the_middle_of_a_chain_leaves_its_ends_without_complaint():
-    """Two components, but both hang on the clamped layer."""
+def test_the_middle_of_a_chain_can_be_clamped():
+    """Two components are left, which are neighbours of the clamped layer."""
     free = sigmoid_chain(4, 5, 3).condition({"hidden": clamped(5)["input"]})
     assert free.order == ("input", "output")

@@ -29,16 +29,16 @@ SYNAPSES = [
     Interaction(("a", "b", "c"), triple, affine=True),
 ]
 SCALED = [3.0 * synapse for synapse in SYNAPSES]
-TURNED = jr.normal(jr.key(9), (3, 4), jnp.float64)
+TRANSPOSED = jr.normal(jr.key(9), (3, 4), jnp.float64)
 label = lambda synapse: type(synapse).__name__
 
 
 @pytest.mark.parametrize("synapse", SYNAPSES, ids=label)
-def test_what_vanishes_is_zero_at_any_silent_layer_and_the_rest_need_not_be(synapse):
-    """Updates leave out a synapse that vanishes where a layer is silent."""
+def test_a_synapse_that_vanishes_is_zero_where_one_activation_is_zero(synapse):
+    """Updates leave out its energy there."""
     assert synapse.vanishes == (not isinstance(synapse, Interaction))
-    for silent in synapse.layers if synapse.vanishes else ():
-        assert synapse(*(0 * G[name] if name == silent else G[name] for name in synapse.layers)) == 0
+    for zero in synapse.layers if synapse.vanishes else ():
+        assert synapse(*(0 * G[name] if name == zero else G[name] for name in synapse.layers)) == 0
 
 
 def test_dense_is_minus_the_bilinear_form_of_the_flattened_layers():
@@ -50,13 +50,13 @@ def test_bias_is_minus_the_inner_product():
     assert close(Bias("b", G["b"])(G["b"]), -np.sum(np.square(G["b"])))
 
 
-@pytest.mark.parametrize("synapse", [*SYNAPSES, *SCALED, Dense(("b", "a"), TURNED)], ids=label)
-@pytest.mark.parametrize("turn", [1.0, 1.0 + 0.5j])
-def test_the_drive_of_each_layer_is_minus_the_derivative_of_the_energy(synapse, turn):
-    """In closed form as by autodiff, of real and of complex activations."""
-    activations = [turn * G[name] for name in synapse.layers]
-    for place, name in enumerate(synapse.layers):
-        derivative = jax.grad(synapse, argnums=place, holomorphic=jnp.iscomplexobj(turn))(*activations)
+@pytest.mark.parametrize("synapse", [*SYNAPSES, *SCALED, Dense(("b", "a"), TRANSPOSED)], ids=label)
+@pytest.mark.parametrize("factor", [1.0, 1.0 + 0.5j])
+def test_the_drive_of_each_layer_is_minus_the_derivative_of_the_energy(synapse, factor):
+    """In closed form as by autodiff, for real and complex activations."""
+    activations = [factor * G[name] for name in synapse.layers]
+    for index, name in enumerate(synapse.layers):
+        derivative = jax.grad(synapse, argnums=index, holomorphic=jnp.iscomplexobj(factor))(*activations)
         driven = synapse.drive(name, *activations)
         assert driven.shape == G[name].shape
         assert close(driven, -derivative)
@@ -66,14 +66,14 @@ def test_the_drive_of_each_layer_is_minus_the_derivative_of_the_energy(synapse, 
 def test_conditioning_on_any_subset_keeps_the_energy(synapse):
     for count in range(1, len(synapse.layers) + 1):
         for known in itertools.combinations(synapse.layers, count):
-            left = synapse.condition({name: G[name] for name in known})
-            assert set(left.layers) == set(synapse.layers) - set(known)
-            assert close(left(*(G[n] for n in left.layers)), synapse(*(G[n] for n in synapse.layers)))
-            assert left.clamped
+            rest = synapse.condition({name: G[name] for name in known})
+            assert set(rest.layers) == set(synapse.layers) - set(known)
+            assert close(rest(*(G[n] for n in rest.layers)), synapse(*(G[n] for n in synapse.layers)))
+            assert rest.clamped
 
 
 @pytest.mark.parametrize("synapse", SYNAPSES, ids=label)
-def test_a_synapse_that_says_affine_is_affine_in_each_activation(synapse):
+def test_an_affine_synapse_is_affine_in_each_activation(synapse):
     assert synapse.affine
     for name in synapse.layers:
         at = lambda g, name=name: synapse(*({**G, name: g}[n] for n in synapse.layers))

@@ -43,10 +43,8 @@ def difference(a, b) -> float:
 
 def one_gradient() -> dict:
     """The gradient and the counts of a batch of 16, on one device and on eight."""
-    model, trainer = (
-        chain((16, 8, 2), key=jr.key(0)),
-        Trainer(optax.adam(0.01), Classification(METHOD), batch_size=16),
-    )
+    model = chain((16, 8, 2), key=jr.key(0))
+    trainer = Trainer(optax.adam(0.01), Classification(METHOD), batch_size=16)
     batch = jnp.asarray(IMAGES[:16]), jnp.asarray(LABELS[:16])
     mesh, step = device_mesh(), jnp.zeros((), jnp.int32)
     gradient = eqx.filter_jit(gradient_over)
@@ -178,7 +176,7 @@ def refusals() -> list[str]:
     folder = Path(sys.argv[1]) / "refused"
     attempts = (
         lambda: device_mesh(9),
-        lambda: train(Recipe(layers=(16, 8, 2), batch_size=12), dataset, folder, devices=8),
+        lambda: train(ClassifierJob(Recipe(layers=(16, 8, 2), batch_size=12), dataset), folder, devices=8),
         lambda: shard_layers(model, mesh),
         lambda: shard_layers(model, mesh, axis="data", layers=["output"]),
         lambda: shard_layers(model, mesh, axis="data", layers=["nowhere"]),

@@ -31,7 +31,11 @@ def walk(model: HAM, solver, start: float, count: int = 40):
         state = eqx.combine(carry[1], static)
         new, state, info = solver.step(fn, carry[0], None, {}, state, frozenset())
         flatten = lambda states: jnp.concatenate([x.ravel() for x in states.values()])
-        return (new, eqx.filter(state, eqx.is_array)), (flatten(carry[0]), flatten(problem.image(carry[0])), info)
+        return (new, eqx.filter(state, eqx.is_array)), (
+            flatten(carry[0]),
+            flatten(problem.image(carry[0])),
+            info,
+        )
 
     run = jax.jit(lambda carry: jax.lax.scan(step, carry, None, length=count)[1])
     return jax.tree.map(np.asarray, run((point, dynamic)))

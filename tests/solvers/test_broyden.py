@@ -166,7 +166,7 @@ def test_works_inside_optimistix_where_it_has_no_energy():
     [
         (lambda: Broyden(memory=0), "memory=0"),
         (lambda: Broyden(reach=0.5), "reach=0.5"),
-        (lambda: Broyden(mixing=0.0), r"must lie in \(0, 1\]"),
+        (lambda: Broyden(mixing=0.0), r"must be in \(0, 1\]"),
     ],
 )
 def test_settings_out_of_range_are_refused(make, message):

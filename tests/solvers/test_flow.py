@@ -1,4 +1,4 @@
-"""Gradient flow: Euler is damped iteration, the end is the equilibrium, and every ending is told."""
+"""Gradient flow: forward Euler is damped iteration, the steady state is the equilibrium, and the status is right."""
 
 import diffrax as dfx
 import equinox as eqx
@@ -35,74 +35,74 @@ def flow(model, start, max_steps, dtype=np.float64):
 
 
 @pytest.fixture(scope="module")
-def found():
-    """In float64 and float32, from zero."""
+def equilibria():
+    """From zero, in float64 and float32."""
     return {"float64": flow(double(MODEL), ZEROS, 200), "float32": flow(MODEL, ZEROS, 200, np.float32)}
 
 
 def test_forward_euler_is_damped_iteration_step_by_step():
-    # Weak synapses: residuals fall at every step, and so the best state is the last.
+    # With weak synapses residuals fall at every step, so the best state is the last.
     model, clamp = scaled(double(MODEL), 0.4), {"input": INPUTS[0]}
     run = lambda solver, update: relax(
         model,
         clamp,
         method=Method(solver=solver, update=update, rtol=0.0, atol=0.0, max_steps=STEPS),
-        trace=STEPS,
+        trace=STEPS + 1,
     )
     flow = run(EULER, Synchronous())
     damped = [run(Picard(damping=0.7), Synchronous()), run(Picard(), Damped(Synchronous(), 0.3))]
     assert close(flow.state, damped[0].state)
     assert close(flow.state, damped[1].state)
-    assert close(flow.statistics.trace, damped[0].statistics.trace)
+    assert close(flow.statistics.trace[:STEPS], damped[0].statistics.trace[1:])
     assert flow.statistics.status == Status.max_steps
     assert (flow.steps, flow.statistics.evaluations) == (STEPS, 1 + 2 * STEPS)
 
 
-def test_the_end_is_judged_by_the_residual_of_one_sweep(found):
-    """The same two numbers that a solver which takes no step gives of that state."""
+def test_the_residual_is_that_of_one_sweep(equilibria):
+    """As a solver that takes no step reports it at that state."""
     again = relax(
         double(MODEL),
         {"input": INPUTS[::2]},
-        start=jax.tree.map(lambda x: x[::2], found["float64"].state),
+        start=jax.tree.map(lambda x: x[::2], equilibria["float64"].state),
         method=Method(solver=Picard(), max_steps=0),
     ).statistics
-    told = found["float64"].statistics
-    assert close(told.residual[::2], again.residual, 1e-9)
-    assert close(told.relative_residual[::2], again.relative_residual, 1e-9)
+    statistics = equilibria["float64"].statistics
+    assert close(statistics.residual[::2], again.residual, 1e-9)
+    assert close(statistics.relative_residual[::2], again.relative_residual, 1e-9)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_the_end_is_the_equilibrium_and_one_bad_example_harms_no_other(dtype, found):
+def test_the_steady_state_is_the_equilibrium_and_a_bad_example_does_not_affect_the_others(dtype, equilibria):
     expected = relax(
         double(MODEL), {"input": INPUTS[::2]}, method=Method(solver=Picard(), rtol=1e-9, atol=0.0)
     )
-    states = found[dtype].state
-    assert found[dtype].status.tolist() == [Status.converged, Status.nonfinite, Status.converged]
+    states = equilibria[dtype].state
+    assert equilibria[dtype].status.tolist() == [Status.converged, Status.nonfinite, Status.converged]
     assert states["output"].dtype == dtype
     assert close(jax.tree.map(lambda x: x[::2], states), expected.state, 1e-4)
     assert np.isfinite(states["output"]).all()
 
 
-def test_the_tolerance_is_that_of_the_state_returned(found):
-    states = {name: state[0] for name, state in found["float64"].state.items()}
+def test_the_returned_state_is_within_the_tolerance(equilibria):
+    states = {name: state[0] for name, state in equilibria["float64"].state.items()}
     free = double(MODEL).condition({"input": states["input"]})
     activations = free.activations({"hidden": states["hidden"], "output": states["output"]})
     drive = free.drive(activations, ("output",))["output"]
     rms = lambda x: float(jnp.sqrt(jnp.mean(x**2)))
-    assert np.isclose(found["float64"].residual[0], rms(drive - states["output"]))
-    assert found["float64"].residual[0] <= 1e-5 * rms(drive)
+    assert np.isclose(equilibria["float64"].residual[0], rms(drive - states["output"]))
+    assert equilibria["float64"].residual[0] <= 1e-5 * rms(drive)
 
 
-def test_a_start_at_the_equilibrium_takes_no_step_and_few_steps_do_not_suffice(found):
-    again = flow(double(MODEL), found["float64"].state, 200)
+def test_a_start_at_the_equilibrium_takes_no_step_and_a_solve_may_run_out_of_steps(equilibria):
+    again = flow(double(MODEL), equilibria["float64"].state, 200)
     assert again.steps.tolist() == [0, 0, 0]
-    assert close(again.state["output"][0], found["float64"].state["output"][0])
+    assert close(again.state["output"][0], equilibria["float64"].state["output"][0])
     short = flow(double(MODEL), ZEROS, 3)
     assert short.status.tolist() == [Status.max_steps, Status.nonfinite, Status.max_steps]
     assert (short.steps + short.statistics.rejections).tolist() == [3, 0, 3]
 
 
-def test_gradients_of_the_end_are_those_of_the_equilibrium():
+def test_gradients_are_those_of_the_equilibrium():
     @eqx.filter_jit
     @eqx.filter_grad
     def gradient(model, solver):
@@ -125,11 +125,11 @@ def test_gradients_of_the_end_are_those_of_the_equilibrium():
         ),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(make, message):
+def test_bad_settings_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
 
 
-def test_a_method_without_steps_cannot_be_unrolled():
+def test_a_direct_solver_cannot_be_unrolled():
     with pytest.raises(ValueError, match="has none"):
         relax(MODEL, {}, method=Method(solver=GradientFlow(), gradient=Unrolled()))

@@ -1,4 +1,4 @@
-"""Newton's method in `relax`: quadratic near an equilibrium, and a failure stays with its example."""
+"""Newton's method in `relax`: quadratic near an equilibrium; a failure does not affect other examples."""
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +23,7 @@ def singular() -> HAM:
     return HAM(layers, [Dense(pair, jnp.full((1, 1), w, jnp.float64)) for pair, w in weights.items()])
 
 
-def test_a_handful_of_steps_gives_the_last_digits_and_a_bad_example_harms_no_other():
+def test_a_few_steps_give_the_last_digits_and_a_bad_example_does_not_affect_the_others():
     rough = relax(MODEL, {"input": INPUTS}, method=Method(rtol=1e-2))
     fine = relax(
         MODEL, {"input": INPUTS}, start=rough.state, method=Method(solver=newton(), rtol=1e-14, atol=0.0)
@@ -36,21 +36,21 @@ def test_a_handful_of_steps_gives_the_last_digits_and_a_bad_example_harms_no_oth
     )
 
 
-def test_inside_optimistix_it_stops_by_tight_tolerances_of_its_own():
-    found = optx.fixed_point(lambda x, args: jnp.cos(x), newton(), jnp.full(3, 0.5, jnp.float64))
-    assert close(found.value, 0.7390851332151607, 1e-6)
+def test_inside_optimistix_it_has_tolerances_of_its_own():
+    equilibrium = optx.fixed_point(lambda x, args: jnp.cos(x), newton(), jnp.full(3, 0.5, jnp.float64))
+    assert close(equilibrium.value, 0.7390851332151607, 1e-6)
 
 
 @pytest.mark.parametrize("direct", [True, False])
-def test_a_linear_solve_that_fails_raises_nothing_and_stays_with_its_example(direct):
-    """The direct one at a singular Jacobian, in one example; the iterative one for want of products."""
+def test_a_linear_solve_that_fails_does_not_raise_or_affect_other_examples(direct):
+    """The direct solve fails at a singular Jacobian in one example, and the iterative one for lack of products."""
     solver = Newton(1e-3, 1e-6) if direct else newton(max_products=1)
     critical = np.arctanh(np.arccosh(2.0) / 2)
     inputs = np.array([[2.0], [critical], [-1.5]])
-    found = relax(singular(), {"x": inputs}, method=Method(solver=solver, rtol=1e-9, atol=0.0))
+    equilibrium = relax(singular(), {"x": inputs}, method=Method(solver=solver, rtol=1e-9, atol=0.0))
     alone = relax(singular(), {"x": inputs[::2]}, method=Method(solver=solver, rtol=1e-9, atol=0.0))
-    assert np.isfinite(found.state["b"]).all()
-    assert close(jax.tree.map(lambda x: x[::2], found.state), alone.state)
+    assert np.isfinite(equilibrium.state["b"]).all()
+    assert close(jax.tree.map(lambda x: x[::2], equilibrium.state), alone.state)
     assert alone.converged.all() == direct
 
 

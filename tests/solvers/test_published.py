@@ -12,7 +12,7 @@ from hopfax.papers import PUBLISHED_ANDERSON
 from hopfax.solvers import Picard, Stopping, Unguarded, iterate
 from hopfax.updates.problem import AbstractMap, StepInfo
 
-# Papers' linear maps, by their eigenvalues, and whether the published safeguard lets acceleration through.
+# Linear maps by their eigenvalues, and whether the papers' safeguard admits acceleration.
 MAPS = {
     "slow, one-sided": ([0.9, 0.5, 0.2], False),
     "slow, alternating": ([-0.9, 0.5, 0.2], True),
@@ -86,17 +86,17 @@ def test_iterates_are_those_of_the_published_form(name, guarded):
     f = lambda z: np.asarray(linear.matrix) @ z + np.asarray(linear.shift)
     ours = np.asarray(iterates(linear, PUBLISHED if guarded else UNGUARDED, 6))
     theirs = published(f, np.zeros(3), 6, guarded)
-    # The normal equations square the condition number: the last digits belong to the rounding.
+    # The normal equations square the condition number, so the last digits are rounding errors.
     assert np.allclose(ours[:4], theirs[:4], rtol=1e-6, atol=1e-6)
     assert np.allclose(ours, theirs, rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", list(MAPS))
-def test_the_published_safeguard_rejects_where_the_slow_mode_is_positive(name):
-    """Papers: 104 evaluations against 96, 105 against 6, 111 against 108, 15 against 6; 6 or 7 unguarded."""
-    eigenvalues, lets_through = MAPS[name]
+def test_the_papers_safeguard_excludes_candidates_where_the_slow_mode_is_positive(name):
+    """The papers have 104 evaluations against 96, 105 against 6, 111 against 108, 15 against 6; 6 or 7 unguarded."""
+    eigenvalues, admits = MAPS[name]
     count = lambda solver: int(evaluations(problem(eigenvalues), solver, jnp.asarray(1e-6)))
     plain, guarded, free = count(Picard()), count(PUBLISHED), count(UNGUARDED)
     assert free <= 8
-    assert guarded <= 8 if lets_through else guarded > 0.8 * plain
+    assert guarded <= 8 if admits else guarded > 0.8 * plain
     assert abs(plain - np.log(1e-6) / np.log(np.abs(eigenvalues).max())) < 0.25 * plain

@@ -1,4 +1,4 @@
-"""Every solver on the whole zoo, and the settings that they refuse."""
+"""Every solver on the whole zoo, and settings that are refused."""
 
 import equinox as eqx
 import jax
@@ -38,8 +38,8 @@ SOLVERS = {
     "unguarded, no ridge": Anderson(
         window=3, safeguard=Unguarded(), ridge=Relative(0.0), start_rtol=float("inf"), max_overrelaxation=1.0
     ),
-    "alternating": Anderson(period=3, delay=4),
-    "restarted, mixed": Anderson(restart=5, mixing=0.7),
+    "mixed": Anderson(mixing=0.7),
+    "broyden": Broyden(memory=4),
     "optimistix fixed point": FixedPointIteration(1e-12, 1e-12),
     "newton": Newton(1e-12, 1e-12),
 }
@@ -74,16 +74,16 @@ def solve(start):
 
 @pytest.mark.parametrize("name", list(SOLVERS))
 def test_every_solver_finds_the_equilibrium_of_the_whole_zoo(name, solve, reference):
-    found, statistics = solve(SOLVERS[name])
+    states, statistics = solve(SOLVERS[name])
     assert statistics.status.tolist() == [Status.converged] * len(NAMES)
-    assert close(found["z"], reference, 1e-9)
+    assert close(states["z"], reference, 1e-9)
 
 
-def test_chord_finds_the_equilibrium_from_nearby(solve, reference):
-    """It keeps the Jacobian of the start, so from afar it need not converge."""
-    found, statistics = solve(Chord(1e-12, 1e-12), jnp.where(reference == 0, 0, reference + 0.02))
+def test_chord_finds_the_equilibrium_from_a_near_start(solve, reference):
+    """It keeps the Jacobian of the start, so from a distant start it need not converge."""
+    states, statistics = solve(Chord(1e-12, 1e-12), jnp.where(reference == 0, 0, reference + 0.02))
     assert statistics.status.tolist() == [Status.converged] * len(NAMES)
-    assert close(found["z"], reference, 1e-9)
+    assert close(states["z"], reference, 1e-9)
 
 
 def test_the_reference_is_the_closed_form_where_there_is_one(reference):
@@ -96,9 +96,10 @@ def test_the_reference_is_the_closed_form_where_there_is_one(reference):
 
 def test_rejections_restarts_and_evaluations_are_counted(solve):
     _, plain = solve(SOLVERS["picard"])
-    _, restarted = solve(SOLVERS["restarted, mixed"])
+    _, restarted = solve(SOLVERS["broyden"])
     assert (np.asarray(plain.rejections) == 0).all()
-    assert (np.asarray(restarted.restarts) >= (np.asarray(restarted.evaluations) - 1) // 5).all()
+    assert (np.asarray(plain.restarts) == 0).all()
+    assert (np.asarray(restarted.restarts) > 0).any()
     assert (np.asarray(restarted.evaluations) > np.asarray(restarted.steps)).all()
 
 
@@ -114,17 +115,16 @@ def test_our_solvers_work_inside_optimistix(solver):
 
     def fixed_point(shift):
         fn = lambda x, args: jnp.cos(x + args)
-        found = optx.fixed_point(fn, solver, jnp.ones(3, jnp.float64), shift, max_steps=200)
-        return found.value[0]
+        states = optx.fixed_point(fn, solver, jnp.ones(3, jnp.float64), shift, max_steps=200)
+        return states.value[0]
 
-    tight = eqx.tree_at(lambda s: (s.rtol, s.atol), solver, (1e-11, 1e-12))
-    solver = tight
+    solver = eqx.tree_at(lambda s: (s.rtol, s.atol), solver, (1e-11, 1e-12))
     value, slope = jax.jit(jax.value_and_grad(fixed_point))(jnp.zeros((), jnp.float64))
     assert close(value, 0.7390851332151607, 1e-9)
     assert close(slope, -np.sin(value) / (1 + np.sin(value)), 1e-8)
 
 
-def test_the_energy_guard_says_what_it_needs_where_there_is_no_energy():
+def test_the_energy_safeguard_needs_an_energy():
     with pytest.raises(ValueError, match=r"Elsewhere use `safeguard=Residual\(\)`"):
         optx.fixed_point(lambda x, args: jnp.cos(x), Anderson(), jnp.ones(2))
 
@@ -132,10 +132,10 @@ def test_the_energy_guard_says_what_it_needs_where_there_is_no_energy():
 def test_the_equilibrium_is_that_of_scipys_anderson():
     model, clamp = ZOO["chain4"]
     problem = Problem(model.condition(clamp), EvenOdd())
-    flat, unravel = ravel_pytree(problem.restrict(problem.model.zeros(jnp.float64)))
+    vector, unravel = ravel_pytree(problem.restrict(problem.model.zeros(jnp.float64)))
     residual = jax.jit(lambda z: ravel_pytree(problem.image(unravel(z)))[0] - z)
     theirs = root(
-        lambda z: np.asarray(residual(z)), np.asarray(flat), method="anderson", options={"fatol": 1e-11}
+        lambda z: np.asarray(residual(z)), np.asarray(vector), method="anderson", options={"fatol": 1e-11}
     )
     ours = relax(model, clamp, method=Method(rtol=1e-11, atol=0.0))
     assert theirs.success
@@ -146,10 +146,7 @@ def test_the_equilibrium_is_that_of_scipys_anderson():
     ("make", "message"),
     [
         (lambda: Anderson(window=1), r"window=1\)` must be a whole number, at least 2"),
-        (lambda: Anderson(period=0), "period=0"),
-        (lambda: Anderson(delay=-1), "delay=-1"),
-        (lambda: Anderson(restart=-1), "restart=-1"),
-        (lambda: Anderson(mixing=0.0), r"must lie in \(0, 1\]"),
+        (lambda: Anderson(mixing=0.0), r"must be in \(0, 1\]"),
         (lambda: Anderson(start_rtol=-0.1), "relative residual"),
         (lambda: Anderson(max_overrelaxation=0.5), "at least 1"),
         (lambda: Picard(1.0), r"damping=1.0\)` must be in \[0, 1\)"),
@@ -174,15 +171,15 @@ def test_the_default_safeguard_watches_the_energy():
         (Anderson(safeguard=Residual()), False),
         (PUBLISHED_ANDERSON, False),
         (Anderson(safeguard=Unguarded()), False),
-        (FixedPointIteration(1e-3, 1e-3), True),  # one that does not say
+        (FixedPointIteration(1e-3, 1e-3), True),  # which does not say
     ],
 )
-def test_those_that_watch_the_energy_are_given_it(solver, watches):
+def test_solvers_that_watch_the_energy_are_given_it(solver, watches):
     model, clamp = ZOO["chain4"]
     problem = Problem(model.condition(clamp), EvenOdd())
     states = jax.tree.map(lambda x: x + 0.3, problem.restrict(problem.model.zeros(jnp.float64)))
-    image, trial = fixed_point_function(problem, solver)(states, None)
+    image, info = fixed_point_function(problem, solver)(states, None)
     energy, size = problem.update.energy(problem.model, states) if watches else (0.0, 0.0)
     assert close(image, problem.image(states))
-    assert close(trial.energy, energy)
-    assert close(trial.energy_size, size)
+    assert close(info.energy, energy)
+    assert close(info.energy_size, size)

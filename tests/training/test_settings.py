@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import pytest
 
-from hopfax import HAM, Bias, Dense, Interaction, Layer, Synchronous, chain, connect
+from hopfax import HAM, Bias, Dense, Interaction, Layer, Method, Synchronous, chain, connect
 from hopfax.gradients import (
     ConjugateGradient,
     EquilibriumPropagation,
@@ -40,8 +40,8 @@ from hopfax.updates import Damped
 
 # Those of the pages and docstrings. Whoever changes one changes everybody's numbers, and should mean to.
 DEFAULTS = {
-    Anderson: {"window": 5, "period": 1, "delay": 0, "restart": 0, "onset": 0.1, "longest": 64.0}
-    | {"mixing": 1.0, "rtol": 1e-5, "atol": 1e-6},
+    Anderson: {"window": 5, "start_rtol": 0.1, "max_overrelaxation": 64.0, "mixing": 1.0}
+    | {"rtol": 1e-5, "atol": 1e-6},
     Broyden: {"memory": 8, "reach": 100.0, "mixing": 1.0, "rtol": 1e-5, "atol": 1e-6},
     Picard: {"damping": 0.0, "rtol": 1e-5, "atol": 1e-6},
     GradientFlow: {"solver": None, "controller": None, "step": None, "share": 0.1},
@@ -85,7 +85,7 @@ def test_defaults_are_those_of_the_documentation(thing):
 
 def test_what_defaults_are_made_of():
     anderson, gmres, newtons = Iterated().solver, Krylov().solver, newton()
-    assert (anderson.onset, anderson.longest, anderson.window) == (math.inf, 1.0, 5)
+    assert (anderson.start_rtol, anderson.max_overrelaxation, anderson.window) == (math.inf, 1.0, 5)
     assert (gmres.rtol, gmres.atol, gmres.restart, gmres.max_steps) == (1e-5, 1e-7, 30, 100)
     assert (newtons.rtol, newtons.atol) == (1e-5, 1e-6)
     assert (newtons.linear_solver.rtol, newtons.linear_solver.atol) == (1e-4, 0.0)
@@ -97,12 +97,9 @@ def test_what_defaults_are_made_of():
 LEAST = 1e-9
 RANGES = {
     "Anderson.window": (lambda x: Anderson(window=x), [2, 3], [1, 2.5]),
-    "Anderson.period": (lambda x: Anderson(period=x), [1], [0, 1.5]),
-    "Anderson.delay": (lambda x: Anderson(delay=x), [0, 1], [-1, 0.5]),
-    "Anderson.restart": (lambda x: Anderson(restart=x), [0, 1], [-1]),
     "Anderson.mixing": (lambda x: Anderson(mixing=x), [LEAST, 1.0], [0.0, 1 + LEAST]),
-    "Anderson.onset": (lambda x: Anderson(onset=x), [0.0, 0.5, math.inf], [-LEAST, math.nan]),
-    "Anderson.longest": (lambda x: Anderson(longest=x), [1.0, 2.0], [1 - LEAST]),
+    "Anderson.start_rtol": (lambda x: Anderson(start_rtol=x), [0.0, 0.5, math.inf], [-LEAST, math.nan]),
+    "Anderson.max_overrelaxation": (lambda x: Anderson(max_overrelaxation=x), [1.0, 2.0], [1 - LEAST]),
     "Broyden.memory": (lambda x: Broyden(memory=x), [1, 2], [0, 1.5]),
     "Broyden.reach": (lambda x: Broyden(reach=x), [1.0, 1.5], [1 - LEAST]),
     "Broyden.mixing": (lambda x: Broyden(mixing=x), [LEAST, 1.0], [0.0, 1 + LEAST]),
@@ -115,9 +112,10 @@ RANGES = {
     "newton.rtol": (lambda x: newton(x), [LEAST, 1 - LEAST], [0.0, 1.0]),
     "newton.restart": (lambda x: newton(restart=x), [1], [0]),
     "newton.max_products": (lambda x: newton(max_products=x), [1], [0]),
-    "Stopping.rtol": (lambda x: Stopping.of_arrays(x, 0.0, 1), [0.0, 1.0], [-LEAST]),
-    "Stopping.atol": (lambda x: Stopping.of_arrays(0.0, x, 1), [0.0, 1.0], [-LEAST]),
-    "Stopping.max_steps": (lambda x: Stopping.of_arrays(0.0, 0.0, x), [0, 1], [-1, 0.5]),
+    "Method.rtol": (lambda x: Method(rtol=x), [0.0, 1.0], [-LEAST]),
+    "Method.atol": (lambda x: Method(atol=x), [0.0, 1.0, None], [-LEAST]),
+    "Method.max_steps": (lambda x: Method(max_steps=x), [0, 1], [-1, 0.5]),
+    "Method.check_every": (lambda x: Method(check_every=x), [1, 2], [0, 1.5]),
     "Stopping.check_every": (lambda x: Stopping(0.0, 0.0, 1, x), [1, 2], [0]),
     "ConjugateGradient.rtol": (lambda x: ConjugateGradient(x), [LEAST, 1 - LEAST], [0.0, 1.0]),
     "ConjugateGradient.max_products": (lambda x: ConjugateGradient(max_products=x), [1], [0]),
@@ -190,7 +188,7 @@ MODULES = {
     "HAM": (chain([2, 3, 2], key=jr.key(0)), 4),
     "Anderson": (Anderson(), 0),
     "Broyden": (Broyden(), 0),
-    "Stopping": (Stopping.of_arrays(0.0, 0.0, 1), 3),
+    "Stopping": (Method().stopping(), 3),
     "Holomorphic": (Holomorphic(), 0),
     "Layer": (Layer((2, 3), Tanh()), 0),
 }
@@ -214,7 +212,7 @@ def test_which_synapses_are_affine_clamped_and_vanish():
     assert properties(Interaction(("a",), jnp.sum)) == (False, False, False)
 
 
-def test_which_neurons_are_analytic():
+def test_which_neurons_are_holomorphic():
     smooth = [Identity(), Sigmoid(), Tanh(), Softmax(), LayerNorm(), SphericalNorm()]
     assert all(each.holomorphic for each in smooth)
     assert not any(each.holomorphic for each in (ReLU(), HardSigmoid()))

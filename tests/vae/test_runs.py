@@ -15,6 +15,7 @@ from hopfax.apps.reproduce.vae import ROWS
 from hopfax.data import Dataset
 from hopfax.training import Diverged, train
 from hopfax.vae import EPGradient, VAEConfig
+from hopfax.vae.build import build_optimiser, build_vae
 from hopfax.vae.completion import fill_in, inpaint
 from hopfax.vae.diagnosis import nonfinite_layer
 from hopfax.vae.initialise import INITIAL_LOG_VARIANCE
@@ -69,9 +70,9 @@ def test_a_run_learns_and_is_found_again(run):
 
 
 def test_synapses_of_the_visible_layer_have_a_rate_of_their_own():
-    vae = CONFIG.vae()
+    vae = build_vae(CONFIG)
     weights = eqx.filter(vae, eqx.is_inexact_array)
-    step = lambda rate: dataclasses.replace(CONFIG, visible_rate_factor=rate).optimiser(10)
+    step = lambda rate: build_optimiser(dataclasses.replace(CONFIG, visible_rate_factor=rate), 10)
     moved = lambda optimiser: optimiser.update(weights, optimiser.init(weights), weights)[0]
     plain, slower = (moved(step(rate)).networks.network.synapses for rate in (1.0, 0.25))
     for name in plain:
@@ -81,13 +82,13 @@ def test_synapses_of_the_visible_layer_have_a_rate_of_their_own():
 
 def test_an_orthogonal_step_moves_all_directions_of_a_matrix_alike():
     """Adam's step has one large singular value where the gradient has one; Muon's are within a factor of two."""
-    gradient = eqx.filter(CONFIG.vae(), eqx.is_inexact_array)
+    gradient = eqx.filter(build_vae(CONFIG), eqx.is_inexact_array)
     steep = jax.tree.map(
         lambda x: x + 3 * jnp.outer(jnp.arange(len(x)), x[0]) if x.ndim == 2 else x, gradient
     )
 
     def spread(iterations):
-        optimiser = dataclasses.replace(CONFIG, muon_iterations=iterations).optimiser(10)
+        optimiser = build_optimiser(dataclasses.replace(CONFIG, muon_iterations=iterations), 10)
         moved = optimiser.update(steep, optimiser.init(steep), steep)[0]
         weights = [x for x in jax.tree.leaves(moved) if x.ndim == 2]
         values = [jnp.linalg.svd(weight, compute_uv=False) for weight in weights]
@@ -97,8 +98,8 @@ def test_an_orthogonal_step_moves_all_directions_of_a_matrix_alike():
 
 
 def test_a_gradient_longer_than_the_bound_is_cut_to_it():
-    gradient = eqx.filter(CONFIG.vae(), eqx.is_inexact_array)
-    bound = dataclasses.replace(CONFIG, max_gradient_norm=1e-3).optimiser(10)
+    gradient = eqx.filter(build_vae(CONFIG), eqx.is_inexact_array)
+    bound = build_optimiser(dataclasses.replace(CONFIG, max_gradient_norm=1e-3), 10)
     _, state = bound.update(gradient, bound.init(gradient), gradient)
     first_moment = optax.tree.get(state, "mu")
     assert float(optax.tree.norm(first_moment)) == pytest.approx(1e-4, rel=1e-3)  # Adam's 1 - 0.9 of it
@@ -162,7 +163,7 @@ def test_completion_keeps_what_is_known_and_relaxes_the_rest(run, stripes):
 
 
 def test_what_a_feed_forward_vae_cannot_do_is_refused(stripes):
-    vae = FORWARD.vae()
+    vae = build_vae(FORWARD)
     with pytest.raises(ValueError, match="use `fill_in`"):
         inpaint(vae, stripes.test_images, np.ones(6, bool), np.ones(6))
     with pytest.raises(ValueError, match="use `ImplicitGradient"):
@@ -188,12 +189,12 @@ def test_a_centred_start_encodes_the_mean_image_as_zero():
         CONFIG, bernoulli=True, sigma=None, hidden_centre=None, hidden_slope=1.0, latent_gain=0.3
     )
     mean = jnp.linspace(0.1, 0.9, 6, dtype=jnp.float32)
-    posterior, converged = eqx.filter_jit(lambda vae: vae.encode(mean))(config.vae().start_at_mean(mean))
+    posterior, converged = eqx.filter_jit(lambda vae: vae.encode(mean))(build_vae(config).start_at_mean(mean))
     assert bool(converged)
     assert np.allclose(posterior.mean, 0, atol=2e-3)  # the relaxing stops there
     assert np.allclose(posterior.log_variance, INITIAL_LOG_VARIANCE, atol=2e-3)
     with pytest.raises(ValueError, match="`OffsetBernoulli` likelihood"):
-        CONFIG.vae().start_at_mean(mean)
+        build_vae(CONFIG).start_at_mean(mean)
 
 
 def test_the_papers_rows_are_models_that_can_be_made():
@@ -201,7 +202,7 @@ def test_the_papers_rows_are_models_that_can_be_made():
     from hopfax.vae import parameters
 
     count = {
-        name: parameters(dataclasses.replace(CONFIG, model=row.model).vae()) for name, row in ROWS.items()
+        name: parameters(build_vae(dataclasses.replace(CONFIG, model=row.model))) for name, row in ROWS.items()
     }
     assert count["H-VAE"] == 2 * count["TH-VAE"]
     assert count["DH-VAE"] == 2 * count["TDH-VAE"]

@@ -17,7 +17,7 @@ from hopfax.training.checkpoint import load_checkpoint, read_metadata, save_chec
 from hopfax.training.classifier import ClassificationMetrics, read_recipe
 from hopfax.training.metrics import MetricsFile
 from hopfax.training.recipes import SETTINGS
-from hopfax.training.run_folder import opened
+from hopfax.training.run_folder import open_run_folder
 
 from .networks import LAYERS, tiny
 from .table import Row
@@ -301,7 +301,7 @@ ROWS = [
         "model with a synapse of three layers",
         with_model(lambda d, _: d["synapses"][0]["synapse"]["layers"].append("input")),
         ValueError,
-        r"Dense.*of 3 layers",
+        r"Dense.*joins two layers, got 3",
     ),
     Row(
         "model with a synapse to nowhere",
@@ -325,13 +325,13 @@ ROWS = [
         "model with a weight missing",
         with_weights(lambda a: a.pop("synapses.input-hidden.weight")),
         ValueError,
-        r"has no synapses\.input-hidden\.weight, expected shape \[2, 3\]",
+        r"lacks synapses\.input-hidden\.weight, of shape \[2, 3\]",
     ),
     Row(
         "model with an unexpected weight",
         with_weights(lambda a: a.update(x=np.zeros(1))),
         ValueError,
-        r"entries that the model does not: x",
+        r"entries that the model lacks: x",
     ),
     Row(
         "model with a weight of a wrong shape",
@@ -474,13 +474,13 @@ ROWS = [
     ),
     Row(
         "folder in use",
-        with_file("x", b"", lambda p: opened(p.parent, resume=False).__enter__()),
+        with_file("x", b"", lambda p: open_run_folder(p.parent, resume=False).__enter__()),
         ValueError,
         r"not empty.*--resume",
     ),
     Row(
         "folder that is a file",
-        with_file("x", b"", lambda p: opened(p, resume=False).__enter__()),
+        with_file("x", b"", lambda p: open_run_folder(p, resume=False).__enter__()),
         (ValueError, OSError),
         r"x",
     ),

@@ -8,7 +8,7 @@ import numpy as np
 from hopfax import Memory, ModernHopfield
 from hopfax.lagrangians import Softmax
 from hopfax.memory import phase
-from hopfax.memory.binary import BinaryHopfield, Random, hebb, storkey
+from hopfax.memory.binary import BinaryHopfield, RandomSchedule, hebb, storkey
 from hopfax.memory.calibration import calibrate
 from hopfax.memory.capacity import measure as capacity
 from hopfax.memory.capacity import spurious
@@ -364,7 +364,7 @@ ROWS = [
     ),
     Row(
         "random order with a seed for a key",
-        lambda _: binary_network().recall(SIGNS, order=Random(0)),
+        lambda _: binary_network().recall(SIGNS, schedule=RandomSchedule(0)),
         ValueError,
         r"key=.*jax\.random\.key.*got 0",
     ),

@@ -1,4 +1,4 @@
-"""Wrong uses in relaxing a network, in differentiating it, and of solvers, costs and optimisers."""
+"""Wrong uses of relaxing and differentiating a network, of solvers, costs and optimisers."""
 
 import diffrax
 import jax.numpy as jnp
@@ -28,8 +28,8 @@ def clamped(value) -> object:
     return relax(tiny(), {"input": value})
 
 
-def solved(**options) -> object:
-    return relax(tiny(), {"input": IMAGE}, method=Method(**options))
+def solved(**settings) -> object:
+    return relax(tiny(), {"input": IMAGE}, method=Method(**settings))
 
 
 def valued(cost=COST, target=TARGET, clamp=None, **options) -> object:
@@ -41,7 +41,12 @@ def trained(gradient, model=None, cost=COST) -> object:
 
 
 ROWS = [
-    Row("relax what is no network", lambda _: relax("HAM", {}), ValueError, r"`model='HAM'`.*chain"),
+    Row(
+        "relax something that is not a network",
+        lambda _: relax("HAM", {}),
+        ValueError,
+        r"`model='HAM'`.*chain",
+    ),
     Row(
         "clamp of a list",
         lambda _: relax(tiny(), [IMAGE]),
@@ -105,7 +110,7 @@ ROWS = [
         "clamp of all layers",
         lambda _: relax(tiny(), {"input": IMAGE, "hidden": np.zeros(3), "output": TARGET}),
         ValueError,
-        r"holds every layer.*model\.energy",
+        r"clamps every layer.*model\.energy",
     ),
     Row(
         "batches of different sizes",
@@ -115,13 +120,13 @@ ROWS = [
     ),
     Row(
         "start of an unknown layer",
-        lambda _: solved(start={"hiden": np.zeros(3)}),
+        lambda _: relax(tiny(), {"input": IMAGE}, start={"hiden": np.zeros(3)}),
         ValueError,
         r"start.*'hiden'",
     ),
     Row(
         "start of a wrong shape",
-        lambda _: solved(start={"hidden": np.zeros(2)}),
+        lambda _: relax(tiny(), {"input": IMAGE}, start={"hidden": np.zeros(2)}),
         ValueError,
         r"start\['hidden'\].*\(2,\).*\(3,\)",
     ),
@@ -132,19 +137,19 @@ ROWS = [
         r"'input': 3.*'hidden': 2",
     ),
     Row(
-        "part of a layer with a mask of numbers",
+        "partial clamp with a mask of numbers",
         lambda _: clamped(PartialClamp(jnp.zeros(2), jnp.zeros(2))),
         ValueError,
         r"mask.*bool",
     ),
     Row(
-        "part of a layer with a mask of another shape",
+        "partial clamp with a mask of another shape",
         lambda _: clamped(PartialClamp(jnp.zeros(2), jnp.zeros(3, bool))),
         ValueError,
         r"\(3,\).*\(2,\)",
     ),
     Row(
-        "part of a layer of neurons that compete",
+        "partial clamp of neurons that compete",
         lambda _: relax(
             hopfax.ModernHopfield(np.eye(3, dtype=np.float32), 1.0).ham(),
             {"memory": PartialClamp(jnp.zeros(3), jnp.ones(3, bool))},
@@ -156,12 +161,12 @@ ROWS = [
     Row("NaN rtol", lambda _: solved(rtol=NAN), ValueError, r"rtol=nan"),
     Row("NaN atol", lambda _: solved(atol=NAN), ValueError, r"atol=nan"),
     Row("rtol of a text", lambda _: solved(rtol="1e-4"), ValueError, r"rtol='1e-4'"),
-    Row("steps without end", lambda _: solved(max_steps=float("inf")), ValueError, r"max_steps=inf.*whole"),
+    Row("infinite steps", lambda _: solved(max_steps=float("inf")), ValueError, r"max_steps=inf.*whole"),
     Row("negative steps", lambda _: solved(max_steps=-5), ValueError, r"max_steps=-5"),
     Row("two and a half steps", lambda _: solved(max_steps=2.5), ValueError, r"max_steps=2\.5.*whole"),
     Row("steps of None", lambda _: solved(max_steps=None), ValueError, r"max_steps=None"),
-    Row("negative trace", lambda _: solved(trace=-1), ValueError, r"trace=-1"),
-    Row("trace of a half", lambda _: solved(trace=1.5), ValueError, r"trace=1\.5"),
+    Row("negative trace", lambda _: relax(tiny(), {"input": IMAGE}, trace=-1), ValueError, r"trace=-1"),
+    Row("trace of a half", lambda _: relax(tiny(), {"input": IMAGE}, trace=1.5), ValueError, r"trace=1\.5"),
     Row("update by name", lambda _: solved(update="even-odd"), ValueError, r"update='even-odd'.*EvenOdd\(\)"),
     Row(
         "update by class",
@@ -294,7 +299,7 @@ ROWS = [
     Row("backprop of no steps", lambda _: g.RecurrentBackprop(0), ValueError, r"steps=0.*at least 1"),
     Row("backprop of half steps", lambda _: g.RecurrentBackprop(2.5), ValueError, r"steps=2\.5"),
     Row("phantom of no steps", lambda _: g.Phantom(0), ValueError, r"steps=0"),
-    Row("phantom that does not move", lambda _: g.Phantom(5, 0.0), ValueError, r"damping=0\.0"),
+    Row("phantom without steps of the map", lambda _: g.Phantom(5, 0.0), ValueError, r"damping=0\.0"),
     Row("unrolling no steps", lambda _: g.Unrolled(0), ValueError, r"steps=0"),
     Row("Neumann series of no terms", lambda _: g.Neumann(0), ValueError, r"terms=0"),
     Row(
@@ -307,10 +312,10 @@ ROWS = [
     Row("adjoint by name", lambda _: g.Implicit("cg"), ValueError, r"adjoint='cg'.*ConjugateGradient\(\)"),
     Row("Anderson of no window", lambda _: s.Anderson(window=0), ValueError, r"window=0.*at least 2"),
     Row("Anderson of a window of a text", lambda _: s.Anderson(window="5"), ValueError, r"window='5'"),
-    Row("Anderson that does not move", lambda _: s.Anderson(mixing=0.0), ValueError, r"mixing=0\.0"),
-    Row("Anderson from NaN on", lambda _: s.Anderson(start_rtol=NAN), ValueError, r"start_rtol=nan"),
+    Row("Anderson without mixing", lambda _: s.Anderson(mixing=0.0), ValueError, r"mixing=0\.0"),
+    Row("Anderson starting at NaN", lambda _: s.Anderson(start_rtol=NAN), ValueError, r"start_rtol=nan"),
     Row(
-        "Anderson of short steps",
+        "Anderson with underrelaxation",
         lambda _: s.Anderson(max_overrelaxation=0.5),
         ValueError,
         r"max_overrelaxation=0\.5",
@@ -327,16 +332,16 @@ ROWS = [
         ValueError,
         r"ridge=1e-08.*Relative\(\)",
     ),
-    Row("negative ridge", lambda _: s.ridges.Absolute(-1.0), ValueError, r"factor=-1\.0"),
+    Row("negative ridge", lambda _: s.Absolute(-1.0), ValueError, r"factor=-1\.0"),
     Row("Broyden of no memory", lambda _: s.Broyden(memory=0), ValueError, r"memory=0"),
     Row("Broyden of a short reach", lambda _: s.Broyden(reach=0.5), ValueError, r"reach=0\.5"),
-    Row("Picard that does not move", lambda _: s.Picard(1.0), ValueError, r"damping=1\.0"),
+    Row("Picard with full damping", lambda _: s.Picard(1.0), ValueError, r"damping=1\.0"),
     Row("Picard of NaN", lambda _: s.Picard(NAN), ValueError, r"damping=nan"),
     Row("Picard of a text", lambda _: s.Picard("0.5"), ValueError, r"damping='0\.5'"),
     Row("Newton to a tolerance of 1", lambda _: s.newton(1.0), ValueError, r"rtol=1\.0"),
     Row("Newton of no products", lambda _: s.newton(max_products=0), ValueError, r"max_products=0"),
     Row("flow of negative steps", lambda _: s.GradientFlow(step=-1.0), ValueError, r"step=-1\.0"),
-    Row("flow of no share", lambda _: s.GradientFlow(share=0.0), ValueError, r"share=0\.0"),
+    Row("flow with share zero", lambda _: s.GradientFlow(share=0.0), ValueError, r"share=0\.0"),
     Row(
         "flow by a name",
         lambda _: solved(solver=s.GradientFlow("tsit5")),
@@ -349,7 +354,7 @@ ROWS = [
         ValueError,
         r"controller.*ConstantStepSize",
     ),
-    Row("damping to nothing", lambda _: Damped(EvenOdd(), 0.0), ValueError, r"step=0\.0"),
+    Row("damping to a standstill", lambda _: Damped(EvenOdd(), 0.0), ValueError, r"step=0\.0"),
     Row("damping a name", lambda _: Damped("synchronous"), ValueError, r"update='synchronous'"),
     Row("local steps of none", lambda _: LocalSteps(0), ValueError, r"steps=0"),
     Row(
@@ -359,10 +364,10 @@ ROWS = [
         r"slope=0\.0.*positive",
     ),
     Row(
-        "several costs on one layer",
+        "two costs of one layer",
         lambda _: SumCost((COST, CrossEntropy())),
         ValueError,
-        r"\['output', 'output'\].*one a layer",
+        r"\['output', 'output'\].*one for each layer",
     ),
     Row("no costs", lambda _: SumCost(()), ValueError, r"at least one cost"),
     Row(
@@ -412,7 +417,7 @@ ROWS = [
         r"params=None",
     ),
     Row(
-        "margin at states without a layer",
+        "smallest Hessian eigenvalue without a state",
         lambda _: smallest_hessian_eigenvalue(tiny(), {"input": IMAGE}, {}, key=KEY),
         ValueError,
         r"states.*output",

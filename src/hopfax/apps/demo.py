@@ -56,7 +56,7 @@ def digit_memory(patterns: Float[np.ndarray, "patterns pixels"], beta: float = B
 
 
 @dataclasses.dataclass(frozen=True)
-class Recall:
+class RecalledDigits:
     """Images of which only the pixels in `known` were given, and what a memory makes of them."""
 
     original: Float32[np.ndarray, "images pixels"]
@@ -88,7 +88,7 @@ class Recall:
         return float(np.mean(np.square(guess - self.original)[~self.known]))
 
 
-def recall(memory: HAM, dataset: Dataset, known: Bool[np.ndarray, "images pixels"]) -> Recall:
+def recall(memory: HAM, dataset: Dataset, known: Bool[np.ndarray, "images pixels"]) -> RecalledDigits:
     """Clamp the `known` pixels of the test images of `dataset` and let the others relax, from the mean image.
 
     `memory` is a `digit_memory` of the training images, in their order.
@@ -98,7 +98,7 @@ def recall(memory: HAM, dataset: Dataset, known: Bool[np.ndarray, "images pixels
     clamp = {"visible": PartialClamp(jnp.asarray(images), jnp.asarray(known))}
     found = relax(memory, clamp, start={"visible": mean})
     loudest = np.argmax(np.asarray(found.activation["memory"]), axis=1)
-    return Recall(
+    return RecalledDigits(
         original=images,
         known=known,
         recalled=np.asarray(found.activation["visible"]),

@@ -30,7 +30,7 @@ def curves_figure(
     Raises: `ValueError` for no curves.
     """
     colour = dict(zip(curves, colours("curves", curves), strict=True))
-    figure = new_figure(11, 8)
+    figure = new_figure(11.0, 8.0)
     (load, flips), (masks, size) = figure.subplots(2, 2)
     count = next(iter(curves.values())).count
     for name, recall in curves.items():

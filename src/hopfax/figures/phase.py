@@ -116,7 +116,7 @@ def draw_all(folder: Path, seed: int = 0) -> Iterator[Path]:
 
 
 def _write(path: Path, panels: Sequence[Callable[[Axes], Axes]]) -> Path:
-    figure = new_figure(5.5 * len(panels), 4)
+    figure = new_figure(5.5 * len(panels), 4.0)
     for axes, draw in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         draw(axes)
     figure.savefig(path, dpi=150)

@@ -175,10 +175,8 @@ class BinaryHopfield(eqx.Module):
     ):
         self.weights = _square(as_array("weights", weights))
         size = self.weights.shape[:1]
-        require(
-            bias is None or jnp.shape(bias) == size,
-            f"`bias` has shape {jnp.shape(bias)}, the weights need {size}.",
-        )
+        if bias is not None:
+            require(jnp.shape(bias) == size, f"`bias` has shape {jnp.shape(bias)}, the weights need {size}.")
         self.bias = jnp.zeros(size, self.weights.dtype) if bias is None else jnp.asarray(bias)
         total = jnp.sum(jnp.abs(self.weights), axis=1) + jnp.abs(self.bias)
         self.tie_tolerance = 8 * jnp.finfo(total.dtype).eps * total

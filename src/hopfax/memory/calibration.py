@@ -90,8 +90,8 @@ def calibrate(
             the spinodals of the two numbers of equidistant patterns, which grow like `ln N`.
         rtol: the relative precision of the bisection.
         seed: of the sample and the probes.
-    Raises: `ValueError` for bad patterns, all of them equal or none attainable, a `fraction` outside (0, 1], or a mask of
-        another shape.
+    Raises: `ValueError` for bad patterns, all of them equal or none attainable, a `fraction` outside (0, 1], or a
+        mask of another shape.
     """
     rows = as_array("patterns", patterns)
     _check(rows, fraction, probes, limit, rtol)
@@ -153,7 +153,7 @@ def _attainable(stored: ShardedPatterns, index: Probes, known: Known | None) -> 
     probes = stored.patterns[index]
     query = Query.of(probes, None if known is None else jnp.broadcast_to(known, probes.shape))
     scores = query.states @ stored.patterns.T + query.thresholds(stored.similarity, stored.patterns)
-    return jnp.mean(jnp.argmax(scores, axis=1) == index)
+    return jnp.mean(jnp.argmax(scores, axis=1) == index, dtype=float)
 
 
 @eqx.filter_jit
@@ -165,7 +165,7 @@ def _stable(
     mask = None if known is None else jnp.broadcast_to(known, probes.shape)
     result = retrieve(stored, probes, beta, mask, tolerance=1e-4, max_steps=_STEPS)
     top = top_k(stored, result.state, beta, 1)
-    return jnp.mean((top.index[:, 0] == index) & (top.weights[:, 0] > 0.5))
+    return jnp.mean((top.index[:, 0] == index) & (top.weights[:, 0] > 0.5), dtype=float)
 
 
 @eqx.filter_jit

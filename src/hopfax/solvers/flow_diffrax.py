@@ -36,7 +36,7 @@ def integrate(
     settings: tuple[Any, Any, float | None, float, int],
     trace: int,
 ) -> Integration:
-    """Integrate from `start` until the steady state is reached, the steps run out, or a state is not finite.
+    """Integrate from `start` until the steady state is reached, the steps run out, or the flow is not finite.
 
     Args:
         settings: the fields of `GradientFlow`: solver, controller, first step, share and largest number of steps.
@@ -55,7 +55,7 @@ def integrate(
         None if first is None else jnp.asarray(first, dtype),
         start,
         stepsize_controller=_controller(controller, problem, start, stopping, share),
-        event=dfx.Event([_steady(stopping), lambda t, states, args, **options: ~all_finite(states)]),
+        event=dfx.Event([_steady(stopping), _not_finite]),
         saveat=dfx.SaveAt(subs=[final, residuals] if trace else [final]),
         max_steps=max_steps,
         throw=False,
@@ -77,6 +77,11 @@ def integrate(
 def _steady(stopping: Stopping):
     rtol, atol = (cast(float, TOLERANCE_FACTOR * x) for x in (stopping.rtol, stopping.atol))  # may be traced
     return dfx.steady_state_event(rtol, atol, rms)
+
+
+def _not_finite(t, states, args, *, terms, **options) -> Bool[Array, ""]:
+    """Whether the flow is, rather than the states: diffrax rejects a step to a state that is not finite."""
+    return ~all_finite(terms.vf(t, states, args))
 
 
 def _relative_residual(problem: Problem, states: States) -> Array:

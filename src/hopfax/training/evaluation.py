@@ -15,10 +15,10 @@ from ..updates.problem import Problem
 
 
 class Evaluation(eqx.Module):
-    """What was predicted, and the papers' relative residual at each iteration, example by example.
+    """Predictions and the papers' relative residual at each iteration, for each example.
 
-    `trace[:, n]` is `|s_{n+2} - s_{n+1}| / |s_{n+2}|` of the images `s_1 = f(s_0), s_2, ...` of the map, so
-    it has one column less than there were evaluations.
+    `trace[:, n]` is `|s_{n+2} - s_{n+1}| / |s_{n+2}|` of the iterates `s_1 = f(s_0), s_2, ...` of the map, so it has
+    one column less than there were evaluations.
     """
 
     predictions: Int[Array, " examples"]
@@ -28,12 +28,12 @@ class Evaluation(eqx.Module):
 
     @property
     def accuracy(self) -> float:
-        """The fraction that is right, in [0, 1]."""
+        """The fraction of correct predictions, in [0, 1]."""
         return int(jnp.sum(self.correct)) / self.correct.size
 
     @property
     def iterations(self) -> Int[Array, " examples"]:
-        """Iterations to converge, as published: see `analysis.convergence.paper_iterations`."""
+        """Iterations to converge, as published: see `hopfax.diagnostics.paper_iterations`."""
         return paper_iterations(self.trace, self.tolerance)
 
     @property
@@ -45,13 +45,13 @@ class Evaluation(eqx.Module):
     def iterations_std(self) -> float:
         """The population standard deviation of `iterations` over the *examples* of this one run.
 
-        The papers' tables have it over runs with different seeds instead, which is far smaller.
+        The papers' tables have the standard deviation over runs with different seeds, which is far smaller.
         """
         return float(np.std(np.asarray(self.iterations)))
 
     @property
     def did_not_converge(self) -> int:
-        """How many examples never fell below the tolerance, by `first_crossing`."""
+        """How many examples never fell below the tolerance, see `hopfax.diagnostics.first_crossing`."""
         return int(jnp.sum(~first_crossing(self.trace, self.tolerance)[1]))
 
     def summary(self) -> dict[str, float | int]:
@@ -71,11 +71,17 @@ def evaluate(
     clamp: str = "input",
     chunk: int = 500,
 ) -> Evaluation:
-    """Evaluate the map exactly `steps` times for each example, from zero; read the class off the last image.
+    """Evaluate the map exactly `steps` times for each example, from zero, and read the class off the last iterate.
 
-    Args: `images` of shape (examples, pixels); `labels` whole numbers of shape (examples,).
-    `method.update` and `method.solver` count, its tolerances do not. `chunk` examples are solved at a time.
-    Unlike the papers', which drop the last partial batch, every example counts.
+    Unlike in the papers, which drop the last partial batch, every example counts.
+
+    Args:
+        images, labels: of shape (examples, pixels) and (examples,), the labels whole numbers.
+        method: its update and solver are used; its tolerances are not.
+        steps: evaluations of the map, at least 3.
+        cost: whose scores are read.
+        clamp: the layer that is clamped at the image.
+        chunk: how many examples are solved at a time.
     Raises: `ValueError` for images, labels or steps that do not fit.
     Source: [goemaere2024], section 4 and code.
     """

@@ -1,4 +1,4 @@
-"""Loggers: numbers of a run to TensorBoard, Weights & Biases or MLflow as they come in, beside the run's own files."""
+"""Loggers: the numbers of a run written to TensorBoard, Weights & Biases or MLflow, beside its own files."""
 
 import abc
 import contextlib
@@ -16,15 +16,15 @@ NO_SETTINGS: Settings = MappingProxyType({})
 
 
 class AbstractLogger(abc.ABC):
-    """Where numbers go. Two methods, so that one of your own is a few lines."""
+    """A destination of the numbers of a run. A logger of your own needs these two methods."""
 
     @abc.abstractmethod
     def log(self, numbers: Mapping[str, float], step: int) -> None:
-        """Numbers by name, after so many batches since the start of the run."""
+        """Write numbers by name; `step` counts the batches since the start of the run."""
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Told once, after the last numbers or where the run failed."""
+        """Called once, after the last numbers or where the run failed."""
 
 
 class TensorBoard(AbstractLogger):
@@ -57,12 +57,12 @@ class WeightsAndBiases(AbstractLogger):
 
 
 class MLflow(AbstractLogger):
-    """A new run of the experiment `experiment`, made if it is not there, at `MLFLOW_TRACKING_URI`. Needs mlflow."""
+    """A new run of the experiment `experiment`, which is created if needed, at `MLFLOW_TRACKING_URI`. Needs mlflow."""
 
     def __init__(self, experiment: str, settings: Settings = NO_SETTINGS):
         self._client = _needed("mlflow", experiment).MlflowClient()
-        found = self._client.get_experiment_by_name(experiment)
-        number = self._client.create_experiment(experiment) if found is None else found.experiment_id
+        known = self._client.get_experiment_by_name(experiment)
+        number = self._client.create_experiment(experiment) if known is None else known.experiment_id
         self._run = self._client.create_run(number).info.run_id
         for name, value in settings.items():
             self._client.log_param(self._run, name, value)
@@ -81,7 +81,7 @@ KINDS: Mapping[str, Callable[[str, Settings], AbstractLogger]] = MappingProxyTyp
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Refuse names that `open_loggers` does not know. Raises: `ValueError`."""
+    """Raises: `ValueError` for names that `open_loggers` does not know."""
     for name in names:
         kind, _, place = name.partition(":")
         if kind not in KINDS or not place:

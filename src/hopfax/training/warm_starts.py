@@ -1,4 +1,4 @@
-"""Warm starts: keep each example's equilibrium and start from it the next time the example comes by."""
+"""Warm starts: store the equilibrium of each example and start from it in the next epoch."""
 
 from collections.abc import Sequence
 
@@ -15,15 +15,15 @@ from ..solvers.equilibrium import Equilibrium
 class WarmStarts(eqx.Module):
     """The last equilibria of a set of examples, one row of `states` for each.
 
-    Between two epochs the weights move little, and so do the equilibria. Opt-in, for the start decides which
-    of several equilibria is found: results come to depend on the history of training.
+    Between two epochs the weights change little, and so do the equilibria. The start decides which of several
+    equilibria is reached, so results depend on the history of training.
 
         cache = WarmStarts.cold(model, ["hidden", "output"], examples=60000)
-        values, found = hopfax.objective(model, clamp, cost, target, start=cache.start(index))
-        cache = cache.updated(index, found)
+        values, equilibrium = hopfax.objective(model, clamp, cost, target, start=cache.start(index))
+        cache = cache.updated(index, equilibrium)
 
-    Examples not yet seen start at zero, as `relax` does without a start. Only the unknowns of the update need
-    be stored: with `EvenOdd()` on a chain, every second free layer counted from the output.
+    Examples that were not seen yet start at zero, as `relax` does without a start. Only the unknowns of the update need
+    to be stored: with `EvenOdd()` on a chain, every second free layer counted from the output.
     """
 
     states: States
@@ -31,7 +31,7 @@ class WarmStarts(eqx.Module):
 
     @staticmethod
     def cold(model: AbstractNetwork, layers: Sequence[str], examples: int, dtype=jnp.float32) -> "WarmStarts":
-        """Nothing known yet of `examples` examples; `examples * neurons` numbers for each of `layers`."""
+        """An empty cache for `examples` examples; it holds `examples * neurons` numbers for each of `layers`."""
         for name in layers:
             if name not in model.layers:
                 raise ValueError(
@@ -39,29 +39,29 @@ class WarmStarts(eqx.Module):
                 )
         if not layers or examples < 1:
             raise ValueError(
-                f"`WarmStarts.cold(layers={list(layers)}, examples={examples})` must keep something."
+                f"`WarmStarts.cold(layers={list(layers)}, examples={examples})` must name a layer and have at least one example."
             )
         states = {name: jnp.zeros((examples, *model.layers[name].shape), dtype) for name in layers}
         return WarmStarts(states, jnp.zeros(examples, bool))
 
     def start(self, index: ArrayLike) -> States:
-        """Where the examples `index` are to start: pass it as `start`."""
+        """The states from which the examples `index` start, for the argument `start`."""
         index = self._checked(index)
         return {name: rows[index] for name, rows in self.states.items()}
 
-    def updated(self, index: ArrayLike, found: Equilibrium) -> "WarmStarts":
-        """With the equilibria of the examples `index`; those that did not converge will start cold.
+    def updated(self, index: ArrayLike, equilibrium: Equilibrium) -> "WarmStarts":
+        """The cache with the equilibria of the examples `index`; examples that did not converge will start cold.
 
-        No example may be twice in `index`.
+        No example may be in `index` twice.
         """
-        return self.stored(index, found.state, found.converged)
+        return self.stored(index, equilibrium.state, equilibrium.converged)
 
     def stored(self, index: ArrayLike, states: States, good: Bool[Array, " batch"]) -> "WarmStarts":
-        """With rows of `states` for the examples `index` that are `good`, and zeros for the others.
+        """The cache with rows of `states` for the examples `index` where `good`, and zeros for the others.
 
-        `updated` for what is no equilibrium: a second cache of the same layers can keep the adjoint states of the
-        backward solve, which starts from `AdjointStats.blank(batch, adjoints.start(index))`:
-        `adjoints.stored(index, report.adjoint, report.flagged == 0)`.
+        A second cache of the same layers can store the solutions of the backward solve. They are the argument
+        `adjoint_start` of `hopfax.objective.cost_gradient`, and its result has the next ones:
+        `adjoints.stored(index, result.adjoint.solution, result.adjoint.flagged == 0)`.
         """
         index = self._checked(index)
         place = lambda rows, new: rows.at[index].set(jnp.where(_column(good, new), new, 0).astype(rows.dtype))
@@ -69,7 +69,7 @@ class WarmStarts(eqx.Module):
         return WarmStarts(jax.tree.map(place, self.states, new), self.known.at[index].set(good))
 
     def _checked(self, index: ArrayLike) -> Array:
-        """Refuse what indexing would clamp in silence, as far as it can be seen before running."""
+        """Raises: `ValueError` for an index that JAX would clamp silently, where its value is known."""
         index = jnp.asarray(index)
         if index.ndim != 1 or not jnp.issubdtype(index.dtype, jnp.integer):
             raise ValueError(

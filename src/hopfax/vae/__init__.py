@@ -18,3 +18,5 @@ from .networks import layered as layered
 from .posterior import FixedVariance as FixedVariance
 from .posterior import LearnedVariance as LearnedVariance
 from .posterior import Posterior as Posterior
+from .run import VAEJob as VAEJob
+from .training import ELBO as ELBO

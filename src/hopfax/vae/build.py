@@ -1,9 +1,9 @@
-"""What a `VAEConfig` is built into: the models by name, and the optimiser."""
+"""Build the model and the optimiser that a `VAEConfig` describes."""
 
 import functools as ft
 from collections.abc import Callable, Hashable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.random as jr
@@ -11,34 +11,54 @@ import optax
 from jaxtyping import Array, Key, PyTree
 
 from ..networks import HAM
+from .config import VAEConfig
 from .feedforward import perceptrons
 from .likelihoods import VISIBLE
-from .model import AbstractVAE, HopfieldVAE
+from .model import AbstractVAE, HopfieldVAE, Image
 from .networks import AbstractNetworks, Tied, Untied, dense, layered
 
-if TYPE_CHECKING:
-    from .config import VAEConfig
+BuildNetwork = Callable[[VAEConfig, Key[Array, ""]], HAM]
+BuildVAE = Callable[[VAEConfig, Key[Array, ""]], AbstractVAE]
 
-BuildNetwork = Callable[["VAEConfig", Key[Array, ""]], HAM]
-BuildVAE = Callable[["VAEConfig", Key[Array, ""]], AbstractVAE]
-
-MUON_RMS = (
-    0.2  # rms of a Muon step at learning rate 1: about that of Adam, so that their rates are comparable
-)
+# The rms of a Muon step at learning rate 1. It is about that of Adam, so that their rates are comparable.
+MUON_RMS = 0.2
 
 
-def _layered(config: "VAEConfig", key: Key[Array, ""]) -> HAM:
+def build_vae(config: VAEConfig) -> AbstractVAE:
+    """The untrained model, with random weights."""
+    return _BUILDERS[config.model](config, jr.fold_in(jr.key(config.seed), 0))
+
+
+def initial_vae(config: VAEConfig, mean_image: Image) -> AbstractVAE:
+    """The model at the first step of training, for training images with this mean."""
+    vae = build_vae(config)
+    return vae.start_at_mean(mean_image, config.hidden_centre or 0.0) if config.start_at_mean else vae
+
+
+def build_optimiser(config: VAEConfig, steps: int) -> optax.GradientTransformation:
+    """Adam or Muon for a run of `steps` steps, with another rate for the synapses of the visible layer."""
+    return _optimiser(
+        config.learning_rate,
+        steps,
+        config.final_learning_rate_fraction,
+        config.visible_rate_factor,
+        config.max_gradient_norm,
+        config.muon_iterations,
+    )
+
+
+def _layered(config: VAEConfig, key: Key[Array, ""]) -> HAM:
     return _network(layered, config, config.hidden, key)
 
 
-def _dense(config: "VAEConfig", key: Key[Array, ""]) -> HAM:
+def _dense(config: VAEConfig, key: Key[Array, ""]) -> HAM:
     halves = (config.hidden - config.hidden // 2, config.hidden // 2)
     if not halves[1]:
         raise ValueError(f"`VAEConfig(hidden={config.hidden})` of a dense network must be at least 2.")
     return _network(dense, config, halves, key)
 
 
-def _network(build: Callable[..., HAM], config: "VAEConfig", hidden: Any, key: Key[Array, ""]) -> HAM:
+def _network(build: Callable[..., HAM], config: VAEConfig, hidden: Any, key: Key[Array, ""]) -> HAM:
     neurons, gain = config.hidden_neurons(), config.latent_gain
     outer = (config.likelihood(), config.variance())
     return build(config.pixels, hidden, config.latents, *outer, neurons=neurons, latent_gain=gain, key=key)
@@ -53,7 +73,7 @@ def _untied(build: BuildNetwork) -> BuildVAE:
     return lambda config, key: _hopfield(config, networks(config, key))
 
 
-def _hopfield(config: "VAEConfig", networks: AbstractNetworks) -> HopfieldVAE:
+def _hopfield(config: VAEConfig, networks: AbstractNetworks) -> HopfieldVAE:
     return HopfieldVAE(
         networks=networks,
         likelihood=config.likelihood(),
@@ -62,12 +82,12 @@ def _hopfield(config: "VAEConfig", networks: AbstractNetworks) -> HopfieldVAE:
     )
 
 
-def _feedforward(config: "VAEConfig", key: Key[Array, ""]) -> AbstractVAE:
+def _feedforward(config: VAEConfig, key: Key[Array, ""]) -> AbstractVAE:
     sizes = (config.pixels, config.hidden, config.latents)
     return perceptrons(*sizes, config.likelihood(), config.sigma, key=key)
 
 
-MODELS: Mapping[str, BuildVAE] = MappingProxyType(
+_BUILDERS: Mapping[str, BuildVAE] = MappingProxyType(
     {
         "tied": _tied(_layered),
         "untied": _untied(_layered),
@@ -76,11 +96,10 @@ MODELS: Mapping[str, BuildVAE] = MappingProxyType(
         "feedforward": _feedforward,
     }
 )
-"""A function from a configuration and a key to the untrained model, by `VAEConfig.model`."""
 
 
 @ft.cache
-def optimiser(
+def _optimiser(
     learning_rate: float,
     steps: int,
     final_learning_rate_fraction: float,
@@ -88,11 +107,7 @@ def optimiser(
     max_gradient_norm: float | None,
     muon_iterations: int,
 ) -> optax.GradientTransformation:
-    """Adam or Muon for a run of `steps` steps, with another rate for the synapses of the visible layer.
-
-    The same settings give the same object, so that functions compiled with it are not compiled again.
-    Args: as the attributes of `VAEConfig`.
-    """
+    # The same settings give the same object, so that functions compiled with it are not compiled again.
     no_limit = max_gradient_norm is None
     clip = optax.identity() if no_limit else optax.clip_by_global_norm(max_gradient_norm)
     schedule = optax.cosine_decay_schedule(learning_rate, steps, final_learning_rate_fraction)

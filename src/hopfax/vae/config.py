@@ -4,21 +4,17 @@ import dataclasses
 import math
 from typing import Any
 
-import jax.random as jr
-import optax
-
 from .._internal.checks import require_integer, require_number
 from ..data import Dataset
 from ..lagrangians import AbstractLagrangian, Sigmoid, Tanh
 from ..method import Method
 from ..solvers.plain import Picard
-from .build import MODELS, optimiser
 from .equilibrium_propagation import EPGradient
 from .likelihoods import AbstractLikelihood, Gaussian, OffsetBernoulli
 from .loss import AbstractLossGradient, ImplicitGradient
-from .model import AbstractVAE, Image
 from .posterior import AbstractVariance, FixedVariance, LearnedVariance
 
+MODELS = ("tied", "untied", "tied-dense", "dense", "feedforward")
 POSITIVE = ("pixel_variance", "visible_slope", "image_scale", "hidden_slope", "latent_gain")
 POSITIVE += ("learning_rate", "visible_rate_factor", "rtol")
 NONNEGATIVE = ("kl_weight", "kl_warmup", "final_learning_rate_fraction")
@@ -123,29 +119,9 @@ class VAEConfig:
         # Plain Picard iteration: with one end clamped few sweeps are needed, and it compiles in a third of the time.
         return Method(solver=Picard(), rtol=self.rtol, atol=0.0, max_steps=self.max_steps)
 
-    def vae(self) -> AbstractVAE:
-        """The untrained model, with random weights."""
-        return MODELS[self.model](self, jr.fold_in(jr.key(self.seed), 0))
-
-    def initial_vae(self, mean_image: Image) -> AbstractVAE:
-        """The model at the first step of training, for training images with this mean."""
-        vae = self.vae()
-        return vae.start_at_mean(mean_image, self.hidden_centre or 0.0) if self.start_at_mean else vae
-
     def gradient(self) -> AbstractLossGradient:
         by_nudging = self.equilibrium_propagation and self.model != "feedforward"
         return EPGradient(self.beta) if by_nudging else ImplicitGradient()
-
-    def optimiser(self, steps: int) -> optax.GradientTransformation:
-        """Adam or Muon for a run of so many steps."""
-        return optimiser(
-            self.learning_rate,
-            steps,
-            self.final_learning_rate_fraction,
-            self.visible_rate_factor,
-            self.max_gradient_norm,
-            self.muon_iterations,
-        )
 
 
 def preset(dataset: Dataset, model: str = "tied") -> VAEConfig:

@@ -1,7 +1,6 @@
 """Rows of images that a trained VAE makes, for `hopfax.figures.images.images_figure`."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import jax.numpy as jnp
 import jax.random as jr
@@ -10,7 +9,6 @@ from jaxtyping import Array, ArrayLike, Float, Int, Key
 
 from ..data import Dataset, corruption_masks, first_of_each_class
 from .completion import fill_in, inpaint, mean_image
-from .config import VAEConfig
 from .evaluation import decode_mean, encode_mean, prepare_images, reconstruct
 from .model import AbstractVAE
 
@@ -69,20 +67,14 @@ def completions(vae: AbstractVAE, dataset: Dataset, *, seed: int = 0) -> ImageRo
     return _rows(dataset, rows)
 
 
-def save_figures(vae: AbstractVAE, config: VAEConfig, dataset: Dataset, folder: Path) -> list[str]:
-    """Save reconstructions, samples, interpolations and class means as PNG in `folder`. Returns: the paths."""
-    from ..figures.images import images_figure
-
-    figures = {
-        "reconstructions": reconstructions(vae, dataset, binarise=config.bernoulli),
-        "samples": samples(vae, dataset, key=jr.fold_in(jr.key(config.seed), 3)),
+def all_figures(vae: AbstractVAE, dataset: Dataset, seed: int, *, binarise: bool) -> dict[str, ImageRows]:
+    """Reconstructions, samples, interpolations and class means."""
+    return {
+        "reconstructions": reconstructions(vae, dataset, binarise=binarise),
+        "samples": samples(vae, dataset, key=jr.fold_in(jr.key(seed), 3)),
         "interpolations": interpolations(vae, dataset),
         "class_means": class_means(vae, dataset),
     }
-    paths = {name: folder / f"{name}.png" for name in figures}
-    for name, rows in figures.items():
-        images_figure(rows).savefig(paths[name], bbox_inches="tight", pad_inches=0.1)
-    return [str(path) for path in paths.values()]
 
 
 def _one_of_each(dataset: Dataset) -> Int[np.ndarray, " classes"]:

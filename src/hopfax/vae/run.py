@@ -14,6 +14,7 @@ from ..training.checkpoint import load_checkpoint, read_metadata, save_checkpoin
 from ..training.job import AbstractJob
 from ..training.loop import Chunk
 from ..training.trainer import Trainer, TrainState
+from .build import build_optimiser, build_vae, initial_vae
 from .config import VAEConfig
 from .evaluation import evaluate_vae
 from .loss import PHASES
@@ -58,12 +59,12 @@ class VAEJob(AbstractJob):
 
     def trainer(self) -> Trainer:
         settings, batches = self.settings, len(self.data.train_images) // self.settings.batch_size
-        optimiser = settings.optimiser(max(batches, 1) * settings.epochs)
+        optimiser = build_optimiser(settings, max(batches, 1) * settings.epochs)
         task = ELBO(settings.gradient(), settings.bernoulli, settings.kl_weight, settings.kl_warmup * batches)
         return Trainer(optimiser, task, settings.batch_size)
 
     def begin(self, trainer: Trainer) -> TrainState:
-        vae = self.settings.initial_vae(jnp.mean(jnp.asarray(self.data.train_images), axis=0))
+        vae = initial_vae(self.settings, jnp.mean(jnp.asarray(self.data.train_images), axis=0))
         return TrainState.begin(vae, trainer, key=jr.fold_in(jr.key(self.settings.seed), 1))
 
     def check_start(self, trainer: Trainer, model: AbstractVAE) -> None:
@@ -108,7 +109,7 @@ def load_vae(folder: str | Path) -> tuple[AbstractVAE, VAEConfig]:
         config = VAEConfig(**settings)
     except TypeError as error:
         raise ValueError(f"`{path}` has settings that this hopfax does not know: {error}.") from error
-    return load_checkpoint(path, config.vae())[0], config
+    return load_checkpoint(path, build_vae(config))[0], config
 
 
 def trained_on(folder: str | Path) -> str:

@@ -112,7 +112,7 @@ def test_curves_and_basins_are_written_as_json_and_figures(here, capsys):
     load = content["curves"]["projection"]["load"]
     assert load["values"][0] == 1
     # Projections hold every set of independent patterns, and one pattern or two of 12 signs are that.
-    assert load["share"][0] == load["high"][0] == 1 > load["low"][0]
+    assert load["fraction"][0] == load["high"][0] == 1 > load["low"][0]
     for name in ("capacity.png", "basins.png"):
         assert (here / "curves" / name).stat().st_size > 0
 

@@ -15,7 +15,7 @@ from hopfax.apps.reproduce import (
     TABLE1,
     TABLE2,
     Published,
-    Row,
+    Experiment,
     chosen,
     draw,
     markdown,
@@ -44,7 +44,7 @@ PAPER = Published(10.0, 0.5, 97.0, 0.1, 1.0, "nowhere")
 
 def row(name="tiny", **changes):
     settings = {"paper": "goemaere2024", "layers": (784, 3, 10), "model": "HAM-EO", "base": "tiny"}
-    return Row(name=name, published=PAPER, **{**settings, **changes})
+    return Experiment(name=name, published=PAPER, **{**settings, **changes})
 
 
 @pytest.fixture(scope="module")

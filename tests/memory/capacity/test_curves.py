@@ -1,4 +1,4 @@
-"""Curves of memories whose recall is known: one that gives back what it is asked, one that knows all."""
+"""Curves of memories with known recall: one that returns the query, one that returns the pattern."""
 
 import jax.random as jr
 import numpy as np
@@ -12,7 +12,7 @@ KEY = jr.key(0)
 
 
 def nothing(patterns):
-    """Of 20 signs with 0.5 of them wrong at most, the cosine is above 0.95 only where none is."""
+    """With 20 signs the cosine is above 0.95 only if all signs are right."""
     return lambda queries: queries
 
 
@@ -21,23 +21,23 @@ def everything(patterns):
 
 
 def first_three(patterns):
-    """As `everything`, but only up to three patterns."""
+    """As `everything`, for up to three patterns."""
     return lambda queries: patterns[: len(queries)] * (len(patterns) <= 3)
 
 
 def test_curves_are_against_what_was_varied():
-    found = curves(nothing, TRIAL, [1, 4], ([0.0, 0.3], [0.0, 0.9]), 2, KEY)
-    np.testing.assert_array_equal(found.load.values, [1, 4])
-    np.testing.assert_array_equal(found.flips.values, [0.0, 0.3])
-    np.testing.assert_array_equal(found.flips.share, [1, 0])
-    np.testing.assert_array_equal(found.masks.values, [0.0, 0.9])
-    np.testing.assert_array_equal(found.masks.share, [1, 0])
-    listed = as_lists({"none": found})["none"]
-    assert listed["count"] == 2
-    assert listed["flips"]["share"] == [1, 0]
+    result = curves(nothing, TRIAL, [1, 4], ([0.0, 0.3], [0.0, 0.9]), 2, KEY)
+    np.testing.assert_array_equal(result.load.values, [1, 4])
+    np.testing.assert_array_equal(result.flips.values, [0.0, 0.3])
+    np.testing.assert_array_equal(result.flips.fraction, [1, 0])
+    np.testing.assert_array_equal(result.masks.values, [0.0, 0.9])
+    np.testing.assert_array_equal(result.masks.fraction, [1, 0])
+    lists = as_lists({"none": result})["none"]
+    assert lists["count"] == 2
+    assert lists["flips"]["fraction"] == [1, 0]
 
 
-def test_growth_finds_the_capacity_of_each_size_and_stops_at_the_most():
+def test_growth_finds_the_capacity_of_each_size_up_to_the_most():
     limited = growth(first_three, TRIAL, [4, 8], KEY, most=16)
     np.testing.assert_array_equal(limited.holds, [3, 3])
     np.testing.assert_array_equal(limited.fails, [4, 4])
@@ -46,9 +46,9 @@ def test_growth_finds_the_capacity_of_each_size_and_stops_at_the_most():
 
 
 def test_basins_end_where_half_are_recalled():
-    found = basin_map(first_three, TRIAL, [2, 5], [0.0, 0.4], KEY)
-    np.testing.assert_array_equal(found.share, [[1, 1], [0, 0]])
-    np.testing.assert_allclose(found.basin, [0.5, 0], atol=0.02)
+    result = basin_map(first_three, TRIAL, [2, 5], [0.0, 0.4], KEY)
+    np.testing.assert_array_equal(result.fraction, [[1, 1], [0, 0]])
+    np.testing.assert_allclose(result.basin, [0.5, 0], atol=0.02)
 
 
 def test_loads_grow_in_equal_ratios():

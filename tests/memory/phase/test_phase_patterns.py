@@ -1,4 +1,4 @@
-"""Pattern builders: the Gram matrix asked for, or a refusal that says why there is none."""
+"""Sets of patterns: the Gram matrix asked for, or an error that says why there is none."""
 
 import jax.numpy as jnp
 import jax.random as jr
@@ -21,12 +21,12 @@ def test_equidistant_patterns_exist_exactly_when_feasible(n, extra, cosine):
     slack = 1 + (n - 1) * cosine
     if abs(slack) < 1e-6:
         cosine, slack = bound, 0.0
-    build = lambda: phase.equidistant_patterns(n, dimension, 2.0, cosine, jr.key(n))
+    patterns_of = lambda: phase.equidistant_patterns(n, dimension, 2.0, cosine, jr.key(n))
     if slack < 0 or dimension < (n if slack > 0 else n - 1):
         with pytest.raises(ValueError, match="`cosine` must be|`dimension` must be"):
-            build()
+            patterns_of()
         return
-    patterns = build()
+    patterns = patterns_of()
     assert patterns.shape == (n, dimension)
     np.testing.assert_allclose(patterns @ patterns.T, 4 * off_diagonal(n, cosine), atol=1e-10)
 
@@ -69,28 +69,7 @@ def test_cluster_means_on_a_simplex_need_one_dimension_less():
         ({"dimension": 5}, "`dimension` must be at least 6"),
     ],
 )
-def test_cluster_refusals_say_what_to_change(change, message):
+def test_errors_of_clusters_say_what_to_change(change, message):
     good = {"clusters": 3, "per_cluster": 2, "within": 0.4, "across": 0.0, "dimension": 6, "norm": 1.0}
     with pytest.raises(ValueError, match=message):
         phase.cluster_patterns(**(good | change), key=jr.key(0))
-
-
-def test_cluster_thresholds_of_the_notes():
-    found = phase.cluster_thresholds(4, 4, 0.9, 0.0)
-    assert found.cluster_minima_appear == pytest.approx(3.480, abs=5e-4)
-    assert found.centroid_unstable == pytest.approx(4.324, abs=5e-4)
-    assert found.pattern_minima_appear == pytest.approx(32.19, abs=5e-3)
-    assert found.cluster_means_unstable == pytest.approx(40.0, rel=1e-12)
-    assert found.metastable
-    assert not phase.cluster_thresholds(4, 4, 0.05, 0.0).metastable
-
-
-def test_cluster_thresholds_scale_with_the_inverse_squared_norm():
-    one, other = phase.cluster_thresholds(3, 5, 0.7, 0.1), phase.cluster_thresholds(3, 5, 0.7, 0.1, norm=2.0)
-    assert other.pattern_minima_appear == pytest.approx(one.pattern_minima_appear / 4)
-    assert other.cluster_minima_appear == pytest.approx(one.cluster_minima_appear / 4)
-
-
-def test_cluster_thresholds_refuse_what_does_not_exist():
-    with pytest.raises(ValueError, match="`across` must be at least"):
-        phase.cluster_thresholds(4, 4, 0.5, -0.5)

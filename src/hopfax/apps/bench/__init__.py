@@ -3,7 +3,7 @@
 from .contest import Contest as Contest
 from .contest import Entry as Entry
 from .contest import Outcome as Outcome
-from .contest import Row as Row
+from .contest import Timing as Timing
 from .contest import hold as hold
 from .peers import CHECKOUTS as CHECKOUTS
 from .peers import PACKAGES as PACKAGES

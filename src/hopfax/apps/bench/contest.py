@@ -44,7 +44,7 @@ class Contest:
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
+class Timing:
     """How one contestant did; `times_ours` is its median over that of the contest's reference."""
 
     contest: str
@@ -61,7 +61,7 @@ class Outcome:
 
     contest: str
     work: str
-    rows: tuple[Row, ...]
+    rows: tuple[Timing, ...]
     leads: bool
     remark: str
 
@@ -76,7 +76,7 @@ def hold(contest: Contest, peers: Peers, rounds: int) -> Outcome:
     return Outcome(contest.name, contest.work, rows, leads, "" if leads else contest.slower)
 
 
-def _row(contest: Contest, name: str, entry: Entry, times: Times) -> Row:
+def _row(contest: Contest, name: str, entry: Entry, times: Times) -> Timing:
     check = {what: float(value) for what, value in entry.check(entry.call()).items()}
     slower = ratio(times, name, contest.reference)
-    return Row(contest.name, name, times[name], slower, check, entry.note)
+    return Timing(contest.name, name, times[name], slower, check, entry.note)

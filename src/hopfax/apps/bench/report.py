@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from .contest import Outcome, Row
+from .contest import Outcome, Timing
 
 HEADINGS = ("contest", "contestant", "ms, median", "quartiles", "times ours", "check", "note")
 
 
-def cells(row: Row) -> tuple[str, ...]:
+def cells(row: Timing) -> tuple[str, ...]:
     """A row of the table, as text."""
     times = row.milliseconds
     spread = f"{times['lower']:.3g} to {times['upper']:.3g}"

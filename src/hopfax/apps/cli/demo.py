@@ -17,7 +17,7 @@ from .output import Json, check_json, emit, error_console, writable_folder
 if TYPE_CHECKING:
     from ...data import Dataset
     from ...training.classifier import TrainedClassifier
-    from ..demo import Recall
+    from ..demo import RecalledDigits
 
 BINS = 80  # the papers' 400 are for 170 times as many examples
 Step = Callable[[str, int], None]
@@ -81,7 +81,7 @@ def _draw_convergence(trained: "Mapping[str, TrainedClassifier]", folder: Path) 
     return path
 
 
-def _draw_recall(recalls: "Mapping[str, Recall]", dataset: "Dataset", folder: Path) -> Path:
+def _draw_recall(recalls: "Mapping[str, RecalledDigits]", dataset: "Dataset", folder: Path) -> Path:
     from ...data import first_of_each_class
     from ...figures.images import images_figure
 

@@ -16,7 +16,7 @@ from .numbers import whole_numbers
 from .output import Json, check_json, emit, error_console, writable_folder
 
 if TYPE_CHECKING:
-    from ..reproduce import Row, TableRow
+    from ..reproduce import Experiment, TableRow
 
 EXPERIMENTS = Path("experiments")
 
@@ -92,7 +92,7 @@ def _paper(target: Target) -> str:
     return "goemaere2023" if target == Target.table1 else "goemaere2024"
 
 
-def _picked(target: Target, names: list[str]) -> "list[Row]":
+def _picked(target: Target, names: list[str]) -> "list[Experiment]":
     """The rows named, of those that the table or figure has."""
     from ..reproduce import FIGURES, TABLE1, TABLE2, chosen
 
@@ -103,7 +103,7 @@ def _picked(target: Target, names: list[str]) -> "list[Row]":
     return chosen(chosen(TABLE2, FIGURES[target]), names)
 
 
-def _run(rows: "list[Row]", seeds: Sequence[int], epochs: int | None, data: str, folder: Path) -> None:
+def _run(rows: "list[Experiment]", seeds: Sequence[int], epochs: int | None, data: str, folder: Path) -> None:
     """Seed after seed, so that a whole table is there early."""
     from ...data import load
     from ..reproduce import run_row

@@ -163,7 +163,6 @@ def _train(
     from ...data import load
     from ...training import run_and_store
     from ...vae.config import preset
-    from ...vae.gallery import save_figures
     from ...vae.run import VAEJob, load_vae
 
     keep_compiled_code()
@@ -172,8 +171,20 @@ def _train(
     with progress_bar(config.epochs) as callback:
         result = run_and_store(VAEJob(config, dataset), out, resume=resume, callback=callback)
     with error_console().status("drawing"):
-        figures = save_figures(load_vae(out)[0], config, dataset, out)
+        figures = _draw_figures(load_vae(out)[0], config, dataset, out)
     return {**result, "seconds": time.perf_counter() - began, "figures": figures}
+
+
+def _draw_figures(vae: "AbstractVAE", config: "VAEConfig", dataset: "Dataset", folder: Path) -> list[str]:
+    """Save the figures of a finished run as PNG in `folder`. Returns: the paths."""
+    from ...figures.images import images_figure
+    from ...vae.gallery import all_figures
+
+    paths = []
+    for name, rows in all_figures(vae, dataset, config.seed, binarise=config.bernoulli).items():
+        paths.append(str(folder / f"{name}.png"))
+        images_figure(rows).savefig(paths[-1], bbox_inches="tight", pad_inches=0.1)
+    return paths
 
 
 def _open(

@@ -32,7 +32,7 @@ class Published:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Row:
+class Experiment:
     """One row: a network, a model, and when its training ends.
 
     Attributes:
@@ -62,7 +62,7 @@ class Row:
         return dataclasses.replace(make(layers, self.model), seed=seed)
 
 
-def chosen(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
+def chosen(rows: Sequence[Experiment], names: Sequence[str]) -> list[Experiment]:
     """The rows of these names; all, if there are no names. Raises: `ValueError` for a name of no row."""
     known = {row.name: row for row in rows}
     unknown = [name for name in names if name not in known]
@@ -71,21 +71,21 @@ def chosen(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
     return [known[name] for name in dict.fromkeys(names)] if names else list(rows)
 
 
-def _table1(model: str, *numbers: float) -> Row:
+def _table1(model: str, *numbers: float) -> Experiment:
     iterations, iterations_std, accuracy, accuracy_std = numbers
     printed = Published(iterations, iterations_std, accuracy, accuracy_std, None, f"Table 1, {model}")
-    return Row(
+    return Experiment(
         name=f"v1-{model}", paper=V1, layers=(784, 512, 10), model=model, base="v1-HAM", published=printed
     )
 
 
 def _table2(
     layers: tuple[int, ...], model: str, *numbers: float, stop_after: int = 10, name: str = ""
-) -> Row:
+) -> Experiment:
     """`numbers`: iterations, their deviation, speed-up, accuracy, its deviation, in the table's order."""
     iterations, iterations_std, speed_up, accuracy, accuracy_std = numbers
     where = f"Table 2, {len(layers)} layers, {name or model}"
-    return Row(
+    return Experiment(
         name=f"{len(layers)}-{name or model}",
         paper=V2,
         layers=layers,
@@ -99,7 +99,7 @@ def _table2(
 
 
 # Source: [goemaere2023], Table 1.
-TABLE1: tuple[Row, ...] = (
+TABLE1: tuple[Experiment, ...] = (
     _table1("HAM", 8.2, 0.3, 96.9, 0.2),
     _table1("HAM-DEQ", 6.2, 0.4, 96.7, 0.3),
     _table1("HAM-EO", 5.1, 0.3, 97.2, 0.1),
@@ -107,7 +107,7 @@ TABLE1: tuple[Row, ...] = (
 )
 
 # Source: [goemaere2024], Table 2; when CHN runs end: section 4 and the names of the code's checkpoints.
-TABLE2: tuple[Row, ...] = (
+TABLE2: tuple[Experiment, ...] = (
     _table2(THREE, "CHN", 75.5, 2.1, 0.5, 97.9, 0.1, name="CHN-10-epochs"),
     _table2(THREE, "CHN", 39.1, 3.8, 1.0, 97.0, 0.2, stop_after=3),
     _table2(THREE, "CHN-DEQ", 20.6, 0.2, 1.9, 97.2, 0.3, stop_after=4),

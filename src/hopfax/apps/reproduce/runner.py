@@ -8,11 +8,11 @@ from ...training import ClassifierJob, train
 from ...training.job import Callback, stored_or_made
 from ...training.metrics import to_json
 from .results import Result, measured, packed, read_result, result_path
-from .rows import Row
+from .rows import Experiment
 
 
 def run_row(
-    row: Row,
+    row: Experiment,
     seed: int,
     dataset: Dataset,
     folder: Path,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from .results import Result
-from .rows import Published, Row
+from .rows import Published, Experiment
 
 HEADINGS = (
     "model",
@@ -59,7 +59,7 @@ class TableRow:
     seconds_speed_up: float | None = None
 
 
-def tabulate(rows: Sequence[Row], results: Mapping[str, Sequence[Result]]) -> list[TableRow]:
+def tabulate(rows: Sequence[Experiment], results: Mapping[str, Sequence[Result]]) -> list[TableRow]:
     """One for each of `rows`, in order. Ours from `results`, by row."""
     return [_row(row, results.get(row.name, ()), results.get(row.base, ())) for row in rows]
 
@@ -90,7 +90,7 @@ def cells(row: TableRow) -> tuple[str, ...]:
     )
 
 
-def _row(row: Row, found: Sequence[Result], base: Sequence[Result]) -> TableRow:
+def _row(row: Experiment, found: Sequence[Result], base: Sequence[Result]) -> TableRow:
     if not found:
         return TableRow(name=row.name, published=row.published, seeds=())
     iterations = _over(each.paper_iterations for each in found)

@@ -148,7 +148,7 @@ class HAMClassifier(ClassifierMixin, BaseEstimator):
         """Initialise the weights and the optimiser for these classes."""
         if len(classes) < 2:
             raise ValueError(
-                f"`y` has only the class {classes.tolist()}; a classifier needs at least 2 classes."
+                f"`y` has only one class, {classes.tolist()}; a classifier needs at least 2 classes."
             )
         self.classes_ = classes
         self._random = check_random_state(self.random_state)

@@ -184,6 +184,6 @@ def _cosine(a: Patterns, b: Patterns) -> Float[Array, " patterns"]:
     return jnp.sum(a * b, axis=1) / jnp.where(norms > 0, norms, 1)
 
 
-def _curve(values: Sequence[float], proportions: Sequence[Proportion]) -> Curve:
+def _curve(values: Sequence[int], proportions: Sequence[Proportion]) -> Curve:
     columns = [[p.fraction, p.low, p.high] for p in proportions]
     return Curve(np.asarray(values, float), *np.asarray(columns, float).T)

@@ -63,7 +63,7 @@ def beta_at_overlap(n: int, k: int, m: float) -> float:
     return float((np.log1p((n - k) * m) - np.log1p(-k * m)) / m)
 
 
-def levels(t: _Numbers, n: int, k: _Numbers) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def levels(t: _Numbers, n: int, k: _Numbers) -> tuple[_Numbers, _Numbers, _Numbers]:
     """`a = 1 / (k + (N - k) e^-t)`, `b = a e^-t` and `m = a - b`; no exponential can overflow."""
     a = 1 / (k + (n - k) * np.exp(-t))
     return a, a * np.exp(-t), -a * np.expm1(-t)
@@ -98,10 +98,11 @@ def _log_ratios(n: int, beta: float) -> tuple[np.ndarray, np.ndarray]:
     lowest = beta_at(turn, n, k)
     outer = np.where(turn > 0, beta >= lowest, beta > n)
     inner = (turn > 0) & (beta > lowest) & (beta < n)
+    pairs = lambda chosen: zip(k[chosen].tolist(), turn[chosen].tolist(), strict=True)
     # `beta_at(t) >= k t`, so the outer root is at most `beta / k`; twice that exceeds it by more than rounding.
     roots = [
-        *(_root(n, i, beta, start, 2 * beta / i) for i, start in zip(k[outer], turn[outer], strict=True)),
-        *(_root(n, i, beta, start, 0.0) for i, start in zip(k[inner], turn[inner], strict=True)),
+        *(_root(n, i, beta, start, 2 * beta / i) for i, start in pairs(outer)),
+        *(_root(n, i, beta, start, 0.0) for i, start in pairs(inner)),
     ]
     return np.append(k[outer], k[inner]), np.asarray(roots, float)
 

@@ -31,9 +31,9 @@ class DistinctMinima(eqx.Module):
 def largest_eigenvalue(network: ModernHopfield, state: _State) -> Float[Array, ""]:
     """The largest eigenvalue of the update's Jacobian `J = c Yᵀ H Y`, exact; below one at a minimum.
 
-    `H` is the Hessian of the memory layer's Lagrangian, `Y` are the centred patterns, and `c` is the gain of the visible
-    neurons. If patterns are fewer than dimensions, it is computed from `c H^½ Y Yᵀ H^½`, which is smaller and has the
-    same eigenvalues but zeros. `hopfax.diagnostics.spectral_radius` of `network.ham()` forms no matrix at all.
+    `H` is the Hessian of the memory layer's Lagrangian, `Y` are the centred patterns, and `c` is the gain of the
+    visible neurons. If there are fewer patterns than dimensions, it is computed from `c H^½ Y Yᵀ H^½`, which is smaller
+    and has the same eigenvalues but zeros. `hopfax.diagnostics.spectral_radius` of `network.ham()` forms no matrix at all.
 
     Raises: `ValueError` for visible neurons that are not linear.
     """

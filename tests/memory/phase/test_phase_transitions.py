@@ -1,4 +1,4 @@
-"""Thresholds against the derived table, an independent high-precision solution, and their own laws."""
+"""Thresholds against the derived table, an independent solution in high precision, and their own laws."""
 
 import decimal
 from decimal import Decimal
@@ -8,7 +8,7 @@ import pytest
 
 from hopfax.memory import phase
 
-TABLE = {  # N: spinodal, m at the spinodal, coexistence, as derived in the notes on the paper
+TABLE = {  # N: spinodal, m at the spinodal, coexistence
     2: (2, 0, 2),
     3: (2.74564, 0.37720, 2.77259),
     4: (3.21874, 0.50713, 3.29584),
@@ -50,12 +50,12 @@ def forty_digits():
 
 @pytest.mark.parametrize("n", TABLE)
 def test_table(n):
-    found = phase.thresholds(n)
+    limits = phase.thresholds(n)
     spinodal, overlap, coexistence = TABLE[n]
-    assert found.spinodal == pytest.approx(spinodal, abs=6e-6)
-    assert found.overlap_at_spinodal == pytest.approx(overlap, abs=6e-6)
-    assert found.coexistence == pytest.approx(coexistence, abs=6e-6)
-    assert found.instability == n
+    assert limits.spinodal == pytest.approx(spinodal, abs=6e-6)
+    assert limits.overlap_at_spinodal == pytest.approx(overlap, abs=6e-6)
+    assert limits.coexistence == pytest.approx(coexistence, abs=6e-6)
+    assert limits.instability == n
 
 
 @pytest.mark.parametrize("n", [3, 10, 1000, 1_000_000])
@@ -64,18 +64,18 @@ def test_independent_high_precision_solution(n):
         return n * m - (1 - m) * (1 + (n - 1) * m) * ((1 + (n - 1) * m) / (1 - m)).ln()
 
     overlap = decimal_root(slope, Decimal("1e-2"), 1 - Decimal("1e-20"))
-    deep = decimal_root(lambda m: -decimal_energy_gap(n, m), overlap, 1 - Decimal("1e-20"))
-    found = phase.thresholds(n)
-    assert found.spinodal == pytest.approx(float(decimal_beta(n, overlap)), rel=1e-13)
-    assert found.overlap_at_spinodal == pytest.approx(float(overlap), rel=1e-12)
-    assert found.coexistence == pytest.approx(float(decimal_beta(n, deep)), rel=1e-13)
+    coexistence = decimal_root(lambda m: -decimal_energy_gap(n, m), overlap, 1 - Decimal("1e-20"))
+    limits = phase.thresholds(n)
+    assert limits.spinodal == pytest.approx(float(decimal_beta(n, overlap)), rel=1e-13)
+    assert limits.overlap_at_spinodal == pytest.approx(float(overlap), rel=1e-12)
+    assert limits.coexistence == pytest.approx(float(decimal_beta(n, coexistence)), rel=1e-13)
 
 
 def test_two_patterns_are_continuous():
     """`(1/m) ln[(1 + m)/(1 - m)] = 2 + 2 m^2 / 3 + ...` is smallest, 2, at no overlap."""
-    found = phase.thresholds(2)
-    assert (found.spinodal, found.coexistence, found.instability) == (2, 2, 2)
-    assert found.overlap_at_spinodal == 0
+    limits = phase.thresholds(2)
+    assert (limits.spinodal, limits.coexistence, limits.instability) == (2, 2, 2)
+    assert limits.overlap_at_spinodal == 0
     for m in (Decimal("1e-6"), Decimal("0.1"), Decimal("0.9")):
         assert decimal_beta(2, m) > 2
     assert decimal_beta(2, Decimal("1e-6")) - 2 == pytest.approx(
@@ -84,12 +84,12 @@ def test_two_patterns_are_continuous():
 
 
 @pytest.mark.parametrize("n", [3, 7, 300, 10**6, 10**9])
-def test_order_and_critical(n):
-    found = phase.thresholds(n)
-    assert found.spinodal < found.coexistence < found.instability
-    assert phase.spinodal_beta(n) == found.critical == found.spinodal
+def test_thresholds_are_ordered_and_coexistence_is_at_its_overlap(n):
+    limits = phase.thresholds(n)
+    assert limits.spinodal < limits.coexistence < limits.instability
+    assert phase.spinodal_beta(n) == limits.spinodal
     coexisting = (n - 2) / (n - 1)
-    assert phase.beta_at_overlap(n, 1, coexisting) == pytest.approx(found.coexistence, rel=1e-9)
+    assert phase.beta_at_overlap(n, 1, coexisting) == pytest.approx(limits.coexistence, rel=1e-9)
 
 
 @pytest.mark.parametrize(("n", "value"), [(10, 4.3322), (100, 7.4445), (1000, 10.1095), (10000, 12.66270)])
@@ -102,14 +102,14 @@ def test_lambert_approximation(n, value):
 
 def test_in_beta_undoes_effective_beta():
     effective = phase.thresholds(7)
-    ours = effective.in_beta(norm=3.0, cosine=0.25)
+    in_beta = effective.in_beta(norm=3.0, cosine=0.25)
     for name in ("spinodal", "coexistence", "instability"):
-        back = phase.effective_beta(getattr(ours, name), 3.0, 0.25)
+        back = phase.effective_beta(getattr(in_beta, name), 3.0, 0.25)
         assert back == pytest.approx(getattr(effective, name), rel=1e-14)
-    assert ours.overlap_at_spinodal == effective.overlap_at_spinodal
+    assert in_beta.overlap_at_spinodal == effective.overlap_at_spinodal
 
 
-def test_simplex_centroid_leaves_at_beta_equal_to_dimension():
+def test_centroid_of_a_simplex_becomes_unstable_at_beta_equal_to_the_dimension():
     dimension = 9
     simplex = phase.thresholds(dimension + 1).in_beta(norm=1.0, cosine=-1 / dimension)
     assert simplex.instability == pytest.approx(dimension, rel=1e-14)
@@ -134,3 +134,24 @@ def test_bad_arguments_are_named():
 
 def test_numpy_counts_are_whole_numbers():
     assert phase.spinodal_beta(int(np.int64(5))) == phase.thresholds(5).spinodal
+
+
+def test_cluster_thresholds_by_hand():
+    limits = phase.cluster_thresholds(4, 4, 0.9, 0.0)
+    assert limits.cluster_minima_appear == pytest.approx(3.480, abs=5e-4)
+    assert limits.centroid_unstable == pytest.approx(4.324, abs=5e-4)
+    assert limits.pattern_minima_appear == pytest.approx(32.19, abs=5e-3)
+    assert limits.cluster_means_unstable == pytest.approx(40.0, rel=1e-12)
+    assert limits.metastable
+    assert not phase.cluster_thresholds(4, 4, 0.05, 0.0).metastable
+
+
+def test_cluster_thresholds_scale_with_the_inverse_squared_norm():
+    one, double = phase.cluster_thresholds(3, 5, 0.7, 0.1), phase.cluster_thresholds(3, 5, 0.7, 0.1, norm=2.0)
+    assert double.pattern_minima_appear == pytest.approx(one.pattern_minima_appear / 4)
+    assert double.cluster_minima_appear == pytest.approx(one.cluster_minima_appear / 4)
+
+
+def test_cosines_that_no_patterns_have_are_refused():
+    with pytest.raises(ValueError, match="`across` must be at least"):
+        phase.cluster_thresholds(4, 4, 0.5, -0.5)
