@@ -110,7 +110,9 @@ READERS = {
     ),
     "npy": Reader(_npy(np.eye(3)), as_file("x.npy", read_rows)),
     "csv": Reader(b"1.0,2.5,-3e4\n4,nan,6\n", as_file("x.csv", lambda path: read_rows(path, missing=True))),
-    "metrics.jsonl": Reader(2 * ROW, as_file("x", lambda path: MetricsFile(path, ClassificationMetrics).read())),
+    "metrics.jsonl": Reader(
+        2 * ROW, as_file("x", lambda path: MetricsFile(path, ClassificationMetrics).read())
+    ),
     "run.json": Reader(RUN, as_file(RESULT, lambda path: read_recipe(path.parent))),
     "settings": Reader(SETTING, lambda _, content: SETTINGS.from_dict(json.loads(content))),
 }

@@ -9,7 +9,7 @@ import hopfax
 
 PACKAGE = Path(inspect.getfile(hopfax)).parent
 PAGE = (Path(__file__).parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
-ORDER = re.search(r"<!-- order -->\n```\n(.*?)```", PAGE, re.DOTALL)[1].split()
+ORDER = re.search(r"<!-- order -->\n```text\n(.*?)```", PAGE, re.DOTALL)[1].split()
 MODULES = {".".join(p.relative_to(PACKAGE).with_suffix("").parts): p for p in PACKAGE.rglob("*.py")}
 SOURCES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
 PROGRAMS = ("__init__", "__main__")  # the face of the package, and `python -m hopfax`

@@ -265,7 +265,7 @@ def test_an_example_that_leaves_a_saddle_slowly_is_relaxed_to_its_minimum(dtype)
     b = start["b"].astype(float)
     for _ in range(2000):
         b = np.tanh(np.tanh(b) @ weight.T + bias) @ weight
-    minimum = float(model.energy({"a": np.tanh(b) @ weight.T + bias, "b": b}))
+    minimum = float(model.energy({"a": jnp.asarray(np.tanh(b) @ weight.T + bias), "b": jnp.asarray(b)}))
     assert equilibrium.converged
     assert minimum == pytest.approx(-0.44907, abs=1e-5)
     assert float(equilibrium.energy) == pytest.approx(minimum, abs=1e-4)

@@ -226,10 +226,10 @@ def _exact(gradient, model, flat) -> np.ndarray:
 def reconstructions() -> Figure:
     """Test digits, what the tied network makes of them, and samples, after twenty epochs."""
     from hopfax.data import digits
+    from hopfax.training import train
     from hopfax.vae import VAEConfig
     from hopfax.vae.config import preset
     from hopfax.vae.evaluation import decode_mean, reconstruct
-    from hopfax.training import train
     from hopfax.vae.run import VAEJob, load_vae
 
     dataset = digits()

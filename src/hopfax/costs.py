@@ -69,8 +69,10 @@ class AbstractLayerCost(AbstractCost):
 class AbstractActivationCost(AbstractLayerCost):
     """A cost `C(g)` of the activation `g` of one layer."""
 
-    curvature: eqx.AbstractVar[ScalarLike | None]
-    """The factor of `½ |g|²` in `C` where `C` is quadratic in `g`, else None."""
+    @property
+    @abc.abstractmethod
+    def curvature(self) -> ScalarLike | None:
+        """The factor of `½ |g|²` in `C` where `C` is quadratic in `g`, else None."""
 
     @abc.abstractmethod
     def of_activation(self, activation: Array, target: Array) -> Scalar:
@@ -235,7 +237,7 @@ class ScaledCost(AbstractCost):
         return self.cost.layers
 
     def __call__(self, states: States, activations: States, target: Array) -> Scalar:
-        return self.factor * self.cost(states, activations, target)
+        return jnp.asarray(self.factor * self.cost(states, activations, target))
 
     def scores(self, states: States, activations: States) -> Array:
         return self.cost.scores(states, activations)

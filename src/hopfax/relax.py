@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, PyTree
 
 from ._internal.checks import as_real_array, require_integer, require_kind
-from ._internal.tree import accumulation_dtype
+from ._internal.tree import accumulation_dtype, widest_dtype
 from .gradients.base import AdjointStats, Solve
 from .method import Method
 from .networks.layers import Clamp, PartialClamp, split_clamp
@@ -126,7 +126,7 @@ def _initial_unknowns(problem: Problem, start: States) -> States:
 def common_dtype(tree: PyTree) -> jnp.dtype:
     """The widest floating-point dtype in `tree`, at least float32."""
     dtypes = [x.dtype for x in jax.tree.leaves(tree) if eqx.is_inexact_array(x)]
-    return jnp.result_type(jnp.float32, *dtypes)
+    return widest_dtype(jnp.float32, *dtypes)
 
 
 def prepare_inputs(

@@ -26,7 +26,10 @@ DRAWN = [
     (lambda a: figures.collapse(a, [GEOMETRY], [SWEEP]), [SWEEP.down]),
     (lambda a: figures.collapse(a, [GEOMETRY], [SWEEP], 2 * BETAS), [SWEEP.down]),
     (lambda a: figures.energy_profiles(a, phase.energy_profile_data(4, points=5)), None),
-    (lambda a: figures.start_fractions(a, FRACTIONS), [FRACTIONS.global_average, FRACTIONS.subset, FRACTIONS.pattern]),
+    (
+        lambda a: figures.start_fractions(a, FRACTIONS),
+        [FRACTIONS.global_average, FRACTIONS.subset, FRACTIONS.pattern],
+    ),
     (lambda a: figures.unequal_distances(a, UNEQUAL), [COUNTS, COUNTS]),
 ]
 

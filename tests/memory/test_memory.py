@@ -308,3 +308,44 @@ def test_sharded_over_devices_it_recalls_the_same():
         [sys.executable, "-c", textwrap.dedent(program)], env={**os.environ, **flags}, capture_output=True
     )
     assert process.returncode == 0, process.stderr.decode()[-2000:]
+
+
+def test_memories_work_without_optional_packages():
+    """In a process in which hopfax itself can import none of them; JAX needs SciPy and may."""
+    program = """
+        import builtins, importlib, sys
+        absent, plain, dynamic = ("scipy", "sklearn", "matplotlib"), builtins.__import__, importlib.import_module
+        def refuse(name, importer):
+            if name.split(".")[0] in absent and importer.startswith("hopfax"):
+                raise ImportError(f"No module named {name!r}")
+        def import_(name, globals=None, locals=None, fromlist=(), level=0):
+            if level == 0:
+                refuse(name, (globals or {}).get("__name__", ""))
+            return plain(name, globals, locals, fromlist, level)
+        def import_module(name, package=None):
+            refuse(name, sys._getframe(1).f_globals["__name__"])
+            return dynamic(name, package)
+        builtins.__import__, importlib.import_module = import_, import_module
+        import numpy as np
+        import hopfax, hopfax.memory
+        from hopfax.memory import phase
+        patterns = np.random.default_rng(0).normal(size=(10, 6))
+        memory = hopfax.Memory.store(patterns)
+        assert memory.recall(patterns).index.tolist() == list(range(10))
+        assert memory.recall(patterns, known=np.arange(6) < 4).converged.all()
+        assert hopfax.memory.calibrate(patterns).beta > 0
+        network = memory.network()
+        assert phase.is_minimum(network, network.retrieve(network.patterns[0]).state)
+        assert phase.thresholds(100).spinodal > 7
+        try:
+            phase.branches(5, 7.0)
+        except ImportError as error:
+            assert "pip install 'hopfax[apps]'" in str(error), error
+        else:
+            raise AssertionError("SciPy could be imported")
+    """
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
+    process = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], env=environment, capture_output=True
+    )
+    assert process.returncode == 0, process.stderr.decode()[-2000:]

@@ -88,7 +88,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_beside_it(tmp_path, monkeyp
     path = tmp_path / "file"
     files.write_atomic(path, b"old")
     monkeypatch.setattr(files.os, "fsync", Full(0))
-    with pytest.raises(OSError, match=r"as it was.*file"):
+    with pytest.raises(OSError, match=r"file is unchanged.*file"):
         files.write_atomic(path, b"new")
     assert contents(tmp_path) == {"file": b"old"}
 

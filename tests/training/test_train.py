@@ -138,8 +138,8 @@ def test_data_that_do_not_fit_are_refused(images, labels, match):
 
 
 def test_an_unknown_layer_is_refused():
+    trainer = dataclasses.replace(TRAINER, task=Classification(METHOD, clamp="nowhere"))
     with pytest.raises(ValueError, match="nowhere"):
-        trainer = dataclasses.replace(TRAINER, task=Classification(METHOD, clamp="nowhere"))
         next(iter(fit(trainer, begin(), IMAGES, LABELS, epochs=1)))
 
 

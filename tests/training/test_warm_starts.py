@@ -75,7 +75,7 @@ def test_compiled_it_is_the_same(first):
     ("make", "message"),
     [
         (lambda c: WarmStarts.cold(MODEL, ["visible"], 4), "unknown layer 'visible'"),
-        (lambda c: WarmStarts.cold(MODEL, [], 4), "must keep something"),
+        (lambda c: WarmStarts.cold(MODEL, [], 4), "must name a layer"),
         (lambda c: WarmStarts.cold(MODEL, ["output"], 0), "examples=0"),
         (lambda c: c.start(np.array([4])), r"must lie in \[0, 4\)"),
         (lambda c: c.start(np.array([0.5])), "whole numbers"),

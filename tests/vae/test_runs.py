@@ -202,7 +202,8 @@ def test_the_papers_rows_are_models_that_can_be_made():
     from hopfax.vae import parameters
 
     count = {
-        name: parameters(build_vae(dataclasses.replace(CONFIG, model=row.model))) for name, row in ROWS.items()
+        name: parameters(build_vae(dataclasses.replace(CONFIG, model=row.model)))
+        for name, row in ROWS.items()
     }
     assert count["H-VAE"] == 2 * count["TH-VAE"]
     assert count["DH-VAE"] == 2 * count["TDH-VAE"]

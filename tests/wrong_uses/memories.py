@@ -1,4 +1,4 @@
-"""Wrong uses of associative memories and of their analysis."""
+"""Wrong uses of associative memories, of their calibration, phase transition and capacity."""
 
 import functools as ft
 
@@ -22,6 +22,15 @@ NAN = float("nan")
 PATTERNS = np.array([[1, 1, -1], [-1, 1, 1]], np.float32)
 NOT_FINITE = np.array([[1, NAN, 0], [0, 1, 0]], np.float32)
 SIGNS = np.array([[1.0, -1.0, 1.0, -1.0]], np.float32)
+
+
+class Tensor:
+    """An array of another library, which JAX does not take."""
+
+    shape, ndim, dtype = (2, 3), 2, "float32"
+
+    def __len__(self) -> int:
+        return 2
 
 
 @ft.cache
@@ -79,6 +88,13 @@ ROWS = [
         ValueError,
         r"`patterns`.*real numbers",
     ),
+    Row("memory of a tensor", lambda _: stored(Tensor()), ValueError, r"`patterns`.*Tensor.*np\.asarray"),
+    Row(
+        "memory with values in a tensor",
+        lambda _: stored(values=Tensor()),
+        ValueError,
+        r"`values`.*Tensor.*np\.asarray",
+    ),
     Row("memory of None", lambda _: stored(None), ValueError, r"`patterns`"),
     Row("memory at beta zero", lambda _: stored(beta=0.0), ValueError, r"`beta=0\.0`.*positive"),
     Row("memory at negative beta", lambda _: stored(beta=-1.0), ValueError, r"`beta=-1\.0`.*positive"),
@@ -120,20 +136,20 @@ ROWS = [
     Row("memory in chunks of nothing", lambda _: stored(chunk=0), ValueError, r"chunk=0.*at least 1"),
     Row("memory in chunks of a half", lambda _: stored(chunk=2.5), ValueError, r"chunk=2\.5.*whole"),
     Row(
-        "spread memory of NaN",
-        lambda _: Memory.spread(NOT_FINITE, 1.0),
+        "sharded memory of NaN",
+        lambda _: Memory.store_sharded(NOT_FINITE, 1.0),
         ValueError,
         r"`patterns` must be finite",
     ),
     Row(
-        "spread memory of a vector",
-        lambda _: Memory.spread(PATTERNS[0], 1.0),
+        "sharded memory of a vector",
+        lambda _: Memory.store_sharded(PATTERNS[0], 1.0),
         ValueError,
         r"`patterns`.*\(3,\)",
     ),
     Row(
-        "spread memory without devices",
-        lambda _: Memory.spread(PATTERNS, 1.0, devices=[]),
+        "sharded memory without devices",
+        lambda _: Memory.store_sharded(PATTERNS, 1.0, devices=[]),
         ValueError,
         r"devices=\[\].*jax\.devices",
     ),
@@ -143,7 +159,7 @@ ROWS = [
         "query of another width",
         lambda _: recalled(np.zeros(4)),
         ValueError,
-        r"`queries` has 4 values a row, patterns 3",
+        r"`queries` has 4 elements in a row, the patterns have 3",
     ),
     Row(
         "query of three axes",
@@ -167,6 +183,14 @@ ROWS = [
     Row(
         "query with infinity", lambda _: recalled(PATTERNS * np.inf), ValueError, r"`queries` must be finite"
     ),
+    Row(
+        "query with infinity in a known element",
+        lambda _: recalled(PATTERNS * np.array([np.inf, 1, 1]), np.array([True, False, False])),
+        ValueError,
+        r"`queries` must be finite where `known`.*rows \[0, 1\]",
+    ),
+    Row("query in a tensor", lambda _: recalled(Tensor()), ValueError, r"`queries`.*Tensor.*np\.asarray"),
+    Row("mask in a tensor", lambda _: recalled(PATTERNS, Tensor()), ValueError, r"`known`.*np\.asarray"),
     Row("query of complex numbers", lambda _: recalled(PATTERNS + 1j), ValueError, r"`queries`.*complex"),
     Row(
         "query of text", lambda _: recalled(np.array(["a", "b", "c"])), ValueError, r"`queries`.*real numbers"
@@ -240,7 +264,7 @@ ROWS = [
         "modern network at two betas",
         lambda _: ModernHopfield(PATTERNS, np.ones(2)),
         ValueError,
-        r"beta.*scalar",
+        r"beta.*one positive",
     ),
     Row(
         "modern network with a made separation",
@@ -259,6 +283,36 @@ ROWS = [
         lambda _: ModernHopfield(PATTERNS, 1.0, visible="tanh"),
         ValueError,
         r"visible.*'tanh'",
+    ),
+    Row(
+        "modern network with a mask for other patterns",
+        lambda _: ModernHopfield(PATTERNS, 1.0, pattern_mask=np.ones(3, bool)),
+        ValueError,
+        r"`pattern_mask`.*\(3,\).*\(2,\)",
+    ),
+    Row(
+        "modern network with a mask of numbers",
+        lambda _: ModernHopfield(PATTERNS, 1.0, pattern_mask=np.ones(2)),
+        ValueError,
+        r"`pattern_mask`.*bool.*float64",
+    ),
+    Row(
+        "modern network of padding",
+        lambda _: ModernHopfield(PATTERNS, 1.0, pattern_mask=np.zeros(2, bool)),
+        ValueError,
+        r"`pattern_mask` is false everywhere",
+    ),
+    Row(
+        "modern energy with a mask of another width",
+        lambda _: ModernHopfield(PATTERNS, 1.0).energy(jnp.zeros(3), np.ones(2, bool)),
+        ValueError,
+        r"`known`.*\(2,\).*\(3,\)",
+    ),
+    Row(
+        "modern network in a tensor",
+        lambda _: ModernHopfield(Tensor(), 1.0),
+        ValueError,
+        r"`patterns`.*Tensor.*np\.asarray",
     ),
     Row(
         "modern network with too few values",
@@ -357,13 +411,13 @@ ROWS = [
         r"max_sweeps=0",
     ),
     Row(
-        "binary recall in a named order",
-        lambda _: binary_network().recall(SIGNS, order="random"),
+        "binary recall with a named schedule",
+        lambda _: binary_network().recall(SIGNS, schedule="random"),
         ValueError,
-        r"order='random'",
+        r"schedule='random'",
     ),
     Row(
-        "random order with a seed for a key",
+        "random schedule with a seed for a key",
         lambda _: binary_network().recall(SIGNS, schedule=RandomSchedule(0)),
         ValueError,
         r"key=.*jax\.random\.key.*got 0",
@@ -384,9 +438,12 @@ ROWS = [
     Row("calibration of NaN", lambda _: calibrate(NOT_FINITE), ValueError, r"`patterns` must be finite"),
     Row("calibration of a vector", lambda _: calibrate(PATTERNS[0]), ValueError, r"`patterns`.*\(3,\)"),
     Row(
-        "calibration for no share", lambda _: calibrate(PATTERNS, 0.0), ValueError, r"`share`.*\(0, 1\].*0\.0"
+        "calibration for no fraction",
+        lambda _: calibrate(PATTERNS, 0.0),
+        ValueError,
+        r"`fraction`.*\(0, 1\].*0\.0",
     ),
-    Row("calibration for 99 per cent", lambda _: calibrate(PATTERNS, 99), ValueError, r"`share`.*got 99"),
+    Row("calibration for 99 per cent", lambda _: calibrate(PATTERNS, 99), ValueError, r"`fraction`.*got 99"),
     Row(
         "calibration with half probes",
         lambda _: calibrate(PATTERNS, probes=1.5),
@@ -426,7 +483,7 @@ ROWS = [
         r"key=.*jax\.random\.key.*got 7",
     ),
     Row(
-        "clusters farther within than across",
+        "clusters farther apart within than across",
         lambda _: phase.cluster_thresholds(2, 2, 0.1, 0.5),
         ValueError,
         r"`across`.*below `within`.*0\.5",
@@ -452,7 +509,7 @@ ROWS = [
     ),
     Row(
         "classification of a state of another width",
-        lambda _: phase.classify(jnp.asarray(PATTERNS), jnp.zeros(4), 1.0),
+        lambda _: phase.classify(ModernHopfield(PATTERNS, 1.0), jnp.zeros(4)),
         ValueError,
         r"state.*\(4,\)",
     ),
@@ -460,10 +517,10 @@ ROWS = [
     Row("trial at overlap two", lambda _: trial(overlap=2.0), ValueError, r"overlap.*2\.0"),
     Row("trial of half queries", lambda _: trial(queries=1.5), ValueError, r"queries=1\.5.*whole"),
     Row(
-        "capacity at no share",
-        lambda _: capacity.capacity(binary(hebb), trial(), KEY, share=0.0),
+        "capacity at no fraction",
+        lambda _: capacity.capacity(binary(hebb), trial(), KEY, fraction=0.0),
         ValueError,
-        r"`share`.*\(0, 1\]",
+        r"`fraction`.*\(0, 1\]",
     ),
     Row(
         "recall rate of no patterns",
@@ -475,9 +532,9 @@ ROWS = [
         "more successes than trials", lambda _: capacity.wilson(3, 2), ValueError, r"successes.*3.*trials.*2"
     ),
     Row("confidence of 95", lambda _: capacity.wilson(1, 2, 95), ValueError, r"confidence.*95"),
-    Row("flips of 110 per cent", lambda _: capacity.Flip(1.1), ValueError, r"share=1\.1"),
+    Row("flips of 110 per cent", lambda _: capacity.Flip(1.1), ValueError, r"fraction=1\.1"),
     Row("noise of negative width", lambda _: Noise(-1.0), ValueError, r"std=-1\.0"),
-    Row("mask of NaN", lambda _: Mask(NAN), ValueError, r"share=nan"),
+    Row("mask of NaN", lambda _: Mask(NAN), ValueError, r"fraction=nan"),
     Row("correlation of one", lambda _: CorrelatedSigns(1.0), ValueError, r"correlation=1\.0"),
     Row(
         "hierarchy closer across than within",

@@ -42,7 +42,7 @@ class Registry:
     def from_dict(self, description: Any, take: Take | None = None) -> Any:
         """The value that `to_dict` described; `take(path, shape)` returns its arrays.
 
-        Raises: `ValueError` for an unknown class, or for fields that the class does not have.
+        Raises: `ValueError` for an unknown class, or for fields that do not fit it.
         """
         if isinstance(description, list):
             return tuple(self.from_dict(item, take) for item in description)
@@ -60,7 +60,10 @@ class Registry:
         expected = {field.name for field in dataclasses.fields(self.classes[kind])}
         if fields.keys() != expected:
             raise ValueError(f"{kind} has the fields {sorted(expected)}, got {sorted(fields)}.")
-        return self.classes[kind](**fields)
+        try:
+            return self.classes[kind](**fields)
+        except (TypeError, AttributeError) as error:  # a field of another type
+            raise ValueError(f"{kind} cannot be constructed from {fields!r:.200}: {error}") from error
 
     def _known(self) -> str:
         return ", ".join(self.classes)

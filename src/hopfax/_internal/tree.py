@@ -17,7 +17,13 @@ def tree_sum(tree: PyTree) -> Scalar:
 
 def accumulation_dtype(dtype) -> jnp.dtype:
     """`dtype`, or float32 if that is wider: sums over neurons are accumulated in at least float32."""
-    return jnp.promote_types(dtype, jnp.float32)
+    return widest_dtype(dtype, jnp.float32)
+
+
+def widest_dtype(*dtypes) -> jnp.dtype:
+    """The dtype to which JAX promotes all of `dtypes`, also where implicit promotion is strict."""
+    with jax.numpy_dtype_promotion("standard"):
+        return jnp.result_type(*dtypes)
 
 
 def dot(a: PyTree, b: PyTree) -> Scalar:

@@ -9,7 +9,7 @@ import jax.random as jr
 from jaxtyping import Array, ArrayLike, Float, Key, PyTree, Scalar, ScalarLike
 
 from .._internal.checks import require_key
-from .._internal.tree import dot, rms
+from .._internal.numerics import power_iteration
 from ..costs import AbstractCost
 from ..gradients.adjoints import ConjugateGradient
 from ..networks.layers import Clamp
@@ -131,6 +131,4 @@ def _power_iteration(product: Callable, like: PyTree, key: Key[Array, ""], steps
     leaves, structure = jax.tree.flatten(like)
     keys = jr.split(key, len(leaves))
     start = structure.unflatten([jr.normal(k, x.shape, x.dtype) for k, x in zip(keys, leaves, strict=True)])
-    normalise = lambda v: jax.tree.map(lambda x: x / jnp.maximum(rms(v), jnp.finfo(x.dtype).tiny), v)
-    vector = jax.lax.fori_loop(0, steps, lambda _, v: normalise(product(v)), normalise(start))
-    return dot(vector, product(vector)) / dot(vector, vector)
+    return power_iteration(product, start, steps)

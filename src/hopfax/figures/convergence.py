@@ -153,13 +153,17 @@ def summary_figure(
     most = max((float(summary.counts.max()) for summary in summaries.values() if summary), default=0)
     figure = new_figure(4.5 * columns, 0.8 + 3.1 * rows)
     grid = figure.subplots(rows, columns, sharex="col", sharey=True, squeeze=False)
-    for axes, (name, summary) in zip(grid.flat, summaries.items(), strict=False):
+    for index, (name, summary) in enumerate(summaries.items()):
+        axes = grid.flat[index]
         if summary is None:
             axes.text(0.5, 0.5, "not run yet", transform=axes.transAxes, ha="center", color="0.5")
         else:
             summary_heatmap(axes, summary, tolerance, most=most)
         axes.set_title(name, fontweight="bold")
         axes.label_outer()
+        if index + columns >= len(summaries):  # no panel is below this one
+            axes.set_xlabel("iteration")
+            axes.tick_params(labelbottom=True)
     for axes in grid.flat[len(summaries) :]:
         axes.set_visible(False)
     scale = ScalarMappable(LogNorm(1, max(most, 2)), "magma_r")

@@ -108,7 +108,11 @@ def draw_all(folder: Path, seed: int = 0) -> Iterator[Path]:
             lambda axes: collapse(axes, geometries, curves, effective),
         ],
         [lambda axes: energy_profiles(axes, phase.energy_profile_data(10))],
-        [lambda axes: start_fractions(axes, phase.start_fraction_data(geometry, effective, keys[1], starts=200))],
+        [
+            lambda axes: start_fractions(
+                axes, phase.start_fraction_data(geometry, effective, keys[1], starts=200)
+            )
+        ],
         [lambda axes: unequal_distances(axes, phase.unequal_distance_data(betas, keys[2]))],
     ]
     for number, draw in enumerate(panels, 1):
@@ -126,5 +130,5 @@ def _write(path: Path, panels: Sequence[Callable[[Axes], Axes]]) -> Path:
 def _finish(axes: Axes, title: str, x: str, y: str) -> Axes:
     axes.set(xlabel=x, ylabel=y)
     axes.set_title(f"{title}\n({LABEL})", fontsize="small")
-    axes.legend(fontsize="small", frameon=False)
+    axes.legend(fontsize="small")
     return remove_box(axes)

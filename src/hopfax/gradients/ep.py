@@ -88,7 +88,7 @@ class EquilibriumPropagation(AbstractGradient):
         stopping = Stopping(rtol, factor * free.atol, free.max_steps, free.check_every)
         if not self.variant.holomorphic:
             return Solve(solve.solver, unknowns, stopping)
-        complex_start = jax.tree.map(lambda x: x.astype(jnp.result_type(x, 1j)), unknowns)
+        complex_start = jax.tree.map(lambda x: jax.lax.complex(x, jnp.zeros_like(x)), unknowns)
         return Solve(Picard(), complex_start, stopping)
 
 

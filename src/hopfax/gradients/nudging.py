@@ -4,6 +4,7 @@ import abc
 from typing import ClassVar
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Key, ScalarLike
@@ -89,6 +90,7 @@ class Holomorphic(AbstractVariant):
     def nudges(self, beta):
         beta = jnp.asarray(beta)
         k = jnp.arange(self.count // 2 + 1, dtype=beta.dtype)
-        betas = beta * jnp.exp(2j * jnp.pi * k / self.count)
-        multiplicity = jnp.where((k == 0) | (2 * k == self.count), 1.0, 2.0)
+        angle = 2 * jnp.pi * k / self.count
+        betas = jax.lax.complex(beta * jnp.cos(angle), beta * jnp.sin(angle))
+        multiplicity = jnp.where((k == 0) | (2 * k == self.count), 1, 2).astype(betas.dtype)
         return betas, multiplicity / (self.count * betas), 0.0

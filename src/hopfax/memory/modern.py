@@ -152,8 +152,9 @@ class ModernHopfield(eqx.Module):
 
         This is the energy of `ham()` with the memory layer at its minimum. Unknown elements count as zero in `L_v*`.
         """
-        visible = state if known is None else jnp.where(known, state, 0)
-        return self.visible.energy(visible) - self.memory(self.drive(state, known))
+        scores = self.drive(state, known)
+        visible = state if known is None else jnp.where(jnp.asarray(known), state, 0)
+        return self.visible.energy(visible) - self.memory(scores)
 
     def offset(self) -> Float[Array, ""]:
         """`M² / 2 + L_m(0)`, `M` the largest norm: added to `energy`, it makes it non-negative.

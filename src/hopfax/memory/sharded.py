@@ -63,7 +63,7 @@ class ShardedPatterns(eqx.Module):
         mesh, count = Mesh(np.asarray(devices), (AXIS,)), len(patterns)
         shape = (count + -count % len(devices), patterns.shape[1])
         floating = np.issubdtype(patterns.dtype, np.floating)
-        dtype = jnp.zeros(0, patterns.dtype.newbyteorder("=") if floating else float).dtype
+        dtype = jax.dtypes.canonicalize_dtype(patterns.dtype.newbyteorder("=") if floating else float)
         read: Callable = lambda index: _padded_rows(patterns, index[0], dtype)
         placed = jax.make_array_from_callback(shape, NamedSharding(mesh, PartitionSpec(AXIS)), read)
         return ShardedPatterns(placed, similarity, count, chunk, mesh)

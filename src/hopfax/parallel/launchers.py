@@ -34,7 +34,9 @@ class Joblib(AbstractLauncher):
     def launch(self, work, jobs):
         if self.processes == 1:
             return [work(job) for job in jobs]
-        joblib = needed("several processes at a time need joblib", "joblib", "'hopfax[apps]'")
+        needed("several processes at a time need joblib", "joblib", "'hopfax[apps]'")
+        import joblib
+
         return list(joblib.Parallel(n_jobs=self.processes)(joblib.delayed(work)(job) for job in jobs))
 
 

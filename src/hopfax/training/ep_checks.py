@@ -1,4 +1,4 @@
-"""Checks of equilibrium propagation in training: how close its gradient is to the exact one, and how far it may nudge."""
+"""Checks of equilibrium propagation in training: the error of its gradient, and the largest nudge."""
 
 import dataclasses
 import warnings
@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int, Scalar
 
 from .._internal.tree import dot
 from ..data import Dataset
-from ..diagnostics.spectra import warn_of_large_nudge, critical_nudge
+from ..diagnostics.spectra import critical_nudge, warn_of_large_nudge
 from ..gradients.ep import EquilibriumPropagation
 from ..gradients.implicit import Implicit
 from ..networks.network import AbstractNetwork
@@ -50,7 +50,7 @@ def check_nudge(trainer: Trainer, model: AbstractNetwork, dataset: Dataset) -> f
 
 @eqx.filter_jit
 def gradient_cosine(task: Classification, model: AbstractNetwork, images: Images, labels: Labels) -> Scalar:
-    """`<a, b> / |a| |b|` over all weights, `a` the gradient of a batch's mean cost by the task, `b` the implicit one."""
+    """`<a, b> / |a| |b|` over all weights, of the gradient of the mean cost by the task and the implicit gradient."""
     step = jnp.zeros((), jnp.int32)
     a, b = (t.gradient(model, (images, labels), step)[0] for t in (task, _implicit(task)))
     return dot(a, b) / jnp.sqrt(dot(a, a) * dot(b, b))

@@ -41,7 +41,7 @@ class Chunk(eqx.Module):
     def ends_epoch(self) -> bool:
         return self.batch == self.batches
 
-    def means(self) -> dict[str, float]:
+    def means(self) -> dict[str, Any]:
         """Means over the epoch so far by name, the loss first."""
         return self.trainer.task.means(self.state.sums, self.batch, self.trainer.batch_size)
 
@@ -63,7 +63,8 @@ def train_chunks(
     `per_epoch`. `seconds` were already spent on the epoch of `state`.
 
     With a `mesh` of `hopfax.parallel.device_mesh`, each device takes an equal share of each batch, and results differ
-    from those of one device by rounding. States are then on all devices; `hopfax.parallel.local_copy` gives them on one.
+    from those of one device by rounding. States are then on all devices, and
+    `hopfax.parallel.local_copy` returns them on one.
     With a `device_grid` and a state that began with a network of `shard_layers`, each row takes a share.
 
     Args: `images` of shape (examples, pixels); `labels` whole numbers of shape (examples,).

@@ -27,7 +27,9 @@ def madam(
     gradient_bound: ArrayLike = 3.0,
     decay: ArrayLike = 0.999,
 ) -> optax.GradientTransformation:
-    """Multiplicative Adam: each step multiplies a weight by a positive factor, so signs never change and zeros stay zero.
+    """Multiplicative Adam: each step multiplies a weight by a positive factor.
+
+    Signs never change, and zeros stay zero.
 
     With gradient `g` and weight `w`, at step `t = 1, 2, ...`
 

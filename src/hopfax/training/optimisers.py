@@ -33,7 +33,7 @@ class LinearDecay(AbstractDecay):
 
 @dataclasses.dataclass(frozen=True)
 class CosineDecay(AbstractDecay):
-    """`fraction + (1 - fraction) (1 + cos π p) / 2`, where `p` is the progress after a linear rise over `warmup` epochs."""
+    """`fraction + (1 - fraction) (1 + cos π p) / 2`, where `p` is the progress after `warmup` epochs of linear rise."""
 
     warmup: float = 0.0
 

@@ -189,7 +189,7 @@ def goemaere2024(layers: Sequence[int] = (784, 1990, 10), model: str = "HAM-EO-D
 
 
 def goemaere_ep(layers: Sequence[int] = (784, 512, 10), model: str = "HAM-EO-DEQ") -> Recipe:
-    """The papers' recipe (`goemaere2023` for three layers, `goemaere2024` for more), trained by equilibrium propagation.
+    """The papers' recipe, trained by equilibrium propagation: `goemaere2023` for three layers, `goemaere2024` for more.
 
     The output layer is linear, so its activation is its state. The papers' loss on the state is then `SquaredError`, a
     cost that can nudge. Another gradient in its place trains the same network on the same loss.
@@ -231,6 +231,7 @@ def low_feedback(layers: Sequence[int] = (784, 1024, 512, 256, 128, 70, 10), mod
 def _check_nudge(gradient: AbstractGradient | None, cost: AbstractCost) -> None:
     if isinstance(gradient, EquilibriumPropagation) and isinstance(cost, StateSquaredError):
         raise ValueError(
-            "`Recipe(gradient=EquilibriumPropagation(...))` cannot nudge by `StateSquaredError`, a cost of the state; use "
-            "the recipe `goemaere_ep`, whose output layer is linear, so that the same loss is a cost of the activation."
+            "`Recipe(gradient=EquilibriumPropagation(...))` cannot nudge by `StateSquaredError`, a cost of the state; "
+            "use the recipe `goemaere_ep`, whose output layer is linear, so that the same loss is a cost of the "
+            "activation."
         )

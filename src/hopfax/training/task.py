@@ -34,7 +34,7 @@ class AbstractTask(eqx.Module):
         """The sums before the first batch of an epoch."""
 
     @abc.abstractmethod
-    def means(self, sums: Sums, batches: int, batch_size: int) -> dict[str, float]:
+    def means(self, sums: Sums, batches: int, batch_size: int) -> dict[str, Any]:
         """Means over `batches` batches by name, the loss first: shown and logged in training."""
 
     @abc.abstractmethod

@@ -39,7 +39,8 @@ class WarmStarts(eqx.Module):
                 )
         if not layers or examples < 1:
             raise ValueError(
-                f"`WarmStarts.cold(layers={list(layers)}, examples={examples})` must name a layer and have at least one example."
+                f"`WarmStarts.cold(layers={list(layers)}, examples={examples})` must name a layer and have at least "
+                "one example."
             )
         states = {name: jnp.zeros((examples, *model.layers[name].shape), dtype) for name in layers}
         return WarmStarts(states, jnp.zeros(examples, bool))

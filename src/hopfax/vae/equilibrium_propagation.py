@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Bool, Float, PyTree, ScalarLike
 
-from ..diagnostics.spectra import warn_of_large_nudge, critical_nudge
+from ..diagnostics.spectra import critical_nudge, warn_of_large_nudge
 from ..gradients.base import AdjointStats, stop_gradient
 from ..gradients.ep import EquilibriumPropagation
 from ..gradients.nudging import AbstractVariant, Centred

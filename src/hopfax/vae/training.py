@@ -69,7 +69,8 @@ class ELBO(AbstractTask):
         return {**means, **{f"unconverged {phase}": count for phase, count in failed.items()}}
 
     def explain_failure(self, before, after, examples, step) -> str:
-        return nonfinite_layer(before, self.loss_gradient, *examples, self.weight(step))
+        images, noise = examples
+        return nonfinite_layer(before, self.loss_gradient, images, noise, self.weight(step))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hopfax import lagrangians
+from hopfax import lagrangians, training
 from hopfax.apps import demo
 from hopfax.apps.cli import run
-from hopfax.data import digits
+from hopfax.data import corruption_masks, digits, first_of_each_class
 
 ROW = {"iterations_mean", "iterations_std", "did_not_converge", "test_accuracy", "seconds"}
 
@@ -24,13 +24,13 @@ def dataset():
 @pytest.fixture(scope="module")
 def trained(dataset):
     """A tiny network after one epoch."""
-    return demo.train_small(demo.small_recipe("HAM-EO", epochs=1, hidden=4), dataset)
+    return training.train_in_memory(demo.small_recipe("HAM-EO", epochs=1, hidden=4), dataset)
 
 
 @pytest.fixture
 def miniature(monkeypatch, trained):
     """The demo with one network in the place of four: compilation takes most of its time."""
-    monkeypatch.setattr(demo, "train_small", lambda *arguments: trained)
+    monkeypatch.setattr(training, "train_in_memory", lambda *arguments: trained)
 
 
 def test_the_row_of_the_table(trained, dataset):
@@ -84,7 +84,7 @@ def test_widened_has_each_digit_thrice_moved_by_a_pixel(dataset):
 
 
 def test_damages_destroy_what_they_say():
-    known = demo.corruption_masks(50, (8, 8))
+    known = corruption_masks(50, (8, 8))
     top, scattered = known["top half"].reshape(50, 8, 8), known["30 % of pixels"]
     assert not top[:, :4].any()
     assert top[:, 4:].all()
@@ -94,7 +94,7 @@ def test_damages_destroy_what_they_say():
 
 def test_one_of_each_is_the_first_of_its_class():
     labels = np.array([3, 1, 3, 0, 1], np.int32)
-    assert demo.first_of_each_class(labels, 4) == [3, 1, 0]
+    assert first_of_each_class(labels, 4) == [3, 1, 0]
 
 
 def test_the_memory_answers_by_distance():
@@ -115,7 +115,7 @@ def test_a_cold_memory_completes_its_own_patterns_and_keeps_what_it_is_given(dat
         test_images=dataset.train_images[:20],
         test_labels=dataset.train_labels[:20],
     )
-    known = demo.corruption_masks(20, (8, 8))["30 % of pixels"]
+    known = corruption_masks(20, (8, 8))["30 % of pixels"]
     found = demo.recall(demo.digit_memory(few.train_images, beta=50.0), few, known)
     assert np.array_equal(found.recalled[known], few.test_images[known])
     assert np.allclose(found.recalled, few.test_images, atol=1e-3)

@@ -14,7 +14,7 @@ from hopfax.apps.cli import run
 
 EPOCHS = 40
 SETTINGS = ["--data", "digits", "--layers", "64,8,10", "--model", "HAM-EO", "--batch-size", "360"]
-SETTINGS += ["--epochs", str(EPOCHS), "--checkpoint-blocks", "1", "--learning-rate", "0.001"]
+SETTINGS += ["--epochs", str(EPOCHS), "--checkpoint-chunks", "1", "--learning-rate", "0.001"]
 
 
 def free_address() -> str:
@@ -58,7 +58,7 @@ def test_slurm_tells_who_a_process_is_and_without_it_one_is_told_what_to_do():
     """In a process of its own, with the variables that `srun` sets; a cluster of one."""
     program = """
         import os, jax
-        from hopfax.processes import is_primary, join, exit_process
+        from hopfax.parallel.processes import exit_process, is_primary, join
         try:
             join()
         except ValueError as error:

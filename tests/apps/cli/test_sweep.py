@@ -16,7 +16,7 @@ def test_a_sweep_over_seeds_and_sizes_and_what_it_is_refused(tmp_path, capsys):
     assert run(["evaluate", str(out / names[0])]) == 0
     for wrong, match in (
         (["--seeds", "one"], "--seeds 'one'"),
-        (["--betas", "0.01"], "recipe `ep`"),
+        (["--betas", "0.01"], "recipe `goemaere_ep`"),
         (["--jobs", "0"], "processes=0"),
     ):
         assert run(["sweep", *SETTINGS, *wrong, "--out", str(tmp_path / "wrong")]) == 2

@@ -47,7 +47,7 @@ def test_a_recipe_with_a_gradient_of_its_own_and_with_another(tmp_path, capsys):
     assert run(["evaluate", folders[0], "--json", "-"]) == 0
     assert json.loads(capsys.readouterr().out)["test_accuracy"] == trained["test_accuracy"]
     assert run([*settings, "--recipe", "goemaere2023", "--gradient", "ep", "--out", folders[1]]) == 2
-    assert "recipe `ep`" in capsys.readouterr().err
+    assert "recipe `goemaere_ep`" in capsys.readouterr().err
     assert run([*settings, "--recipe", "goemaere2023", "--beta", "0.1", "--out", folders[1]]) == 2
     assert "--gradient ep" in capsys.readouterr().err
 

@@ -7,7 +7,7 @@ import pytest
 
 from hopfax.apps.cli import run
 
-KEYS = {"test_elbo", "test_squared_error", "parameters", "seconds", "figures"}
+KEYS = {"test_elbo", "test_squared_error", "parameters", "seconds", "figures", "metrics", "seconds_per_epoch"}
 SMALL = ["--data", "digits", "--hidden", "8", "--latents", "2", "--epochs", "1"]
 
 

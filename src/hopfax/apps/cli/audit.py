@@ -73,7 +73,9 @@ def _show(console: Console, result: dict) -> None:
         "EP step by step against truncated backpropagation": f"{result['ep_steps']:.1e}",
         "spectral radius": f"synchronous {radius['synchronous']:.6f}, even-odd {radius['even_odd']:.6f} "
         f"(squared synchronous {radius['synchronous'] ** 2:.6f})",
-        "smallest scaled eigenvalue of the Hessian (strict minimum if positive)": f"{result['smallest_hessian_eigenvalue']:.4f}",
+        "smallest scaled eigenvalue of the Hessian (strict minimum if positive)": (
+            f"{result['smallest_hessian_eigenvalue']:.4f}"
+        ),
         "nudge used, and critical": f"{result['beta']:.4f}, {result['critical_nudge']:.4f}",
     }
     for what, value in facts.items():

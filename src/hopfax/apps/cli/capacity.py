@@ -69,7 +69,11 @@ def capacity(
         basin = basin_size(store, trial, half, key)
         files = [] if folder is None else _draw(folder, others, trial, (share, most), half, key)
     result = {"memory": memory.value, "neurons": neurons, "flips": flips, "holds": low, "fails": high}
-    result |= {"recall_at_holds": at.fraction, "interval": [at.low, at.high], "theory": _theory(memory, neurons)}
+    result |= {
+        "recall_at_holds": at.fraction,
+        "interval": [at.low, at.high],
+        "theory": _theory(memory, neurons),
+    }
     result |= {"basin": {"patterns": half, "flips": basin}, "files": files}
     emit(result, json, lambda console: _show(console, result))
 

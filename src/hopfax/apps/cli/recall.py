@@ -95,7 +95,16 @@ def calibrate(
     stored = read_rows(patterns)
     with error_console().status("calibrating"):
         found = run(stored, share, similarity=Dot() if dot else Euclidean())
-    names = ("beta", "global_beta", "recall_beta", "first_guess", "fraction", "attainable", "patterns", "probes")
+    names = (
+        "beta",
+        "global_beta",
+        "recall_beta",
+        "first_guess",
+        "fraction",
+        "attainable",
+        "patterns",
+        "probes",
+    )
     result = {name: getattr(found, name) for name in names} | {"duplicates": duplicates(stored)}
     result["one_over_root_d"] = stored.shape[1] ** -0.5
 

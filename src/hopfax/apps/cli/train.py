@@ -55,10 +55,10 @@ def train(
         RecipeName | None,
         typer.Option(
             "--recipe",
-            help="goemaere2023 (three layers, no biases); goemaere2024 (any depth); goemaere_ep (the same with a linear "
-            "output, trained by equilibrium propagation); low_feedback (ours: ReLU, cross-entropy, Adam, feedback "
-            "0.03). By default goemaere_ep with --gradient ep, else goemaere2023 for three layers and goemaere2024 "
-            "for more.",
+            help="goemaere2023 (three layers, no biases); goemaere2024 (any depth); goemaere_ep (the same with a "
+            "linear output, trained by equilibrium propagation); low_feedback (ours: ReLU, cross-entropy, Adam, "
+            "feedback 0.03). By default goemaere_ep with --gradient ep, else goemaere2023 for three layers and "
+            "goemaere2024 for more.",
             show_default=False,
         ),
     ] = None,

@@ -9,8 +9,8 @@ from .results import read_results as read_results
 from .results import result_path as result_path
 from .rows import TABLE1 as TABLE1
 from .rows import TABLE2 as TABLE2
-from .rows import Published as Published
 from .rows import Experiment as Experiment
+from .rows import Published as Published
 from .rows import chosen as chosen
 from .runner import run_row as run_row
 from .table import HEADINGS as HEADINGS

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from .results import Result
-from .rows import Published, Experiment
+from .rows import Experiment, Published
 
 HEADINGS = (
     "model",

@@ -4,14 +4,14 @@ A fixed point of `p = softmax(beta_eff p)` gives `k` patterns the weight `a` and
 With `m = a - b` and `t = ln(a / b)`, `beta_eff m = t`; in `t` every formula is well conditioned. Double precision.
 """
 
+import math
+
 import equinox as eqx
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ..._internal.checks import as_integer, check_positive, require
 from ..._internal.optional import needed
-
-_Numbers = np.ndarray | np.number | float
 
 
 class Branches(eqx.Module):
@@ -63,13 +63,13 @@ def beta_at_overlap(n: int, k: int, m: float) -> float:
     return float((np.log1p((n - k) * m) - np.log1p(-k * m)) / m)
 
 
-def levels(t: _Numbers, n: int, k: _Numbers) -> tuple[_Numbers, _Numbers, _Numbers]:
+def levels(t: np.ndarray, n: int, k: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """`a = 1 / (k + (N - k) e^-t)`, `b = a e^-t` and `m = a - b`; no exponential can overflow."""
     a = 1 / (k + (n - k) * np.exp(-t))
     return a, a * np.exp(-t), -a * np.expm1(-t)
 
 
-def beta_at(t: _Numbers, n: int, k: _Numbers) -> np.ndarray:
+def beta_at(t: np.ndarray, n: int, k: np.ndarray) -> np.ndarray:
     """`beta_eff = t / m(t)`, equal to `(1/m) ln[(1 + (N - k) m) / (1 - k m)]`; its limit `N` at `t = 0`."""
     m = levels(t, n, k)[2]
     return np.divide(t, m, out=np.full_like(m, float(n)), where=m > 0)
@@ -109,7 +109,9 @@ def _log_ratios(n: int, beta: float) -> tuple[np.ndarray, np.ndarray]:
 
 def _root(n: int, k: int, beta: float, turn: float, end: float) -> float:
     """The `t` between the turning point and `end` at which `beta_at` is `beta`."""
-    difference = lambda t: float(beta_at(t, n, k)) - beta
+    # `beta_at` for one number, which is all that the search for a root needs.
+    ratio = lambda t: t * (k + (n - k) * math.exp(-t)) / -math.expm1(-t) if t > 0 else float(n)
+    difference = lambda t: ratio(t) - beta
     if difference(turn) * difference(end) >= 0:  # up to rounding, `beta` is that of the turning point
         return turn
     optimize = needed("fixed points of equidistant patterns need SciPy", "scipy.optimize", "'hopfax[apps]'")
