@@ -16,7 +16,7 @@ from common import arguments, write
 from scipy.sparse.linalg import LinearOperator, gmres
 
 import hopfax
-from hopfax.apps.bench.networks import network
+from hopfax.apps.bench.solving import random_network
 from hopfax.gradients import ConjugateGradient, Neumann
 from hopfax.updates.problem import Problem
 
@@ -36,7 +36,7 @@ def _at(radius: float) -> dict:
 
 
 def _one(radius: float, seed: int) -> dict:
-    build, biases = network(radius, seed, batch=EXAMPLES)
+    build, biases = random_network(radius, seed, batch=EXAMPLES)
     biases = [b.astype(jnp.float64) for b in biases]
     relax = lambda own: hopfax.relax(build(own), method=hopfax.Method(rtol=1e-10, atol=0.0, max_steps=5000))
     states = jax.jit(jax.vmap(lambda own: relax(own).state))(biases)

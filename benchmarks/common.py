@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from hopfax._internal.provenance import circumstances as of_hopfax
-from hopfax.apps.bench.timing import interleaved as interleaved
-from hopfax.apps.bench.timing import ratio as ratio
+from hopfax.apps.bench.benchmark import interleaved as interleaved
+from hopfax.apps.bench.benchmark import ratio as ratio
 
 RESULTS = Path(__file__).parent / "results"
 PEERS = ("torch",)

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from common import arguments, interleaved, write
 
 import hopfax
-from hopfax.apps.bench.networks import network
+from hopfax.apps.bench.solving import random_network
 
 TOLERANCE, CAP, SEEDS = 1e-5, 300, range(5)
 RADII = (0.9, 0.99, 2.0)
@@ -39,7 +39,7 @@ def _at(radius: float, options) -> dict:
 
 
 def _one(radius: float, seed: int, options) -> dict:
-    build, biases = network(radius, seed)
+    build, biases = random_network(radius, seed)
     calls = {name: _ours(build, biases, *way) for name, way in _ways().items()}
     timed = interleaved(
         {n: lambda c=c: jax.block_until_ready(c()) for n, c in calls.items()}, max(3, options.rounds // 20)

@@ -1,6 +1,6 @@
 """Train for many epochs, and watch that memory does not grow and that learning does not collapse late.
 
-    python tools/long_run.py --epochs 200 --data mnist --layers 784 512 10 --recipe goemaere2023 --out long_run.json
+    python tools/long_run.py --epochs 200 --data mnist --layers 784,512,10 --recipe goemaere2023 --out long_run.json
 
 The JSON has the metrics of each epoch with the resident memory at its end, and the memory's growth, by a straight
 line through the second half.
@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=200)
     parser.add_argument("--data", default="digits")
-    parser.add_argument("--layers", type=int, nargs="+", default=[64, 32, 10])
+    parser.add_argument("--layers", default="64,32,10")
     parser.add_argument(
         "--recipe",
         choices=["goemaere2023", "goemaere2024", "low_feedback", "goemaere_ep"],
@@ -34,7 +34,9 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("long_run.json"))
     given = parser.parse_args()
-    recipe = dataclasses.replace(getattr(recipes, given.recipe)(given.layers), epochs=given.epochs)
+    recipe = dataclasses.replace(
+        getattr(recipes, given.recipe)([int(size) for size in given.layers.split(",")]), epochs=given.epochs
+    )
     epochs = trained(recipe, given.data)
     seen = summary(epochs)
     told = {"arguments": sys.argv[1:], **seen, "epochs": epochs, "circumstances": circumstances()}

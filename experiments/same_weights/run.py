@@ -18,7 +18,7 @@ from benchmarks.common import circumstances
 
 from hopfax import EvenOdd, Method, load_model, save_model
 from hopfax._internal.files import write_atomic, write_json
-from hopfax.apps.cli.numbers import sizes
+from hopfax.apps.cli.options import layer_sizes
 from hopfax.costs import StateSquaredError
 from hopfax.data import Dataset, load
 from hopfax.gradients import ConjugateGradient, Implicit
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     make, layers, data = (
         (goemaere2023, (64, 16, 10), "digits")
         if options.smoke
-        else (goemaere2024, sizes(options.layers), "mnist")
+        else (goemaere2024, layer_sizes(options.layers), "mnist")
     )
     recipe = dataclasses.replace(make(layers), seed=options.seed)
     name = f"{'-'.join(map(str, recipe.layers))}-seed{recipe.seed}"

@@ -114,11 +114,11 @@ def all_states(model: AbstractNetwork, free: AbstractNetwork, clamp: Clamp, stat
 def _initial_unknowns(problem: Problem, start: States) -> States:
     """The states in `start`. Other layers start at their drive, or at zero if `start` has no free layer."""
     zeros = problem.model.zeros(common_dtype((problem.model, start)))
-    given = {name: state for name, state in start.items() if name in zeros}
-    states = {**zeros, **given}
+    known = {name: state for name, state in start.items() if name in zeros}
+    states = {**zeros, **known}
     unknowns = problem.restrict(states)
-    others = tuple(name for name in unknowns if name not in given)
-    if not given or not others:
+    others = tuple(name for name in unknowns if name not in known)
+    if not known or not others:
         return unknowns
     return {**unknowns, **problem.model.drive(problem.model.activations(states), others)}
 

@@ -5,6 +5,7 @@ import pytest
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
+from hopfax.diagnostics import residual_histogram
 from hopfax.figures import convergence, images_figure, images_row
 
 
@@ -18,31 +19,11 @@ def geometric(examples: int = 5, iterations: int = 20, factor: float = 0.1) -> n
     return np.tile(factor ** (np.arange(iterations) + 0.5), (examples, 1))
 
 
-def test_each_example_is_in_one_bin_at_each_iteration_while_in_range():
-    counts = convergence.residual_counts(geometric(examples=7))
-    assert counts.shape == (400, 20)
-    assert counts.sum(axis=0).tolist() == [7] * 8 + [0] * 12
-    assert np.argmax(counts[:, :8], axis=0).tolist() == [400 - 50 * n - 25 for n in range(8)]
-
-
-def test_nan_and_zero_residuals_are_in_no_bin():
-    assert convergence.residual_counts(np.array([[0.1, 0.0, np.nan]])).sum(axis=0).tolist() == [1, 0, 0]
-
-
-def test_mean_iterations_of_a_geometric_sequence():
-    assert [convergence.mean_iterations(geometric(), 10.0**-k) for k in range(1, 9)] == list(range(1, 9))
-
-
-def test_an_example_that_never_converges_counts_as_the_maximum():
-    traces = np.concatenate([geometric(1), np.ones((1, 20))])
-    assert convergence.mean_iterations(traces, 1e-4) == (4 + 20) / 2
-
-
 def test_heatmap_has_counts_line_curve_and_circle(axes):
     traces = geometric()
     assert convergence.convergence_heatmap(axes, traces, 1e-3) is axes
     (mesh,) = (child for child in axes.get_children() if isinstance(child, QuadMesh))
-    counts = convergence.residual_counts(traces)
+    counts = residual_histogram(traces)
     assert np.array_equal(np.ma.filled(mesh.get_array(), 0).reshape(counts.shape), counts)
     line, curve, circle = axes.get_lines()
     assert set(line.get_ydata()) == {-3.0}

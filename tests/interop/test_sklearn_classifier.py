@@ -46,7 +46,7 @@ def test_rates_and_epochs_do_not_compile_again():
     traced = []
     make = loop.make_step
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "make_step", lambda *given: traced.append(given) or make(*given))
+        patch.setattr(loop, "make_step", lambda *arguments: traced.append(arguments) or make(*arguments))
         for changed in ({"learning_rate": 0.01}, {"epochs": 2}, {"weight_decay": 0.1}, {"random_state": 3}):
             HAMClassifier(**{**SMALL.get_params(), **changed}).fit(X[20:], y[20:])
     assert not traced
@@ -55,10 +55,10 @@ def test_rates_and_epochs_do_not_compile_again():
 def test_probabilities_are_the_softmax_of_the_equilibrium():
     X, y = scaled()
     fitted = HAMClassifier((8,), epochs=3, random_state=0).fit(X, np.array(["a", "b", "c"])[y])
-    found = hopfax.relax(
+    equilibrium = hopfax.relax(
         fitted.network_, {"input": X[:5].astype(np.float32)}, method=hopfax.Method(rtol=1e-6)
     )
-    expected = softmax(np.asarray(found.activation["output"]), axis=1)
+    expected = softmax(np.asarray(equilibrium.activation["output"]), axis=1)
     np.testing.assert_allclose(fitted.predict_proba(X[:5]), expected, atol=2e-3)
     assert set(fitted.predict(X)) <= {"a", "b", "c"}
 
@@ -72,11 +72,11 @@ def test_a_pass_takes_every_example_and_fills_the_last_batch_with_the_first():
     step, expected, costs = eqx.filter_jit(make_step(trainer)), first, 0.0
     for batch in ([5, 3, 1, 0], [2, 4, 5, 3]):
         expected = step(expected, jnp.asarray(X[batch], jnp.float32), jnp.asarray(y[batch], jnp.int32))
-    found, cost = passes.one_pass(trainer, first, X, y, order)
+    state, cost = passes.one_pass(trainer, first, X, y, order)
     costs = float(expected.sums.loss) / 2
     assert cost == pytest.approx(costs, rel=1e-5)
     for name, synapse in expected.model.synapses.items():
-        assert eqx.tree_equal(found.model.synapses[name], synapse, rtol=1e-5, atol=1e-7)
+        assert eqx.tree_equal(state.model.synapses[name], synapse, rtol=1e-5, atol=1e-7)
 
 
 def test_partial_fit_continues_and_remembers_the_classes_of_its_first_call():

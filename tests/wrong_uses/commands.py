@@ -82,7 +82,7 @@ ROWS = [
     row("sweep --out DIR/s --layers 64,10 --data digits --seeds a", r"--seeds.*'a'"),
     row("sweep --out DIR/s --layers 64,10 --data digits --betas 2 --recipe goemaere_ep", r"beta=2\.0"),
     row("sweep --out DIR/s --layers 64,10 --data digits --jobs 0", r"processes=0"),
-    row("recall --patterns DIR/no.npy --queries DIR/rows.npy --out DIR/o.npy", r"no\.npy is no file"),
+    row("recall --patterns DIR/no.npy --queries DIR/rows.npy --out DIR/o.npy", r"no\.npy is not a file"),
     row(
         "recall --patterns DIR/rows.npy --queries DIR/short.npy --out DIR/o.npy",
         r"2 values a row; the patterns have 3",
@@ -93,7 +93,7 @@ ROWS = [
     row(f"{RECALL} --beta cold", r"--beta"),
     row(f"{RECALL} --beta nan", r"`beta=nan`"),
     row("calibrate DIR/rows.npy --share 2", r"`fraction`.*got 2"),
-    row("calibrate DIR", r"is no file"),
+    row("calibrate DIR", r"is not a file"),
     row("capacity hopfield", r"'hopfield'.*'hebb'"),
     row("capacity hebb --neurons 0", r"neurons.*at least 1"),
     row("capacity hebb --flips 2", r"fraction=2\.0"),

@@ -543,7 +543,7 @@ ROWS = [
         ValueError,
         r"Tanh has the fields",
     ),
-    Row("missing npy file", lambda d: read_rows(d / "x.npy"), FileNotFoundError, r"is no file"),
+    Row("missing npy file", lambda d: read_rows(d / "x.npy"), FileNotFoundError, r"is not a file"),
     Row(
         "damaged npy file", with_file("x.npy", b"\xff" * 99, read_rows), ValueError, r"cannot be read as npy"
     ),

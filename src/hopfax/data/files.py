@@ -42,13 +42,13 @@ def obtain(
     Raises: `DataError` for a damaged file or a folder that cannot be written to; `MissingDataError` for a
         missing file that may not or cannot be downloaded; `ImportError` if pooch is needed and not installed.
     """
-    found = [find(source, file, directory) for file in source.files]  # all, before the first download
-    missing = [file for file, result in zip(source.files, found, strict=True) if result is None]
+    results = [find(source, file, directory) for file in source.files]  # all, before the first download
+    missing = [file for file, result in zip(source.files, results, strict=True) if result is None]
     if missing and not download:
         raise MissingDataError(_not_found(source, missing, directory))
     return [
         result or _download(source, file, directory, progressbar)
-        for result, file in zip(found, source.files, strict=True)
+        for result, file in zip(results, source.files, strict=True)
     ]
 
 

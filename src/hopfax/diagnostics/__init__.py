@@ -8,3 +8,6 @@ from .spectra import critical_nudge as critical_nudge
 from .spectra import smallest_hessian_eigenvalue as smallest_hessian_eigenvalue
 from .spectra import spectral_radius as spectral_radius
 from .spectra import warn_of_large_nudge as warn_of_large_nudge
+from .summaries import TraceSummary as TraceSummary
+from .summaries import residual_histogram as residual_histogram
+from .summaries import summarise as summarise

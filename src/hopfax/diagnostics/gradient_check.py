@@ -53,13 +53,15 @@ def check_gradients(
 ) -> dict[str, Any]:
     """Compare every gradient of the mean cost of a batch, in weights and clamp, with the exact one, in float64.
 
+    The result is a dictionary of plain numbers.
+
     Args:
         clamp: layer -> states, with a batch axis.
         target: one for each example.
         beta: the nudge of equilibrium propagation; by default 0.05, or a twentieth of the critical nudge if that is
             less. One above a tenth of the critical nudge gives a warning.
         key: for random directions.
-    Returns: plain numbers by name:
+    Returns:
         gradients: of each gradient the cosine and the relative error, the seconds of a compiled call, and the Jacobian
             products for each example.
         reference_vs_finite_difference: relative error of the reference along a random direction.

@@ -4,12 +4,10 @@ from .._internal.optional import needed
 
 needed("`hopfax.figures` needs Matplotlib", "matplotlib", "'hopfax[apps]'")
 
-from .convergence import TraceSummary as TraceSummary  # noqa: E402
 from .convergence import convergence_figure as convergence_figure  # noqa: E402
 from .convergence import convergence_heatmap as convergence_heatmap  # noqa: E402
 from .convergence import energy_curves as energy_curves  # noqa: E402
 from .convergence import residual_curves as residual_curves  # noqa: E402
-from .convergence import summarise as summarise  # noqa: E402
 from .convergence import summary_figure as summary_figure  # noqa: E402
 from .convergence import summary_heatmap as summary_heatmap  # noqa: E402
 from .convergence import training_curves as training_curves  # noqa: E402

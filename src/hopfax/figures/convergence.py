@@ -3,10 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import ArrayLike, Float, Real
+from jaxtyping import ArrayLike, Float
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
@@ -14,15 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import PercentFormatter
 
-from ..diagnostics.convergence import paper_iterations
+from ..diagnostics.summaries import BINS, DECADES, TOLERANCES, TraceSummary, as_matrix, summarise
 from .style import colours, integer_ticks, new_figure, remove_box
 
-DECADES = (
-    -8.0,
-    0.0,
-)  # range of log10 of the relative residual: from the precision of float32 to the first step
-BINS = 400
-CURVE_TOLERANCES = 10.0 ** np.arange(-8.0, -1.75, 0.5)
 EMPTY = "#dcdce4"  # the colour of an empty bin, darker than the pale end of the colour scale
 RESIDUAL = "relative residual"
 MARKED: dict[str, Any] = {"linewidth": 2, "marker": "o", "markersize": 3}
@@ -54,28 +46,6 @@ def convergence_heatmap(
     return summary_heatmap(axes, summarise(traces, tolerance, bins), tolerance, most=most)
 
 
-class TraceSummary(eqx.Module):
-    """The numbers that a heat map needs of many residual traces.
-
-    Attributes:
-        counts: the number of examples in each bin of `log10` of the residual over [-8, 0], at each iteration.
-        mean_iterations: the mean of `paper_iterations` at each of `CURVE_TOLERANCES`.
-        mean_at_tolerance: the same mean at the tolerance that is drawn.
-    """
-
-    counts: Real[np.ndarray, "bins iterations"]
-    mean_iterations: Float[np.ndarray, " tolerances"]
-    mean_at_tolerance: float
-
-
-def summarise(
-    traces: Float[ArrayLike, "examples iterations"], tolerance: float = 1e-4, bins: int = BINS
-) -> TraceSummary:
-    """The summary of residual traces. Raises: `ValueError` for no examples, no iterations or no bins."""
-    curve = np.array([mean_iterations(traces, value) for value in CURVE_TOLERANCES])
-    return TraceSummary(residual_counts(traces, bins), curve, mean_iterations(traces, tolerance))
-
-
 def summary_heatmap(
     axes: Axes, summary: TraceSummary, tolerance: float = 1e-4, *, most: float | None = None
 ) -> Axes:
@@ -93,35 +63,13 @@ def summary_heatmap(
     height = np.log10(tolerance)
     axes.axhline(height, color="white", linestyle="--", linewidth=1.8, path_effects=_outline("0.45", 3.0))
     curve = {"color": "cyan", "linewidth": 2, "path_effects": _outline("0.2", 3.6)}
-    axes.plot(summary.mean_iterations, np.log10(CURVE_TOLERANCES), **curve)
+    axes.plot(summary.mean_iterations, np.log10(TOLERANCES), **curve)
     circle = {"markersize": 8, "markerfacecolor": "white", "markeredgecolor": "black"}
     axes.plot(summary.mean_at_tolerance, height, "o", **circle)
     axes.set(
         xlim=(-0.5, iterations - 0.5), ylim=DECADES, xlabel="iteration", ylabel=f"log$_{{10}}$ {RESIDUAL}"
     )
     return integer_ticks(axes)
-
-
-def residual_counts(
-    traces: Float[ArrayLike, "examples iterations"], bins: int = BINS
-) -> Real[np.ndarray, "bins iterations"]:
-    """The number of examples in each bin of `log10` of the residual over [-8, 0], at each iteration.
-
-    NaN is in no bin. Raises: `ValueError` for traces without examples or iterations, or no bins.
-    """
-    traces = _matrix("traces", traces)
-    if bins < 1:
-        raise ValueError(f"`bins={bins}` must be at least 1.")
-    with np.errstate(divide="ignore"):
-        heights = np.log10(traces)
-    columns = [np.histogram(column, bins, DECADES)[0] for column in heights.T]
-    return np.stack(columns, axis=1)
-
-
-def mean_iterations(traces: Float[ArrayLike, "examples iterations"], tolerance: float) -> float:
-    """The mean over examples of `paper_iterations`: the index of the first residual below `tolerance`."""
-    index = paper_iterations(jnp.asarray(_matrix("traces", traces)), tolerance)
-    return float(np.mean(np.asarray(index)))
 
 
 def convergence_figure(
@@ -179,7 +127,7 @@ def residual_curves(
     Raises: `ValueError` for no traces, or a tolerance outside (1e-8, 1).
     """
     for (name, trace), colour in zip(traces.items(), colours("traces", traces), strict=True):
-        trace = _matrix(f"traces[{name!r}]", trace)
+        trace = as_matrix(f"traces[{name!r}]", trace)
         iteration = np.flatnonzero(~np.isnan(trace).all(axis=0))
         low, middle, high = np.nanquantile(trace[:, iteration], (0.1, 0.5, 0.9), axis=0)
         axes.fill_between(iteration, low, high, color=colour, alpha=0.15, linewidth=0)
@@ -229,15 +177,6 @@ def _finish(axes: Axes) -> Axes:
 def _outline(colour: str, width: float) -> list:
     """An outline that makes a line visible on any background."""
     return [Stroke(linewidth=width, foreground=colour), Normal()]
-
-
-def _matrix(argument: str, traces) -> np.ndarray:
-    traces = np.asarray(traces)
-    if traces.ndim != 2 or not traces.size:
-        raise ValueError(
-            f"`{argument}` has shape {traces.shape}; give (examples, iterations) with at least one of each."
-        )
-    return traces
 
 
 def _check_tolerance(tolerance: float) -> None:

@@ -120,7 +120,7 @@ def test_curves_and_basins_are_written_as_json_and_figures(here, capsys):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["calibrate", "none.npy"], "none.npy is no file"),
+        (["calibrate", "none.npy"], "none.npy is not a file"),
         (["calibrate", "nan.npy"], "rows [1]"),
         (["calibrate", "text.csv"], "text.csv cannot be read"),
         (["calibrate", "other.txt"], "must end in .npy or .csv"),

@@ -27,8 +27,9 @@ from hopfax.apps.reproduce import (
     write_page,
 )
 from hopfax.apps.reproduce.crossings import PRINTED, crossing_table
-from hopfax.apps.reproduce.results import TOLERANCES, crossing, histogram
+from hopfax.apps.reproduce.results import TOLERANCES, crossing
 from hopfax.data import digits
+from hopfax.diagnostics import residual_histogram
 from hopfax.training import ClassifierJob, loop, train
 
 DIGITS = digits()
@@ -94,7 +95,7 @@ def test_counts_are_those_of_the_definition():
     """Three examples that fall below 1e-4 at index 2, 0 and never, in too few for a batch."""
     trace = jnp.array([[1e-1, 1e-3, 1e-5, 1e-6], [1e-5, 1e-5, 1e-6, 1e-7], [0.5, 0.5, 0.5, 0.5]])
     assert crossing(trace, 1e-4) == pytest.approx((2 + 4 + 4) / 3)
-    counts = histogram(trace)
+    counts = residual_histogram(trace)
     np.testing.assert_array_equal(counts.sum(axis=0), 3)
     assert counts[np.searchsorted(np.linspace(-8, 0, 401), np.log10(0.5)) - 1, 0] == 1
     # 64 examples are a batch; the 65th, which would count as 4, is dropped.

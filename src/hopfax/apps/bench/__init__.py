@@ -1,10 +1,10 @@
-"""hopfax beside other libraries: same work, same run, medians and ratios, correctness beside the time."""
+"""Benchmarks of hopfax and other libraries: the same work in the same run, with medians, ratios and checks."""
 
-from .contest import Contest as Contest
-from .contest import Entry as Entry
-from .contest import Outcome as Outcome
-from .contest import Timing as Timing
-from .contest import hold as hold
+from .benchmark import Benchmark as Benchmark
+from .benchmark import BenchmarkResult as BenchmarkResult
+from .benchmark import Implementation as Implementation
+from .benchmark import Timing as Timing
+from .benchmark import run_benchmark as run_benchmark
 from .peers import CHECKOUTS as CHECKOUTS
 from .peers import PACKAGES as PACKAGES
 from .peers import Peers as Peers
@@ -16,6 +16,6 @@ from .report import markdown as markdown
 from .solving import SOLVING
 from .training import TRAINING
 
-CONTESTS: dict[str, Contest] = {
-    contest.name: contest for contest in (RELAXING, SOLVING, TRAINING, PROPAGATING, RECALLING)
+BENCHMARKS: dict[str, Benchmark] = {
+    benchmark.name: benchmark for benchmark in (RELAXING, SOLVING, TRAINING, PROPAGATING, RECALLING)
 }

@@ -1,4 +1,4 @@
-"""From the zero state to a relative residual of 1e-5: even-odd Picard against hamux's users' Euler loop."""
+"""Relaxation from zero to a relative residual of 1e-5: our solvers against the Euler loop of users of hamux."""
 
 import importlib
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from ...networks.layers import Layer
 from ...networks.synapses.dense import Dense
 from ...relax import relax
 from ...updates.block import EvenOdd
-from .contest import Contest, Entry
+from .benchmark import Benchmark, Implementation
 from .peers import Peers
 
 LAYERS, BATCH, TOLERANCE = (784, 512, 10), 64, 1e-5
@@ -24,8 +24,8 @@ SCALE, STEP = 0.1, 0.5  # of the weights; of Euler's method
 OURS = "hopfax, even-odd Picard"
 
 
-def enter(peers: Peers) -> Mapping[str, Entry]:
-    """Ours, guarded Anderson beside it, and hamux."""
+def implementations(peers: Peers) -> Mapping[str, Implementation]:
+    """hopfax with Picard iteration and with guarded Anderson, and hamux."""
     keys = jr.split(jr.key(0), len(LAYERS))
     weights = [
         SCALE * jr.normal(key, shape) for key, shape in zip(keys, ((784, 512), (512, 10)), strict=False)
@@ -34,13 +34,15 @@ def enter(peers: Peers) -> Mapping[str, Entry]:
     exact = _ours(weights, images, solvers.Picard(), 1e-7)()
     check = lambda output: {"largest difference from the equilibrium": jnp.max(jnp.abs(output - exact))}
     entries = {
-        OURS: Entry(_ours(weights, images, solvers.Picard()), check, ours=True),
-        "hopfax, guarded Anderson": Entry(_ours(weights, images, solvers.Anderson()), check, ours=True),
+        OURS: Implementation(_ours(weights, images, solvers.Picard()), check, ours=True),
+        "hopfax, guarded Anderson": Implementation(
+            _ours(weights, images, solvers.Anderson()), check, ours=True
+        ),
     }
     if peers.has("hamux"):
         call, steps = _hamux(weights, images)
-        note = f"{steps} Euler steps of {STEP}, as many as its worst example needs, counted beforehand"
-        entries["hamux, Euler"] = Entry(call, check, note)
+        note = f"{steps} Euler steps of {STEP}, as many as the slowest example needs, counted beforehand"
+        entries["hamux, Euler"] = Implementation(call, check, note)
     return entries
 
 
@@ -48,12 +50,12 @@ def _ours(weights: list[Array], images: Array, solver, tolerance: float = TOLERA
     layers = {name: Layer(size, lagrangians.Sigmoid()) for name, size in zip(NAMES, LAYERS, strict=True)}
     model = HAM(layers, [Dense(pair, w) for pair, w in zip((NAMES[:2], NAMES[1:]), weights, strict=True)])
     settings = {"update": EvenOdd(), "solver": solver, "rtol": tolerance, "atol": 0, "max_steps": 500}
-    found = jax.jit(lambda x: relax(model, {"input": x}, method=Method(**settings)).activation["output"])
-    return lambda: jax.block_until_ready(found(images))
+    relaxed = jax.jit(lambda x: relax(model, {"input": x}, method=Method(**settings)).activation["output"])
+    return lambda: jax.block_until_ready(relaxed(images))
 
 
 def _hamux(weights: list[Array], images: Array):
-    """Its compiled Euler loop and the number of steps: hamux has no solver."""
+    """A compiled Euler loop and its number of steps: hamux has no solver."""
     hamux = importlib.import_module("hamux")
     neurons = {
         n: hamux.NeuronLayer(hamux.lagr_sigmoid, (size,)) for n, size in zip("xhy", LAYERS, strict=True)
@@ -75,10 +77,10 @@ def _hamux(weights: list[Array], images: Array):
     return lambda: jax.block_until_ready(loop(zero)), steps
 
 
-RELAXING = Contest(
+RELAXING = Benchmark(
     "relax",
     f"784-512-10, batch {BATCH}, image clamped: from zero to a relative residual of {TOLERANCE:g}",
     OURS,
-    enter,
-    "The guarded Anderson evaluates the energy at each sweep, which costs more than a sweep of this small network.",
+    implementations,
+    "Guarded Anderson evaluates the energy at each sweep, which costs more than a sweep of this small network.",
 )

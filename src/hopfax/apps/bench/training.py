@@ -1,4 +1,4 @@
-"""One training step of 784-512-10: our even-odd HAM by the 2023 recipe against the authors' own modules in PyTorch."""
+"""One training step of 784-512-10 by the recipe of 2023: our HAMs against the modules of the authors in PyTorch."""
 
 import importlib
 import importlib.util
@@ -15,31 +15,34 @@ from ...networks.ham import HAM, chain
 from ...papers import paper_method
 from ...training import Classification, Trainer, TrainState, make_step
 from ...training.madam import madam
-from .contest import Contest, Entry
+from .benchmark import Benchmark, Implementation
 from .peers import Peers, path_to, quiet_torch
 
 LAYERS, BATCH = (784, 512, 10), 64
-FORWARD, BACKWARD = 40, 8  # Picard iterations of the authors' code
+FORWARD, BACKWARD = 40, 8  # Picard iterations in the code of the authors
 OURS = "hopfax, HAM-EO"
 
 
-def enter(peers: Peers) -> Mapping[str, Entry]:
-    """Our HAM-EO and HAM; theirs, even-odd and synchronous, from the same weights on the same batch."""
+def implementations(peers: Peers) -> Mapping[str, Implementation]:
+    """Even-odd and synchronous networks, ours and theirs, from the same weights on the same batch."""
     model = chain(LAYERS, key=jr.key(0), bias_std=0.0)
     images = jr.uniform(jr.key(1), (BATCH, LAYERS[0]))
     labels = jr.randint(jr.key(2), (BATCH,), 0, LAYERS[-1])
     check = lambda loss: {"loss of the first step": loss()}
     ways = {OURS: "HAM-EO", "hopfax, HAM": "HAM"}
-    entries = {name: Entry(_ours(model, way, images, labels), check, ours=True) for name, way in ways.items()}
+    entries = {
+        name: Implementation(_ours(model, way, images, labels), check, ours=True)
+        for name, way in ways.items()
+    }
     if folder := peers.folder("hopdeq"):
-        note = f"{FORWARD} iterations forward, {BACKWARD} backward, whatever is needed"
+        note = f"always {FORWARD} iterations forward and {BACKWARD} backward"
         theirs = _hopdeq(folder / "hopdeq", model, np.array(images), np.array(labels))
-        entries |= {name: Entry(call, check, note) for name, call in theirs.items()}
+        entries |= {name: Implementation(call, check, note) for name, call in theirs.items()}
     return entries
 
 
 def _ours(model: HAM, way: str, images, labels):
-    """Steps on and on with a state of its own; gives the loss before the first."""
+    """Each call makes a step from where the last one ended; its result is the loss before the first."""
     task = Classification(paper_method(way, steps=FORWARD, backward=BACKWARD), StateSquaredError())
     trainer = Trainer(madam(0.01, gradient_bound=3.0), task)
     state = TrainState.begin(model, trainer, key=jr.key(3))
@@ -57,7 +60,7 @@ def _ours(model: HAM, way: str, images, labels):
 
 
 def _hopdeq(folder: Path, model: HAM, images, labels):
-    """The authors' models without their trainer: the same modules, solvers, loss and optimiser."""
+    """The models of the authors with their modules, solvers, loss and optimiser, but without their trainer."""
     torch = quiet_torch()
     with path_to(folder):
         deq, madam = (importlib.import_module(name) for name in ("deq_core.deq", "madam"))
@@ -72,7 +75,7 @@ def _hopdeq(folder: Path, model: HAM, images, labels):
         torch.nn.functional.one_hot(torch.from_numpy(labels).long(), LAYERS[-1]),
     )
 
-    def contestant(function, width: int):
+    def implementation(function, width: int):
         start = torch.nn.Parameter(torch.zeros(BATCH, width), requires_grad=False)
         ways = (
             {"solver": "picard", "iter": FORWARD},
@@ -94,11 +97,11 @@ def _hopdeq(folder: Path, model: HAM, images, labels):
         return call
 
     kinds = {"even-odd": (even_odd, sum(LAYERS[2::2])), "synchronous": (one_matrix, sum(LAYERS[1:]))}
-    return {f"the authors' hopdeq, {name}": contestant(*kind) for name, kind in kinds.items()}
+    return {f"the authors' hopdeq, {name}": implementation(*kind) for name, kind in kinds.items()}
 
 
 def _give_weights(one_matrix, model: HAM) -> None:
-    """Our weights in the authors' one matrix; biases are zero in both."""
+    """Copy our weights into the one matrix of the authors; biases are zero in both."""
     torch = quiet_torch()
     tensor = lambda name: torch.from_numpy(np.array(model.synapses[name].weight))  # type: ignore[attr-defined]
     with torch.no_grad():
@@ -110,19 +113,19 @@ def _give_weights(one_matrix, model: HAM) -> None:
 
 
 def _module(location: Path):
-    """A file of the authors' package by itself: their packages import their trainer."""
+    """One module of the authors, imported alone: their packages import their trainer."""
     spec = importlib.util.spec_from_file_location(location.stem, location)
     if spec is None or spec.loader is None:
-        raise ValueError(f"there is no module {location}; is the folder a checkout of hopdeq?")
+        raise ValueError(f"there is no module {location}; name a checkout of hopdeq.")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-TRAINING = Contest(
+TRAINING = Benchmark(
     "train",
-    f"one step of 784-512-10 with its Madam update, batch {BATCH}, forward to 1e-4 or {FORWARD} updates, {BACKWARD} "
+    f"one step of 784-512-10 with the Madam optimiser, batch {BATCH}, forward to 1e-4 or {FORWARD} updates, {BACKWARD} "
     "backward",
     OURS,
-    enter,
+    implementations,
 )

@@ -1,4 +1,34 @@
 """The command line: `hopfax`, or `python -m hopfax`."""
 
-from .app import main as main
-from .app import run as run
+import sys
+from collections.abc import Sequence
+
+NEEDED = ("typer", "rich")
+
+
+def main() -> None:
+    """Run the command that this process was started with, and exit with its code."""
+    code = run(sys.argv[1:])
+    if code and "jax" in sys.modules:  # only then can other processes be waiting for this one
+        from ...parallel.processes import exit_process
+
+        exit_process(code)
+    sys.exit(code)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code.
+
+    0: done. 1: a run failed. 2: the arguments, the data or a folder are wrong, or a package is missing; one line on
+    standard error says which and what to do. 130: interrupted.
+    """
+    try:
+        from .app import run_command
+    except ModuleNotFoundError as error:
+        if error.name not in NEEDED:
+            raise
+        sys.stderr.write(
+            f"hopfax: the commands need {error.name}, which is not installed: pip install 'hopfax[apps]'\n"
+        )
+        return 2
+    return run_command(arguments)

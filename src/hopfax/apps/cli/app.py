@@ -1,18 +1,21 @@
-"""The commands put together, and the errors that people can mend turned into one line."""
+"""All commands in one application; errors that the user can correct are printed as one line.
 
-import sys
+A command imports JAX, NumPy and the rest of hopfax only when it runs, so that `hopfax --help`, a typing error and
+shell completion are fast.
+"""
+
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
-from ...parallel.processes import ProcessLost, exit_process
 from .audit import audit
 from .bench import bench
 from .capacity import capacity
-from .data import app as data_app
 from .demo import demo
 from .evaluate import evaluate
-from .info import info
+from .machine import data_app, info
 from .output import one_line
 from .phase import app as phase_app
 from .play import play
@@ -25,65 +28,83 @@ from .vae import app as vae_app
 # Typer has brought its own copy of click since 0.26; the class has the same place in both.
 _CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
 
+PANELS = {
+    "Start here": ("demo", "play"),
+    "Hopfield networks": ("train", "sweep", "evaluate", "audit"),
+    "Variational autoencoders": ("vae",),
+    "Associative memories": ("recall", "calibrate", "capacity", "phase"),
+    "Papers and benchmarks": ("reproduce", "bench"),
+    "This machine": ("data", "info"),
+}
+COMMANDS = {
+    **{"demo": demo, "play": play, "train": train, "sweep": sweep, "evaluate": evaluate, "audit": audit},
+    **{"recall": recall, "calibrate": calibrate, "capacity": capacity, "reproduce": reproduce},
+    **{"bench": bench, "info": info},
+}
+GROUPS = {"vae": vae_app, "phase": phase_app, "data": data_app}
+
+
+class OrderedGroup(TyperGroup):
+    """Lists the commands in the order of `PANELS`; Typer would list groups of commands after single commands."""
+
+    def list_commands(self, ctx) -> list[str]:
+        return [name for names in PANELS.values() for name in names]
+
+
 app = typer.Typer(
     name="hopfax",
-    help="Hopfield networks and hierarchical associative memories: train, evaluate, inspect.",
-    epilog="Exit codes: 0 done; 1 a run failed; 2 arguments, data or a folder are at fault; 130 interrupted. "
-    "No colours where NO_COLOR is set or the output is no terminal.",
+    cls=OrderedGroup,
+    epilog="Exit codes: 0 done; 1 a run failed; 2 the arguments, the data or a folder are wrong; 130 interrupted. "
+    "There are no colours where NO_COLOR is set or the output is not a terminal.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-app.command()(demo)
-app.command()(train)
-app.command()(sweep)
-app.command()(evaluate)
-app.command()(audit)
-app.command()(info)
-app.command()(recall)
-app.command()(calibrate)
-app.command()(capacity)
-app.command()(reproduce)
-app.command()(bench)
-app.command()(play)
-app.add_typer(data_app, name="data")
-app.add_typer(phase_app, name="phase")
-app.add_typer(vae_app, name="vae")
+for _panel, _names in PANELS.items():
+    for _name in _names:
+        if _name in GROUPS:
+            app.add_typer(GROUPS[_name], name=_name, rich_help_panel=_panel)
+        else:
+            app.command(_name, rich_help_panel=_panel)(COMMANDS[_name])
 
 
-def main() -> None:
-    """Run the command line of this process and exit with its code."""
-    exit_process(run(sys.argv[1:]))
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from ... import __version__
+
+        typer.echo(f"hopfax {__version__}")
+        raise typer.Exit
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Run one command; its exit code.
+@app.callback()
+def hopfax(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Hopfield networks and associative memories: train them, store patterns in them, and measure them."""
 
-    0 where it did its work; 2, after one line on standard error that says what to do, where its arguments,
-    the data or a folder are at fault; 1 where a run failed; 130 where it was interrupted.
-    """
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code: see `hopfax.apps.cli.run`."""
     try:
-        code = app(joined_layers(arguments) or ["--help"], prog_name="hopfax", standalone_mode=False)
+        code = app(list(arguments) or ["--help"], prog_name="hopfax", standalone_mode=False)
     except _CommandLineError as error:
         return _fail(error.format_message(), 2)  # type: ignore[attr-defined]
-    except (ValueError, OSError) as error:  # hopfax's own, a `DataError` among them
+    except (ValueError, OSError) as error:  # those of hopfax, `DataError` among them
         return _fail(error, 2)
-    except (ArithmeticError, ProcessLost) as error:  # a `Diverged` run among the first
-        return _fail(error, 1)
     except (typer.Abort, KeyboardInterrupt):
         return _fail("interrupted", 130)
+    except _run_failures() as error:
+        return _fail(error, 1)
     return code if isinstance(code, int) else 0
 
 
-def joined_layers(arguments: Sequence[str]) -> list[str]:
-    """`--layers 784,512,10` as `--layers 784,512,10`, since an option takes one value."""
-    joined: list[str] = []
-    for argument in arguments:
-        open_list = joined[-2:-1] == ["--layers"] or joined[-1:] and joined[-1].startswith("--layers=")
-        if open_list and not argument.startswith("-"):
-            joined[-1] += f",{argument}"
-        else:
-            joined.append(argument)
-    return joined
+def _run_failures() -> tuple[type[Exception], ...]:
+    """What a failed run raises; `Diverged` is an `ArithmeticError`. Python calls this only for an exception."""
+    from ...parallel.processes import ProcessLost
+
+    return ArithmeticError, ProcessLost
 
 
 def _fail(message: object, code: int) -> int:

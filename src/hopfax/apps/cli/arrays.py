@@ -1,4 +1,4 @@
-"""Matrices from .npy and .csv files, refused by name and reason where they are none."""
+"""Matrices from .npy and .csv files; errors name the file and say what is wrong with it."""
 
 import math
 import tokenize
@@ -12,16 +12,20 @@ _HEADERS = {
     b"\x01\x00": np.lib.format.read_array_header_1_0,
     b"\x02\x00": np.lib.format.read_array_header_2_0,
 }
-_LONGEST = 10_000  # bytes of a header; NumPy's own limit
+_LONGEST_HEADER = 10_000  # bytes; the limit of NumPy itself
 
 
 def read_rows(path: Path, width: int | None = None, missing: bool = False) -> np.ndarray:
-    """Rows of numbers, one pattern or query a row; a single row may be a vector.
+    """A matrix of real numbers, one pattern or query a row; a file with a vector has one row.
 
-    `missing` allows NaN. Raises: `ValueError` naming the file and what is wrong; `FileNotFoundError`.
+    Args:
+        path: a .npy or .csv file.
+        width: the number of values that a row must have; any if None.
+        missing: whether NaN is allowed.
+    Raises: `ValueError` that names the file and says what is wrong; `FileNotFoundError`.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is no file; name a .npy or .csv file with one pattern a row.")
+        raise FileNotFoundError(f"{path} is not a file; name a .npy or .csv file with one pattern a row.")
     rows = np.atleast_2d(_read(path))
     if rows.ndim != 2 or 0 in rows.shape or not np.issubdtype(rows.dtype, np.number):
         raise ValueError(f"{path} holds {rows.dtype} of shape {rows.shape}; it must be a matrix of numbers.")
@@ -31,18 +35,15 @@ def read_rows(path: Path, width: int | None = None, missing: bool = False) -> np
         raise ValueError(f"{path} has {rows.shape[1]} values a row; the patterns have {width}.")
     bad = np.flatnonzero((np.isinf(rows) | (np.isnan(rows) & (not missing))).any(axis=1))
     if bad.size:
-        raise ValueError(f"{path} holds NaN or infinity in rows {bad[:5].tolist()} (from 0); leave them out.")
+        raise ValueError(
+            f"{path} holds NaN or infinity in rows {bad[:5].tolist()} (from 0); leave these rows out."
+        )
     return rows if np.issubdtype(rows.dtype, np.floating) else rows.astype(np.float32)
 
 
 def duplicates(rows: np.ndarray) -> int:
-    """How many rows are equal to one before them."""
+    """How many rows are equal to an earlier row."""
     return len(rows) - len(np.unique(rows, axis=0))
-
-
-def note_duplicates(count: int) -> str:
-    """A sentence for people, empty if there are none."""
-    return f"{count} patterns are equal to others; they share their recall" if count else ""
 
 
 def _read(path: Path) -> Any:
@@ -51,7 +52,7 @@ def _read(path: Path) -> Any:
             return _read_npy(path)
         if path.suffix == ".csv":
             with warnings.catch_warnings():
-                warnings.simplefilter("error")  # of a file without numbers
+                warnings.simplefilter("error")  # NumPy only warns about a file without numbers
                 return np.loadtxt(path, delimiter=",", ndmin=2)
     except (ValueError, TypeError, EOFError, UserWarning, tokenize.TokenError) as error:
         raise ValueError(f"{path} cannot be read as {path.suffix[1:]}: {error}") from error
@@ -59,14 +60,14 @@ def _read(path: Path) -> Any:
 
 
 def _read_npy(path: Path) -> np.ndarray:
-    """The array of a file whose header announces no more than there is: NumPy would ask for the memory first."""
+    """The array of a file, once its header announces no more than the file holds: NumPy would allocate that first."""
     size = path.stat().st_size
     with path.open("rb") as stream:
         start = stream.read(12)
         if start[:6] != b"\x93NUMPY" or start[6:8] not in _HEADERS:
-            raise ValueError("it is no .npy file of version 1 or 2")
+            raise ValueError("it is not a .npy file of version 1 or 2")
         length = int.from_bytes(start[8:10] if start[6] == 1 else start[8:12], "little")
-        if length > _LONGEST:
+        if length > _LONGEST_HEADER:
             raise ValueError(f"it announces a header of {length} bytes")
         stream.seek(8)
         shape, _, dtype = _HEADERS[start[6:8]](stream)

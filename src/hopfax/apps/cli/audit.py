@@ -1,32 +1,39 @@
-"""`hopfax audit`: every gradient of a network held against the exact one."""
+"""`hopfax audit`: every gradient of a network compared with the exact one."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from .numbers import sizes
+from .options import layer_sizes
 from .output import Json, check_json, emit, error_console
 
 
 def audit(
-    model: Annotated[Path | None, typer.Option(help="Folder of a trained model.", show_default=False)] = None,
+    model: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of a trained network.", show_default=False)
+    ] = None,
     layers: Annotated[
-        str, typer.Option(help="Sizes of a fresh chain, input first: 784 512 10.")
-    ] = "784 512 10",
-    batch: Annotated[int, typer.Option(min=1, help="Examples.")] = 8,
+        str, typer.Option(metavar="SIZES", help="Layers of a random network, from input to output.")
+    ] = "784,512,10",
+    batch: Annotated[int, typer.Option(min=1, help="Number of random examples.")] = 8,
     beta: Annotated[
         float | None,
         typer.Option(
-            min=1e-6, max=0.99, help="Nudge; by default well below the critical one.", show_default=False
+            min=1e-6,
+            max=0.99,
+            help="Nudge of equilibrium propagation. Default: 0.05, or a twentieth of the critical nudge if that is "
+            "less.",
+            show_default=False,
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the weights and the random examples.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the weights and the examples.")] = 0,
     json: Json = None,
 ) -> None:
-    """Compare all gradients of a model with the exact one, in float64.
+    """Compare every gradient of a network with the exact one, in float64.
 
     Example: hopfax audit --layers 64,32,10 --json audit.json
     """
@@ -41,42 +48,53 @@ def audit(
 
     check_json(json)
     key = jr.key(seed)
-    network = chain(sizes(layers), key=key) if model is None else load_model(model)
-    network = network.to_ham() if isinstance(network, CHN) else network  # the same equilibria, and EP there
+    network = chain(layer_sizes(layers), key=key) if model is None else load_model(model)
+    network = (
+        network.to_ham() if isinstance(network, CHN) else network
+    )  # the same equilibria, and EP is for HAMs
     first, last = network.order[0], network.order[-1]
     images = jr.uniform(jr.fold_in(key, 1), (batch, network.layers[first].size))
     targets = jax.nn.one_hot(jr.randint(jr.fold_in(key, 2), (batch,), 0, 10), network.layers[last].size)
-    with error_console().status("auditing"):
+    with error_console().status("comparing gradients"):
         clamp, cost = {first: images}, SquaredError(last)
         result = check_gradients(network, clamp, cost, targets, beta=beta, key=jr.fold_in(key, 3))
     emit(result, json, lambda console: _show(console, result))
 
 
-def _show(console: Console, result: dict) -> None:
-    table = Table(
-        "gradient", "cosine", "relative error", "seconds", "products", title="against the exact gradient"
-    )
+def _show(console: Console, result: dict[str, Any]) -> None:
+    table = Table(title="Gradients compared with the exact one", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("gradient")
+    for heading in ("cosine", "relative error", "seconds", "Jacobian products"):
+        table.add_column(heading, justify="right")
     for name, row in result["gradients"].items():
-        cells = (
-            f"{row['cosine']:.9f}",
-            f"{row['relative_error']:.1e}",
-            f"{row['seconds']:.4f}",
-            f"{row['products']:.0f}",
-        )
-        table.add_row(name, *cells)
+        numbers = f"{row['cosine']:.9f}", f"{row['relative_error']:.1e}", f"{row['seconds']:.4f}"
+        table.add_row(name, *numbers, f"{row['products']:.0f}")
     console.print(table)
+    for what, value in _facts(result).items():
+        console.print(f"{what}: {value}", soft_wrap=True)
+
+
+def _facts(result: dict[str, Any]) -> dict[str, str]:
     order, radius = result["ep_order"], result["spectral_radius"]
-    facts = {
-        "exact gradient against a finite difference, relative error": f"{result['reference_vs_finite_difference']:.1e}",
-        "order of equilibrium propagation in beta": f"centred {order['centred']:.2f}, positive {order['positive']:.2f}",
-        "EP at a finite beta against the gradient of its contrastive function": f"{result['ep_finite_beta']:.1e}",
-        "EP step by step against truncated backpropagation": f"{result['ep_steps']:.1e}",
-        "spectral radius": f"synchronous {radius['synchronous']:.6f}, even-odd {radius['even_odd']:.6f} "
-        f"(squared synchronous {radius['synchronous'] ** 2:.6f})",
-        "smallest scaled eigenvalue of the Hessian (strict minimum if positive)": (
+    return {
+        "Relative error of the exact gradient against a finite difference": (
+            f"{result['reference_vs_finite_difference']:.1e}"
+        ),
+        "Order in beta of equilibrium propagation (2 centred, 1 positive in theory)": (
+            f"{order['centred']:.2f} centred, {order['positive']:.2f} positive"
+        ),
+        "Relative error of equilibrium propagation at a finite beta against its contrastive function": (
+            f"{result['ep_finite_beta']:.1e}"
+        ),
+        "Relative error of equilibrium propagation step by step against truncated backpropagation": (
+            f"{result['ep_steps']:.1e}"
+        ),
+        "Spectral radius of the update": (
+            f"{radius['synchronous']:.6f} synchronous (squared {radius['synchronous'] ** 2:.6f}), "
+            f"{radius['even_odd']:.6f} even-odd"
+        ),
+        "Smallest scaled eigenvalue of the Hessian (positive at a strict minimum)": (
             f"{result['smallest_hessian_eigenvalue']:.4f}"
         ),
-        "nudge used, and critical": f"{result['beta']:.4f}, {result['critical_nudge']:.4f}",
+        "Nudge": f"{result['beta']:.4f} used, {result['critical_nudge']:.4f} critical",
     }
-    for what, value in facts.items():
-        console.print(f"{what}: {value}", soft_wrap=True)

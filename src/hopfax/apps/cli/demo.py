@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from .compilation import keep_compiled_code
+from .jax_setup import cache_compiled_code
 from .output import Json, check_json, emit, error_console, writable_folder
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def demo(
     """
     check_json(json, to_be_made=out)
     folder = writable_folder(out)
-    keep_compiled_code()
+    cache_compiled_code()
     with _progress() as step:
         result = _run(folder, step)
     emit(result, json, ft.partial(_show, result=result))

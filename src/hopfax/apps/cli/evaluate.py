@@ -1,13 +1,15 @@
 """`hopfax evaluate`: accuracy and convergence of a trained network."""
 
 import functools as ft
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
-from .compilation import keep_compiled_code
-from .output import Json, check_json, emit, error_console, show_result
+from .jax_setup import cache_compiled_code
+from .output import Json, check_json, emit, error_console
 
 
 def evaluate(
@@ -34,12 +36,22 @@ def evaluate(
     emit(result, json, ft.partial(show_result, result=result))
 
 
+def show_result(console: Console, result: Mapping[str, Any]) -> None:
+    """Print one line with the accuracy and the convergence of a network."""
+    console.print(
+        f"{result['model']} on {result['data']}: test accuracy {result['test_accuracy']:.2%}, "
+        f"{result['iterations_mean']:.1f} iterations to converge "
+        f"(± {result['iterations_std']:.1f} over examples), {result['did_not_converge']} did not",
+        soft_wrap=True,
+    )
+
+
 def _evaluate(folder: Path, data: str | None, directory: Path | None) -> dict[str, Any]:
     from ...data import load
     from ...networks.files import load_model
     from ...training.classifier import ClassifierJob, read_recipe
 
-    keep_compiled_code()
+    cache_compiled_code()
     recipe, trained_on = read_recipe(folder)
     dataset = load(data or trained_on, directory)
     result = ClassifierJob(recipe, dataset).measure(load_model(folder), [])

@@ -1,4 +1,4 @@
-"""What every command shares: `--json`, where results and progress go, and errors as one line."""
+"""Where results, progress and errors of a command go: JSON, standard output, standard error."""
 
 import json
 import os
@@ -20,14 +20,14 @@ STANDARD_OUTPUT = Path("-")
 
 
 def error_console() -> Console:
-    """Standard error: progress, logs and errors."""
+    """Standard error, for progress, logs and errors."""
     return Console(stderr=True)
 
 
 def check_json(path: Path | None, to_be_made: Path | None = None) -> None:
-    """Refuse a JSON path that cannot be written, before a command starts to work.
+    """Refuse a path for JSON that cannot be written, before a command starts to work.
 
-    The folder `to_be_made` need not be there yet. Raises: `ValueError`.
+    The folder `to_be_made` need not exist yet. Raises: `ValueError`.
     """
     if path is not None and path != STANDARD_OUTPUT:
         folder = path.parent
@@ -38,9 +38,9 @@ def check_json(path: Path | None, to_be_made: Path | None = None) -> None:
 
 
 def writable_folder(folder: Path, option: str = "--out") -> Path:
-    """`folder`, made if it is not there, once a file could be written into it.
+    """Make `folder` if it does not exist, and test that a file can be written into it.
 
-    Raises: `ValueError` naming the option.
+    Returns: `folder`. Raises: `ValueError` that names the option.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -53,12 +53,11 @@ def writable_folder(folder: Path, option: str = "--out") -> Path:
 
 
 def emit(result: Mapping[str, Any], path: Path | None, show: Callable[[Console], None]) -> None:
-    """Hand over the result of a command.
+    """Write the result of a command as JSON to `path`, if there is one, and show it on standard output.
 
-    As JSON to `path` if there is one; for people, by `show`, on standard output unless the JSON goes there.
-    NaN and infinities, which JSON does not have, become null.
+    If `path` is `-`, standard output has the JSON alone. NaN and infinities, which JSON does not have, become null.
     """
-    text = json.dumps(_plain(result), indent=2, allow_nan=False)
+    text = json.dumps(_to_json(result), indent=2, allow_nan=False)
     if path == STANDARD_OUTPUT:
         typer.echo(text)
         return
@@ -67,26 +66,16 @@ def emit(result: Mapping[str, Any], path: Path | None, show: Callable[[Console],
     show(Console())
 
 
-def show_result(console: Console, result: Mapping[str, Any]) -> None:
-    """One line on the accuracy and the convergence of a network, for people."""
-    console.print(
-        f"{result['model']} on {result['data']}: test accuracy {result['test_accuracy']:.2%}, "
-        f"{result['iterations_mean']:.1f} iterations to converge "
-        f"(± {result['iterations_std']:.1f} over examples), {result['did_not_converge']} did not",
-        soft_wrap=True,
-    )
-
-
 def one_line(message: object) -> str:
     """The message without its line breaks."""
     return " ".join(str(message).split())
 
 
-def _plain(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
+        return {str(key): _to_json(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
+        return [_to_json(entry) for entry in value]
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, float) and not -float("inf") < value < float("inf"):

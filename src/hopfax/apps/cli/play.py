@@ -1,21 +1,24 @@
-"""`hopfax play`: a page in the browser to try a memory on."""
+"""`hopfax play`: a page in the browser to try a memory."""
 
 import webbrowser
 from typing import Annotated
 
 import typer
 
-from .compilation import keep_compiled_code
+from .jax_setup import cache_compiled_code
 
 
 def play(
-    port: Annotated[int, typer.Option("--port", help="Where the page is served; 0 takes a free one.")] = 2718,
+    port: Annotated[int, typer.Option("--port", help="Port of the page; 0 takes a free one.")] = 2718,
     host: Annotated[
-        str, typer.Option("--host", help="Address to listen at; others can only reach another one than this.")
+        str,
+        typer.Option("--host", help="Address to serve the page at. The default is open to this machine only."),
     ] = "127.0.0.1",
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Open no browser.")] = False,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")] = False,
 ) -> None:
-    """Open a page to play with: recall destroyed digits, drag patterns over their energy. Ctrl-C ends it.
+    """Open a page in the browser: recall digits, and drag patterns over their energy landscape.
+
+    Ctrl-C ends it.
 
     Example: hopfax play --port 8000 --no-browser
     """
@@ -24,7 +27,7 @@ def play(
     check_installed()
     with listen(host, port) as listening:
         typer.echo(f"hopfax play: {address(listening)} (Ctrl-C ends it)")
-        keep_compiled_code()
+        cache_compiled_code()
         if not no_browser:
             webbrowser.open(address(listening))
         serve(listening)

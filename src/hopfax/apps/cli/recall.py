@@ -1,37 +1,46 @@
-"""`hopfax recall` and `hopfax calibrate`: memories from files."""
+"""`hopfax recall` and `hopfax calibrate`: memories of patterns from files."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
+from rich import box
 from rich.console import Console
+from rich.table import Table
 
-from .arrays import duplicates, note_duplicates, read_rows
 from .output import Json, check_json, emit, error_console, writable_folder
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ...memory.recall import Recall
 
 Patterns = Annotated[
     Path, typer.Option("--patterns", metavar="FILE", help=".npy or .csv, one pattern a row.")
 ]
 Queries = Annotated[
-    Path, typer.Option("--queries", metavar="FILE", help="One query a row; NaN where a value is not known.")
+    Path,
+    typer.Option(
+        "--queries", metavar="FILE", help=".npy or .csv, one query a row; NaN marks unknown values."
+    ),
 ]
-Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="Where the recalled rows go, as .npy.")]
+Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="The .npy file for the recalled rows.")]
 Values = Annotated[
     Path | None,
     typer.Option(
         "--values",
         metavar="FILE",
-        help="One row for each pattern: what it stands for, and what is read out in its place.",
+        help="One row for each pattern, which is recalled in place of the pattern.",
         show_default=False,
     ),
 ]
 Beta = Annotated[
     float | None,
-    typer.Option("--beta", help="Inverse temperature; calibrated without it.", show_default=False),
+    typer.Option("--beta", help="Inverse temperature. Default: calibrated.", show_default=False),
 ]
 DotOption = Annotated[
-    bool, typer.Option("--dot", help="Compare by product, as attention does, not by distance.")
+    bool, typer.Option("--dot", help="Compare by the dot product, as attention does, and not by distance.")
 ]
 
 
@@ -44,19 +53,24 @@ def recall(
     dot: DotOption = False,
     json: Json = None,
 ) -> None:
-    """Recall the pattern behind each query, or its values; known values of a query with NaN are held.
+    """Recall a stored pattern, or its values, from each query.
+
+    The known values of a query with NaN are clamped.
 
     Example: hopfax recall --patterns stored.npy --queries damaged.npy --out recalled.npy
     """
+    import numpy as np
+
     from ...memory.memory import Memory
     from ...memory.similarities import Dot, Euclidean
+    from .arrays import duplicates, read_rows
 
     check_json(json)
     if out.suffix != ".npy":
         raise ValueError(f"--out {out} must end in .npy.")
     writable_folder(out.parent)
     stored = read_rows(patterns)
-    asked = read_rows(queries, stored.shape[1], missing=True)
+    query_rows = read_rows(queries, stored.shape[1], missing=True)
     outputs = None if values is None else read_rows(values)
     if outputs is not None and len(outputs) != len(stored):
         raise ValueError(f"{values} has {len(outputs)} rows for {len(stored)} patterns; give one for each.")
@@ -67,34 +81,32 @@ def recall(
             values=outputs,
             similarity=Dot() if dot else Euclidean(),
         )
-        found = _recall(memory, asked)
-    np.save(out, found.state if found.value is None else found.value)
-    account = {"beta": float(memory.beta), "duplicates": duplicates(stored), "queries": [*_each(found)]}
-
-    def show(console: Console) -> None:
-        console.print(f"{len(asked)} recalled at beta {account['beta']:.4g}, in {out}", soft_wrap=True)
-        console.print(note_duplicates(account["duplicates"]), end="\n" if account["duplicates"] else "")
-
-    emit(account, json, show)
+        recalled = _recall(memory, query_rows)
+    np.save(out, recalled.state if recalled.value is None else recalled.value)
+    result = {"beta": float(memory.beta), "duplicates": duplicates(stored), "queries": [*_rows(recalled)]}
+    emit(result, json, lambda console: _show_recall(console, result, out))
 
 
 def calibrate(
     patterns: Annotated[Path, typer.Argument(metavar="FILE", help=".npy or .csv, one pattern a row.")],
-    share: Annotated[float, typer.Option(help="Share of the patterns that are to be fixed points.")] = 0.99,
+    fraction: Annotated[
+        float, typer.Option(help="Fraction of the patterns that are to be fixed points.")
+    ] = 0.99,
     dot: DotOption = False,
     json: Json = None,
 ) -> None:
-    """The inverse temperature that suits patterns: where they become fixed points, where the average goes.
+    """Find the inverse temperature at which patterns become fixed points and their average ceases to be one.
 
-    Example: hopfax calibrate stored.npy --share 0.95
+    Example: hopfax calibrate stored.npy --fraction 0.95
     """
     from ...memory.calibration import calibrate as run
     from ...memory.similarities import Dot, Euclidean
+    from .arrays import duplicates, read_rows
 
     check_json(json)
     stored = read_rows(patterns)
     with error_console().status("calibrating"):
-        found = run(stored, share, similarity=Dot() if dot else Euclidean())
+        calibration = run(stored, fraction, similarity=Dot() if dot else Euclidean())
     names = (
         "beta",
         "global_beta",
@@ -105,33 +117,68 @@ def calibrate(
         "patterns",
         "probes",
     )
-    result = {name: getattr(found, name) for name in names} | {"duplicates": duplicates(stored)}
+    result = {name: getattr(calibration, name) for name in names} | {"duplicates": duplicates(stored)}
     result["one_over_root_d"] = stored.shape[1] ** -0.5
-
-    def show(console: Console) -> None:
-        console.print("\n".join(f"{name}: {value:.6g}" for name, value in result.items()))
-
-    emit(result, json, show)
+    emit(result, json, lambda console: _show_calibration(console, result))
 
 
-def _recall(memory, asked: np.ndarray):
-    """In one batch, with NaN for what is not known."""
-    known = ~np.isnan(asked)
-    return memory.recall(asked, None if known.all() else known)
+def _recall(memory, queries: "np.ndarray") -> "Recall":
+    """All queries in one batch; NaN marks unknown values."""
+    import numpy as np
+
+    known = ~np.isnan(queries)
+    return memory.recall(queries, None if known.all() else known)
 
 
-def _each(found):
-    """An account of each query."""
+def _rows(recalled: "Recall") -> Iterator[dict[str, Any]]:
+    """What was recalled from each query."""
     from ...memory.phase import StateKind
     from ...solvers.equilibrium import Status
 
-    for i in range(len(found.state)):
+    for i in range(len(recalled.state)):
         yield {
-            "kind": StateKind(int(found.kind[i])).name.lower(),
-            "index": int(found.index[i]),
-            "members": [int(m) for m in found.members[i] if m >= 0],
-            "size": int(found.size[i]),
-            "confidence": float(found.confidence[i]),
-            "steps": int(found.steps[i]),
-            "status": Status(int(found.status[i])).name,
+            "kind": StateKind(int(recalled.kind[i])).name.lower(),
+            "index": int(recalled.index[i]),
+            "members": [int(member) for member in recalled.members[i] if member >= 0],
+            "size": int(recalled.size[i]),
+            "confidence": float(recalled.confidence[i]),
+            "steps": int(recalled.steps[i]),
+            "status": Status(int(recalled.status[i])).name,
         }
+
+
+def _show_recall(console: Console, result: dict[str, Any], out: Path) -> None:
+    queries = result["queries"]
+    count = lambda name, value: sum(query[name] == value for query in queries)
+    kinds = (
+        f"{count('kind', 'pattern')} a single pattern, {count('kind', 'subset')} an average of some, "
+        f"{count('kind', 'global')} the average of all"
+    )
+    console.print(f"Queries: {len(queries)}, at beta {result['beta']:.4g}", soft_wrap=True)
+    console.print(f"Recalled: {kinds}", soft_wrap=True)
+    console.print(f"Did not converge: {len(queries) - count('status', 'converged')}", soft_wrap=True)
+    if result["duplicates"]:
+        console.print(
+            f"{result['duplicates']} patterns are equal to others and are recalled together.", soft_wrap=True
+        )
+    console.print(f"Written to {out}", soft_wrap=True)
+
+
+def _show_calibration(console: Console, result: dict[str, Any]) -> None:
+    table = Table("beta", "what it is", box=box.SIMPLE_HEAD, pad_edge=False)
+    fraction = f"{result['fraction'] * result['attainable']:.4g}"
+    table.add_row(f"{result['recall_beta']:.6g}", "to recall with: the larger of the next two")
+    table.add_row(
+        f"{result['beta']:.6g}", f"lowest at which a fraction {fraction} of the patterns are fixed points"
+    )
+    table.add_row(f"{result['global_beta']:.6g}", "lowest at which the average of all patterns is no minimum")
+    table.add_row(
+        f"{result['first_guess']:.6g}", "spinodal of equidistant patterns with the same mean distance"
+    )
+    table.add_row(f"{result['one_over_root_d']:.6g}", "1 / sqrt(d), as in attention")
+    console.print(table)
+    console.print(
+        f"Patterns: {result['patterns']} different, of which {result['probes']} were tried; "
+        f"{result['duplicates']} rows are equal to others.",
+        soft_wrap=True,
+    )

@@ -11,8 +11,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from .compilation import keep_compiled_code
-from .numbers import whole_numbers
+from .jax_setup import cache_compiled_code
+from .options import whole_numbers
 from .output import Json, check_json, emit, error_console, writable_folder
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _run(rows: "list[Experiment]", seeds: Sequence[int], epochs: int | None, dat
     from ..reproduce import run_row
     from .progress import progress_bar
 
-    keep_compiled_code()
+    cache_compiled_code()
     dataset, console = load(data), error_console()
     for seed in seeds:
         for row in rows:
@@ -153,5 +153,5 @@ def _show(console: Console, table: "list[TableRow]", files: list[Path]) -> None:
 def _vae(rows: list[str], seeds: Sequence[int], epochs: int | None, data: str, out: Path | None) -> Any:
     from ..reproduce.vae import reproduce_vae
 
-    keep_compiled_code()
+    cache_compiled_code()
     return reproduce_vae(rows, seeds, epochs, data, out)

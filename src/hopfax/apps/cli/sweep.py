@@ -10,8 +10,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from .compilation import keep_compiled_code
-from .numbers import real_numbers, sizes, whole_numbers
+from .jax_setup import cache_compiled_code
+from .options import real_numbers, whole_numbers
 from .output import Json, check_json, emit, writable_folder
 from .train import RecipeName
 
@@ -66,12 +66,12 @@ def sweep(
         choices["learning_rate"] = real_numbers("--learning-rates", learning_rates, "0.001,0.01")
     choices |= {} if epochs is None else {"epochs": [epochs]}
     runs: dict[str, Recipe] = {}
-    for chain in map(sizes, layers):  # a recipe may change with depth
+    for chain in map(layer_sizes, layers):  # a recipe may change with depth
         runs |= variations(getattr(recipes, recipe.value)(chain), {"layers": [chain], **choices})
     launcher: AbstractLauncher = Joblib(jobs)
     if slurm:
         launcher = Submitit(logs=out / "logs", minutes=minutes, gpus=gpus, at_once=jobs, partition=partition)
-    keep_compiled_code()
+    cache_compiled_code()
     _share_compiled_code()
     found = run_sweep(runs, data, writable_folder(out), launcher=launcher, directory=directory)
     emit(found, json, lambda console: _show(console, found))

@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...parallel.processes import is_primary
-from .compilation import keep_compiled_code
-from .joining import Coordinator, Devices, Heartbeat, Processes, ProcessId, join_processes
-from .numbers import sizes
-from .output import Json, check_json, emit, show_result, writable_folder
+from .evaluate import show_result
+from .jax_setup import (
+    Coordinator,
+    Devices,
+    Heartbeat,
+    Processes,
+    ProcessId,
+    cache_compiled_code,
+    join_processes,
+)
+from .options import layer_sizes
+from .output import Json, check_json, emit, writable_folder
 from .progress import progress_bar
 
 if TYPE_CHECKING:
@@ -117,7 +125,7 @@ def train(
     given = {"learning_rate": learning_rate, "shuffle": shuffle, "epochs": epochs, "batch_size": batch_size}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     changes |= {"seed": seed, "validation": validation}
-    chosen = _with_gradient(_recipe(recipe, sizes(layers), model, gradient), gradient, beta)
+    chosen = _with_gradient(_recipe(recipe, layer_sizes(layers), model, gradient), gradient, beta)
     chosen = dataclasses.replace(chosen, **changes)
     if checkpoint_chunks < 1:
         raise ValueError(f"--checkpoint-chunks {checkpoint_chunks} must be at least 1.")
@@ -173,7 +181,7 @@ def _run(
 ) -> dict[str, Any]:
     from ...training import ClassifierJob, open_loggers, run_and_store
 
-    keep_compiled_code()
+    cache_compiled_code()
     primary = is_primary()
     if primary:
         writable_folder(out)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from .compilation import keep_compiled_code
+from .jax_setup import cache_compiled_code
 from .output import Json, check_json, emit, error_console, writable_folder
 from .progress import progress_bar
 
@@ -165,7 +165,7 @@ def _train(
     from ...vae.config import preset
     from ...vae.run import VAEJob, load_vae
 
-    keep_compiled_code()
+    cache_compiled_code()
     began, dataset = time.perf_counter(), load(data, directory)
     config = dataclasses.replace(preset(dataset, changes["model"]), **changes)
     with progress_bar(config.epochs) as callback:
@@ -198,7 +198,7 @@ def _open(
     if out.suffix != ".png":
         raise ValueError(f"--out {out} must end in .png.")
     writable_folder(out.parent)
-    keep_compiled_code()
+    cache_compiled_code()
     vae, config = load_vae(folder)
     return vae, config, load(data or trained_on(folder), directory)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...diagnostics import TraceSummary
 from .results import Result
 
 # Name -> networks side by side, each with four panels: base and -DEQ above -EO and -EO-DEQ.
@@ -39,10 +40,8 @@ def draw(name: str, results: Mapping[str, Sequence[Result]], folder: Path) -> Pa
     return path
 
 
-def pooled(found: Sequence[Result]):
+def pooled(found: Sequence[Result]) -> TraceSummary:
     """Counts summed and means averaged over seeds, for `summary_heatmap`."""
-    from ...figures.convergence import TraceSummary
-
     counts = np.sum([each.histogram for each in found], axis=0)
     means = np.mean([each.crossing for each in found], axis=0)
     return TraceSummary(counts, means, float(np.mean([each.paper_iterations for each in found])))

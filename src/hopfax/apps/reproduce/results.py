@@ -12,10 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from ...diagnostics.convergence import first_crossing, paper_iterations
+from ...diagnostics import first_crossing, paper_iterations, residual_histogram
 from ...training import Evaluation
 
-DECADES, BINS = (-8.0, 0.0), 400
 TOLERANCES = tuple(10.0 ** (half / 2) for half in range(-16, -3))  # 1e-8, in half decades, to 1e-2
 BATCH = 64  # the papers test in batches of so many, and drop the last if it is not full
 
@@ -62,7 +61,7 @@ def measured(found: Evaluation) -> dict[str, Any]:
         "did_not_converge": int(jnp.sum(~converged)),
         "examples": len(found.trace),
         "crossing": tuple(crossing(found.trace, each) for each in TOLERANCES),
-        "histogram": histogram(found.trace),
+        "histogram": residual_histogram(found.trace),
     }
 
 
@@ -70,13 +69,6 @@ def crossing(trace: Float[Array, "examples iterations"], tolerance: float) -> fl
     """Mean index of the first entry below `tolerance`, as published, over full batches."""
     whole = len(trace) // BATCH * BATCH or len(trace)
     return float(np.mean(np.asarray(paper_iterations(trace[:whole], tolerance))))
-
-
-def histogram(trace: Float[Array, "examples iterations"]) -> Int[np.ndarray, "bins iterations"]:
-    """Examples in each of 400 bins of `log10` over [-8, 0], for each iteration. Source: [goemaere2024], code."""
-    with np.errstate(divide="ignore"):
-        heights = np.log10(np.asarray(trace))
-    return np.stack([np.histogram(column, BINS, DECADES)[0] for column in heights.T], axis=1)
 
 
 def result_path(folder: Path, row: str, seed: int) -> Path:

@@ -1,0 +1,94 @@
+"""`hopfax data` and `hopfax info`: the data sets, packages and devices of this machine."""
+
+import platform
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from .options import Directory
+from .output import Json, check_json, emit, error_console, one_line
+
+data_app = typer.Typer(help="List the data sets, or download one.", no_args_is_help=True)
+
+
+@data_app.command("list")
+def list_data(directory: Directory = None, json: Json = None) -> None:
+    """List the data sets and where they are on this machine; every file is checked.
+
+    Example: hopfax data list
+    """
+    from ...data import available
+
+    check_json(json)
+    rows = [row._asdict() for row in available(directory)]
+    emit({"data": rows}, json, lambda console: console.print(_data_table(rows)))
+
+
+@data_app.command("fetch")
+def fetch_data(
+    name: Annotated[str, typer.Argument(help="Data set: digits, mnist or fashion-mnist.")],
+    directory: Directory = None,
+    json: Json = None,
+) -> None:
+    """Download the missing files of a data set and check all of its files.
+
+    Example: hopfax data fetch mnist
+    """
+    from ...data import fetch
+
+    check_json(json)
+    with error_console().status(f"fetching {name}"):
+        paths = [str(path) for path in fetch(name, directory)]
+
+    def show(console: Console) -> None:
+        console.print(
+            "\n".join(paths) or f"{name} comes with hopfax; there is nothing to download.", soft_wrap=True
+        )
+
+    emit({"name": name, "paths": paths}, json, show)
+
+
+def info(json: Json = None) -> None:
+    """Print what a bug report needs: versions, devices and data sets.
+
+    Example: hopfax info --json info.json
+    """
+    import jax
+
+    from ..._internal.provenance import PACKAGES, installed_version
+    from ...data import available
+
+    check_json(json)
+    result = {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": {name: installed_version(name) or "not installed" for name in PACKAGES},
+        "devices": [f"{device.platform}:{device.id} {device.device_kind}" for device in jax.devices()],
+        "data": [row._asdict() for row in available()],
+    }
+    emit(result, json, lambda console: _show_info(console, result))
+
+
+def _show_info(console: Console, result: dict[str, Any]) -> None:
+    versions = ", ".join(f"{name} {number}" for name, number in result["versions"].items())
+    console.print(f"Python {result['python']} on {result['platform']}", soft_wrap=True)
+    console.print(f"Packages: {versions}", highlight=False)
+    console.print("Devices: " + ", ".join(result["devices"]), soft_wrap=True)
+    console.print(_data_table(result["data"]))
+
+
+def _data_table(rows: Sequence[dict[str, Any]]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("data set", no_wrap=True)
+    table.add_column("on this machine", no_wrap=True)
+    table.add_column("where, or what is missing")
+    table.add_column("content")
+    for row in rows:
+        table.add_row(
+            row["name"], "yes" if row["found"] else "no", one_line(row["where"]), row["description"]
+        )
+    return table

@@ -1,0 +1,60 @@
+"""Options that several commands share, and the lists of numbers that options take."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+Number = TypeVar("Number", int, float)
+
+DataName = Annotated[
+    str, typer.Option("--data", metavar="NAME", help="Data set: digits, mnist or fashion-mnist.")
+]
+OtherData = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        metavar="NAME",
+        help="Test on another data set than that of the training.",
+        show_default=False,
+    ),
+]
+Directory = Annotated[
+    Path | None,
+    typer.Option(
+        "--directory",
+        metavar="DIR",
+        help="Look for the data in this directory first; then in HOPFAX_DATA and in the cache of the user.",
+        show_default=False,
+    ),
+]
+
+
+def layer_sizes(text: str) -> tuple[int, ...]:
+    """The value of `--layers`, such as `784,512,10`. Raises: `ValueError`."""
+    return whole_numbers("--layers", text, "784,512,10")
+
+
+def whole_numbers(option: str, text: str, example: str) -> tuple[int, ...]:
+    """The whole numbers in `text`, which commas separate. Raises: `ValueError` naming `option` and an `example`."""
+    return _numbers(
+        text, int, f"{option} {text!r} must be whole numbers separated by commas, such as {example}."
+    )
+
+
+def real_numbers(option: str, text: str, example: str) -> tuple[float, ...]:
+    """The numbers in `text`, which commas separate. Raises: `ValueError` naming `option` and an `example`."""
+    return _numbers(text, float, f"{option} {text!r} must be numbers separated by commas, such as {example}.")
+
+
+def split_names(text: str) -> list[str]:
+    """The names in `text`, which commas separate."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _numbers(text: str, kind: Callable[[str], Number], refusal: str) -> tuple[Number, ...]:
+    try:
+        return tuple(kind(number) for number in text.split(","))
+    except ValueError as error:
+        raise ValueError(refusal) from error
