@@ -13,6 +13,7 @@ from matplotlib.patches import FancyArrowPatch
 from hopfax import figures as plots
 from hopfax.apps import demo
 from hopfax.data import Dataset, digits
+from hopfax.training import train_in_memory
 
 PICTURE = Path(__file__).parent.parent / "docs" / "images" / "overview.png"
 INPUT, ODD, EVEN = "#8a8a8a", "#e08a00", "#4053d3"
@@ -22,9 +23,9 @@ SHOWN = 3  # the digit whose top half is destroyed
 def main() -> None:
     """Train, recall, draw, save."""
     dataset = digits()
-    training = demo.widened(dataset)
+    training = demo.add_shifted_images(dataset)
     traces = {
-        name: np.asarray(demo.train_small(demo.small_recipe(name), training).evaluation.trace)
+        name: np.asarray(train_in_memory(demo.small_recipe(name), training).evaluation.trace)
         for name in demo.MODELS
     }
     figure = Figure(figsize=(9, 3.3), layout="constrained", dpi=200)
@@ -108,7 +109,7 @@ def draw_recall(figure: SubFigure, dataset: Dataset) -> None:
     grid = figure.subplots(2, 2)
     for row, (name, known) in zip(grid, masks.items(), strict=True):
         found = demo.recall(memory, dataset, known)
-        pair = (found.destroyed[digit], f"{name} gone"), (found.recalled[digit], "recalled")
+        pair = (found.erased[digit], f"{name} gone"), (found.recalled[digit], "recalled")
         for axes, (image, title) in zip(row, pair, strict=True):
             plots.images_row(axes, image.reshape(1, *dataset.image_shape))
             axes.set_title(title, fontsize=9)

@@ -14,10 +14,8 @@ from hopfax.memory.binary import (
     SequentialSchedule,
     SynchronousSchedule,
     check_signs,
-    hebb,
-    projection,
-    storkey,
 )
+from hopfax.memory.storage_rules import hebb, projection, storkey
 
 SIGNS = jr.rademacher(jr.key(0), (20, 12), float)
 RULES = pytest.mark.parametrize("rule", [hebb, projection, storkey], ids=lambda rule: rule.__name__)

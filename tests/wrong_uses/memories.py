@@ -8,12 +8,13 @@ import numpy as np
 from hopfax import Memory, ModernHopfield
 from hopfax.lagrangians import Softmax
 from hopfax.memory import phase
-from hopfax.memory.binary import BinaryHopfield, RandomSchedule, hebb, storkey
+from hopfax.memory.binary import BinaryHopfield, RandomSchedule
 from hopfax.memory.calibration import calibrate
 from hopfax.memory.capacity import measure as capacity
 from hopfax.memory.capacity import spurious
 from hopfax.memory.capacity.memories import binary
 from hopfax.memory.capacity.patterns import CorrelatedSigns, HierarchicalSigns, Mask, Noise
+from hopfax.memory.storage_rules import hebb, storkey
 
 from .networks import KEY
 from .table import Row

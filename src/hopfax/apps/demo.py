@@ -1,4 +1,4 @@
-"""The work behind `hopfax demo`: the papers' four models compared on small digits, and digits recalled."""
+"""The computations of `hopfax demo`: four models of the papers on small digits, and a memory that completes digits."""
 
 import dataclasses
 
@@ -16,14 +16,14 @@ from ..training import recipes
 
 MODELS = ("HAM", "HAM-DEQ", "HAM-EO", "HAM-EO-DEQ")
 EPOCHS = 20
-BETA = 3.0  # a fair choice for both kinds of damage, made on held-out training digits
+BETA = 3.0  # good for both kinds of corruption; chosen on held-out training digits
 
 
 def small_recipe(model: str, epochs: int = EPOCHS, hidden: int = 128) -> recipes.Recipe:
-    """The recipe of the 2023 paper for 8x8 digits: fewer examples, so smaller batches and longer steps.
+    """The recipe of the 2023 paper, adapted to the smaller number of 8x8 digits.
 
-    It departs in three ways, since there are far fewer examples: batches of 20 for 64, a rate that falls from
-    0.03 to a tenth (as in the 2024 paper) for a constant 0.01, and examples in random order.
+    The batches have 20 examples instead of 64, and the learning rate falls from 0.03 to a tenth, as in the 2024 paper,
+    instead of being 0.01 throughout.
     """
     return dataclasses.replace(
         recipes.goemaere2023((64, hidden, 10), model),
@@ -34,47 +34,59 @@ def small_recipe(model: str, epochs: int = EPOCHS, hidden: int = 128) -> recipes
     )
 
 
-def widened(dataset: Dataset) -> Dataset:
-    """`dataset` with each training image thrice: moved by a pixel to the left, as it is, and to the right.
+def add_shifted_images(dataset: Dataset) -> Dataset:
+    """The dataset with each training image three times: shifted by a pixel to the left, unchanged, and to the right.
 
-    The test digits are from writers that the training digits are not; this makes up for some of it.
+    The test digits are by other writers than the training digits; this makes up for some of the difference.
     """
     images = np.pad(dataset.train_images.reshape(-1, *dataset.image_shape), ((0, 0), (0, 0), (1, 1)))
     width = dataset.image_shape[1]
-    moved = np.concatenate([images[:, :, left : left + width] for left in (2, 1, 0)])
+    shifted = np.concatenate([images[:, :, left : left + width] for left in (2, 1, 0)])
     labels = np.tile(dataset.train_labels, 3)
-    return dataclasses.replace(dataset, train_images=moved.reshape(len(labels), -1), train_labels=labels)
+    return dataclasses.replace(dataset, train_images=shifted.reshape(len(labels), -1), train_labels=labels)
 
 
 def digit_memory(patterns: Float[np.ndarray, "patterns pixels"], beta: float = BETA) -> HAM:
-    """`E(v) = ½ |v|² - log(Σ_μ exp(β (x_μ·v - ½ |x_μ|²))) / β`: a HAM that remembers `patterns` `x_μ`.
+    """A modern Hopfield network of the patterns `x_μ`: `E(v) = ½ |v|² - log(Σ_μ exp(β (x_μ·v - ½ |x_μ|²))) / β`.
 
-    A modern Hopfield network whose patterns compete by distance, so that dark ones have no advantage.
-    Args: `beta` the inverse temperature, one over a squared distance; the larger, the fewer patterns blend.
+    The patterns compete by distance, so that dark images have no advantage.
+
+    Args:
+        patterns: images, in rows.
+        beta: inverse temperature, one over a squared distance. With a larger one, fewer patterns are averaged.
     """
     return ModernHopfield(patterns, beta, similarity=Euclidean()).ham()
 
 
 @dataclasses.dataclass(frozen=True)
 class RecalledDigits:
-    """Images of which only the pixels in `known` were given, and what a memory makes of them."""
+    """Images of which only some pixels were given, completed by a memory.
+
+    Attributes:
+        original: the complete images.
+        known: which pixels were given.
+        recalled: the completed images.
+        mean_image: the mean of the stored images, from which the unknown pixels start.
+        right: whether the stored image with the largest weight is of the right class.
+        converged: whether the relaxation converged.
+    """
 
     original: Float32[np.ndarray, "images pixels"]
     known: Bool[np.ndarray, "images pixels"]
     recalled: Float[np.ndarray, "images pixels"]
-    mean_image: Float[np.ndarray, " pixels"]  # of the memory: what it says before it has seen anything
-    right: Bool[np.ndarray, " images"]  # the pattern that answers loudest is of the right class
+    mean_image: Float[np.ndarray, " pixels"]
+    right: Bool[np.ndarray, " images"]
     converged: Bool[np.ndarray, " images"]
 
     @property
-    def destroyed(self) -> Float[np.ndarray, "images pixels"]:
-        """The images as given: NaN where unknown."""
+    def erased(self) -> Float[np.ndarray, "images pixels"]:
+        """The images with NaN in place of the unknown pixels."""
         return np.where(self.known, self.original, np.nan)
 
     def summary(self) -> dict[str, float]:
-        """Mean squared errors on the destroyed pixels, among others.
+        """Mean squared errors on the unknown pixels, and the fractions that are of the right class and converged.
 
-        Before is blank paper; the mean image is a guess that does not look; after is what was recalled.
+        The errors are those of blank pixels (before), of the mean image, and of the recalled images (after).
         """
         return {
             "mse_before": self._error(np.zeros_like(self.mean_image)),
@@ -89,20 +101,23 @@ class RecalledDigits:
 
 
 def recall(memory: HAM, dataset: Dataset, known: Bool[np.ndarray, "images pixels"]) -> RecalledDigits:
-    """Clamp the `known` pixels of the test images of `dataset` and let the others relax, from the mean image.
+    """Clamp the `known` pixels of the test images and relax the others, from the mean training image.
 
-    `memory` is a `digit_memory` of the training images, in their order.
+    Args:
+        memory: a `digit_memory` of the training images, in their order.
+        dataset: the training and test images.
+        known: mask of the known pixels.
     """
     images = dataset.test_images
     mean = dataset.train_images.mean(axis=0)
     clamp = {"visible": PartialClamp(jnp.asarray(images), jnp.asarray(known))}
-    found = relax(memory, clamp, start={"visible": mean})
-    loudest = np.argmax(np.asarray(found.activation["memory"]), axis=1)
+    equilibrium = relax(memory, clamp, start={"visible": mean})
+    nearest = np.argmax(np.asarray(equilibrium.activation["memory"]), axis=1)
     return RecalledDigits(
         original=images,
         known=known,
-        recalled=np.asarray(found.activation["visible"]),
+        recalled=np.asarray(equilibrium.activation["visible"]),
         mean_image=mean,
-        right=dataset.train_labels[loudest] == dataset.test_labels,
-        converged=np.asarray(found.converged),
+        right=dataset.train_labels[nearest] == dataset.test_labels,
+        converged=np.asarray(equilibrium.converged),
     )

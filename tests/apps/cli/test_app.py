@@ -8,24 +8,6 @@ import sys
 import pytest
 
 from hopfax.apps.cli import run
-from hopfax.apps.cli.app import joined_layers
-
-
-def test_sizes_after_one_option_are_joined():
-    assert joined_layers(["--layers", "784", "512", "10", "--resume"]) == [
-        "--layers",
-        "784,512,10",
-        "--resume",
-    ]
-    assert joined_layers(["train", "--layers", "784,10", "--seed", "3"]) == [
-        "train",
-        "--layers",
-        "784,10",
-        "--seed",
-        "3",
-    ]
-    assert joined_layers(["--layers=784", "10", "--resume"]) == ["--layers=784,10", "--resume"]
-    assert joined_layers(["--layers"]) == ["--layers"]
 
 
 @pytest.mark.parametrize(
@@ -36,12 +18,12 @@ def test_sizes_after_one_option_are_joined():
         (["train", "--out", "OUT", "--wrong"], "--wrong"),
         (["train", "--out", "OUT", "--epochs", "many"], "--epochs"),
         (["train", "--out", "OUT", "--epochs", "0"], "epochs"),
-        (["train", "--out", "OUT", "--data", "digits", "--layers", "64", "ten"], "whole numbers"),
+        (["train", "--out", "OUT", "--data", "digits", "--layers", "64,ten"], "whole numbers"),
         (["train", "--out", "OUT", "--data", "digits"], "64 pixels"),
         (["train", "--out", "OUT", "--data", "cats"], "digits, mnist"),
         (["train", "--out", "OUT", "--model", "HUM"], "HAM-EO-DEQ"),
         (["train", "--out", "OUT", "--recipe", "v3"], "goemaere2023"),
-        (["train", "--out", "FILE", "--data", "digits", "--layers", "64", "10"], "writable"),
+        (["train", "--out", "FILE", "--data", "digits", "--layers", "64,10"], "writable"),
         (["evaluate", "OUT"], "--resume"),
         (["data", "fetch", "cats"], "digits, mnist"),
         (["info", "--json", "OUT/no/such.json"], "writable"),

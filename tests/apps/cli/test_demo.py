@@ -71,7 +71,7 @@ def test_the_recipe_is_that_of_the_paper_but_for_what_it_says():
 
 
 def test_widened_has_each_digit_thrice_moved_by_a_pixel(dataset):
-    wide, count = demo.widened(dataset), len(dataset.train_labels)
+    wide, count = demo.add_shifted_images(dataset), len(dataset.train_labels)
     left, still, right = wide.train_images.reshape(3, count, 8, 8)
     images = dataset.train_images.reshape(count, 8, 8)
     assert np.array_equal(still, images)
@@ -120,4 +120,4 @@ def test_a_cold_memory_completes_its_own_patterns_and_keeps_what_it_is_given(dat
     assert np.array_equal(found.recalled[known], few.test_images[known])
     assert np.allclose(found.recalled, few.test_images, atol=1e-3)
     assert found.right.all()
-    assert np.array_equal(np.isnan(found.destroyed), ~known)
+    assert np.array_equal(np.isnan(found.erased), ~known)

@@ -8,7 +8,7 @@ import pytest
 import typer.main
 
 from hopfax.apps.cli import run
-from hopfax.apps.cli.app import app, joined_layers
+from hopfax.apps.cli.app import app
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-7]")
 
@@ -32,7 +32,7 @@ def test_help_shows_an_example_that_the_command_understands(words, capsys):
     shown = " ".join(re.sub(r"[│╭╮╰╯─]", " ", capsys.readouterr().out).split())
     example = re.search(r"Example: (hopfax .*)", COMMANDS[words].help).group(1)
     assert f"Example: {example}" in shown
-    first, *arguments = joined_layers(shlex.split(example))
+    first, *arguments = shlex.split(example)
     assert (first, *arguments[: len(words)]) == ("hopfax", *words)
     COMMANDS[words].make_context("hopfax", arguments[len(words) :])  # parses, or raises
 

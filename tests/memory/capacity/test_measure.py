@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from hopfax.memory.binary import projection
 from hopfax.memory.capacity import theory
 from hopfax.memory.capacity.measure import (
     Trial,
@@ -30,6 +29,7 @@ from hopfax.memory.capacity.patterns import (
 )
 from hopfax.memory.capacity.spurious import AttractorKind, census, classify_attractors
 from hopfax.memory.modern import ModernHopfield
+from hopfax.memory.storage_rules import projection
 
 KEY = jr.key(0)
 

@@ -9,39 +9,38 @@ import typer
 from rich.console import Console
 
 from .jax_setup import cache_compiled_code
+from .options import Directory, OtherData
 from .output import Json, check_json, emit, error_console
 
 
 def evaluate(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a finished `hopfax train`.")],
-    data: Annotated[
-        str | None,
-        typer.Option("--data", help="Another data set than it was trained on.", show_default=False),
-    ] = None,
-    directory: Annotated[
-        Path | None,
-        typer.Option(
-            "--directory", metavar="DIR", help="Data directory to look in first.", show_default=False
-        ),
-    ] = None,
+    data: OtherData = None,
+    directory: Directory = None,
     json: Json = None,
 ) -> None:
-    """Evaluate a trained network on test data.
+    """Evaluate a trained network on the test images.
 
     Example: hopfax evaluate runs/digits --json -
     """
     check_json(json)
     with error_console().status("evaluating"):
         result = _evaluate(folder, data, directory)
-    emit(result, json, ft.partial(show_result, result=result))
+    emit(result, json, ft.partial(show_accuracy, result=result))
 
 
-def show_result(console: Console, result: Mapping[str, Any]) -> None:
-    """Print one line with the accuracy and the convergence of a network."""
+def show_accuracy(console: Console, result: Mapping[str, Any]) -> None:
+    """Print the accuracy and the convergence of a network."""
     console.print(
-        f"{result['model']} on {result['data']}: test accuracy {result['test_accuracy']:.2%}, "
-        f"{result['iterations_mean']:.1f} iterations to converge "
-        f"(± {result['iterations_std']:.1f} over examples), {result['did_not_converge']} did not",
+        f"{result['model']} on {result['data']}: test accuracy {result['test_accuracy']:.2%}", soft_wrap=True
+    )
+    console.print(
+        f"Iterations to converge: {result['iterations_mean']:.1f} ± {result['iterations_std']:.1f}, mean and standard "
+        "deviation over the test images",
+        soft_wrap=True,
+    )
+    console.print(
+        f"{result['did_not_converge']:,} of {result['examples']:,} test images did not converge",
         soft_wrap=True,
     )
 

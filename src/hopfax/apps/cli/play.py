@@ -12,7 +12,9 @@ def play(
     port: Annotated[int, typer.Option("--port", help="Port of the page; 0 takes a free one.")] = 2718,
     host: Annotated[
         str,
-        typer.Option("--host", help="Address to serve the page at. The default is open to this machine only."),
+        typer.Option(
+            "--host", help="Address to serve the page at. The default is open to this machine only."
+        ),
     ] = "127.0.0.1",
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")] = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""The progress bar of a training run, on standard error where that is a terminal."""
+"""The progress bar of a training run, on standard error if that is a terminal."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def progress_bar(epochs: int) -> "Iterator[Callable[[Chunk], None]]":
-    """A callback for each chunk of a run; shows the epoch, the means so far and the time left."""
+    """A callback for the chunks of a run, which shows the epoch, the means so far and the remaining time."""
     console = error_console()
     columns = (
         TextColumn("{task.description}"),

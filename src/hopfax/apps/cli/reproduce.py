@@ -1,4 +1,4 @@
-"""`hopfax reproduce`: the papers' tables and figures, from runs that are made once and stored."""
+"""`hopfax reproduce`: the tables and figures of the papers, from runs that are computed once and stored."""
 
 import dataclasses
 import enum
@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from .jax_setup import cache_compiled_code
-from .options import whole_numbers
+from .options import split_names, whole_numbers
 from .output import Json, check_json, emit, error_console, writable_folder
+from .progress import progress_bar
 
 if TYPE_CHECKING:
     from ..reproduce import Experiment, TableRow
@@ -31,59 +32,77 @@ class Target(enum.StrEnum):
     vae = "vae"
 
 
+TARGETS = """\
+table1: Table 1 and Figure 3 of the 2023 paper.
+
+table2, figure3, figure4: those of the 2024 paper.
+
+vae: the models of the Hopfield VAE paper, as we reconstruct them.
+"""
+
+
 def reproduce(
-    target: Annotated[
-        Target,
-        typer.Argument(help="table1 (2023, with its figure 3); table2, figure3, figure4 (2024); vae."),
-    ],
+    target: Annotated[Target, typer.Argument(help=TARGETS)],
     rows: Annotated[
         str,
         typer.Option(
-            metavar="NAMES", help="Rows such as 3-HAM,3-HAM-EO; all if not given.", show_default=False
+            metavar="NAMES", help="Rows of the table, such as 3-HAM,3-HAM-EO. Default: all.", show_default=False
         ),
     ] = "",
-    seeds: Annotated[str, typer.Option(metavar="NUMBERS", help="Such as 0,1,2,3,4, as in the papers.")] = "0",
+    seeds: Annotated[
+        str, typer.Option(metavar="NUMBERS", help="Random seeds; the papers have five, such as 0,1,2,3,4.")
+    ] = "0",
     epochs: Annotated[
-        int | None, typer.Option(help="End each run after so many epochs.", show_default=False)
+        int | None,
+        typer.Option(help="End each run after so many epochs. Default: as in the paper.", show_default=False),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
             "--out",
             metavar="DIR",
-            help="Folder of runs/, results/, README.md and figures; experiments/goemaere2023 or 2024.",
+            help="Folder of runs/, results/, README.md and figures. Default: the folder of the paper in experiments/.",
             show_default=False,
         ),
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="digits, mnist or fashion-mnist: mnist, for vae digits.", show_default=False),
+        typer.Option(
+            metavar="NAME",
+            help="Data set: digits, mnist or fashion-mnist. Default: mnist; digits for vae.",
+            show_default=False,
+        ),
     ] = None,
-    stored: Annotated[bool, typer.Option("--stored", help="Run nothing: draw from results/ alone.")] = False,
+    stored: Annotated[
+        bool, typer.Option("--stored", help="Compute nothing: show the stored results. Not for vae.")
+    ] = False,
     json: Json = None,
 ) -> None:
-    """Train and evaluate what is not stored yet; then the table and figures, from all that is stored.
+    """Train and evaluate networks of a paper, and compare them with its table or figure.
+
+    Results that are stored in the folder are not computed again.
 
     Example: hopfax reproduce table2 --rows 3-HAM,3-HAM-EO --seeds 0,1
     """
-    names, numbers = [name for name in rows.split(",") if name], whole_numbers("--seeds", seeds, "0,1,2")
+    names, numbers = split_names(rows), whole_numbers("--seeds", seeds, "0,1,2")
     check_json(json, out)
     if epochs is not None and epochs < 1:
         raise ValueError(f"--epochs {epochs} must be at least 1.")
     if target == Target.vae:
-        result = _vae(names, numbers, epochs, data or "digits", out)
-        emit(result, json, lambda console: console.print_json(data=result, default=str))
+        _reproduce_vae(names, numbers, epochs, data or "digits", out, stored, json)
         return
     if out is None and (epochs is not None or data not in (None, "mnist")):
         raise ValueError(
-            "--epochs and --data make results that are not the paper's; name their folder with --out."
+            "--epochs and --data make results that are not those of the paper; name a folder for them with --out."
         )
-    folder = writable_folder(out or EXPERIMENTS / _paper(target))
-    picked = _picked(target, names)
-    if not stored:
-        _run(picked, numbers, epochs, data or "mnist", folder)
-    table, files = _present(target, folder)
-    shown = [row for row in table if row.name in {each.name for each in picked}]
+    selected, folder = _select(target, names), out or EXPERIMENTS / _paper(target)
+    if stored:
+        _check_stored(folder, selected)
+    else:
+        _run(selected, numbers, epochs, data or "mnist", writable_folder(folder))
+    table, files = _present(target, writable_folder(folder))
+    selected_names = {row.name for row in selected}
+    shown = [row for row in table if row.name in selected_names]
     result = {"rows": [dataclasses.asdict(row) for row in shown], "files": [str(path) for path in files]}
     emit(result, json, lambda console: _show(console, shown, files))
 
@@ -92,66 +111,99 @@ def _paper(target: Target) -> str:
     return "goemaere2023" if target == Target.table1 else "goemaere2024"
 
 
-def _picked(target: Target, names: list[str]) -> "list[Experiment]":
-    """The rows named, of those that the table or figure has."""
-    from ..reproduce import FIGURES, TABLE1, TABLE2, chosen
+def _select(target: Target, names: Sequence[str]) -> "list[Experiment]":
+    """The rows of the table or figure with these names; all of them if there are no names."""
+    from ..reproduce import FIGURES, TABLE1, TABLE2, select_rows
 
     if target == Target.table1:
-        return chosen(TABLE1, names)
+        return select_rows(TABLE1, names)
     if target == Target.table2:
-        return chosen(TABLE2, names)
-    return chosen(chosen(TABLE2, FIGURES[target]), names)
+        return select_rows(TABLE2, names)
+    return select_rows(select_rows(TABLE2, FIGURES[target]), names)
 
 
-def _run(rows: "list[Experiment]", seeds: Sequence[int], epochs: int | None, data: str, folder: Path) -> None:
-    """Seed after seed, so that a whole table is there early."""
+def _check_stored(folder: Path, rows: "Sequence[Experiment]") -> None:
+    """Raises: `ValueError` where no result of these rows is stored."""
+    from ..reproduce import read_results
+
+    if not read_results(folder, [row.name for row in rows]):
+        raise ValueError(
+            f"--stored: there are no results of these rows in {folder / 'results'}; run this in a checkout of the "
+            "repository, name their folder with --out, or leave out --stored to compute them."
+        )
+
+
+def _run(rows: "Sequence[Experiment]", seeds: Sequence[int], epochs: int | None, data: str, folder: Path) -> None:
+    """Make the results of all rows with one seed after another, so that a whole table is complete early."""
     from ...data import load
     from ..reproduce import run_row
-    from .progress import progress_bar
 
     cache_compiled_code()
-    dataset, console = load(data), error_console()
+    dataset, errors = load(data), error_console()
     for seed in seeds:
         for row in rows:
             with progress_bar(min(epochs or row.stop_after, row.stop_after)) as callback:
-                found = run_row(row, seed, dataset, folder, epochs=epochs, callback=callback)
-            told = f"{row.name}, seed {seed}: {found.paper_iterations:.2f} iterations, {found.accuracy:.2%}"
-            console.print(told, soft_wrap=True)
+                result = run_row(row, seed, dataset, folder, epochs=epochs, callback=callback)
+            numbers = f"{result.paper_iterations:.2f} iterations, test accuracy {result.accuracy:.2%}"
+            errors.print(f"{row.name}, seed {seed}: {numbers}", soft_wrap=True)
 
 
 def _present(target: Target, folder: Path) -> "tuple[list[TableRow], list[Path]]":
-    """The whole table and its page, or the figure, from what is stored in `folder`."""
+    """The whole table, and the page and figures that were written, from the results stored in `folder`."""
     from ..reproduce import FIGURES, TABLE1, TABLE2, draw, read_results, tabulate, write_page
 
     rows = TABLE1 if target == Target.table1 else TABLE2
     results = read_results(folder, [row.name for row in rows])
     table = tabulate(rows, results)
     if target in (Target.figure3, Target.figure4):
-        drawn = [draw(target, results, folder)]
-        return table, [path for path in drawn if path]
+        paths = [draw(target, results, folder)]
+        return table, [path for path in paths if path]
     figures = ["figure3-2023"] if target == Target.table1 else [name for name in FIGURES if "-" not in name]
-    drawn = [draw(name, results, folder) for name in figures]
-    files = [path for path in drawn if path]
-    return table, [write_page(folder, table, results), *files]
+    paths = [draw(name, results, folder) for name in figures]
+    return table, [write_page(folder, table, results), *(path for path in paths if path)]
 
 
-def _show(console: Console, table: "list[TableRow]", files: list[Path]) -> None:
+def _show(console: Console, rows: "Sequence[TableRow]", files: Sequence[Path]) -> None:
     from ..reproduce import HEADINGS, cells
 
-    # Two tables, each of which fits a terminal of 80 columns: headings and lists, one entry a seed, are folded.
+    # Two tables, each of which fits a terminal of 80 columns. Headings and lists with an entry for each seed are folded.
     for columns in ((0, 1, 2, 3, 4, 8, 9), (0, 6, 7, 10, 11, 5, 12)):
-        shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
         for i in columns:
             heading = HEADINGS[i].replace(", ", "\n").replace("not ", "not\n")
-            shown.add_column(heading, no_wrap=i not in (5, 12))
-        for row in table:
-            shown.add_row(*(cells(row)[i] for i in columns))
-        console.print(shown)
+            table.add_column(heading, no_wrap=i not in (5, 12))
+        for row in rows:
+            table.add_row(*(cells(row)[i] for i in columns))
+        console.print(table)
     console.print("\n".join(str(path) for path in files), soft_wrap=True)
 
 
-def _vae(rows: list[str], seeds: Sequence[int], epochs: int | None, data: str, out: Path | None) -> Any:
+def _reproduce_vae(
+    rows: Sequence[str],
+    seeds: Sequence[int],
+    epochs: int | None,
+    data: str,
+    out: Path | None,
+    stored: bool,
+    json: Path | None,
+) -> None:
     from ..reproduce.vae import reproduce_vae
 
+    if stored:
+        raise ValueError("--stored is not for vae; leave it out: results that are stored are not computed again.")
     cache_compiled_code()
-    return reproduce_vae(rows, seeds, epochs, data, out)
+    result = reproduce_vae(rows, seeds, epochs, data, out)
+    emit(result, json, lambda console: _show_vae(console, result["runs"]))
+
+
+def _show_vae(console: Console, runs: Sequence[dict[str, Any]]) -> None:
+    table = Table(
+        title="Means per test image; nats", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+    )
+    table.add_column("model")
+    for heading in ("data", "seed", "-ELBO", "-log p(x)", "squared error", "parameters"):
+        table.add_column(heading, justify="right")
+    for run in runs:
+        numbers = (f"{run[name]:.2f}" for name in ("negative_elbo", "importance_weighted", "squared_error"))
+        table.add_row(run["row"], run["data"], str(run["seed"]), *numbers, f"{run['parameters']:,}")
+    console.print(table)

@@ -1,6 +1,5 @@
-"""`hopfax sweep`: runs that differ in seed, nudge, rate or sizes, on this machine or under Slurm."""
+"""`hopfax sweep`: runs that differ in seed, nudge, learning rate or layers, on this machine or under Slurm."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,47 +9,68 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from .jax_setup import cache_compiled_code
-from .options import real_numbers, whole_numbers
+from .jax_setup import cache_compiled_code, share_compiled_code
+from .options import DataName, Directory, layer_sizes, real_numbers, whole_numbers
 from .output import Json, check_json, emit, writable_folder
-from .train import RecipeName
+from .train import AS_RECIPE, RECIPES, RecipeName
 
 if TYPE_CHECKING:
     from ...parallel.launchers import AbstractLauncher
     from ...training.recipes import Recipe
 
-NUMBERS = "Numbers with commas between them; that of the recipe if not given."
+SLURM = "Slurm"
 
 
 def sweep(
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Folder of the sweep, one in it for each run.")
+        Path, typer.Option("--out", metavar="DIR", help="Folder of the sweep, with a folder for each run.")
     ],
     layers: Annotated[
         list[str],
-        typer.Option("--layers", metavar="SIZES", help="784 512 10 or 784,512,10; may be repeated."),
+        typer.Option(
+            "--layers", metavar="SIZES", help="Layers, such as 784,512,10. Can be given several times."
+        ),
     ],
-    data: Annotated[str, typer.Option("--data", help="digits, mnist or fashion-mnist.")] = "mnist",
+    data: DataName = "mnist",
     recipe: Annotated[
-        RecipeName, typer.Option("--recipe", help="goemaere2023, goemaere2024, goemaere_ep or low_feedback.")
+        RecipeName, typer.Option("--recipe", metavar="NAME", help=RECIPES)
     ] = RecipeName.goemaere2023,
-    seeds: Annotated[str, typer.Option(metavar="NUMBERS", help="Such as 0,1,2.")] = "0",
-    betas: Annotated[str, typer.Option(metavar="NUMBERS", help=f"Nudges, for ep. {NUMBERS}")] = "",
-    learning_rates: Annotated[str, typer.Option("--learning-rates", metavar="NUMBERS", help=NUMBERS)] = "",
+    seeds: Annotated[str, typer.Option(metavar="NUMBERS", help="Random seeds, such as 0,1,2.")] = "0",
+    betas: Annotated[
+        str,
+        typer.Option(
+            metavar="NUMBERS",
+            help=f"Nudges of equilibrium propagation, such as 0.01,0.1. {AS_RECIPE}",
+            show_default=False,
+        ),
+    ] = "",
+    learning_rates: Annotated[
+        str,
+        typer.Option(
+            "--learning-rates",
+            metavar="NUMBERS",
+            help=f"Learning rates, such as 0.001,0.01. {AS_RECIPE}",
+            show_default=False,
+        ),
+    ] = "",
     epochs: Annotated[
-        int | None, typer.Option(help="That of the recipe if not given.", show_default=False)
+        int | None, typer.Option(help=f"Number of epochs. {AS_RECIPE}", show_default=False)
     ] = None,
-    jobs: Annotated[int, typer.Option("--jobs", help="Runs at one time.")] = 1,
-    slurm: Annotated[bool, typer.Option("--slurm", help="As Slurm jobs, by submitit.")] = False,
-    partition: Annotated[str | None, typer.Option(help="Of Slurm.", show_default=False)] = None,
-    minutes: Annotated[int, typer.Option(help="The most that a Slurm job may take.")] = 60,
-    gpus: Annotated[int, typer.Option(help="Of each Slurm job.")] = 0,
-    directory: Annotated[
-        Path | None, typer.Option("--directory", metavar="DIR", help="Data directory.", show_default=False)
+    jobs: Annotated[int, typer.Option("--jobs", help="Number of runs at the same time.")] = 1,
+    slurm: Annotated[
+        bool, typer.Option("--slurm", help="Run as Slurm jobs, with submitit.", rich_help_panel=SLURM)
+    ] = False,
+    partition: Annotated[
+        str | None, typer.Option(help="Partition of the jobs.", show_default=False, rich_help_panel=SLURM)
     ] = None,
+    minutes: Annotated[int, typer.Option(help="Time limit of a job.", rich_help_panel=SLURM)] = 60,
+    gpus: Annotated[int, typer.Option(help="GPUs of a job.", rich_help_panel=SLURM)] = 0,
+    directory: Directory = None,
     json: Json = None,
 ) -> None:
-    """Train and evaluate every combination; what is stored is not made again, what was stopped goes on.
+    """Train and evaluate a network for every combination of the settings.
+
+    Results that are stored are not computed again, and interrupted runs continue.
 
     Example: hopfax sweep --data digits --layers 64,32,10 --seeds 0,1,2 --out sweeps/digits
     """
@@ -72,21 +92,16 @@ def sweep(
     if slurm:
         launcher = Submitit(logs=out / "logs", minutes=minutes, gpus=gpus, at_once=jobs, partition=partition)
     cache_compiled_code()
-    _share_compiled_code()
-    found = run_sweep(runs, data, writable_folder(out), launcher=launcher, directory=directory)
-    emit(found, json, lambda console: _show(console, found))
-
-
-def _share_compiled_code() -> None:
-    """With the processes that are started from here: runs that differ in seed alone are the same code."""
-    import jax
-
-    if folder := jax.config.jax_compilation_cache_dir:  # pyright: ignore[reportAttributeAccessIssue]
-        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", folder)
+    share_compiled_code()
+    results = run_sweep(runs, data, writable_folder(out), launcher=launcher, directory=directory)
+    emit(results, json, lambda console: _show(console, results))
 
 
 def _show(console: Console, results: Mapping[str, Mapping[str, Any]]) -> None:
-    table = Table("run", "test accuracy", "iterations", box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("run")
+    for heading in ("test accuracy", "iterations to converge"):
+        table.add_column(heading, justify="right")
     for name, result in results.items():
         if "diverged" in result:
             table.add_row(name, "diverged", "")

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ...parallel.processes import is_primary
-from .evaluate import show_result
+from .evaluate import show_accuracy
 from .jax_setup import (
     Coordinator,
     Devices,
@@ -20,7 +19,7 @@ from .jax_setup import (
     cache_compiled_code,
     join_processes,
 )
-from .options import layer_sizes
+from .options import DataName, Directory, layer_sizes
 from .output import Json, check_json, emit, writable_folder
 from .progress import progress_bar
 
@@ -28,34 +27,64 @@ if TYPE_CHECKING:
     from ...data import Dataset
     from ...training.recipes import Recipe
 
-
-RECIPES_OWN = "That of the recipe if not given."
+AS_RECIPE = "Default: that of the recipe."
 
 
 class RecipeName(enum.StrEnum):
+    """The recipes of `hopfax.training.recipes`."""
+
     goemaere2023 = "goemaere2023"
     goemaere2024 = "goemaere2024"
     goemaere_ep = "goemaere_ep"
     low_feedback = "low_feedback"
 
 
+RECIPES = """\
+goemaere2023: the workshop paper of 2023, for three layers, without biases.
+
+goemaere2024: the paper of 2024, for any number of layers.
+
+goemaere_ep: those of the papers with a linear output, by equilibrium propagation.
+
+low_feedback: ours; ReLU, cross-entropy, Adam and a feedback of 0.03. The most accurate.
+"""
+
+
 class GradientName(enum.StrEnum):
+    """How the gradient of the cost at the equilibrium is computed."""
+
     ep = "ep"
     implicit = "implicit"
     recurrent = "recurrent"
 
 
+GRADIENTS = """\
+ep: equilibrium propagation.
+
+implicit: implicit differentiation, with a linear solve for the adjoint.
+
+recurrent: recurrent backpropagation, with a fixed number of steps, as in the papers.
+"""
+
+
 def train(
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the run.")],
-    data: Annotated[str, typer.Option("--data", help="digits, mnist or fashion-mnist.")] = "mnist",
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder for the weights, metrics and checkpoints.")
+    ],
+    data: DataName = "mnist",
     layers: Annotated[
-        str, typer.Option("--layers", metavar="SIZES", help="784 512 10 or 784,512,10.")
+        str,
+        typer.Option(
+            "--layers", metavar="SIZES", help="Number of neurons in each layer, from input to output."
+        ),
     ] = "784,512,10",
     model: Annotated[
         str | None,
         typer.Option(
             "--model",
-            help="HAM or CHN, with -DEQ, -EO, -EO-DEQ or neither; HAM-EO-DEQ if not given, best: HAM-EO.",
+            metavar="NAME",
+            help="HAM or CHN, then -EO for even-odd splitting and -DEQ for Anderson acceleration: HAM, HAM-DEQ, "
+            "HAM-EO, HAM-EO-DEQ, CHN, CHN-DEQ, ... Default: HAM-EO-DEQ; HAM-EO with low_feedback.",
             show_default=False,
         ),
     ] = None,
@@ -63,49 +92,62 @@ def train(
         RecipeName | None,
         typer.Option(
             "--recipe",
-            help="goemaere2023 (three layers, no biases); goemaere2024 (any depth); goemaere_ep (the same with a "
-            "linear output, trained by equilibrium propagation); low_feedback (ours: ReLU, cross-entropy, Adam, "
-            "feedback 0.03). By default goemaere_ep with --gradient ep, else goemaere2023 for three layers and "
+            metavar="NAME",
+            help=f"{RECIPES}\nDefault: goemaere_ep with --gradient ep; else goemaere2023 for three layers, "
             "goemaere2024 for more.",
             show_default=False,
         ),
     ] = None,
     gradient: Annotated[
         GradientName | None,
-        typer.Option("--gradient", help=RECIPES_OWN, show_default=False),
+        typer.Option("--gradient", metavar="NAME", help=f"{GRADIENTS}\n{AS_RECIPE}", show_default=False),
     ] = None,
     beta: Annotated[
         float | None,
-        typer.Option("--beta", help="The nudge of equilibrium propagation, in (0, 1).", show_default=False),
-    ] = None,
-    epochs: Annotated[int | None, typer.Option("--epochs", help=RECIPES_OWN, show_default=False)] = None,
-    seed: Annotated[int, typer.Option("--seed")] = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in DIR.")] = False,
-    batch_size: Annotated[
-        int | None, typer.Option("--batch-size", help=RECIPES_OWN, show_default=False)
-    ] = None,
-    learning_rate: Annotated[
-        float | None, typer.Option("--learning-rate", help=RECIPES_OWN, show_default=False)
-    ] = None,
-    validation: Annotated[int, typer.Option("--validation", help="Training examples to hold out.")] = 0,
-    shuffle: Annotated[
-        bool | None, typer.Option("--shuffle/--no-shuffle", help="As the recipe has it if not given.")
-    ] = None,
-    checkpoint_chunks: Annotated[
-        int, typer.Option("--checkpoint-chunks", help="Save after so many twentieths of an epoch.")
-    ] = 5,
-    directory: Annotated[
-        Path | None,
         typer.Option(
-            "--directory", metavar="DIR", help="Data directory to look in first.", show_default=False
+            "--beta", help=f"Nudge of equilibrium propagation, in (0, 1). {AS_RECIPE}", show_default=False
         ),
     ] = None,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", help=f"Number of epochs. {AS_RECIPE}", show_default=False)
+    ] = None,
+    seed: Annotated[
+        int, typer.Option("--seed", help="Random seed of the weights and the order of the examples.")
+    ] = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue from the checkpoint in the folder of --out.")
+    ] = False,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", help=f"Examples in a batch. {AS_RECIPE}", show_default=False)
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option("--learning-rate", help=f"Learning rate at the start. {AS_RECIPE}", show_default=False),
+    ] = None,
+    validation: Annotated[
+        int, typer.Option("--validation", help="Number of training examples to hold out for validation.")
+    ] = 0,
+    shuffle: Annotated[
+        bool | None,
+        typer.Option(
+            "--shuffle/--no-shuffle",
+            help=f"Take the examples in random order in each epoch. {AS_RECIPE}",
+            show_default=False,
+        ),
+    ] = None,
+    checkpoint_chunks: Annotated[
+        int,
+        typer.Option(
+            "--checkpoint-chunks", metavar="N", help="Save a checkpoint every N twentieths of an epoch."
+        ),
+    ] = 5,
+    directory: Directory = None,
     log: Annotated[
         list[str] | None,
         typer.Option(
             "--log",
             metavar="WHERE",
-            help="Also tensorboard:FOLDER, wandb:PROJECT or mlflow:EXPERIMENT; may be given more than once.",
+            help="Log to tensorboard:FOLDER, wandb:PROJECT or mlflow:EXPERIMENT, too. Can be given several times.",
             show_default=False,
         ),
     ] = None,
@@ -116,17 +158,23 @@ def train(
     heartbeat: Heartbeat = 60,
     json: Json = None,
 ) -> None:
-    """Train a network; weights, metrics and the checkpoint go to DIR.
+    """Train a network to classify images, and evaluate it on the test images.
 
     Example: hopfax train --data digits --layers 64,128,10 --out runs/digits
     """
+    from ...parallel.processes import is_primary
     from ...training.loggers import check_names
 
-    given = {"learning_rate": learning_rate, "shuffle": shuffle, "epochs": epochs, "batch_size": batch_size}
-    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    settings = {
+        "learning_rate": learning_rate,
+        "shuffle": shuffle,
+        "epochs": epochs,
+        "batch_size": batch_size,
+    }
+    changes: dict[str, Any] = {name: value for name, value in settings.items() if value is not None}
     changes |= {"seed": seed, "validation": validation}
-    chosen = _with_gradient(_recipe(recipe, layer_sizes(layers), model, gradient), gradient, beta)
-    chosen = dataclasses.replace(chosen, **changes)
+    run = _with_gradient(_recipe(recipe, layer_sizes(layers), model, gradient), gradient, beta)
+    run = dataclasses.replace(run, **changes)
     if checkpoint_chunks < 1:
         raise ValueError(f"--checkpoint-chunks {checkpoint_chunks} must be at least 1.")
     join_processes(coordinator, processes, process_id, heartbeat)
@@ -134,9 +182,9 @@ def train(
         check_json(json, to_be_made=out)
     loggers = log or []
     check_names(loggers)
-    result = _run(chosen, _load(data, directory), out, resume, checkpoint_chunks, devices, loggers)
+    result = _run(run, _load(data, directory), out, resume, checkpoint_chunks, devices, loggers)
     if is_primary():
-        emit(result, json, ft.partial(show_result, result=result))
+        emit(result, json, ft.partial(show_accuracy, result=result))
 
 
 def _recipe(
@@ -144,14 +192,14 @@ def _recipe(
 ) -> "Recipe":
     from ...training import recipes
 
-    papers = RecipeName.goemaere2023 if len(layers) <= 3 else RecipeName.goemaere2024
-    name = name or (RecipeName.goemaere_ep if gradient == GradientName.ep else papers)
+    paper = RecipeName.goemaere2023 if len(layers) <= 3 else RecipeName.goemaere2024
+    name = name or (RecipeName.goemaere_ep if gradient == GradientName.ep else paper)
     make = getattr(recipes, name.value)
     return make(layers) if model is None else make(layers, model)
 
 
 def _with_gradient(recipe: "Recipe", name: GradientName | None, beta: float | None) -> "Recipe":
-    """The recipe with another gradient. Raises: `ValueError` for a nudge where nothing is nudged."""
+    """The recipe with another gradient. Raises: `ValueError` for `beta` without equilibrium propagation."""
     from ...gradients import EquilibriumPropagation, Implicit
     from ...training.recipes import BETA
 
@@ -160,8 +208,8 @@ def _with_gradient(recipe: "Recipe", name: GradientName | None, beta: float | No
     if beta is not None and name != GradientName.ep:
         raise ValueError(f"--beta {beta} is the nudge of equilibrium propagation; add --gradient ep.")
     nudged = EquilibriumPropagation(BETA if beta is None else beta)
-    makes = {GradientName.ep: nudged, GradientName.implicit: Implicit(), GradientName.recurrent: None}
-    return recipe if name is None else dataclasses.replace(recipe, gradient=makes[name])
+    gradients = {GradientName.ep: nudged, GradientName.implicit: Implicit(), GradientName.recurrent: None}
+    return recipe if name is None else dataclasses.replace(recipe, gradient=gradients[name])
 
 
 def _load(data: str, directory: Path | None) -> "Dataset":
@@ -179,6 +227,7 @@ def _run(
     devices: int | None,
     loggers: list[str],
 ) -> dict[str, Any]:
+    from ...parallel.processes import is_primary
     from ...training import ClassifierJob, open_loggers, run_and_store
 
     cache_compiled_code()
@@ -187,7 +236,7 @@ def _run(
         writable_folder(out)
     bar = progress_bar(recipe.epochs) if primary else contextlib.nullcontext(lambda chunk: None)
     with open_loggers(loggers if primary else [], recipe.config()) as log, bar as show:
-        return run_and_store(
+        result = run_and_store(
             ClassifierJob(recipe, dataset),
             out,
             resume=resume,
@@ -195,3 +244,4 @@ def _run(
             callback=lambda chunk: (show(chunk), log(chunk))[0],
             devices=devices,
         )
+    return {**result, "examples": len(dataset.test_labels)}

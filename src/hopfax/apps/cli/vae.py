@@ -1,4 +1,4 @@
-"""`hopfax vae`: train a Hopfield VAE, sample from it, reconstruct, and complete damaged images."""
+"""`hopfax vae`: train a Hopfield VAE, sample from it, reconstruct images, and complete corrupted ones."""
 
 import dataclasses
 import functools as ft
@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich import box
 from rich.console import Console
+from rich.table import Table
 
 from .jax_setup import cache_compiled_code
+from .options import DataName, Directory, OtherData
 from .output import Json, check_json, emit, error_console, writable_folder
 from .progress import progress_bar
 
@@ -23,65 +26,72 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a finished `hopfax vae train`.")]
-Picture = Annotated[Path, typer.Option("--out", metavar="FILE", help="Where the figure goes, as .png.")]
-Data = Annotated[
-    str | None, typer.Option("--data", help="Another data set than it was trained on.", show_default=False)
-]
-Directory = Annotated[
-    Path | None,
-    typer.Option("--directory", metavar="DIR", help="Data directory to look in first.", show_default=False),
-]
-SEED = Annotated[int, typer.Option("--seed")]
+FigureFile = Annotated[Path, typer.Option("--out", metavar="FILE", help="The .png file for the figure.")]
+Seed = Annotated[int, typer.Option("--seed", help="Random seed.")]
+AS_DATA = "Default: chosen for the data"
 
 
 @app.command("train")
 def train_command(
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the run and its figures.")],
-    data: Annotated[str, typer.Option("--data", help="digits, mnist or fashion-mnist.")] = "digits",
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder for the model, metrics, checkpoints and figures.")
+    ],
+    data: DataName = "digits",
     model: Annotated[
-        str, typer.Option("--model", help="tied, untied, tied-dense, dense or feedforward.")
+        str, typer.Option("--model", metavar="NAME", help="tied, untied, tied-dense, dense or feedforward.")
     ] = "tied",
-    epochs: Annotated[int, typer.Option("--epochs")] = 20,
-    seed: SEED = 0,
+    epochs: Annotated[int, typer.Option("--epochs", help="Number of epochs.")] = 20,
+    seed: Seed = 0,
     gradient: Annotated[
-        str, typer.Option("--gradient", help="ep (equilibrium propagation) or implicit differentiation.")
+        str,
+        typer.Option(
+            "--gradient", metavar="NAME", help="ep (equilibrium propagation) or implicit (implicit differentiation)."
+        ),
     ] = "ep",
     hidden: Annotated[
-        int | None, typer.Option("--hidden", help="Hidden neurons; 128 on digits.", show_default=False)
+        int | None,
+        typer.Option(
+            "--hidden", help=f"Number of hidden neurons. {AS_DATA}, 128 for digits.", show_default=False
+        ),
     ] = None,
     latents: Annotated[
-        int | None, typer.Option("--latents", help="Latent neurons; 8 on digits.", show_default=False)
+        int | None,
+        typer.Option(
+            "--latents", help=f"Number of latent neurons. {AS_DATA}, 8 for digits.", show_default=False
+        ),
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option("--learning-rate", help="Of Adam, at the start.", show_default=False)
+        float | None,
+        typer.Option(
+            "--learning-rate", help=f"Learning rate of Adam at the start. {AS_DATA}.", show_default=False
+        ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in DIR.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue from the checkpoint in the folder of --out.")
+    ] = False,
     directory: Directory = None,
     json: Json = None,
 ) -> None:
-    """Train a VAE; the model, metrics, a checkpoint and figures go to DIR.
+    """Train a VAE, evaluate it on the test images, and draw figures.
 
-    test_elbo is the mean one-sample evidence lower bound in nats: of densities on digits, of pixels drawn 0 or 1
-    (stochastic binarisation) on other data. test_squared_error is the mean of |x - x'|^2 over the pixels of an
-    image in [0, 1], x' decoded from the posterior's mean.
+    The evidence lower bound (ELBO) is estimated with one sample for each image, in nats. The digits have Gaussian
+    densities; pixels of other data are drawn as 0 or 1 (stochastic binarisation). The squared error is the sum over
+    the pixels of an image in [0, 1] reconstructed from the mean of its posterior.
 
     Example: hopfax vae train --data digits --epochs 20 --out runs/vae
     """
-    given = {"hidden": hidden, "latents": latents, "learning_rate": learning_rate}
-    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    changes |= {
-        "model": model,
-        "epochs": epochs,
-        "seed": seed,
-        "equilibrium_propagation": _by_propagation(gradient),
-    }
+    settings = {"hidden": hidden, "latents": latents, "learning_rate": learning_rate}
+    changes: dict[str, Any] = {name: value for name, value in settings.items() if value is not None}
+    if gradient not in ("ep", "implicit"):
+        raise ValueError(f"--gradient {gradient!r} is unknown; give ep or implicit.")
+    changes |= {"model": model, "epochs": epochs, "seed": seed, "equilibrium_propagation": gradient == "ep"}
     check_json(json, to_be_made=out)
     result = _train(data, directory, changes, writable_folder(out), resume)
     emit(result, json, ft.partial(_show_training, name=f"{model} on {data}", result=result))
 
 
 @app.command("sample")
-def sample_command(folder: Folder, out: Picture, seed: SEED = 0, json: Json = None) -> None:
+def sample_command(folder: Folder, out: FigureFile, seed: Seed = 0, json: Json = None) -> None:
     """Draw latents from the prior and decode them.
 
     Example: hopfax vae sample runs/vae --out samples.png
@@ -93,19 +103,20 @@ def sample_command(folder: Folder, out: Picture, seed: SEED = 0, json: Json = No
     vae, _, dataset = _open(folder, None, None, out, json)
     with error_console().status("sampling"):
         rows = samples(vae, dataset, key=jr.key(seed))
-    _finish(rows, out, json, {})
+    figure = _save(rows, out, "mean images decoded from latents that were drawn from the prior")
+    emit({"figure": str(out)}, json, lambda console: console.print(figure, soft_wrap=True))
 
 
 @app.command("reconstruct")
 def reconstruct_command(
     folder: Folder,
-    out: Picture,
-    data: Data = None,
-    seed: SEED = 0,
+    out: FigureFile,
+    data: OtherData = None,
+    seed: Seed = 0,
     directory: Directory = None,
     json: Json = None,
 ) -> None:
-    """Encode and decode test images; evidence lower bound and squared error of all of them.
+    """Encode and decode the test images; print their evidence lower bound and squared error.
 
     Example: hopfax vae reconstruct runs/vae --out reconstructed.png
     """
@@ -116,26 +127,33 @@ def reconstruct_command(
 
     vae, config, dataset = _open(folder, data, directory, out, json)
     with error_console().status("reconstructing"):
-        found = evaluate_vae(vae, dataset.test_images, key=jr.key(seed), binarise=config.bernoulli).summary()
+        key = jr.key(seed)
+        summary = evaluate_vae(vae, dataset.test_images, key=key, binarise=config.bernoulli).summary()
         rows = reconstructions(vae, dataset, binarise=config.bernoulli)
-    result = {"test_elbo": found["elbo"], "test_squared_error": found["squared_error"]}
-    _finish(rows, out, json, result)
+    figure = _save(rows, out, "a test image of each class, and the image decoded from the mean of its posterior")
+    result = {"test_elbo": summary["elbo"], "test_squared_error": summary["squared_error"], "figure": str(out)}
+
+    def show(console: Console) -> None:
+        console.print(_quality(result), soft_wrap=True)
+        console.print(figure, soft_wrap=True)
+
+    emit(result, json, show)
 
 
 @app.command("inpaint")
 def inpaint_command(
     folder: Folder,
-    out: Picture,
+    out: FigureFile,
     against: Annotated[
         Path | None,
-        typer.Option("--against", metavar="DIR", help="A run to compare with.", show_default=False),
+        typer.Option("--against", metavar="DIR", help="Folder of another run to compare with.", show_default=False),
     ] = None,
-    data: Data = None,
-    seed: SEED = 0,
+    data: OtherData = None,
+    seed: Seed = 0,
     directory: Directory = None,
     json: Json = None,
 ) -> None:
-    """Destroy pixels of test images, clamp the others, and relax; squared errors on what was destroyed.
+    """Erase pixels of the test images, clamp the others, and relax; print squared errors on the erased pixels.
 
     Example: hopfax vae inpaint runs/vae --out completed.png
     """
@@ -146,15 +164,16 @@ def inpaint_command(
     vae, _, dataset = _open(folder, data, directory, out, json)
     other = load_vae(against)[0] if against else None
     with error_console().status("completing"):
-        result = {"squared_error": completion_errors(vae, dataset, other, seed=seed)}
+        errors = completion_errors(vae, dataset, other, seed=seed)
         rows = completions(vae, dataset, seed=seed)
-    _finish(rows, out, json, result)
-
-
-def _by_propagation(gradient: str) -> bool:
-    if gradient not in ("ep", "implicit"):
-        raise ValueError(f"--gradient {gradient!r} is unknown; give ep or implicit.")
-    return gradient == "ep"
+    result = {"squared_error": errors, "examples": len(dataset.test_labels), "figure": str(out)}
+    figure = _save(
+        rows,
+        out,
+        "a test image of each class; for each kind of corruption the image with erased pixels, encoded and decoded "
+        "once, and relaxed with its known pixels clamped",
+    )
+    emit(result, json, ft.partial(_show_completion, result=result, figure=figure))
 
 
 def _train(
@@ -166,13 +185,13 @@ def _train(
     from ...vae.run import VAEJob, load_vae
 
     cache_compiled_code()
-    began, dataset = time.perf_counter(), load(data, directory)
+    start, dataset = time.perf_counter(), load(data, directory)
     config = dataclasses.replace(preset(dataset, changes["model"]), **changes)
     with progress_bar(config.epochs) as callback:
         result = run_and_store(VAEJob(config, dataset), out, resume=resume, callback=callback)
     with error_console().status("drawing"):
         figures = _draw_figures(load_vae(out)[0], config, dataset, out)
-    return {**result, "seconds": time.perf_counter() - began, "figures": figures}
+    return {**result, "seconds": time.perf_counter() - start, "figures": figures}
 
 
 def _draw_figures(vae: "AbstractVAE", config: "VAEConfig", dataset: "Dataset", folder: Path) -> list[str]:
@@ -190,7 +209,7 @@ def _draw_figures(vae: "AbstractVAE", config: "VAEConfig", dataset: "Dataset", f
 def _open(
     folder: Path, data: str | None, directory: Path | None, out: Path, json: Path | None
 ) -> "tuple[AbstractVAE, VAEConfig, Dataset]":
-    """The model, its settings, and the data, once all that is to be written can be."""
+    """The model, its settings and the data, after a check that all files can be written."""
     from ...data import load
     from ...vae.run import load_vae, trained_on
 
@@ -203,28 +222,50 @@ def _open(
     return vae, config, load(data or trained_on(folder), directory)
 
 
-def _finish(rows: "ImageRows", out: Path, json: Path | None, result: dict[str, Any]) -> None:
+def _save(rows: "ImageRows", out: Path, content: str) -> str:
+    """Save the rows as a figure in the file `out`. Returns: a sentence that says what it shows."""
     from ...figures.images import images_figure
 
     images_figure(rows).savefig(out, bbox_inches="tight", pad_inches=0.1)
-    result = {**result, "figure": str(out)}
-    emit(result, json, lambda console: _show(console, result))
+    return f"Figure {out}: {content}."
 
 
-def _show(console: Console, result: dict[str, Any]) -> None:
-    for name, value in result.items():
-        if isinstance(value, dict):
-            _show(console, {f"{name}, {each}": entry for each, entry in value.items()})
-        else:
-            text = f"{value:.4g}" if isinstance(value, float) else str(value)
-            console.print(f"{name}: {text}", soft_wrap=True)
+def _quality(result: dict[str, Any]) -> str:
+    return (
+        f"Test images: evidence lower bound {result['test_elbo']:.2f} nats, squared error "
+        f"{result['test_squared_error']:.3f}, means per image"
+    )
 
 
 def _show_training(console: Console, name: str, result: dict[str, Any]) -> None:
-    console.print(
-        f"{name}: test ELBO {result['test_elbo']:.2f} nats (one sample), squared error "
-        f"{result['test_squared_error']:.3f} an image, {result['parameters']} parameters, "
-        f"{result['seconds']:.0f} s",
-        soft_wrap=True,
-    )
+    console.print(f"{name}: {result['parameters']:,} parameters, {result['seconds']:.0f} s", soft_wrap=True)
+    console.print(_quality(result), soft_wrap=True)
     console.print("Figures: " + ", ".join(result["figures"]), soft_wrap=True)
+
+
+def _show_completion(console: Console, result: dict[str, Any], figure: str) -> None:
+    """A row for each way to complete the images, a column for each kind of corruption."""
+    errors = result["squared_error"]
+    table = Table(
+        title="Squared error on the erased pixels, mean per test image", title_justify="left", box=box.SIMPLE_HEAD
+    )
+    table.add_column("completed by")
+    for corruption in errors:
+        table.add_column(f"{corruption} erased", justify="right")
+    ways = [way for way in next(iter(errors.values())) if way != "did_not_converge"]
+    for way in ways:
+        table.add_row(_describe(way), *(f"{error[way]:.4g}" for error in errors.values()))
+    console.print(table)
+    for corruption, error in errors.items():
+        if "did_not_converge" in error:
+            count = f"{error['did_not_converge']:,} of {result['examples']:,} images"
+            console.print(f"{corruption} erased: {count} did not converge when relaxed", soft_wrap=True)
+    console.print(figure, soft_wrap=True)
+
+
+def _describe(way: str) -> str:
+    """A way to complete an image, for people."""
+    if way.startswith("other, "):
+        return f"the other model: {_describe(way.removeprefix('other, '))}"
+    words = {"mean image": "the mean training image", "relaxed": "relaxing, known pixels clamped"}
+    return words.get(way, f"encoding and decoding {way}")

@@ -20,8 +20,9 @@ from ...networks.synapses.dense import Dense
 from ...objective import objective
 from ...relax import relax
 from ...solvers import Picard
-from ..binary import AbstractSchedule, BinaryHopfield, SequentialSchedule, hebb
+from ..binary import AbstractSchedule, BinaryHopfield, SequentialSchedule
 from ..modern import MEMORY, VISIBLE, ModernHopfield
+from ..storage_rules import hebb
 
 BATCH = 64  # patterns in one training step, each drawn at random
 
@@ -33,7 +34,7 @@ Store = Callable[[Patterns], RecallFunction]
 def binary(
     rule: Callable[[Patterns], Array] = hebb, schedule: AbstractSchedule = SequentialSchedule()
 ) -> Store:
-    """Classical networks with one of the rules of `memory.binary`: `hebb`, `projection` or `storkey`."""
+    """Classical networks with one of the rules of `memory.storage_rules`: `hebb`, `projection` or `storkey`."""
 
     def store(patterns: Patterns) -> RecallFunction:
         network = BinaryHopfield.store(patterns, rule)
