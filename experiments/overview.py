@@ -6,8 +6,7 @@ python -m experiments.overview
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from hopfax.apps.reproduce import FIGURES, TABLE1, TABLE2, Experiment, read_results, tabulate
-from hopfax.apps.reproduce.page import fill
+from hopfax.apps.reproduce import FIGURES, TABLE1, TABLE2, Experiment, fill_page, read_results, tabulate
 
 HERE = Path(__file__).parent
 HEADINGS = ("paper", "row", "command", "minutes", "stored", "iterations, paper", "ours")
@@ -22,7 +21,7 @@ def main() -> None:
         *_rows("table2", TABLE2),
         *_figures(),
     ]
-    fill(HERE / "README.md", "".join("| " + " | ".join(line) + " |\n" for line in lines))
+    fill_page(HERE / "README.md", "".join("| " + " | ".join(line) + " |\n" for line in lines))
 
 
 def _rows(command: str, rows: Sequence[Experiment]) -> Iterator[tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""Contests: what is timed is checked, ours is the measure, and absent libraries stay away."""
+"""Benchmarks: results are checked, times are relative to ours, and absent libraries are left out."""
 
 import json
 import time
@@ -6,42 +6,43 @@ import time
 import pytest
 from typer.testing import CliRunner
 
-from hopfax.apps.bench import CONTESTS, Contest, Entry, Peers, draw, hold, markdown
-from hopfax.apps.bench.timing import interleaved
-from hopfax.apps.cli.app import app, run
+from hopfax.apps.bench import BENCHMARKS, Benchmark, Implementation, Peers, draw, markdown, run_benchmark
+from hopfax.apps.bench.benchmark import interleaved
+from hopfax.apps.cli import run
+from hopfax.apps.cli.app import app
 
 
-def contest(theirs: float, remark: str = "theirs does less") -> Contest:
+def benchmark(theirs: float, remark: str = "theirs does less") -> Benchmark:
     """Sleepers: ours takes 2 ms, theirs so many."""
 
     def sleeper(milliseconds):
         return lambda: time.sleep(1e-3 * milliseconds) or milliseconds
 
     check = lambda slept: {"slept": slept}
-    entries = {
-        "hopfax": Entry(sleeper(2), check, ours=True),
-        "theirs": Entry(sleeper(theirs), check, "a note"),
+    implementations = {
+        "hopfax": Implementation(sleeper(2), check, ours=True),
+        "theirs": Implementation(sleeper(theirs), check, "a note"),
     }
-    return Contest("sleep", "sleeping", "hopfax", lambda peers: entries, remark)
+    return Benchmark("sleep", "sleeping", "hopfax", lambda peers: implementations, remark)
 
 
 def test_times_are_against_ours_and_results_are_checked():
-    outcome = hold(contest(theirs=40), Peers(), rounds=3)
-    ours, theirs = outcome.rows
-    assert ours.times_ours == 1
+    result = run_benchmark(benchmark(theirs=40), Peers(), rounds=3)
+    ours, theirs = result.rows
+    assert ours.relative_time == 1
     assert theirs.check == {"slept": 40}
-    assert outcome.leads
-    assert outcome.remark == ""
-    assert "No other library was faster" in markdown([outcome])
+    assert result.fastest
+    assert result.remark == ""
+    assert "No other library was faster" in markdown([result])
 
 
 def test_a_faster_contestant_is_owned_up_to(tmp_path):
-    outcome = hold(contest(theirs=0), Peers(), rounds=3)
-    assert not outcome.leads
-    page = markdown([outcome])
+    result = run_benchmark(benchmark(theirs=0), Peers(), rounds=3)
+    assert not result.fastest
+    page = markdown([result])
     assert "theirs does less" in page
     assert "| a note |" in page
-    assert draw([outcome], tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+    assert draw([result], tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_contestants_take_turns():
@@ -72,8 +73,8 @@ def test_the_command_writes_all_it_promises(tmp_path):
     found = CliRunner().invoke(app, ["bench", "--only", "relax", "--rounds", "2", "--out", str(tmp_path)])
     assert found.exit_code == 0, found.output
     result = json.loads((tmp_path / "peers.json").read_text())
-    rows = result["contests"][0]["rows"]
-    assert [row["contestant"] for row in rows] == ["hopfax, even-odd Picard", "hopfax, guarded Anderson"]
+    rows = result["benchmarks"][0]["rows"]
+    assert [row["implementation"] for row in rows] == ["hopfax, even-odd Picard", "hopfax, guarded Anderson"]
     assert all(row["check"]["largest difference from the equilibrium"] < 1e-3 for row in rows)
     assert {path.name for path in tmp_path.iterdir()} == {"peers.json", "peers.md", "peers.png"}
 
@@ -92,5 +93,5 @@ def test_wrong_arguments_are_refused(arguments, said, capsys):
 
 
 def test_all_contests_are_described():
-    assert set(CONTESTS) == {"relax", "solve", "train", "propagate", "recall"}
-    assert all(contest.name == name and contest.work for name, contest in CONTESTS.items())
+    assert set(BENCHMARKS) == {"relax", "solve", "train", "propagate", "recall"}
+    assert all(contest.name == name and contest.work for name, contest in BENCHMARKS.items())

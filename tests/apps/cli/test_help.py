@@ -40,7 +40,7 @@ def test_help_shows_an_example_that_the_command_understands(words, capsys):
 def test_help_tells_the_exit_codes(capsys):
     assert run(["--help"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    for code in ("0 done", "1 a run failed", "2 arguments", "130 interrupted"):
+    for code in ("0 done", "1 a run failed", "2 the arguments", "130 interrupted"):
         assert code in shown
 
 

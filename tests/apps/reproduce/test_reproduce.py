@@ -16,17 +16,17 @@ from hopfax.apps.reproduce import (
     TABLE2,
     Experiment,
     Published,
-    chosen,
     draw,
     markdown,
-    packed,
+    pack_histogram,
     read_results,
     result_path,
     run_row,
+    select_rows,
     tabulate,
     write_page,
 )
-from hopfax.apps.reproduce.crossings import PRINTED, crossing_table
+from hopfax.apps.reproduce.figures import PRINTED, crossing_table
 from hopfax.apps.reproduce.results import TOLERANCES, crossing
 from hopfax.data import digits
 from hopfax.diagnostics import residual_histogram
@@ -67,11 +67,12 @@ def test_printed_speed_ups_are_ratios_of_printed_iterations(each):
 
 def test_rows_are_chosen_by_name_and_figures_show_rows_of_the_tables():
     assert (
-        chosen(TABLE2, ["5-HAM", "3-CHN"]) == [row for row in TABLE2 if row.name in ("5-HAM", "3-CHN")][::-1]
+        select_rows(TABLE2, ["5-HAM", "3-CHN"])
+        == [row for row in TABLE2 if row.name in ("5-HAM", "3-CHN")][::-1]
     )
-    assert chosen(TABLE1, []) == list(TABLE1)
-    with pytest.raises(ValueError, match="there is no 4-HAM; choose from v1-HAM"):
-        chosen(TABLE1, ["4-HAM"])
+    assert select_rows(TABLE1, []) == list(TABLE1)
+    with pytest.raises(ValueError, match="there is no row 4-HAM; choose from v1-HAM"):
+        select_rows(TABLE1, ["4-HAM"])
     known = {row.name for row in (*TABLE1, *TABLE2)}
     assert all(name in known for names in FIGURES.values() for name in names)
 
@@ -146,7 +147,7 @@ def test_the_table_sets_ours_beside_the_papers(done, tmp_path):
         of("tiny", 1, paper_iterations=11.0, accuracy=0.98, seconds=(2.0, 2.5)),
         of("twice", 0, paper_iterations=5.0, seconds=(8.0,)),
     ):
-        content = {**dataclasses.asdict(each), "histogram": packed(each.histogram)}
+        content = {**dataclasses.asdict(each), "histogram": pack_histogram(each.histogram)}
         path = result_path(tmp_path, each.row, each.seed)
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(content))
@@ -185,7 +186,7 @@ def test_curves_that_the_paper_prints_are_set_beside_ours(done):
 
 def test_figures_are_drawn_from_results_alone_and_pool_seeds(done, tmp_path):
     _, found = done
-    pooled = reproduce.figures.pooled(
+    pooled = reproduce.figures.pool(
         [found, dataclasses.replace(found, paper_iterations=found.paper_iterations + 2)]
     )
     np.testing.assert_array_equal(pooled.counts, 2 * found.histogram)
@@ -218,8 +219,8 @@ def test_the_command_runs_stores_and_tells(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["table1", "--rows", "5-HAM"], "there is no 5-HAM"),
-        (["figure3", "--rows", "5-HAM"], "there is no 5-HAM"),
+        (["table1", "--rows", "5-HAM"], "there is no row 5-HAM"),
+        (["figure3", "--rows", "5-HAM"], "there is no row 5-HAM"),
         (["table2", "--seeds", "a"], "--seeds 'a'"),
         (["table2", "--epochs", "0"], "--epochs 0"),
     ],

@@ -67,12 +67,13 @@ for _panel, _names in PANELS.items():
             app.command(_name, rich_help_panel=_panel)(COMMANDS[_name])
 
 
-def _print_version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> bool:
     if wanted:
         from ... import __version__
 
         typer.echo(f"hopfax {__version__}")
         raise typer.Exit
+    return wanted
 
 
 @app.callback()

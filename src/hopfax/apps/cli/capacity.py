@@ -181,7 +181,7 @@ def _kinds(names: str) -> list[MemoryKind]:
 def _store(kind: MemoryKind) -> "Store":
     import jax
 
-    from ...memory import binary
+    from ...memory import storage_rules
     from ...memory.capacity import memories
 
     others = {
@@ -189,7 +189,7 @@ def _store(kind: MemoryKind) -> "Store":
         MemoryKind.modern: lambda: memories.modern(_beta),
         MemoryKind.trained: lambda: memories.trained(lambda visible: visible, jax.random.key(0)),
     }
-    return others[kind]() if kind in others else memories.binary(getattr(binary, kind.value))
+    return others[kind]() if kind in others else memories.binary(getattr(storage_rules, kind.value))
 
 
 def _beta(patterns) -> float:

@@ -104,7 +104,7 @@ def _run(folder: Path, step: Step) -> dict[str, Any]:
 
 def _train_all(dataset: "Dataset", step: Step) -> "dict[str, TrainedClassifier]":
     from ...training import train_in_memory
-    from ..demo import MODELS, small_recipe, add_shifted_images
+    from ..demo import MODELS, add_shifted_images, small_recipe
 
     training = add_shifted_images(dataset)
     trained = {}

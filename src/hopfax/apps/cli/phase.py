@@ -12,8 +12,7 @@ from rich.table import Table
 from .output import Json, check_json, emit, error_console, writable_folder
 
 if TYPE_CHECKING:
-    from ...memory.phase import Thresholds
-    from ...memory.phase.clusters import ClusterThresholds
+    from ...memory.phase import ClusterThresholds, Thresholds
 
 app = typer.Typer(
     help="Phase transition of modern Hopfield networks: thresholds, minima and figures (derived here).",
@@ -89,8 +88,7 @@ def clusters_command(
     """
     import jax
 
-    from ...memory.phase import cluster_patterns, simulate_cluster_thresholds
-    from ...memory.phase.clusters import cluster_thresholds
+    from ...memory.phase import cluster_patterns, cluster_thresholds, simulate_cluster_thresholds
 
     check_json(json)
     formula = _fields(cluster_thresholds(clusters, per_cluster, within, across))

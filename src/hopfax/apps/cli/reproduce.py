@@ -46,7 +46,9 @@ def reproduce(
     rows: Annotated[
         str,
         typer.Option(
-            metavar="NAMES", help="Rows of the table, such as 3-HAM,3-HAM-EO. Default: all.", show_default=False
+            metavar="NAMES",
+            help="Rows of the table, such as 3-HAM,3-HAM-EO. Default: all.",
+            show_default=False,
         ),
     ] = "",
     seeds: Annotated[
@@ -133,7 +135,9 @@ def _check_stored(folder: Path, rows: "Sequence[Experiment]") -> None:
         )
 
 
-def _run(rows: "Sequence[Experiment]", seeds: Sequence[int], epochs: int | None, data: str, folder: Path) -> None:
+def _run(
+    rows: "Sequence[Experiment]", seeds: Sequence[int], epochs: int | None, data: str, folder: Path
+) -> None:
     """Make the results of all rows with one seed after another, so that a whole table is complete early."""
     from ...data import load
     from ..reproduce import run_row
@@ -166,7 +170,7 @@ def _present(target: Target, folder: Path) -> "tuple[list[TableRow], list[Path]]
 def _show(console: Console, rows: "Sequence[TableRow]", files: Sequence[Path]) -> None:
     from ..reproduce import HEADINGS, cells
 
-    # Two tables, each of which fits a terminal of 80 columns. Headings and lists with an entry for each seed are folded.
+    # Two tables, each of which fits a terminal of 80 columns; headings and lists over seeds are folded.
     for columns in ((0, 1, 2, 3, 4, 8, 9), (0, 6, 7, 10, 11, 5, 12)):
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
         for i in columns:
@@ -190,7 +194,9 @@ def _reproduce_vae(
     from ..reproduce.vae import reproduce_vae
 
     if stored:
-        raise ValueError("--stored is not for vae; leave it out: results that are stored are not computed again.")
+        raise ValueError(
+            "--stored is not for vae; leave it out: results that are stored are not computed again."
+        )
     cache_compiled_code()
     result = reproduce_vae(rows, seeds, epochs, data, out)
     emit(result, json, lambda console: _show_vae(console, result["runs"]))
@@ -198,12 +204,16 @@ def _reproduce_vae(
 
 def _show_vae(console: Console, runs: Sequence[dict[str, Any]]) -> None:
     table = Table(
-        title="Means per test image; nats", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+        title="Bounds of log p(x) in nats, means per test image",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
     )
     table.add_column("model")
-    for heading in ("data", "seed", "-ELBO", "-log p(x)", "squared error", "parameters"):
+    for heading in ("data", "seed", "ELBO", "importance weighted", "squared error", "parameters"):
         table.add_column(heading, justify="right")
     for run in runs:
-        numbers = (f"{run[name]:.2f}" for name in ("negative_elbo", "importance_weighted", "squared_error"))
-        table.add_row(run["row"], run["data"], str(run["seed"]), *numbers, f"{run['parameters']:,}")
+        numbers = -run["negative_elbo"], run["importance_weighted"], run["squared_error"]
+        texts = (f"{number:.2f}" for number in numbers)
+        table.add_row(run["row"], run["data"], str(run["seed"]), *texts, f"{run['parameters']:,}")
     console.print(table)

@@ -34,7 +34,8 @@ AS_DATA = "Default: chosen for the data"
 @app.command("train")
 def train_command(
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Folder for the model, metrics, checkpoints and figures.")
+        Path,
+        typer.Option("--out", metavar="DIR", help="Folder for the model, metrics, checkpoints and figures."),
     ],
     data: DataName = "digits",
     model: Annotated[
@@ -45,7 +46,9 @@ def train_command(
     gradient: Annotated[
         str,
         typer.Option(
-            "--gradient", metavar="NAME", help="ep (equilibrium propagation) or implicit (implicit differentiation)."
+            "--gradient",
+            metavar="NAME",
+            help="ep (equilibrium propagation) or implicit (implicit differentiation).",
         ),
     ] = "ep",
     hidden: Annotated[
@@ -130,8 +133,14 @@ def reconstruct_command(
         key = jr.key(seed)
         summary = evaluate_vae(vae, dataset.test_images, key=key, binarise=config.bernoulli).summary()
         rows = reconstructions(vae, dataset, binarise=config.bernoulli)
-    figure = _save(rows, out, "a test image of each class, and the image decoded from the mean of its posterior")
-    result = {"test_elbo": summary["elbo"], "test_squared_error": summary["squared_error"], "figure": str(out)}
+    figure = _save(
+        rows, out, "a test image of each class, and the image decoded from the mean of its posterior"
+    )
+    result = {
+        "test_elbo": summary["elbo"],
+        "test_squared_error": summary["squared_error"],
+        "figure": str(out),
+    }
 
     def show(console: Console) -> None:
         console.print(_quality(result), soft_wrap=True)
@@ -146,7 +155,9 @@ def inpaint_command(
     out: FigureFile,
     against: Annotated[
         Path | None,
-        typer.Option("--against", metavar="DIR", help="Folder of another run to compare with.", show_default=False),
+        typer.Option(
+            "--against", metavar="DIR", help="Folder of another run to compare with.", show_default=False
+        ),
     ] = None,
     data: OtherData = None,
     seed: Seed = 0,
@@ -247,7 +258,9 @@ def _show_completion(console: Console, result: dict[str, Any], figure: str) -> N
     """A row for each way to complete the images, a column for each kind of corruption."""
     errors = result["squared_error"]
     table = Table(
-        title="Squared error on the erased pixels, mean per test image", title_justify="left", box=box.SIMPLE_HEAD
+        title="Squared error on the erased pixels, mean per test image",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
     )
     table.add_column("completed by")
     for corruption in errors:

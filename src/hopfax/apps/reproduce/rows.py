@@ -1,4 +1,4 @@
-"""The rows of the papers' tables: what is trained, what they print for it, and where they print it."""
+"""The rows of the tables of the papers: which network is trained, and the numbers that the papers print for it."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ THREE, FIVE, SEVEN = (784, 1990, 10), (784, 1280, 510, 200, 10), (784, 1024, 512
 
 @dataclasses.dataclass(frozen=True)
 class Published:
-    """What a paper prints for a row: means over five runs, with their standard deviations.
+    """The numbers that a paper prints for a row: means and standard deviations over five runs.
 
     Attributes:
-        iterations: zero-based index of the first relative step below 1e-4, mean over the test set.
+        iterations: index of the first relative step below 1e-4, from 0, mean over the test set.
         accuracy: percent of the test set.
-        speed_up: iterations (as updates) of the group's first row over those of this one, as printed.
-        where: table and row.
+        speed_up: iterations of the first row of the group over those of this row, counted in updates.
+        where: the table and its row.
     """
 
     iterations: float
@@ -33,17 +33,17 @@ class Published:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """One row: a network, a model, and when its training ends.
+    """A row of a table: a network, a model, and when its training ends.
 
     Attributes:
-        name: of its runs and results, such as 5-HAM-EO.
-        paper: the key of the paper in docs/references.bib; its recipe is taken.
-        layers: neurons in each layer.
-        model: as in `recipes`.
-        base: the row that speed-ups are against.
-        stop_after: epochs trained, of the ten that the learning rate is scheduled for.
-        updates: of all neurons in what the paper counts as one iteration, against those of `base`.
-        published: the paper's numbers.
+        name: such as 5-HAM-EO; its runs and results have it in their names.
+        paper: the key of the paper in docs/references.bib, whose recipe is used.
+        layers: number of neurons in each layer.
+        model: the name of the model, as in `hopfax.training.recipes`.
+        base: the row that speed-ups are relative to.
+        stop_after: number of epochs that are trained, of the ten of the learning rate schedule.
+        updates: updates of all neurons in what the paper counts as one iteration, relative to `base`.
+        published: the numbers of the paper.
     """
 
     name: str
@@ -56,18 +56,18 @@ class Experiment:
     published: Published
 
     def recipe(self, dataset: Dataset, seed: int) -> Recipe:
-        """The paper's recipe, its first and last layer as wide as the data's."""
+        """The recipe of the paper, with input and output layers of the sizes of the data."""
         layers = (dataset.train_images.shape[1], *self.layers[1:-1], dataset.classes)
         make = recipes.goemaere2023 if self.paper == V1 else recipes.goemaere2024
         return dataclasses.replace(make(layers, self.model), seed=seed)
 
 
-def chosen(rows: Sequence[Experiment], names: Sequence[str]) -> list[Experiment]:
-    """The rows of these names; all, if there are no names. Raises: `ValueError` for a name of no row."""
+def select_rows(rows: Sequence[Experiment], names: Sequence[str]) -> list[Experiment]:
+    """The rows with these names; all of them if there are no names. Raises: `ValueError` for an unknown name."""
     known = {row.name: row for row in rows}
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise ValueError(f"`rows`: there is no {', '.join(unknown)}; choose from {', '.join(known)}.")
+        raise ValueError(f"there is no row {', '.join(unknown)}; choose from {', '.join(known)}.")
     return [known[name] for name in dict.fromkeys(names)] if names else list(rows)
 
 
@@ -82,7 +82,7 @@ def _table1(model: str, *numbers: float) -> Experiment:
 def _table2(
     layers: tuple[int, ...], model: str, *numbers: float, stop_after: int = 10, name: str = ""
 ) -> Experiment:
-    """`numbers`: iterations, their deviation, speed-up, accuracy, its deviation, in the table's order."""
+    """Args: `numbers` iterations, their deviation, speed-up, accuracy and its deviation, in the order of the table."""
     iterations, iterations_std, speed_up, accuracy, accuracy_std = numbers
     where = f"Table 2, {len(layers)} layers, {name or model}"
     return Experiment(
@@ -92,7 +92,7 @@ def _table2(
         model=model,
         base=f"{len(layers)}-{model[:3]}",
         stop_after=stop_after,
-        # The paper counts ten local half steps on each of two colours as twenty updates.
+        # One iteration has ten local half steps on each of two colours, which the paper counts as twenty updates.
         updates=20 if model.startswith("CHN-EO") else 1,
         published=Published(iterations, iterations_std, accuracy, accuracy_std, speed_up, where),
     )
@@ -106,7 +106,7 @@ TABLE1: tuple[Experiment, ...] = (
     _table1("HAM-EO-DEQ", 4.5, 0.3, 96.7, 0.3),
 )
 
-# Source: [goemaere2024], Table 2; when CHN runs end: section 4 and the names of the code's checkpoints.
+# Source: [goemaere2024], Table 2; the ends of CHN runs: section 4, and the names of checkpoints in its code.
 TABLE2: tuple[Experiment, ...] = (
     _table2(THREE, "CHN", 75.5, 2.1, 0.5, 97.9, 0.1, name="CHN-10-epochs"),
     _table2(THREE, "CHN", 39.1, 3.8, 1.0, 97.0, 0.2, stop_after=3),

@@ -1,4 +1,4 @@
-"""The run of a row: trained in its folder, evaluated as the papers do, and stored."""
+"""The run of a row of a table: trained in its folder, evaluated as in the papers, and stored."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ from ...data import Dataset
 from ...training import ClassifierJob, train
 from ...training.job import Callback, stored_or_made
 from ...training.metrics import to_json
-from .results import Result, measured, packed, read_result, result_path
+from .results import Result, pack_histogram, read_result, result_path, summarise_evaluation
 from .rows import Experiment
 
 
@@ -20,10 +20,10 @@ def run_row(
     epochs: int | None = None,
     callback: Callback = lambda chunk: None,
 ) -> Result:
-    """The result of `row` with `seed`: read if it is stored, else made and stored.
+    """The result of `row` with `seed`: read if it is stored, else computed and stored.
 
     The run works in `folder/runs/ROW-SEED`, laid out as by `hopfax train --out`. It continues from a checkpoint there.
-    `epochs` ends it earlier than the paper does.
+    `epochs` ends it earlier than in the paper.
 
     Raises:
         ValueError: the stored result has other settings, or the recipe does not fit the data.
@@ -36,12 +36,12 @@ def run_row(
         place = folder / "runs" / f"{row.name}-{seed}"
         model, metrics = train(job, place, resume=True, stop_after=last, callback=callback)
         job.save(model, place)
-        numbers = measured(job.evaluate(model, dataset))
+        numbers = summarise_evaluation(job.evaluate(model, dataset))
         return {
             "row": row.name,
             "seed": seed,
             **numbers,
-            "histogram": packed(numbers["histogram"]),
+            "histogram": pack_histogram(numbers["histogram"]),
             "seconds": [epoch.seconds for epoch in metrics],
             "metrics": [to_json(epoch) for epoch in metrics],
         }

@@ -1,7 +1,7 @@
-"""The four models of the Hopfield VAE paper, a fifth and its witness, as we reconstruct them: one JSON for each run.
+"""The models of the Hopfield VAE paper as we reconstruct them, with one JSON file for each run.
 
-Names and their meaning are read out of the paper's abstract and two summaries of it; sizes, data, losses and all
-numbers of the paper could not be had. Everything here is our reconstruction.
+The names and their meanings are from the abstract of the paper and two summaries of it. Its sizes, data, losses and
+numbers were not available to us, so everything here is our reconstruction.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ from ...vae.model import AbstractVAE, parameters
 from ...vae.run import VAEJob, load_vae
 
 OUT = Path("experiments/vandermeersch2023")
-DECIDED = {"model", "equilibrium_propagation", "seed", "pixels"}  # by the row, the seed and the data set
+FIXED = {"model", "equilibrium_propagation", "seed", "pixels"}  # by the row, the seed and the data set
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,8 +41,8 @@ ROWS: Mapping[str, VAERow] = MappingProxyType(
         "H-VAE": VAERow("untied", "two layered Hopfield networks, one encodes, one decodes"),
         "DH-VAE": VAERow("dense", "two dense Hopfield networks"),
         "TDH-VAE": VAERow("tied-dense", "one dense Hopfield network for both"),
-        "TH-VAE": VAERow("tied", "one layered Hopfield network for both (ours)"),
-        "TH-VAE-implicit": VAERow("tied", "the same, by implicit differentiation: the witness", False),
+        "TH-VAE": VAERow("tied", "one layered Hopfield network for both (our addition)"),
+        "TH-VAE-implicit": VAERow("tied", "TH-VAE by implicit differentiation, as a check", False),
         "H-VAE-implicit": VAERow("untied", "H-VAE by implicit differentiation", False),
     }
 )
@@ -50,9 +50,13 @@ ROWS: Mapping[str, VAERow] = MappingProxyType(
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
-    """How a trained model is measured: the first `subset` test images with `samples` importance samples each.
+    """How a trained model is evaluated.
 
-    Damaged images are completed for the first `completed` test images, all if None.
+    Attributes:
+        samples: importance samples for each image.
+        subset: the number of test images with importance samples, the first ones.
+        classifier_epochs: epochs of the classifier whose features are compared.
+        completed: the number of test images that are corrupted and completed, the first ones; all if None.
     """
 
     samples: int = 5000
@@ -70,40 +74,50 @@ def reproduce_vae(
     protocol: Protocol = Protocol(),
     changes: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """Train and measure each of `rows` (all if none) with each seed, but what `out/results` has already.
+    """Train and evaluate each row with each seed, unless its result is stored.
 
-    `epochs` are those of the data set's settings if None; `changes` names other fields of `VAEConfig` with the values
-    to take in their place. Runs go to `out/runs`, one JSON a run to `out/results`; the result has them all under
-    "runs".
-    Raises: `ValueError` for an unknown row or field, or a stored result of other settings.
+    Args:
+        rows: names in `ROWS`; all of them if empty.
+        seeds: random seeds.
+        epochs: number of epochs; that of `preset` if None.
+        data: the name of the data set.
+        out: the folder, with a folder for each run in `runs` and a JSON file for each run in `results`.
+        protocol: how the models are evaluated.
+        changes: values for other fields of `VAEConfig`.
+    Returns: all results, under "runs".
+    Raises: `ValueError` for an unknown row or field, or a stored result with other settings.
     """
     if unknown := [name for name in rows if name not in ROWS]:
-        raise ValueError(f"unknown row {unknown[0]!r}; choose of {', '.join(ROWS)}.")
+        raise ValueError(f"unknown row {unknown[0]!r}; choose from {', '.join(ROWS)}.")
     _check_changes(changes)
     folder, dataset = out or OUT, load(data)
     changes = dict(changes) if epochs is None else {**changes, "epochs": epochs}
     results = [
         _run(name, seed, changes, dataset, folder, protocol) for seed in seeds for name in rows or ROWS
     ]
-    return {"note": "our reconstruction; the paper's numbers could not be had", "runs": results}
+    return {"note": "our reconstruction; the numbers of the paper were not available", "runs": results}
 
 
 def _check_changes(changes: Mapping[str, Any]) -> None:
-    fields = {field.name for field in dataclasses.fields(VAEConfig)} - DECIDED
+    fields = {field.name for field in dataclasses.fields(VAEConfig)} - FIXED
     if unknown := set(changes) - fields:
         raise ValueError(
-            f"`changes` names {min(unknown)!r}, which is not to be set here; choose of {sorted(fields)}."
+            f"`changes` names {min(unknown)!r}, which cannot be changed here; choose from {sorted(fields)}."
         )
 
 
 def _run(
     name: str, seed: int, changes: Mapping[str, Any], dataset: Dataset, folder: Path, protocol: Protocol
 ) -> dict[str, Any]:
-    """The result of a run with its settings: read if it is stored, else made and stored."""
+    """The result of a run with its settings: read if it is stored, else computed and stored."""
     row = ROWS[name]
-    usual = preset(dataset, row.model)
     job = VAEJob(
-        dataclasses.replace(usual, equilibrium_propagation=row.equilibrium_propagation, seed=seed, **changes),
+        dataclasses.replace(
+            preset(dataset, row.model),
+            equilibrium_propagation=row.equilibrium_propagation,
+            seed=seed,
+            **changes,
+        ),
         dataset,
     )
     path = folder / "results" / f"{dataset.name}-{name}-seed{seed}.json"
@@ -113,26 +127,26 @@ def _run(
         place = folder / "runs" / path.stem
         seconds = run_and_store(job, place)["seconds_per_epoch"]
         about = {"row": name, "meaning": row.meaning, "data": dataset.name, "seed": seed}
-        measured = measure(load_vae(place)[0], job.settings, dataset, protocol)
-        return {**about, **measured, "seconds_per_epoch": seconds}
+        numbers = measure(load_vae(place)[0], job.settings, dataset, protocol)
+        return {**about, **numbers, "seconds_per_epoch": seconds}
 
     return {"config": config, **stored_or_made(path, config, make)}
 
 
 def measure(vae: AbstractVAE, config: VAEConfig, dataset: Dataset, protocol: Protocol) -> dict[str, Any]:
-    """All numbers of a trained model on the test images; each with what it was measured on."""
+    """All numbers of a trained model on the test images."""
     key = jr.fold_in(jr.key(config.seed), 2)
-    found = evaluate_vae(vae, dataset.test_images, key=key, binarise=config.bernoulli).summary()
-    some = dataset.test_images[: protocol.subset]
-    weighed = importance_weighted(vae, some, samples=protocol.samples, key=key, binarise=config.bernoulli)
+    summary = evaluate_vae(vae, dataset.test_images, key=key, binarise=config.bernoulli).summary()
+    images = dataset.test_images[: protocol.subset]
+    bounds = importance_weighted(vae, images, samples=protocol.samples, key=key, binarise=config.bernoulli)
     classifier = feature_classifier(dataset, epochs=protocol.classifier_epochs)
     pixels = "drawn 0 or 1 (stochastic binarisation)" if config.bernoulli else "grey, Gaussian density"
     return {
         "pixels": pixels,
-        "negative_elbo": -found["elbo"],
-        "importance_weighted": float(jnp.mean(weighed)),
-        "squared_error": found["squared_error"],
-        "did_not_converge": found["did_not_converge"],
+        "negative_elbo": -summary["elbo"],
+        "importance_weighted": float(jnp.mean(bounds)),
+        "squared_error": summary["squared_error"],
+        "did_not_converge": summary["did_not_converge"],
         "feature_distance": {"frechet": feature_distance(vae, dataset, classifier), "features": FEATURES},
         "completion": completion_errors(vae, _first(dataset, protocol.completed)),
         "parameters": parameters(vae),
@@ -140,6 +154,6 @@ def measure(vae: AbstractVAE, config: VAEConfig, dataset: Dataset, protocol: Pro
 
 
 def _first(dataset: Dataset, count: int | None) -> Dataset:
-    """With no more than `count` test images."""
+    """The data set with at most `count` test images."""
     images, labels = dataset.test_images[:count], dataset.test_labels[:count]
     return dataclasses.replace(dataset, test_images=images, test_labels=labels)
