@@ -27,6 +27,7 @@ def imported(name: str) -> set[str]:
             for alias in node.names:
                 inner = f"{here}.{alias.name}".strip(".")
                 found.add(inner if inner in MODULES or f"{inner}.__init__" in MODULES else here)
+    found.discard("")  # names of the package itself, such as its version
     return {f"{module}.__init__" if f"{module}.__init__" in MODULES else module for module in found}
 
 

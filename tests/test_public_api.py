@@ -28,9 +28,8 @@ NAMESPACES = sorted(
 # What a module needs that hopfax does not install.
 OPTIONAL = {
     "hopfax.interop.torch": "torch",
-    "hopfax.apps.play.charts": "altair",
+    "hopfax.apps.play.graphics": "anywidget",
     "hopfax.apps.play.page": "marimo",
-    "hopfax.apps.play.widgets": "anywidget",
 }
 
 

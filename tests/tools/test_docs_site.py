@@ -11,7 +11,17 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "hopfax"
 PACKAGES = [
     *("", "data", "diagnostics", "figures", "gradients", "interop", "interop/sklearn", "lagrangians"),
-    *("memory", "memory/phase", "networks", "networks/synapses", "parallel", "solvers", "training", "updates", "vae"),
+    *(
+        "memory",
+        "memory/phase",
+        "networks",
+        "networks/synapses",
+        "parallel",
+        "solvers",
+        "training",
+        "updates",
+        "vae",
+    ),
 ]
 # Functions that have the name of their module.
 LIKE_MODULES = {"relax", "objective", "newton", "digits", "mnist"}
@@ -58,7 +68,9 @@ def test_everything_public_in_a_module_has_its_place_in_the_api_pages():
     for module in MODULES:
         tree = ast.parse((SOURCE / f"{module}.py").read_text(encoding="utf-8"))
         kinds = (ast.ClassDef, ast.FunctionDef)
-        public = {node.name for node in tree.body if isinstance(node, kinds) and not node.name.startswith("_")}
+        public = {
+            node.name for node in tree.body if isinstance(node, kinds) and not node.name.startswith("_")
+        }
         missing[module] = public - {"check_signs"} - shown  # shared among modules, of no use to others
     assert {module: names for module, names in missing.items() if names} == {}
 

@@ -148,7 +148,10 @@ ROWS = [
         r"no recipe.*'speed'",
     ),
     Row(
-        "recipe from settings with one missing", lambda _: from_config({}), ValueError, r"no recipe.*missing.*layers"
+        "recipe from settings with one missing",
+        lambda _: from_config({}),
+        ValueError,
+        r"no recipe.*missing.*layers",
     ),
     Row("deep recipe of a CHN", lambda _: low_feedback(model="CHN"), ValueError, r"CHN.*feedback"),
     Row("Adam of negative decay", lambda _: Adam(-1.0), ValueError, r"weight_decay=-1\.0"),
@@ -234,7 +237,9 @@ ROWS = [
         r"labels.*\[1, 2\].*2 neurons",
     ),
     Row("fitting half labels", lambda _: fitted(labels=LABELS + 0.5), ValueError, r"`labels`.*whole.*float"),
-    Row("fitting one-hot labels", lambda _: fitted(labels=np.eye(4, 2)), ValueError, r"labels.*whole numbers"),
+    Row(
+        "fitting one-hot labels", lambda _: fitted(labels=np.eye(4, 2)), ValueError, r"labels.*whole numbers"
+    ),
     Row("fitting too few for a batch", lambda _: fitted(IMAGES[:1], LABELS[:1]), ValueError, r"batch_size=2"),
     Row("fitting nothing", lambda _: fitted(IMAGES[:0], LABELS[:0]), ValueError, r"\(0,\).*batch"),
     Row(

@@ -30,8 +30,8 @@ class AbstractAdjoint(eqx.Module):
     ) -> tuple[States, AdjointStats]:
         """The best solution `u` for the cotangent `v`, and the statistics.
 
-        The solve starts at `initial`, or without knowledge where it is None. Where it fails, the result is `v`, the
-        one-step gradient, or one step from `initial`. The tolerance is relative to `v`, whatever the start.
+        The solve starts at `initial`; None is a cold start. Where it fails, the result is `v`, which is the one-step
+        gradient, or one step from `initial`. The tolerance is relative to `v`, whatever the start.
         """
 
 

@@ -1,4 +1,4 @@
-"""The page itself, in a browser where there is one, and what `hopfax play` says where it cannot be served."""
+"""The page in a browser, if there is one, and the errors of `hopfax play` if the page cannot be served."""
 
 import re
 import shutil
@@ -14,7 +14,7 @@ from hopfax.apps import play
 from hopfax.apps.cli import run
 from hopfax.apps.play import patterns, serving
 
-PATIENCE = 180_000  # milliseconds; what the page needs is compiled when it is first asked for
+PATIENCE = 180_000  # milliseconds; the functions of the page are compiled at their first call
 CHROMIUM = shutil.which("chromium")
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
 
@@ -28,7 +28,7 @@ def one_missing(monkeypatch):
 
 @pytest.fixture
 def all_there(monkeypatch):
-    """As if the extra were installed, and nothing served or opened; the list of what would have been."""
+    """As if the extra were installed; a list of what would have been served and opened."""
     done = []
     monkeypatch.setattr(serving, "check_installed", lambda: None)
     monkeypatch.setattr(serving, "serve", lambda listening: done.append(listening.getsockname()))
@@ -67,7 +67,7 @@ def test_a_port_that_is_taken_is_refused_with_a_remedy(all_there, capsys):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert run(["play", "--port", str(port), "--no-browser"]) == 2
-    assert f"127.0.0.1:{port} cannot be had" in capsys.readouterr().err
+    assert f"127.0.0.1:{port} cannot be used" in capsys.readouterr().err
     assert not all_there
 
 
@@ -80,7 +80,7 @@ def test_addresses_of_the_newer_protocol_stand_in_brackets():
 
 @pytest.fixture(scope="module")
 def address():
-    """A page that is being served."""
+    """The address of a page that is being served."""
     for name in serving.NEEDED:
         pytest.importorskip(name)
     command = [sys.executable, "-m", "hopfax", "play", "--port", "0", "--no-browser"]
@@ -101,7 +101,7 @@ def browser():
 
 @pytest.fixture(scope="module")
 def page(browser, address):
-    """The page, drawn; what went wrong on it is in `page.complaints`."""
+    """The page after it is drawn; its errors are in `page.complaints`."""
     return opened(browser, address, width=1180, scheme="light")
 
 
@@ -113,7 +113,7 @@ def opened(browser, address, width, scheme):
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
     page.on("request", lambda to: None if to.url.startswith(ours) else page.complaints.append(to.url))
     page.goto(address, timeout=PATIENCE)
-    page.wait_for_selector("#contest tbody tr", timeout=PATIENCE)
+    page.wait_for_selector("#methods tbody tr", timeout=PATIENCE)
     page.wait_for_selector(".hopfax-plane .minima path", state="attached", timeout=PATIENCE)
     return page
 
@@ -140,16 +140,19 @@ def changes(page, name, act):
 
 @needs_browser
 def test_the_page_shows_the_thresholds_of_what_is_stored(page):
-    stored, _ = patterns.first_of_each(data.digits(), 1)
-    expected, exact = play.expected_thresholds(stored), play.expected_thresholds(patterns.points("triangle"))
+    stored, _ = patterns.stored_digits(data.digits(), 1)
+    expected, exact = (
+        play.equidistant_thresholds(stored),
+        play.equidistant_thresholds(patterns.arranged_points("triangle")),
+    )
     for name in ("spinodal", "coexistence", "instability"):
         assert page.inner_text(f"#memory-{name}") == f"{getattr(expected, name):.3f}"
         assert page.inner_text(f"#plane-{name}") == f"{getattr(exact, name):.3f}"
     assert page.locator(".hopfax-strip figure").count() > 4
-    assert page.locator("#contest tbody tr").count() == 3
-    sweeps = [int(row) for row in page.locator("#contest tbody tr td:nth-child(2)").all_inner_texts()]
+    assert page.locator("#methods tbody tr").count() == 3
+    sweeps = [int(row) for row in page.locator("#methods tbody tr td:nth-child(2)").all_inner_texts()]
     assert sweeps[1] < sweeps[0]
-    assert page.inner_text("#contest-they-end-at") == "one equilibrium"
+    assert page.inner_text("#methods-they-end-at") == "one equilibrium"
     assert not page.complaints
 
 
@@ -160,12 +163,12 @@ def test_beta_takes_the_memory_from_averaging_to_single_patterns(page):
         slider.press(key)
         says(page, "memory-regime-of-the-memory", regime)
         says(page, "memory-minima", minima)
-    says(page, "recall-this-recall-ends-at", "one pattern")
+    says(page, "recall-recall-ends-at", "one pattern")
     assert not page.complaints
 
 
 @needs_browser
-def test_drawing_and_destroying_change_what_is_recalled(page):
+def test_drawing_and_clearing_change_the_recall(page):
     query = page.locator(".hopfax-strip svg").first
     for act in (
         lambda: page.locator(".hopfax-pad svg").click(position={"x": 100, "y": 210}),
@@ -184,10 +187,10 @@ def test_drawing_and_destroying_change_what_is_recalled(page):
 
 @needs_browser
 def test_patterns_are_moved_by_keys_and_by_hand(page):
-    says(page, "plane-these-thresholds-are", "exact")
+    says(page, "plane-thresholds-are", "exact")
     first = page.get_by_role("button", name="pattern 1")
     changes(page, "plane-spinodal", lambda: first.press("ArrowUp"))
-    says(page, "plane-these-thresholds-are", "a first guess")
+    says(page, "plane-thresholds-are", "a first guess")
     box = first.bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 

@@ -96,13 +96,15 @@ def run_command(arguments: Sequence[str]) -> int:
         return _fail(error, 2)
     except (typer.Abort, KeyboardInterrupt):
         return _fail("interrupted", 130)
-    except _run_failures() as error:
+    except Exception as error:
+        if not isinstance(error, _run_failures()):
+            raise
         return _fail(error, 1)
     return code if isinstance(code, int) else 0
 
 
 def _run_failures() -> tuple[type[Exception], ...]:
-    """What a failed run raises; `Diverged` is an `ArithmeticError`. Python calls this only for an exception."""
+    """What a failed run raises; `Diverged` is an `ArithmeticError`. This imports JAX."""
     from ...parallel.processes import ProcessLost
 
     return ArithmeticError, ProcessLost

@@ -36,7 +36,7 @@ def bench(
     hopdeq: Annotated[
         Path | None,
         typer.Option(
-            "--hopdeq", metavar="DIR", help="Checkout of github.com/cgoemaere/hopdeq.", show_default=False
+            "--hopdeq", metavar="DIR", help="Checkout of hopdeq (cgoemaere on GitHub).", show_default=False
         ),
     ] = None,
     energy_based_learning: Annotated[
@@ -44,7 +44,7 @@ def bench(
         typer.Option(
             "--energy-based-learning",
             metavar="DIR",
-            help="Checkout of github.com/rain-neuromorphics/energy-based-learning.",
+            help="Checkout of energy-based-learning (rain-neuromorphics on GitHub).",
             show_default=False,
         ),
     ] = None,

@@ -32,13 +32,21 @@ class MemoryKind(enum.StrEnum):
     trained = "trained"
 
 
+MEMORIES = """\
+hebb, projection, storkey: binary Hopfield network by this learning rule.
+
+polynomial: dense memory of degree 3.
+
+modern: modern Hopfield network, with exponential separation.
+
+trained: HAM with hidden neurons, trained on the patterns.
+"""
+
+
 def capacity(
     memory: Annotated[
         MemoryKind,
-        typer.Argument(
-            help="Classical network by the rule of Hebb, of projection or of Storkey; dense memory of degree 3 "
-            "(polynomial); modern Hopfield network; HAM trained on the patterns."
-        ),
+        typer.Argument(metavar="MEMORY", help=MEMORIES),
     ],
     neurons: Annotated[int, typer.Option(help="Number of neurons.")] = 100,
     flips: Annotated[float, typer.Option(help="Fraction of the signs flipped in the queries.")] = 0.1,
@@ -58,8 +66,8 @@ def capacity(
 ) -> None:
     """Find by bisection how many random patterns of signs a memory recalls from corrupted queries.
 
-    With --out, also draw recall against the number of patterns, flips and masks, capacity against size, and a map of
-    basins of attraction.
+    With --out, also draw recall against the number of patterns, flips and masks,
+    capacity against the number of neurons, and a map of basins of attraction.
 
     Example: hopfax capacity modern --neurons 64 --flips 0.2 --out curves
     """

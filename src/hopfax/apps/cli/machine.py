@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.padding import Padding
 
 from .options import Directory
 from .output import Json, check_json, emit, error_console, one_line
@@ -25,7 +24,7 @@ def list_data(directory: Directory = None, json: Json = None) -> None:
 
     check_json(json)
     rows = [row._asdict() for row in available(directory)]
-    emit({"data": rows}, json, lambda console: console.print(_data_table(rows)))
+    emit({"data": rows}, json, lambda console: _show_data(console, rows))
 
 
 @data_app.command("fetch")
@@ -78,17 +77,12 @@ def _show_info(console: Console, result: dict[str, Any]) -> None:
     console.print(f"Python {result['python']} on {result['platform']}", soft_wrap=True)
     console.print(f"Packages: {versions}", highlight=False)
     console.print("Devices: " + ", ".join(result["devices"]), soft_wrap=True)
-    console.print(_data_table(result["data"]))
+    console.print("Data sets:")
+    _show_data(console, result["data"])
 
 
-def _data_table(rows: Sequence[dict[str, Any]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("data set", no_wrap=True)
-    table.add_column("on this machine", no_wrap=True)
-    table.add_column("where, or what is missing")
-    table.add_column("content")
+def _show_data(console: Console, rows: Sequence[dict[str, Any]]) -> None:
     for row in rows:
-        table.add_row(
-            row["name"], "yes" if row["found"] else "no", one_line(row["where"]), row["description"]
-        )
-    return table
+        place = "on this machine" if row["found"] else "not on this machine"
+        console.print(f"{row['name']} ({place}): {row['description']}", highlight=False)
+        console.print(Padding(one_line(row["where"]), (0, 0, 0, 2)))

@@ -47,8 +47,8 @@ def thresholds_command(
 ) -> None:
     """Print the three thresholds of equidistant patterns in the inverse temperature.
 
-    Without --norm and --cosine, they are effective inverse temperatures: beta times half the squared distance of two
-    patterns.
+    Without --norm and --cosine, they are effective inverse temperatures:
+    beta times half the squared distance of two patterns.
 
     Example: hopfax phase thresholds --patterns 100 --norm 1 --cosine 0.2
     """
@@ -109,7 +109,8 @@ def minima_command(
 ) -> None:
     """Count the distinct minima that the patterns of a file lead to, at several inverse temperatures.
 
-    They range from an eighth of the spinodal of equidistant patterns with the same mean distance to eight times it.
+    They range from an eighth of the spinodal of equidistant patterns with the
+    same mean distance to eight times this spinodal.
 
     Example: hopfax phase minima stored.npy --points 32
     """

@@ -42,7 +42,7 @@ vae: the models of the Hopfield VAE paper, as we reconstruct them.
 
 
 def reproduce(
-    target: Annotated[Target, typer.Argument(help=TARGETS)],
+    target: Annotated[Target, typer.Argument(metavar="TARGET", help=TARGETS)],
     rows: Annotated[
         str,
         typer.Option(

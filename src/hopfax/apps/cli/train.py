@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ...training.recipes import Recipe
 
 AS_RECIPE = "Default: that of the recipe."
+PANEL = "Examples and checkpoints"
 
 
 class RecipeName(enum.StrEnum):
@@ -125,7 +126,13 @@ def train(
         typer.Option("--learning-rate", help=f"Learning rate at the start. {AS_RECIPE}", show_default=False),
     ] = None,
     validation: Annotated[
-        int, typer.Option("--validation", help="Number of training examples to hold out for validation.")
+        int,
+        typer.Option(
+            "--validation",
+            metavar="N",
+            help="Hold out N training examples and report the accuracy on them after each epoch.",
+            rich_help_panel=PANEL,
+        ),
     ] = 0,
     shuffle: Annotated[
         bool | None,
@@ -133,12 +140,16 @@ def train(
             "--shuffle/--no-shuffle",
             help=f"Take the examples in random order in each epoch. {AS_RECIPE}",
             show_default=False,
+            rich_help_panel=PANEL,
         ),
     ] = None,
     checkpoint_chunks: Annotated[
         int,
         typer.Option(
-            "--checkpoint-chunks", metavar="N", help="Save a checkpoint every N twentieths of an epoch."
+            "--checkpoint-chunks",
+            metavar="N",
+            help="Save a checkpoint every N twentieths of an epoch.",
+            rich_help_panel=PANEL,
         ),
     ] = 5,
     directory: Directory = None,

@@ -77,9 +77,10 @@ def train_command(
 ) -> None:
     """Train a VAE, evaluate it on the test images, and draw figures.
 
-    The evidence lower bound (ELBO) is estimated with one sample for each image, in nats. The digits have Gaussian
-    densities; pixels of other data are drawn as 0 or 1 (stochastic binarisation). The squared error is the sum over
-    the pixels of an image in [0, 1] reconstructed from the mean of its posterior.
+    The evidence lower bound is in nats, estimated with one sample for each image.
+    The digits have Gaussian densities; pixels of other data are drawn as 0 or 1
+    (stochastic binarisation). The squared error is the sum over the pixels,
+    which lie in [0, 1], of the image decoded from the mean of its posterior.
 
     Example: hopfax vae train --data digits --epochs 20 --out runs/vae
     """

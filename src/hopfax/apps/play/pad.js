@@ -1,11 +1,11 @@
-// A digit to draw on and to destroy. `ink`: 0 to 1 for each of 8x8 pixels; `known`: which were not destroyed.
+// A digit to draw on. `ink`: 0 to 1 for each of 8x8 pixels; `known`: whether the memory is given the pixel.
 const NS = "http://www.w3.org/2000/svg";
 const SIDE = 8;
 const TOOLS = {
-  draw: { ink: 1, known: true },
-  erase: { ink: 0, known: true },
-  destroy: { known: false },
-  restore: { known: true },
+  "draw black": { ink: 1, known: true },
+  "draw white": { ink: 0, known: true },
+  "mark unknown": { known: false },
+  "mark known": { known: true },
 };
 
 function element(name, attributes, parent) {
@@ -16,38 +16,38 @@ function element(name, attributes, parent) {
 }
 
 function render({ model, el }) {
-  let tool = "destroy";
-  let down = false;
+  let tool = "mark unknown";
+  let drawing = false;
   let at = 0;
   const ink = [...model.get("ink")];
   const known = [...model.get("known")];
   el.classList.add("hopfax-pad");
 
   const svg = element("svg", { viewBox: "0 0 8 8", tabindex: 0, role: "application" }, el);
-  svg.setAttribute("aria-label", "Pixels of the digit: arrow keys move, space uses the chosen tool");
-  const cells = ink.map((_, place) => {
-    const where = { x: place % SIDE, y: Math.floor(place / SIDE), width: 1, height: 1 };
-    return element("rect", { ...where, class: "cell" }, svg);
+  svg.setAttribute("aria-label", "Pixels of the digit: arrow keys move, space applies the selected tool");
+  const cells = ink.map((_, index) => {
+    const box = { x: index % SIDE, y: Math.floor(index / SIDE), width: 1, height: 1 };
+    return element("rect", { ...box, class: "cell" }, svg);
   });
-  const marks = cells.map((_, place) => {
-    const [x, y] = [place % SIDE, Math.floor(place / SIDE)];
-    return element("path", { d: `M${x + 0.25} ${y + 0.25}l.5 .5m-.5 0l.5 -.5`, class: "gone" }, svg);
+  const marks = cells.map((_, index) => {
+    const [x, y] = [index % SIDE, Math.floor(index / SIDE)];
+    return element("path", { d: `M${x + 0.25} ${y + 0.25}l.5 .5m-.5 0l.5 -.5`, class: "unknown" }, svg);
   });
   const cursor = element("rect", { width: 1, height: 1, class: "cursor" }, svg);
 
   function show() {
-    cells.forEach((cell, place) => {
-      cell.style.fillOpacity = known[place] ? 0.04 + 0.96 * ink[place] : 0;
-      marks[place].style.display = known[place] ? "none" : "";
+    cells.forEach((cell, index) => {
+      cell.style.fillOpacity = known[index] ? 0.04 + 0.96 * ink[index] : 0;
+      marks[index].style.display = known[index] ? "none" : "";
     });
     cursor.setAttribute("x", at % SIDE);
     cursor.setAttribute("y", Math.floor(at / SIDE));
   }
-  function use(place) {
+  function apply(index) {
     const change = TOOLS[tool];
-    if ("ink" in change) ink[place] = change.ink;
-    known[place] = change.known;
-    at = place;
+    if ("ink" in change) ink[index] = change.ink;
+    known[index] = change.known;
+    at = index;
     show();
   }
   function send() {
@@ -55,30 +55,30 @@ function render({ model, el }) {
     model.set("known", [...known]);
     model.save_changes();
   }
-  function under(event) {
+  function indexAt(event) {
     const box = svg.getBoundingClientRect();
     const [x, y] = [event.clientX - box.left, event.clientY - box.top].map((v) => Math.floor((v / box.width) * SIDE));
     return x >= 0 && x < SIDE && y >= 0 && y < SIDE ? y * SIDE + x : null;
   }
   svg.addEventListener("pointerdown", (event) => {
-    down = true;
+    drawing = true;
     svg.setPointerCapture(event.pointerId);
-    use(under(event) ?? at);
+    apply(indexAt(event) ?? at);
   });
   svg.addEventListener("pointermove", (event) => {
-    const place = under(event);
-    if (down && place !== null) use(place);
+    const index = indexAt(event);
+    if (drawing && index !== null) apply(index);
   });
   for (const end of ["pointerup", "pointercancel"]) {
     svg.addEventListener(end, () => {
-      if (down) send();
-      down = false;
+      if (drawing) send();
+      drawing = false;
     });
   }
   svg.addEventListener("keydown", (event) => {
     const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
     if (event.key === " ") {
-      use(at);
+      apply(at);
       send();
     } else if (event.key in moves) {
       const [x, y] = [(at % SIDE) + moves[event.key][0], Math.floor(at / SIDE) + moves[event.key][1]];

@@ -2,7 +2,7 @@
 # [tool.marimo.display]
 # theme = "system"
 # ///
-"""The page that `hopfax play` opens: a marimo app, which only arranges what the modules beside it compute."""
+"""The page that `hopfax play` opens: a marimo app that arranges what the modules beside it compute."""
 # pyright: reportMissingImports=false
 
 import marimo
@@ -15,17 +15,16 @@ with app.setup:
 
     from hopfax import data
     from hopfax.apps import play
-    from hopfax.apps.play import charts, markup, patterns
-    from hopfax.apps.play.widgets import Pad, Plane
+    from hopfax.apps.play import graphics, markup, patterns
 
     DIGITS = data.digits()
-    BETAS = np.geomspace(0.3, 8, 60)  # of the curves; sliders have finer ones
+    BETAS = np.geomspace(0.3, 8, 60)  # of the curves; the sliders have finer steps
     PLANE_BETAS = np.geomspace(1, 4, 60)
 
-    def beta_slider(low: float, high: float, count: int, at: int):
-        """Of β, in equal ratios, begun at place `at`."""
+    def beta_slider(low: float, high: float, count: int, start: int):
+        """A slider of β in equal ratios, which begins at the step `start`."""
         steps = np.geomspace(low, high, count).round(3).tolist()
-        return mo.ui.slider(steps=steps, value=steps[at], label="β", show_value=True, full_width=True)
+        return mo.ui.slider(steps=steps, value=steps[start], label="β", show_value=True, full_width=True)
 
 
 @app.cell
@@ -34,12 +33,16 @@ def _():
         """
         # hopfax play
 
-        A modern Hopfield memory stores patterns x<sub>μ</sub>. Recall repeats x ← Σ<sub>μ</sub> p<sub>μ</sub>
-        x<sub>μ</sub> with p = softmax(−β |x − x<sub>μ</sub>|² / 2), and no step raises the energy. At low β every query
-        ends at one average. At high β each pattern is a minimum of its own. Between them lies the metastable regime:
-        blends, or an average beside the patterns.
+        A modern Hopfield network stores patterns x<sub>μ</sub>. To recall one of them, it repeats the update
+        x ← Σ<sub>μ</sub> p<sub>μ</sub> x<sub>μ</sub> with the weights p = softmax(−β |x − x<sub>μ</sub>|² / 2). No step
+        raises the energy. At low inverse temperature β, every query ends at the average of all patterns. At high β,
+        each pattern is a minimum of the energy. In between is the metastable regime, with averages of some patterns, or
+        with the average of all and the patterns.
 
         ## 1. Recall a digit
+
+        Choose a digit and which of its pixels are unknown, or draw on it. Unknown pixels (crosses) start at the mean of
+        the stored digits.
         """
     )
     return
@@ -47,22 +50,24 @@ def _():
 
 @app.cell
 def _():
-    each = mo.ui.dropdown(
-        {"10, one of each": 1, "30, three of each": 3}, "10, one of each", label="stored digits"
+    per_class = mo.ui.dropdown(
+        {"10, one of each class": 1, "30, three of each class": 3},
+        "10, one of each class",
+        label="stored digits",
     )
-    label = mo.ui.dropdown({str(one): one for one in range(10)}, "3", label="recall a")
+    label = mo.ui.dropdown({str(digit): digit for digit in range(10)}, "3", label="query: a")
     source = mo.ui.dropdown({"stored": True, "not stored": False}, "stored", label="that is")
-    damage = mo.ui.dropdown(list(patterns.DAMAGES), "top half", label="destroy")
-    mo.hstack([each, label, source, damage], wrap=True, justify="start", gap=1)
-    return damage, each, label, source
+    corruption = mo.ui.dropdown(list(patterns.CORRUPTIONS), "top half", label="unknown pixels")
+    mo.hstack([per_class, label, source, corruption], wrap=True, justify="start", gap=1)
+    return corruption, label, per_class, source
 
 
 @app.cell
-def _(damage, label, source):
+def _(corruption, label, source):
     pad = mo.ui.anywidget(
-        Pad(
+        graphics.Pad(
             ink=patterns.one_digit(DIGITS, label.value, source.value).tolist(),
-            known=patterns.kept(damage.value).tolist(),
+            known=patterns.known_pixels(corruption.value).tolist(),
         )
     )
     return (pad,)
@@ -70,25 +75,25 @@ def _(damage, label, source):
 
 @app.cell
 def _():
-    beta = beta_slider(0.3, 8, 120, at=59)
-    hold = mo.ui.switch(label="hold the pixels that are left")
-    return beta, hold
+    beta = beta_slider(0.3, 8, 120, start=59)
+    clamp = mo.ui.switch(label="clamp the known pixels")
+    return beta, clamp
 
 
 @app.cell
-def _(each):
-    stored, labels = patterns.first_of_each(DIGITS, each.value)
-    expected = play.expected_thresholds(stored)
-    return expected, labels, stored
+def _(per_class):
+    stored, labels = patterns.stored_digits(DIGITS, per_class.value)
+    thresholds = play.equidistant_thresholds(stored)
+    return labels, stored, thresholds
 
 
 @app.cell
-def _(beta, hold, pad, stored):
+def _(beta, clamp, pad, stored):
     known = np.array(pad.value["known"], bool)
-    query = play.query_of(np.array(pad.value["ink"], float), known, stored)
-    held = known & hold.value
-    path = play.recall_path(stored, query, beta.value, held)
-    return held, path, query
+    query = play.initial_query(np.array(pad.value["ink"], float), known, stored)
+    clamped = known & clamp.value
+    path = play.recall_path(stored, query, beta.value, clamped)
+    return clamped, path, query
 
 
 @app.cell
@@ -101,23 +106,20 @@ def _(path):
 
 @app.cell
 def _(path, step):
-    at = min(step.value, path.steps)
-    return (at,)
+    shown_step = min(step.value, path.steps)
+    return (shown_step,)
 
 
 @app.cell
-def _(at, beta, hold, labels, pad, path, step):
+def _(beta, clamp, labels, pad, path, shown_step, step):
     recall_facts = {
-        "this recall ends at": path.ends,
-        "largest share": f"a {labels[path.shares[-1].argmax()]}, {path.shares[-1].max():.0%}",
-        "after steps": path.steps,
-        "energy at the step shown": f"{path.energy[at]:.4f}",
+        "recall ends at": path.description,
+        "largest weight": f"{path.weights[-1].max():.0%}, of a {labels[path.weights[-1].argmax()]}",
+        "steps": path.steps,
+        "energy at this step": f"{path.energy[shown_step]:.4f}",
     }
-    mo.Html(
-        markup.row(
-            f"{pad}", f"{mo.vstack([beta, hold, step, mo.Html(markup.facts('recall', recall_facts))])}"
-        )
-    )
+    controls = mo.vstack([beta, clamp, step, mo.Html(markup.facts("recall", recall_facts))])
+    mo.Html(markup.row(f"{pad}", f"{controls}"))
     return
 
 
@@ -128,13 +130,13 @@ def _(path):
 
 
 @app.cell
-def _(at, labels, path):
-    shares = play.class_shares(path.shares, labels, patterns.CLASSES)
+def _(labels, path, shown_step):
+    weights = play.class_weights(path.weights, labels, patterns.CLASSES)
     mo.Html(
         markup.row(
-            markup.picture(path.states[at], f"step {at}"),
-            mo.as_html(charts.energy_chart(path.energy, at)).text,
-            mo.as_html(charts.shares_chart(shares[at])).text,
+            markup.picture(path.states[shown_step], f"step {shown_step}"),
+            mo.as_html(graphics.energy_chart(path.energy, shown_step)).text,
+            mo.as_html(graphics.weights_chart(weights[shown_step])).text,
         )
     )
     return
@@ -142,28 +144,29 @@ def _(at, labels, path):
 
 @app.cell
 def _(stored):
-    counts = play.count_against_beta(stored, BETAS)
+    counts = play.minima_counts(stored, BETAS)
     return (counts,)
 
 
 @app.cell
-def _(beta, counts, expected, stored):
-    memory = play.find_minima(stored, beta.value)
+def _(beta, counts, stored, thresholds):
+    minima = play.find_minima(stored, beta.value)
     memory_facts = {
-        "regime of the memory": memory.regime.value,
-        "minima": len(memory.states),
-        "spinodal": f"{expected.spinodal:.3f}",
-        "coexistence": f"{expected.coexistence:.3f}",
-        "instability": f"{expected.instability:.3f}",
+        "regime of the memory": minima.regime.value,
+        "minima": len(minima.states),
+        "spinodal": f"{thresholds.spinodal:.3f}",
+        "coexistence": f"{thresholds.coexistence:.3f}",
+        "instability": f"{thresholds.instability:.3f}",
     }
     mo.vstack(
         [
             mo.Html(markup.facts("memory", memory_facts)),
-            charts.regimes_chart(BETAS, counts, expected, beta.value),
+            graphics.regimes_chart(BETAS, counts, thresholds, beta.value),
             mo.md(
                 """
-                The thresholds are those of as many patterns at one distance, the mean of the digits' own. Digits are
-                not equally far apart, so their minima appear one after another around them.
+                The chart shows the number of minima against β. The dashed lines are the thresholds of as many patterns
+                with equal distances, the mean distance of the stored digits. The distances of digits differ, so their
+                minima appear one after another around these lines.
                 """
             ),
         ]
@@ -175,11 +178,11 @@ def _(beta, counts, expected, stored):
 def _():
     mo.md(
         """
-        ## 2. The landscape of a small memory
+        ## 2. The energy landscape of a small memory
 
-        Drag the numbered patterns, or the query (tab and arrow keys do it too). Crosses are the minima, the green line
-        is the recall. Of three patterns at equal distances the minima appear at the spinodal, and the average ceases to
-        be one at the instability.
+        Drag the numbered patterns or the query (?), or select them with the tab key and move them with the arrow keys.
+        Crosses are the minima of the energy, and the green line is the recall. For three patterns with equal distances,
+        the minima at the patterns appear at the spinodal, and their average ceases to be a minimum at the instability.
         """
     )
     return
@@ -188,7 +191,7 @@ def _():
 @app.cell
 def _():
     arrangement = mo.ui.dropdown(list(patterns.ARRANGEMENTS), "triangle", label="patterns")
-    plane_beta = beta_slider(1, 4, 240, at=109)
+    plane_beta = beta_slider(1, 4, 240, start=109)
     mo.vstack([arrangement, plane_beta])
     return arrangement, plane_beta
 
@@ -196,7 +199,9 @@ def _():
 @app.cell
 def _(arrangement):
     plane = mo.ui.anywidget(
-        Plane(points=patterns.points(arrangement.value).tolist(), query=[0.6, 0.5], reach=play.REACH)
+        graphics.Plane(
+            points=patterns.arranged_points(arrangement.value).tolist(), query=[0.6, 0.5], reach=play.REACH
+        )
     )
     return (plane,)
 
@@ -206,7 +211,8 @@ def _(plane):
     points = np.array(plane.value["points"], float)
     plane_query = np.array(plane.value["query"], float)
     mo.stop(
-        np.ptp(points, axis=0).max() < 1e-6, mo.md("All patterns are in one place: move one of them away.")
+        np.ptp(points, axis=0).max() < 1e-6,
+        mo.md("All patterns are at the same point: move one of them away."),
     )
     return plane_query, points
 
@@ -214,40 +220,40 @@ def _(plane):
 @app.cell
 def _(plane, plane_beta, plane_query, points):
     surface = play.landscape(points, plane_beta.value)
-    trail = play.recall_path(points, plane_query, plane_beta.value)
+    plane_path = play.recall_path(points, plane_query, plane_beta.value)
     plane.widget.heights = surface.heights.reshape(-1).tolist()
     plane.widget.minima = surface.minima.states.tolist()
-    plane.widget.path = trail.states.tolist()
-    return surface, trail
+    plane.widget.path = plane_path.states.tolist()
+    return plane_path, surface
 
 
 @app.cell
 def _(points):
-    plane_expected = play.expected_thresholds(points)
-    plane_counts = play.count_against_beta(points, PLANE_BETAS)
-    return plane_counts, plane_expected
+    plane_thresholds = play.equidistant_thresholds(points)
+    plane_counts = play.minima_counts(points, PLANE_BETAS)
+    return plane_counts, plane_thresholds
 
 
 @app.cell
-def _(plane_expected, points, surface, trail):
+def _(plane_path, plane_thresholds, points, surface):
     plane_facts = {
         "regime": surface.minima.regime.value,
         "minima": len(surface.minima.states),
-        "the query ends at": trail.ends,
-        "after steps": trail.steps,
-        "spinodal": f"{plane_expected.spinodal:.3f}",
-        "coexistence": f"{plane_expected.coexistence:.3f}",
-        "instability": f"{plane_expected.instability:.3f}",
-        "these thresholds are": "exact" if play.is_equidistant(points) else "a first guess",
+        "recall ends at": plane_path.description,
+        "steps": plane_path.steps,
+        "spinodal": f"{plane_thresholds.spinodal:.3f}",
+        "coexistence": f"{plane_thresholds.coexistence:.3f}",
+        "instability": f"{plane_thresholds.instability:.3f}",
+        "thresholds are": "exact" if play.is_equidistant(points) else "a first guess",
     }
     return (plane_facts,)
 
 
 @app.cell
-def _(plane, plane_beta, plane_counts, plane_expected, plane_facts):
-    plane_chart = charts.regimes_chart(PLANE_BETAS, plane_counts, plane_expected, plane_beta.value)
-    told = markup.facts("plane", plane_facts) + mo.as_html(plane_chart).text
-    mo.Html(f'<div class="hopfax-halves">{markup.row(f"{plane}", told)}</div>')
+def _(plane, plane_beta, plane_counts, plane_facts, plane_thresholds):
+    plane_chart = graphics.regimes_chart(PLANE_BETAS, plane_counts, plane_thresholds, plane_beta.value)
+    plane_text = markup.facts("plane", plane_facts) + mo.as_html(plane_chart).text
+    mo.Html(f'<div class="hopfax-halves">{markup.row(f"{plane}", plane_text)}</div>')
     return
 
 
@@ -255,37 +261,40 @@ def _(plane, plane_beta, plane_counts, plane_expected, plane_facts):
 def _():
     mo.md(
         """
-        ## 3. One query relaxed in three ways
+        ## 3. One query relaxed by three methods
 
-        The query, the pixels held and the β of part 1, to a relative residual of 10⁻⁶. A sweep is one product with the
-        patterns and one with their transpose. Where there is one minimum all end there. Where there are several,
-        Anderson's longer steps may, now and then, end in another.
+        The query, the clamped pixels and β are those of part 1. Each method stops at a relative residual of 10⁻⁶. A
+        sweep is one product with the patterns and one with their transpose. If there is one minimum, all methods find
+        it. If there are several, Anderson acceleration sometimes ends at another one than the others.
         """
     )
     return
 
 
 @app.cell
-def _(beta, held, query, stored):
-    found = play.contest(stored, query, beta.value, held)
-    return (found,)
+def _(beta, clamped, query, stored):
+    results = play.compare_methods(stored, query, beta.value, clamped)
+    return (results,)
 
 
 @app.cell
-def _(found):
-    lines = [(one.name, one.sweeps, "yes" if one.converged else "no", f"{one.energy:.6f}") for one in found]
-    apart = play.disagreement(found)
-    contest_facts = {
-        "they end at": "one equilibrium" if apart < 1e-3 else "different equilibria",
-        "largest distance": f"{apart:.0e}",
+def _(results):
+    lines = [
+        (result.name, result.sweeps, "yes" if result.converged else "no", f"{result.energy:.6f}")
+        for result in results
+    ]
+    distance = play.largest_distance(results)
+    methods_facts = {
+        "they end at": "one equilibrium" if distance < 1e-3 else "different equilibria",
+        "largest relative distance": f"{distance:.0e}",
     }
-    ends = "".join(markup.picture(one.state, one.name) for one in found)
-    told_of_ways = (
-        markup.table("contest", ("update", "sweeps", "converged", "energy"), lines)
-        + markup.facts("contest", contest_facts)
+    ends = "".join(markup.picture(result.state, result.name) for result in results)
+    methods_text = (
+        markup.table("methods", ("method", "sweeps", "converged", "energy"), lines)
+        + markup.facts("methods", methods_facts)
         + f'<div class="hopfax-strip">{ends}</div>'
     )
-    mo.Html(markup.row(told_of_ways, mo.as_html(charts.residuals_chart(found)).text))
+    mo.Html(markup.row(methods_text, mo.as_html(graphics.residuals_chart(results)).text))
     return
 
 

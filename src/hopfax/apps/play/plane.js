@@ -2,7 +2,7 @@
 const NS = "http://www.w3.org/2000/svg";
 const PIXELS = 320;
 const BANDS = 18;
-const PAUSE = 90; // milliseconds between two positions sent while dragging
+const PAUSE = 90; // milliseconds between two positions that are sent during a drag
 
 function element(name, attributes, parent) {
   const made = document.createElementNS(NS, name);
@@ -11,7 +11,7 @@ function element(name, attributes, parent) {
   return made;
 }
 
-// Heights between the points of the grid, linear in both directions; row 0 is at the bottom.
+// The height between the points of the grid, by bilinear interpolation; row 0 is at the bottom.
 function heightAt(heights, side, x, y) {
   const [u, v] = [x * (side - 1), y * (side - 1)];
   const [i, j] = [Math.min(Math.floor(v), side - 2), Math.min(Math.floor(u), side - 2)];
@@ -27,7 +27,7 @@ function paint(canvas, heights) {
   const low = Math.min(...heights);
   const sorted = [...heights].sort((a, b) => a - b);
   const high = sorted[Math.floor(0.9 * sorted.length)];
-  // The square root spreads the levels near the minima, where all that happens happens.
+  // The square root spreads the levels near the minima.
   const level = new Float32Array(PIXELS * PIXELS);
   for (let row = 0; row < PIXELS; row++) {
     for (let column = 0; column < PIXELS; column++) {
@@ -38,12 +38,12 @@ function paint(canvas, heights) {
   }
   const context = canvas.getContext("2d");
   const image = context.createImageData(PIXELS, PIXELS);
-  level.forEach((value, place) => {
+  level.forEach((value, index) => {
     const band = Math.floor(value);
-    const line = band !== Math.floor(level[place + 1] ?? value) || band !== Math.floor(level[place + PIXELS] ?? value);
+    const line = band !== Math.floor(level[index + 1] ?? value) || band !== Math.floor(level[index + PIXELS] ?? value);
     const depth = Math.max(1 - band / BANDS, 0);
     const alpha = Math.min(0.04 + 0.8 * depth + (line && band <= BANDS ? 0.14 : 0), 1);
-    image.data.set([50, 120 + 30 * (1 - depth), 235, 255 * alpha], 4 * place);
+    image.data.set([50, 120 + 30 * (1 - depth), 235, 255 * alpha], 4 * index);
   });
   context.putImageData(image, 0, 0);
 }
@@ -77,16 +77,16 @@ function render({ model, el }) {
       model.save_changes();
     }, Math.max(0, PAUSE - (Date.now() - sent)));
   }
-  function handle(place, label, kind) {
+  function handle(point, label, kind) {
     const group = element("g", { tabindex: 0, class: kind, role: "button", "aria-label": label }, svg);
-    element("circle", { r: 0.2, class: "grip" }, group); // a finger is wider than the mark
+    element("circle", { r: 0.2, class: "grip" }, group); // larger than the mark, for fingers
     element("circle", { r: 0.085, class: "mark" }, group);
     const text = element("text", { y: 0.045 }, group);
     text.textContent = kind === "query" ? "?" : label.split(" ")[1];
-    const put = () => group.setAttribute("transform", `translate(${place[0]} ${-place[1]})`);
+    const put = () => group.setAttribute("transform", `translate(${point[0]} ${-point[1]})`);
     const move = (x, y) => {
-      place[0] = Math.max(-reach, Math.min(reach, x));
-      place[1] = Math.max(-reach, Math.min(reach, y));
+      point[0] = Math.max(-reach, Math.min(reach, x));
+      point[1] = Math.max(-reach, Math.min(reach, y));
       put();
       send();
     };
@@ -109,7 +109,7 @@ function render({ model, el }) {
     group.addEventListener("keydown", (event) => {
       const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
       if (!(event.key in moves)) return;
-      move(place[0] + 0.05 * moves[event.key][0], place[1] + 0.05 * moves[event.key][1]);
+      move(point[0] + 0.05 * moves[event.key][0], point[1] + 0.05 * moves[event.key][1]);
       event.preventDefault();
     });
     put();

@@ -1,4 +1,4 @@
-"""The page behind a socket of this machine, served by marimo through uvicorn."""
+"""The server of the page: marimo and uvicorn on a socket of this machine."""
 
 import importlib
 import socket
@@ -13,15 +13,15 @@ NEEDED = ("marimo", "anywidget", "altair", "uvicorn")
 
 
 def check_installed() -> None:
-    """Raises: `ValueError` that says what to install, where one of `NEEDED` is missing."""
+    """Raises: `ValueError` that says what to install if one of `NEEDED` is missing."""
     for name in NEEDED:
         needed(f"the page needs {name}", name, "'hopfax[play]'")
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens at `host` and `port`, or at any free port for 0.
+    """A socket that listens at `host` and `port`; port 0 takes a free one.
 
-    Browsers that come before the page is served wait for it. Raises: `ValueError` where it cannot be had.
+    Browsers that connect before the page is served wait for it. Raises: `ValueError` if the address cannot be used.
     """
     require(0 <= port < 2**16, f"--port must lie in [0, 65535], got {port}; 0 takes a free one.")
     try:
@@ -29,18 +29,18 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except OSError as error:
         raise ValueError(
-            f"{host}:{port} cannot be had ({error}); name another --port, 0 for a free one."
+            f"{host}:{port} cannot be used ({error}); give another --port, or 0 for a free one."
         ) from error
 
 
 def address(listening: socket.socket) -> str:
-    """Where the page is, for a browser."""
+    """The address of the page, for a browser."""
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
 def serve(listening: socket.socket) -> None:
-    """The page, read only and without its code, until this process is interrupted."""
+    """Serve the page, without its code and not editable, until this process is interrupted."""
     marimo, uvicorn = _module("marimo"), _module("uvicorn")
     page = marimo.create_asgi_app(quiet=True).with_app(path="", root=str(PAGE)).build()
     uvicorn.Server(uvicorn.Config(page, log_level="error", timeout_graceful_shutdown=1)).run([listening])
