@@ -13,19 +13,19 @@ from .table import Row
 
 
 class Refused(Exception):
-    """What the command line said, in one line, when it ended with code 2."""
+    """The line that a command printed on standard error before it ended with code 2."""
 
 
 def command(*arguments: str) -> Callable[[Path], object]:
-    """The command, run with DIR in its arguments as the folder, in which lie rows.npy and short.npy."""
+    """A function that runs the command; DIR in its arguments is a folder with rows.npy and short.npy."""
 
     def call(folder: Path) -> object:
         np.save(folder / "rows.npy", 2 * np.eye(3))
         np.save(folder / "short.npy", np.eye(2))
-        said = io.StringIO()
-        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+        errors = io.StringIO()
+        with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(io.StringIO()):
             code = run([argument.replace("DIR", str(folder)) for argument in arguments])
-        lines = said.getvalue().strip().splitlines()
+        lines = errors.getvalue().strip().splitlines()
         if code == 2 and len(lines) == 1 and lines[0].startswith("hopfax: "):
             raise Refused(lines[0])
         return code
@@ -34,20 +34,21 @@ def command(*arguments: str) -> Callable[[Path], object]:
 
 
 def row(line: str, pattern: str) -> Row:
-    """A command that is refused with such a message; its name is the command."""
+    """A command that is refused with a message that matches `pattern`; the name of the row is the command."""
     return Row(f"hopfax {line}", command(*line.split()), Refused, pattern)
 
 
 RECALL = "recall --patterns DIR/rows.npy --queries DIR/rows.npy --out DIR/o.npy"
 
 ROWS = [
-    row("trian", r"No such command 'trian'"),
+    row("trian", r"No such command 'trian'.*'train'"),
+    row("train --out DIR/r --data digits --layers 64 10", r"unexpected extra argument"),
     row("train", r"Missing option '--out'"),
     row("train --out DIR/r --fast", r"No such option.*--fast"),
     row("train --out DIR/r --data mnsit", r"'mnsit'.*digits, mnist"),
     row("train --out DIR/r --data digits --layers 64", r"layers=\(64,\)"),
     row("train --out DIR/r --data digits --layers sixty,10", r"--layers 'sixty,10' must be whole numbers"),
-    row("train --out DIR/r --data digits --layers 64 -3 10", r"-3"),
+    row("train --out DIR/r --data digits --layers 64,-3,10", r"-3"),
     row("train --out DIR/r --data digits --layers 32,10", r"do not fit digits.*64 pixels"),
     row("train --out DIR/r --data digits --model RNN", r"'RNN'. is not a model.*HAM-EO"),
     row("train --out DIR/r --data digits --recipe v9", r"'v9'.*'goemaere2023', 'goemaere2024'"),
@@ -99,11 +100,16 @@ ROWS = [
     row("capacity hebb --flips 2", r"fraction=2\.0"),
     row("capacity hebb --fraction 0", r"`fraction`.*\(0, 1\]"),
     row("capacity hebb --most 0", r"`most=0` must be a whole number, at least 1"),
+    row("capacity hebb --compare none", r"--compare 'none'.*choose from hebb"),
+    row("phase thresholds --patterns 5 --norm 1", r"--norm and --cosine go together"),
+    row("phase minima DIR/rows.npy --points 1", r"--points must be at least 2, got 1"),
     row("phase thresholds --patterns 1", r"`n=1`.*at least 2"),
     row("phase clusters --clusters 2 --per-cluster 2 --within 0 --across 0.5", r"`across`.*below `within`"),
     row("phase minima DIR/no.npy", r"no\.npy"),
     row("reproduce table9", r"'table9'.*'table1'"),
     row("reproduce table1 --rows 9-RNN", r"9-RNN"),
+    row("reproduce table1 --stored --out DIR", r"no results of these rows.*--out"),
+    row("reproduce vae --stored", r"--stored is not for vae"),
     row("reproduce table1 --seeds -1 --rows v1-HAM --out DIR/e --data digits", r"seed=-1"),
     row("bench --only sleep", r"sleep.*relax"),
     row("bench --rounds 0", r"--rounds 0"),

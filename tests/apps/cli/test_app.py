@@ -7,11 +7,12 @@ import sys
 
 import pytest
 
+import hopfax
 from hopfax.apps.cli import run
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["nonsense"], "nonsense"),
         (["train"], "--out"),
@@ -29,7 +30,7 @@ from hopfax.apps.cli import run
         (["info", "--json", "OUT/no/such.json"], "writable"),
     ],
 )
-def test_mistakes_cost_one_line_and_exit_code_2(arguments, told, tmp_path, capsys):
+def test_mistakes_cost_one_line_and_exit_code_2(arguments, message, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     places = {"OUT": str(tmp_path / "out"), "FILE": str(tmp_path / "file")}
     filled = [a.replace("OUT", places["OUT"]) if a != "FILE" else places["FILE"] for a in arguments]
@@ -37,7 +38,7 @@ def test_mistakes_cost_one_line_and_exit_code_2(arguments, told, tmp_path, capsy
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.count("\n") == 1
-    assert told in printed.err
+    assert message in printed.err
 
 
 def test_a_damaged_data_set_is_named(tmp_path, capsys, monkeypatch):
@@ -72,3 +73,40 @@ def test_help_of_the_module(module):
     )
     assert done.returncode == 0
     assert "train" in done.stdout
+
+
+def test_version(capsys):
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == f"hopfax {hopfax.__version__}\n"
+
+
+FAST = """
+import os, sys
+from hopfax.apps.cli import run
+
+assert run(["--help"]) == run(["train", "--help"]) == run(["--version"]) == 0
+assert run(["trian"]) == 2
+os.environ |= {"_HOPFAX_COMPLETE": "complete_bash", "COMP_WORDS": "hopfax ev", "COMP_CWORD": "1"}
+try:
+    run([])
+except SystemExit as ended:
+    assert not ended.code
+slow = {"jax", "numpy", "scipy", "equinox", "matplotlib"} & sys.modules.keys()
+assert not slow, slow
+"""
+
+
+def test_help_typing_errors_and_completion_import_neither_jax_nor_numpy():
+    done = subprocess.run([sys.executable, "-c", FAST], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("package", ["typer", "rich"])
+def test_without_the_extra_one_line_says_what_to_install(package):
+    program = f"import sys; sys.modules[{package!r}] = None; from hopfax.apps.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert f"{package}, which is not installed" in done.stderr
+    assert "pip install 'hopfax[apps]'" in done.stderr

@@ -8,7 +8,7 @@ import pytest
 import typer.main
 
 from hopfax.apps.cli import run
-from hopfax.apps.cli.app import app
+from hopfax.apps.cli.app import PANELS, app
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-7]")
 
@@ -77,3 +77,12 @@ def test_completion_names_the_commands(capsys, monkeypatch):
 def test_completion_can_be_installed(capsys):
     assert run(["--help"]) == 0
     assert "--install-completion" in capsys.readouterr().out
+
+
+def test_every_command_is_in_a_panel_in_the_order_of_use():
+    group = typer.main.get_command(app)
+    names = group.list_commands(typer.Context(group))
+    assert sorted(names) == sorted(group.commands)
+    assert names[:3] == ["demo", "play", "train"]
+    assert names[-2:] == ["data", "info"]
+    assert all(command.rich_help_panel in PANELS for command in group.commands.values())

@@ -26,7 +26,7 @@ def result(capsys, *arguments):
 
 
 def test_thresholds_in_effective_beta_and_in_beta(capsys):
-    found = result(capsys, "phase", "thresholds", "--patterns", "10", "--beta-norm", "2", "--cosine", "0.5")
+    found = result(capsys, "phase", "thresholds", "--patterns", "10", "--norm", "2", "--cosine", "0.5")
     expected = phase.thresholds(10)
     assert found["spinodal"] == expected.spinodal
     assert found["overlap_at_spinodal"] == expected.overlap_at_spinodal
@@ -105,7 +105,7 @@ def test_capacity_lies_between_what_holds_and_what_fails(capsys):
 
 
 def test_curves_and_basins_are_written_as_json_and_figures(here, capsys):
-    options = ["--neurons", "12", "--flips", "0", "--most", "2", "--beside", "", "--out", "curves"]
+    options = ["--neurons", "12", "--flips", "0", "--most", "2", "--compare", "", "--out", "curves"]
     found = result(capsys, "capacity", "projection", *options)
     assert found["files"] == ["curves/capacity.json", "curves/capacity.png", "curves/basins.png"]
     content = json.loads((here / "curves" / "capacity.json").read_text(encoding="utf-8"))
@@ -138,7 +138,7 @@ def test_curves_and_basins_are_written_as_json_and_figures(here, capsys):
             + ["--values", "queries.npy", "--out", "a.npy"],
             "queries.npy has 2 rows for 5 patterns",
         ),
-        (["capacity", "hebb", "--beside", "none"], "--beside 'none'"),
+        (["capacity", "hebb", "--compare", "none"], "--compare 'none'"),
         (["phase", "thresholds", "--patterns", "1"], "at least 2"),
         (["phase", "thresholds", "--patterns", "5", "--cosine", "0.1"], "go together"),
         (["phase", "minima", "patterns.npy", "--points", "1"], "--points"),

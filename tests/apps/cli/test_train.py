@@ -53,7 +53,7 @@ def test_a_recipe_with_a_gradient_of_its_own_and_with_another(tmp_path, capsys):
 
 
 def command(out, *more):
-    settings = [*SETTINGS, "--epochs", str(EPOCHS), "--checkpoint-blocks", "7", "--out", str(out), *more]
+    settings = [*SETTINGS, "--epochs", str(EPOCHS), "--checkpoint-chunks", "7", "--out", str(out), *more]
     return [sys.executable, "-m", "hopfax.apps.cli", "train", *settings]
 
 

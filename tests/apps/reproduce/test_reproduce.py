@@ -236,7 +236,7 @@ def test_other_results_than_the_papers_need_a_folder_of_their_own(tmp_path, monk
     monkeypatch.chdir(tmp_path)
     for changed in (["--epochs", "1"], ["--data", "digits"]):
         assert run(["reproduce", "table1", *changed]) == 2
-        assert "name their folder with --out" in capsys.readouterr().err
+        assert "name a folder for them with --out" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 

@@ -105,14 +105,14 @@ def capacity(
 def _show(console: Console, result: dict[str, Any]) -> None:
     console.print(_sentence(result), soft_wrap=True)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("patterns")
-    table.add_column("recalled", justify="right")
+    table.add_column("capacity")
+    table.add_column("patterns", justify="right")
     low, high = result["interval"]
     table.add_row("measured", str(result["holds"]))
     for formula, patterns in result["theory"].items():
         table.add_row(f"theory, {formula}", f"{patterns:.4g}")
     console.print(table)
-    queries = f"{result['recall_at_holds']:.0%} of the queries (95 % interval {low:.0%} to {high:.0%})"
+    queries = f"{result['recall_at_holds']:.0%} of the queries (95% interval {low:.0%} to {high:.0%})"
     console.print(f"At the measured capacity {queries} were recalled.", soft_wrap=True)
     console.print(
         "With {patterns} patterns, half of the queries are recalled up to {flips:.0%} of the signs flipped.".format(

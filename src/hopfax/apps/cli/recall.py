@@ -151,8 +151,8 @@ def _show_recall(console: Console, result: dict[str, Any], out: Path) -> None:
     queries = result["queries"]
     count = lambda name, value: sum(query[name] == value for query in queries)
     kinds = (
-        f"{count('kind', 'pattern')} a single pattern, {count('kind', 'subset')} an average of some, "
-        f"{count('kind', 'global')} the average of all"
+        f"single patterns {count('kind', 'pattern')}, averages of some {count('kind', 'subset')}, "
+        f"the average of all {count('kind', 'global')}"
     )
     console.print(f"Queries: {len(queries)}, at beta {result['beta']:.4g}", soft_wrap=True)
     console.print(f"Recalled: {kinds}", soft_wrap=True)
