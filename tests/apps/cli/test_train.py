@@ -78,6 +78,6 @@ def test_a_run_that_is_killed_ends_with_the_same_bits(tmp_path):
     subprocess.run(command(killed, "--resume"), check=True, capture_output=True)
     assert (killed / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()
     assert rows(killed) == rows(whole)
-    found = [json.loads((folder / "run.json").read_text())["result"] for folder in (whole, killed)]
+    found = [json.loads((folder / "run.json").read_text()) for folder in (whole, killed)]
     for key in ("test_accuracy", "iterations_mean", "iterations_std", "did_not_converge"):
         assert found[0][key] == found[1][key]
