@@ -107,6 +107,19 @@ def test_every_table_that_a_page_asks_for_is_there(docsite):
         assert "<!-- table" not in tables.inserted(path.read_text(encoding="utf-8"), origin, ROOT)
 
 
+def test_the_page_of_commands_has_all_of_them_in_the_order_of_the_help(docsite):
+    from docsite import commands
+
+    from hopfax.apps.cli.app import PANELS
+
+    page = commands.inserted("above\n<!-- commands -->\n")
+    assert page.startswith("above\n## `hopfax demo`")
+    headings = re.findall(r"^## `hopfax (\w+)`$", page, re.MULTILINE)
+    assert headings == [name for names in PANELS.values() for name in names]
+    assert re.search(r"^\* `--recipe NAME`: goemaere2023: .*\n\n    goemaere2024: ", page, re.MULTILINE)
+    assert commands.inserted("no mark") == "no mark"
+
+
 def test_docstrings_become_markdown(docsite):
     pytest.importorskip("griffe")
     from docsite.docstrings import as_markdown

@@ -1,4 +1,4 @@
-"""The reference of the command line, made from the commands."""
+"""The reference of the command line, made from the commands themselves."""
 
 import typer
 import typer.cli
@@ -18,4 +18,13 @@ def _reference() -> str:
     text = typer.cli.get_docs_for_click(
         obj=command, ctx=typer.Context(command, info_name="hopfax"), name="hopfax"
     )
-    return "## " + text.partition("## ")[2].replace("```console", "```sh")
+    return indent_paragraphs("## " + text.partition("## ")[2].replace("```console", "```sh"))
+
+
+def indent_paragraphs(text: str) -> str:
+    """Indent all paragraphs of the help of an option, so that they belong to its item of the list."""
+    lines, in_list = [], False
+    for line in text.splitlines():
+        in_list = line.startswith("* ") or (in_list and not line.startswith(("#", "**", "```")))
+        lines.append(f"    {line}" if in_list and line and not line.startswith("* ") else line)
+    return "\n".join(lines) + "\n"

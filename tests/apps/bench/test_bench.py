@@ -13,7 +13,7 @@ from hopfax.apps.cli.app import app
 
 
 def benchmark(theirs: float, remark: str = "theirs does less") -> Benchmark:
-    """Sleepers: ours takes 2 ms, theirs so many."""
+    """Implementations that sleep: ours for 2 ms, theirs for so many."""
 
     def sleeper(milliseconds):
         return lambda: time.sleep(1e-3 * milliseconds) or milliseconds
@@ -26,7 +26,7 @@ def benchmark(theirs: float, remark: str = "theirs does less") -> Benchmark:
     return Benchmark("sleep", "sleeping", "hopfax", lambda peers: implementations, remark)
 
 
-def test_times_are_against_ours_and_results_are_checked():
+def test_times_are_relative_to_ours_and_results_are_checked():
     result = run_benchmark(benchmark(theirs=40), Peers(), rounds=3)
     ours, theirs = result.rows
     assert ours.relative_time == 1
@@ -36,7 +36,7 @@ def test_times_are_against_ours_and_results_are_checked():
     assert "No other library was faster" in markdown([result])
 
 
-def test_a_faster_contestant_is_owned_up_to(tmp_path):
+def test_a_faster_library_is_reported(tmp_path):
     result = run_benchmark(benchmark(theirs=0), Peers(), rounds=3)
     assert not result.fastest
     page = markdown([result])
@@ -45,7 +45,7 @@ def test_a_faster_contestant_is_owned_up_to(tmp_path):
     assert draw([result], tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_contestants_take_turns():
+def test_implementations_take_turns():
     order = []
     interleaved({name: lambda name=name: order.append(name) for name in "ab"}, rounds=2)
     assert "".join(order) == "aabb" + "abab"
@@ -56,22 +56,22 @@ def test_too_few_rounds_are_refused():
         interleaved({}, rounds=1)
 
 
-def test_nobody_takes_part_unasked():
+def test_other_libraries_are_timed_only_if_wanted():
     assert not Peers().has("numpy")
     assert Peers(wanted=True).has("numpy")
     assert not Peers(wanted=True).has("numpy", "no_such_library")
 
 
-def test_folders_are_looked_at_first(tmp_path):
+def test_folders_are_checked(tmp_path):
     with pytest.raises(ValueError, match="clone"):
         Peers(True, {"hopdeq": tmp_path / "none"})
     with pytest.raises(ValueError, match="other"):
         Peers(True, {"other": tmp_path})
 
 
-def test_the_command_writes_all_it_promises(tmp_path):
-    found = CliRunner().invoke(app, ["bench", "--only", "relax", "--rounds", "2", "--out", str(tmp_path)])
-    assert found.exit_code == 0, found.output
+def test_the_command_writes_its_files(tmp_path):
+    done = CliRunner().invoke(app, ["bench", "--only", "relax", "--rounds", "2", "--out", str(tmp_path)])
+    assert done.exit_code == 0, done.output
     result = json.loads((tmp_path / "peers.json").read_text())
     rows = result["benchmarks"][0]["rows"]
     assert [row["implementation"] for row in rows] == ["hopfax, even-odd Picard", "hopfax, guarded Anderson"]
@@ -80,18 +80,18 @@ def test_the_command_writes_all_it_promises(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--only", "nothing"], "choose from"),
         (["--hopdeq", "."], "--peers"),
         (["--only", "relax", "--rounds", "0"], "--rounds 0"),
     ],
 )
-def test_wrong_arguments_are_refused(arguments, said, capsys):
+def test_wrong_arguments_are_refused(arguments, message, capsys):
     assert run(["bench", *arguments]) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
-def test_all_contests_are_described():
+def test_all_benchmarks_are_described():
     assert set(BENCHMARKS) == {"relax", "solve", "train", "propagate", "recall"}
     assert all(contest.name == name and contest.work for name, contest in BENCHMARKS.items())

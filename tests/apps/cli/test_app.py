@@ -1,4 +1,4 @@
-"""The command line: one line where something is wrong, JSON and nothing else where it is asked for."""
+"""The command line: errors in one line, JSON on request, and a fast start."""
 
 import json
 import os
@@ -30,7 +30,7 @@ from hopfax.apps.cli import run
         (["info", "--json", "OUT/no/such.json"], "writable"),
     ],
 )
-def test_mistakes_cost_one_line_and_exit_code_2(arguments, message, tmp_path, capsys):
+def test_mistakes_are_reported_in_one_line_with_exit_code_2(arguments, message, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     places = {"OUT": str(tmp_path / "out"), "FILE": str(tmp_path / "file")}
     filled = [a.replace("OUT", places["OUT"]) if a != "FILE" else places["FILE"] for a in arguments]
@@ -52,7 +52,7 @@ def test_a_damaged_data_set_is_named(tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("arguments", [["info"], ["data", "list"], ["data", "fetch", "digits"]])
-def test_json_to_standard_output_comes_alone(arguments, capsys):
+def test_json_is_alone_on_standard_output(arguments, capsys):
     assert run([*arguments, "--json", "-"]) == 0
     assert json.loads(capsys.readouterr().out)
     assert run(arguments) == 0

@@ -1,4 +1,4 @@
-"""`hopfax demo` in miniature, and the laws of what it is made of."""
+"""`hopfax demo` with a tiny network, and the functions that it is made of."""
 
 import dataclasses
 import json
@@ -29,20 +29,20 @@ def trained(dataset):
 
 @pytest.fixture
 def miniature(monkeypatch, trained):
-    """The demo with one network in the place of four: compilation takes most of its time."""
+    """The demo with one network instead of four, since most of its time is compilation."""
     monkeypatch.setattr(training, "train_in_memory", lambda *arguments: trained)
 
 
 def test_the_row_of_the_table(trained, dataset):
-    row, found = trained.summary(), trained.evaluation
+    row, evaluation = trained.summary(), trained.evaluation
     assert row.keys() == ROW
-    assert row["test_accuracy"] == np.mean(np.asarray(found.predictions) == dataset.test_labels)
-    assert row["iterations_mean"] == pytest.approx(np.mean(found.iterations))
+    assert row["test_accuracy"] == np.mean(np.asarray(evaluation.predictions) == dataset.test_labels)
+    assert row["iterations_mean"] == pytest.approx(np.mean(evaluation.iterations))
     assert len(trained.losses) == 1
 
 
 @pytest.mark.usefixtures("miniature")
-def test_the_command_writes_json_alone_and_the_figures(tmp_path, capsys):
+def test_the_command_writes_json_and_figures(tmp_path, capsys):
     assert run(["demo", "--out", str(tmp_path / "figures"), "--json", "-"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert list(result["models"]) == ["HAM", "HAM-DEQ", "HAM-EO", "HAM-EO-DEQ"]
@@ -55,7 +55,7 @@ def test_the_command_writes_json_alone_and_the_figures(tmp_path, capsys):
     assert all(Path(path).read_bytes()[:4] == b"\x89PNG" for path in result["figures"])
 
 
-def test_a_folder_that_cannot_be_written_costs_one_line(tmp_path, capsys):
+def test_a_folder_that_cannot_be_written_is_reported_in_one_line(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert run(["demo", "--out", str(tmp_path / "file")]) == 2
     printed = capsys.readouterr()
@@ -64,13 +64,13 @@ def test_a_folder_that_cannot_be_written_costs_one_line(tmp_path, capsys):
     assert "--out" in printed.err
 
 
-def test_the_recipe_is_that_of_the_paper_but_for_what_it_says():
+def test_the_recipe_differs_from_that_of_the_paper_as_documented():
     recipe, paper = demo.small_recipe("HAM-EO"), demo.recipes.goemaere2023((64, 128, 10), "HAM-EO")
     changed = {name for name, value in recipe.config().items() if value != paper.config()[name]}
     assert changed == {"epochs", "batch_size", "learning_rate", "final_learning_rate_fraction"}
 
 
-def test_widened_has_each_digit_thrice_moved_by_a_pixel(dataset):
+def test_each_digit_is_there_three_times_shifted_by_a_pixel(dataset):
     wide, count = demo.add_shifted_images(dataset), len(dataset.train_labels)
     left, still, right = wide.train_images.reshape(3, count, 8, 8)
     images = dataset.train_images.reshape(count, 8, 8)
@@ -83,7 +83,7 @@ def test_widened_has_each_digit_thrice_moved_by_a_pixel(dataset):
     assert np.array_equal(wide.test_images, dataset.test_images)
 
 
-def test_damages_destroy_what_they_say():
+def test_corruption_masks_erase_what_their_names_say():
     known = corruption_masks(50, (8, 8))
     top, scattered = known["top half"].reshape(50, 8, 8), known["30 % of pixels"]
     assert not top[:, :4].any()
@@ -92,12 +92,12 @@ def test_damages_destroy_what_they_say():
     assert len({tuple(row) for row in scattered}) == 50
 
 
-def test_one_of_each_is_the_first_of_its_class():
+def test_the_first_index_of_each_class():
     labels = np.array([3, 1, 3, 0, 1], np.int32)
     assert first_of_each_class(labels, 4) == [3, 1, 0]
 
 
-def test_the_memory_answers_by_distance():
+def test_the_memory_compares_by_distance():
     patterns = np.random.Generator(np.random.Philox(1)).random((5, 7), np.float32)
     memory, state = demo.digit_memory(patterns, beta=2.0), jnp.linspace(0, 1, 7, dtype=jnp.float32)
     drive = memory.drive({"memory": jnp.zeros(5, jnp.float32), "visible": state}, ["memory"])["memory"]
@@ -107,7 +107,7 @@ def test_the_memory_answers_by_distance():
     assert isinstance(memory.layers["visible"].lagrangian, lagrangians.Identity)
 
 
-def test_a_cold_memory_completes_its_own_patterns_and_keeps_what_it_is_given(dataset):
+def test_a_memory_at_high_beta_completes_its_patterns_and_keeps_known_pixels(dataset):
     few = dataclasses.replace(
         dataset,
         train_images=dataset.train_images[:20],
@@ -116,8 +116,8 @@ def test_a_cold_memory_completes_its_own_patterns_and_keeps_what_it_is_given(dat
         test_labels=dataset.train_labels[:20],
     )
     known = corruption_masks(20, (8, 8))["30 % of pixels"]
-    found = demo.recall(demo.digit_memory(few.train_images, beta=50.0), few, known)
-    assert np.array_equal(found.recalled[known], few.test_images[known])
-    assert np.allclose(found.recalled, few.test_images, atol=1e-3)
-    assert found.right.all()
-    assert np.array_equal(np.isnan(found.erased), ~known)
+    digits = demo.recall(demo.digit_memory(few.train_images, beta=50.0), few, known)
+    assert np.array_equal(digits.recalled[known], few.test_images[known])
+    assert np.allclose(digits.recalled, few.test_images, atol=1e-3)
+    assert digits.right.all()
+    assert np.array_equal(np.isnan(digits.erased), ~known)

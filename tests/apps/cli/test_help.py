@@ -1,4 +1,4 @@
-"""The help of every command, its example, completion, and colours only where they are wanted."""
+"""The help of every command and its example, completion, and colours."""
 
 import re
 import shlex
@@ -14,7 +14,7 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-7]")
 
 
 def commands(group, path=()):
-    """All commands that are no groups, by the words that call them."""
+    """All commands that are not groups, with their words."""
     for name, command in group.commands.items():
         words = (*path, name)
         if hasattr(command, "commands"):
@@ -34,10 +34,10 @@ def test_help_shows_an_example_that_the_command_understands(words, capsys):
     assert f"Example: {example}" in shown
     first, *arguments = shlex.split(example)
     assert (first, *arguments[: len(words)]) == ("hopfax", *words)
-    COMMANDS[words].make_context("hopfax", arguments[len(words) :])  # parses, or raises
+    COMMANDS[words].make_context("hopfax", arguments[len(words) :])  # raises if it cannot be parsed
 
 
-def test_help_tells_the_exit_codes(capsys):
+def test_help_lists_the_exit_codes(capsys):
     assert run(["--help"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     for code in ("0 done", "1 a run failed", "2 the arguments", "130 interrupted"):
@@ -45,7 +45,7 @@ def test_help_tells_the_exit_codes(capsys):
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["data", "list"]])
-def test_no_escape_codes_where_the_output_is_no_terminal(arguments, capsys, monkeypatch):
+def test_there_are_no_escape_codes_if_the_output_is_not_a_terminal(arguments, capsys, monkeypatch):
     for name in ("FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS"):
         monkeypatch.delenv(name, raising=False)
     assert run(arguments) == 0

@@ -1,4 +1,4 @@
-"""The commands on memories and their phase transition: files in, JSON out, bad files refused by name."""
+"""The commands for memories: their results from files, and errors that name bad files."""
 
 import json
 
@@ -12,7 +12,7 @@ ROWS = 2.0 * np.eye(5)
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch):
+def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     np.save("patterns.npy", ROWS)
     np.savetxt("patterns.csv", ROWS, delimiter=",")
@@ -26,38 +26,38 @@ def result(capsys, *arguments):
 
 
 def test_thresholds_in_effective_beta_and_in_beta(capsys):
-    found = result(capsys, "phase", "thresholds", "--patterns", "10", "--norm", "2", "--cosine", "0.5")
+    output = result(capsys, "phase", "thresholds", "--patterns", "10", "--norm", "2", "--cosine", "0.5")
     expected = phase.thresholds(10)
-    assert found["spinodal"] == expected.spinodal
-    assert found["overlap_at_spinodal"] == expected.overlap_at_spinodal
-    assert found["in_beta"]["instability"] == pytest.approx(10 / (4 * 0.5))
+    assert output["spinodal"] == expected.spinodal
+    assert output["overlap_at_spinodal"] == expected.overlap_at_spinodal
+    assert output["in_beta"]["instability"] == pytest.approx(10 / (4 * 0.5))
 
 
 def test_clusters_by_formula_and_simulation(capsys):
     sizes = ["--clusters", "2", "--per-cluster", "2", "--within", "0.9", "--across", "0"]
-    found = result(capsys, "phase", "clusters", *sizes)
-    for name, value in found["simulated"].items():
-        assert found[name] == pytest.approx(value, rel=0.02)
+    output = result(capsys, "phase", "clusters", *sizes)
+    for name, value in output["simulated"].items():
+        assert output[name] == pytest.approx(value, rel=0.02)
 
 
-def test_recall_from_files_names_the_patterns(here, capsys):
+def test_recall_from_files_reports_the_patterns(folder, capsys):
     arguments = [
         "--patterns",
         "patterns.csv",
         "--queries",
         "queries.npy",
         "--out",
-        "found.npy",
+        "recalled.npy",
         "--beta",
         "5",
     ]
-    found = result(capsys, "recall", *arguments)
-    assert [query["index"] for query in found["queries"]] == [0, 1]
-    assert all(query["kind"] == "pattern" and query["status"] == "converged" for query in found["queries"])
-    np.testing.assert_allclose(np.load("found.npy"), ROWS[:2], atol=1e-3)
+    output = result(capsys, "recall", *arguments)
+    assert [query["index"] for query in output["queries"]] == [0, 1]
+    assert all(query["kind"] == "pattern" and query["status"] == "converged" for query in output["queries"])
+    np.testing.assert_allclose(np.load("recalled.npy"), ROWS[:2], atol=1e-3)
 
 
-def test_unknown_values_are_filled_in_and_duplicates_reported(here, capsys):
+def test_unknown_values_are_filled_in_and_duplicates_reported(folder, capsys):
     np.save("patterns.npy", np.concatenate([ROWS, ROWS[:1]]))
     np.save("queries.npy", np.where(np.arange(5) < 3, ROWS[2:3], np.nan))
     arguments = [
@@ -66,59 +66,67 @@ def test_unknown_values_are_filled_in_and_duplicates_reported(here, capsys):
         "--queries",
         "queries.npy",
         "--out",
-        "found.npy",
+        "recalled.npy",
         "--beta",
         "9",
     ]
-    found = result(capsys, "recall", *arguments)
-    assert found["duplicates"] == 1
-    np.testing.assert_allclose(np.load("found.npy"), ROWS[2:3], atol=1e-3)
+    output = result(capsys, "recall", *arguments)
+    assert output["duplicates"] == 1
+    np.testing.assert_allclose(np.load("recalled.npy"), ROWS[2:3], atol=1e-3)
 
 
-def test_values_are_read_out_in_place_of_the_patterns(here, capsys):
+def test_values_are_recalled_in_place_of_the_patterns(folder, capsys):
     labels = np.arange(10.0).reshape(5, 2)
     np.save("values.npy", labels)
     files = ["--patterns", "patterns.npy", "--queries", "queries.npy", "--values", "values.npy"]
-    found = result(capsys, "recall", *files, "--out", "found.npy", "--beta", "5")
-    assert [query["index"] for query in found["queries"]] == [0, 1]
-    np.testing.assert_allclose(np.load("found.npy"), labels[:2], atol=1e-3)
+    output = result(capsys, "recall", *files, "--out", "recalled.npy", "--beta", "5")
+    assert [query["index"] for query in output["queries"]] == [0, 1]
+    np.testing.assert_allclose(np.load("recalled.npy"), labels[:2], atol=1e-3)
 
 
-def test_calibration_of_orthogonal_patterns(here, capsys):
-    found = result(capsys, "calibrate", "patterns.npy")
-    assert found["beta"] == pytest.approx(phase.thresholds(5).spinodal / 4, rel=0.03)
-    assert found["global_beta"] == pytest.approx(5 / 4, rel=0.03)
+def test_calibration_of_orthogonal_patterns(folder, capsys):
+    output = result(capsys, "calibrate", "patterns.npy")
+    assert output["beta"] == pytest.approx(phase.thresholds(5).spinodal / 4, rel=0.03)
+    assert output["global_beta"] == pytest.approx(5 / 4, rel=0.03)
 
 
-def test_minima_grow_from_one_to_all(here, capsys):
-    found = result(capsys, "phase", "minima", "patterns.npy", "--points", "4")
-    assert found["minima"][0] == 1
-    assert found["minima"][-1] == 5
+def test_minima_grow_from_one_to_all(folder, capsys):
+    output = result(capsys, "phase", "minima", "patterns.npy", "--points", "4")
+    assert output["minima"][0] == 1
+    assert output["minima"][-1] == 5
 
 
-def test_capacity_lies_between_what_holds_and_what_fails(capsys):
-    found = result(capsys, "capacity", "projection", "--neurons", "16", "--flips", "0", "--most", "8")
-    assert found["holds"] == found["fails"] == 8
-    assert found["theory"] == {"n": 16}
-    # With 4 patterns of 16 neurons: more than no sign can be flipped, and never more than half.
-    assert 0 < found["basin"]["flips"] <= 0.5
+def test_capacity_is_limited_by_most_and_compared_with_theory(capsys):
+    output = result(capsys, "capacity", "projection", "--neurons", "16", "--flips", "0", "--most", "8")
+    assert output["holds"] == output["fails"] == 8
+    assert output["theory"] == {"n": 16}
+    # With 4 patterns of 16 neurons, some signs can be flipped, and never more than half of them.
+    assert 0 < output["basin"]["flips"] <= 0.5
 
 
-def test_curves_and_basins_are_written_as_json_and_figures(here, capsys):
+def test_capacity_is_printed_in_words_and_a_table(capsys):
+    assert run(["capacity", "projection", "--neurons", "16", "--flips", "0", "--most", "8"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "projection, 16 neurons: 90% of the queries with 0% of the signs flipped are recalled" in printed
+    assert "theory, n 16" in printed
+    assert "{" not in printed
+
+
+def test_curves_and_basins_are_written_as_json_and_figures(folder, capsys):
     options = ["--neurons", "12", "--flips", "0", "--most", "2", "--compare", "", "--out", "curves"]
-    found = result(capsys, "capacity", "projection", *options)
-    assert found["files"] == ["curves/capacity.json", "curves/capacity.png", "curves/basins.png"]
-    content = json.loads((here / "curves" / "capacity.json").read_text(encoding="utf-8"))
+    output = result(capsys, "capacity", "projection", *options)
+    assert output["files"] == ["curves/capacity.json", "curves/capacity.png", "curves/basins.png"]
+    content = json.loads((folder / "curves" / "capacity.json").read_text(encoding="utf-8"))
     load = content["curves"]["projection"]["load"]
     assert load["values"][0] == 1
-    # Projections hold every set of independent patterns, and one pattern or two of 12 signs are that.
+    # The projection rule stores any independent patterns, as one or two patterns of 12 signs are.
     assert load["fraction"][0] == load["high"][0] == 1 > load["low"][0]
     for name in ("capacity.png", "basins.png"):
-        assert (here / "curves" / name).stat().st_size > 0
+        assert (folder / "curves" / name).stat().st_size > 0
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["calibrate", "none.npy"], "none.npy is not a file"),
         (["calibrate", "nan.npy"], "rows [1]"),
@@ -145,12 +153,12 @@ def test_curves_and_basins_are_written_as_json_and_figures(here, capsys):
         (["capacity", "hebb", "--flips", "2"], "[0, 1]"),
     ],
 )
-def test_mistakes_cost_one_line(here, arguments, told, capsys):
+def test_mistakes_are_reported_in_one_line(folder, arguments, message, capsys):
     np.save("nan.npy", np.array([[1.0, 2.0, 3.0], [np.nan, 1.0, 2.0]]))
     np.save("words.npy", np.array([["a", "b"]]))
-    (here / "text.csv").write_text("a,b\nc,d\n")
-    (here / "other.txt").write_text("1")
+    (folder / "text.csv").write_text("a,b\nc,d\n")
+    (folder / "other.txt").write_text("1")
     assert run(arguments) == 2
     printed = capsys.readouterr()
     assert printed.err.count("\n") == 1
-    assert told in printed.err
+    assert message in printed.err

@@ -1,4 +1,4 @@
-"""A run of two processes: the numbers of one, and what is left to do when one of them is killed."""
+"""A run of two processes, and what happens when one of them is killed."""
 
 import json
 import signal
@@ -35,17 +35,19 @@ def rows(out):
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
-def test_of_two_processes_one_is_killed_the_other_says_so_and_one_alone_goes_on(tmp_path, capsys):
+def test_when_one_of_two_processes_is_killed_the_other_reports_it_and_a_single_one_can_resume(
+    tmp_path, capsys
+):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     address = free_address()
     with start(killed, address, 0) as first, start(killed, address, 1) as second:
         while len(rows(killed)) < 2 and first.poll() is None and second.poll() is None:
             time.sleep(0.01)
         second.send_signal(signal.SIGKILL)
-        _, said = first.communicate(timeout=300)
-    assert first.returncode == 1, said
-    assert "process 0 of 2 has lost another one" in said
-    assert "--resume" in said
+        _, errors = first.communicate(timeout=300)
+    assert first.returncode == 1, errors
+    assert "process 0 of 2 has lost another one" in errors
+    assert "--resume" in errors
     assert 2 <= len(rows(killed)) < EPOCHS
     assert run(["train", *SETTINGS, "--out", str(killed), "--resume"]) == 0
     assert run(["train", *SETTINGS, "--out", str(whole)]) == 0
@@ -54,8 +56,8 @@ def test_of_two_processes_one_is_killed_the_other_says_so_and_one_alone_goes_on(
     assert rows(whole)[0]["loss"] == pytest.approx(rows(killed)[0]["loss"], rel=1e-6)
 
 
-def test_slurm_tells_who_a_process_is_and_without_it_one_is_told_what_to_do():
-    """In a process of its own, with the variables that `srun` sets; a cluster of one."""
+def test_a_process_joins_under_slurm_and_is_refused_outside():
+    """A cluster of one process, with the variables that `srun` sets."""
     program = """
         import os, jax
         from hopfax.parallel.processes import exit_process, is_primary, join
@@ -73,7 +75,7 @@ def test_slurm_tells_who_a_process_is_and_without_it_one_is_told_what_to_do():
     assert done.returncode == 0, done.stderr
 
 
-def test_numbers_that_do_not_go_together_are_refused(tmp_path, capsys):
+def test_options_that_do_not_fit_together_are_refused(tmp_path, capsys):
     settings = ["train", "--data", "digits", "--layers", "64,8,10", "--out", str(tmp_path / "run")]
     for options, match in (
         (["--processes", "2"], "give all three"),

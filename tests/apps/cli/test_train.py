@@ -1,4 +1,4 @@
-"""`hopfax train` on the digits: its files, its numbers, and a run that is killed."""
+"""`hopfax train` on the digits: its files and numbers, and a run that is killed."""
 
 import json
 import signal
@@ -33,13 +33,15 @@ def test_train_then_evaluate_give_the_same_numbers(tmp_path, capsys):
     assert run(["evaluate", out, "--json", "-"]) == 0
     evaluated = json.loads(capsys.readouterr().out)
     assert all(evaluated[key] == trained[key] for key in KEYS & evaluated.keys())
+    assert run(["evaluate", out]) == 0
+    assert f"{trained['did_not_converge']} of 297 test images did not converge" in capsys.readouterr().out
     assert run(["train", *SETTINGS, "--epochs", "8", "--out", out]) == 2
     assert "--resume" in capsys.readouterr().err
     assert run(["train", *SETTINGS, "--epochs", "9", "--out", out, "--resume"]) == 2
     assert "epochs was 8, is 9" in capsys.readouterr().err
 
 
-def test_a_recipe_with_a_gradient_of_its_own_and_with_another(tmp_path, capsys):
+def test_a_recipe_with_its_gradient_and_with_another(tmp_path, capsys):
     settings = ["train", "--data", "digits", "--layers", "64,12,10", "--epochs", "1", "--json", "-"]
     folders = [str(tmp_path / name) for name in ("best", "refused")]
     assert run([*settings, "--recipe", "low_feedback", "--gradient", "implicit", "--out", folders[0]]) == 0
@@ -58,7 +60,7 @@ def command(out, *more):
 
 
 def rows(out):
-    """The metrics but for the seconds, which are never the same."""
+    """The metrics without the seconds, which always differ."""
     path = out / "metrics.jsonl"
     lines = path.read_text().splitlines() if path.exists() else []
     return [{key: value for key, value in json.loads(line).items() if key != "seconds"} for line in lines]
@@ -78,6 +80,6 @@ def test_a_run_that_is_killed_ends_with_the_same_bits(tmp_path):
     subprocess.run(command(killed, "--resume"), check=True, capture_output=True)
     assert (killed / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()
     assert rows(killed) == rows(whole)
-    found = [json.loads((folder / "run.json").read_text()) for folder in (whole, killed)]
+    results = [json.loads((folder / "run.json").read_text()) for folder in (whole, killed)]
     for key in ("test_accuracy", "iterations_mean", "iterations_std", "did_not_converge"):
-        assert found[0][key] == found[1][key]
+        assert results[0][key] == results[1][key]

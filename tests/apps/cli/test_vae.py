@@ -1,4 +1,4 @@
-"""`hopfax vae` on the digits: what it writes, and what it refuses."""
+"""`hopfax vae` on the digits: its files and numbers, and its errors."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def result(folder):
-    """Of a model that is hardly trained."""
+    """The result of a model after one epoch."""
     path = folder.parent / "result.json"
     assert run(["vae", "train", *SMALL, "--out", str(folder), "--json", str(path)]) == 0
     return json.loads(path.read_text())
@@ -36,9 +36,9 @@ def test_train_writes_the_numbers_and_the_figures(result, folder):
 def test_reconstruct_gives_the_numbers_of_training(result, folder, tmp_path, capsys):
     picture = tmp_path / "r.png"
     assert run(["vae", "reconstruct", str(folder), "--out", str(picture), "--json", "-"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["test_squared_error"] == pytest.approx(result["test_squared_error"], rel=1e-5)
-    assert found["figure"] == str(picture)
+    output = json.loads(capsys.readouterr().out)
+    assert output["test_squared_error"] == pytest.approx(result["test_squared_error"], rel=1e-5)
+    assert output["figure"] == str(picture)
     assert picture.exists()
 
 
@@ -47,12 +47,16 @@ def test_sample_and_inpaint(result, folder, tmp_path, capsys):
     capsys.readouterr()
     more = ["--out", str(tmp_path / "i.png"), "--against", str(folder), "--json", "-"]
     assert run(["vae", "inpaint", str(folder), *more]) == 0
-    found = json.loads(capsys.readouterr().out)["squared_error"]
-    assert found.keys() == {"top half", "30 % of pixels"}
-    for errors in found.values():
-        assert errors["once"] == errors["other, once"]
-        assert errors["relaxed"] >= 0
+    output = json.loads(capsys.readouterr().out)["squared_error"]
+    assert output.keys() == {"top half", "30 % of pixels"}
+    for row in output.values():
+        assert row["once"] == row["other, once"]
+        assert row["relaxed"] >= 0
     assert (tmp_path / "s.png").exists()
+    assert run(["vae", "inpaint", str(folder), "--out", str(tmp_path / "i.png")]) == 0
+    printed = capsys.readouterr().out
+    assert "0 of 297 images did not converge" in printed
+    assert "i.png: a test image of each class; for each kind of corruption" in printed
 
 
 @pytest.mark.parametrize(
@@ -65,8 +69,8 @@ def test_sample_and_inpaint(result, folder, tmp_path, capsys):
         (["sample", "OUT", "--out", "OUT/x.png"], "no finished run"),
     ],
 )
-def test_mistakes_are_one_line(arguments, message, tmp_path, capsys):
+def test_mistakes_are_reported_in_one_line(arguments, message, tmp_path, capsys):
     assert run(["vae", *(part.replace("OUT", str(tmp_path)) for part in arguments)]) == 2
-    told = capsys.readouterr().err
-    assert message in told
-    assert told.count("\n") == 1
+    errors = capsys.readouterr().err
+    assert message in errors
+    assert errors.count("\n") == 1

@@ -1,4 +1,4 @@
-"""The numbers of the page: regimes at their thresholds, falling energy, one equilibrium for three methods."""
+"""The numbers of the page: thresholds of the regimes, falling energy, one equilibrium for three methods."""
 
 import jax
 import jax.numpy as jnp
@@ -38,7 +38,7 @@ def test_minima_appear_and_vanish_at_the_thresholds_of_equidistant_patterns(poin
     assert regimes == [play.Regime.AVERAGING, *[play.Regime.METASTABLE] * 2, play.Regime.SINGLE]
 
 
-def test_expected_thresholds_are_those_of_the_phase_package():
+def test_thresholds_are_those_of_the_phase_package():
     expected, theirs = play.equidistant_thresholds(SIMPLEX), phase.thresholds(N).in_beta(1.3, 0.2)
     assert jax.tree.leaves(expected) == pytest.approx(jax.tree.leaves(theirs))
     assert play.is_equidistant(SIMPLEX)
@@ -70,8 +70,8 @@ def test_energy_falls_along_a_path_that_converges(digits, stored, beta, clamp):
         path.states[:, known & clamp], query[known & clamp][None].repeat(path.steps + 1, 0)
     )
     np.testing.assert_allclose(path.weights.sum(axis=1), 1)
-    moved = np.where(known & clamp, query, path.weights[-1] @ stored) - path.states[-1]
-    assert np.linalg.norm(moved) <= 1e-5 * np.linalg.norm(query)
+    step = np.where(known & clamp, query, path.weights[-1] @ stored) - path.states[-1]
+    assert np.linalg.norm(step) <= 1e-5 * np.linalg.norm(query)
 
 
 def test_recall_without_a_clamp_ends_at_a_minimum_and_describes_it(digits, stored):
@@ -113,7 +113,7 @@ def test_three_methods_end_at_one_equilibrium_and_even_odd_takes_fewer_sweeps(di
     assert np.linalg.norm(path.states[-1] - results[0].state) < 1e-3
 
 
-def test_heights_are_the_energy_where_the_axes_say():
+def test_heights_are_the_energy_at_the_points_of_the_axes():
     points = np.array([[1.0, 0.0], [-1.0, 0.2], [0.0, 1.2]])
     surface = play.landscape(points, 3.0, side=17)
     i, j = 4, 11
@@ -123,7 +123,7 @@ def test_heights_are_the_energy_where_the_axes_say():
     assert surface.minima.energy[0] <= surface.heights.min() + 1e-12
 
 
-def test_minima_of_a_landscape_are_flat_and_share_the_symmetry_of_the_patterns():
+def test_the_gradient_vanishes_at_minima_which_have_the_symmetry_of_the_patterns():
     minima = play.landscape(TRIANGLE, 1.9, side=3).minima
     energy = lambda x: -jax.nn.logsumexp(-0.95 * jnp.sum((x[None] - TRIANGLE) ** 2, axis=1)) / 1.9
     assert np.all(np.abs(jax.vmap(jax.grad(energy))(jnp.asarray(minima.states))) < 1e-6)
@@ -132,7 +132,7 @@ def test_minima_of_a_landscape_are_flat_and_share_the_symmetry_of_the_patterns()
     assert np.all(apart.min(axis=1) < 1e-6)
 
 
-def test_two_equal_patterns_have_one_minimum_and_are_no_error():
+def test_two_equal_patterns_share_a_minimum():
     points = np.array([[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0]])
     assert len(play.find_minima(points, 8.0).states) == 2
     assert play.find_minima(points, 8.0).regime == play.Regime.METASTABLE
@@ -170,7 +170,7 @@ def test_unknown_pixels_start_at_the_mean(stored):
         (lambda digits: play.minima_counts(TRIANGLE, np.array([2.0, 1.0])), "strictly increasing"),
     ],
 )
-def test_bad_input_is_refused_by_name(digits, wrong, message):
+def test_wrong_arguments_are_named(digits, wrong, message):
     with pytest.raises(ValueError, match=message):
         wrong(digits)
 
@@ -189,15 +189,15 @@ def test_charts_are_valid_and_hold_their_data():
     pytest.importorskip("anywidget")
     from hopfax.apps.play import graphics
 
-    found = [play.MethodResult("one", TRIANGLE[0], 0.0, 3, True, np.array([0.1, 1e-4, 0.0]))]
+    results = [play.MethodResult("one", TRIANGLE[0], 0.0, 3, True, np.array([0.1, 1e-4, 0.0]))]
     drawn = [
         graphics.energy_chart(np.array([1.0, 0.5]), 1),
         graphics.weights_chart(np.array([0.5, 0.5])),
         graphics.regimes_chart(
             np.array([1.0, 2.0]), np.array([1, 3]), play.equidistant_thresholds(TRIANGLE), 1.5
         ),
-        graphics.residuals_chart(found),
+        graphics.residuals_chart(results),
     ]
     for chart in drawn:
         assert chart.to_dict()["usermeta"] == {"embedOptions": {"actions": False}}
-    assert len(drawn[-1].to_dict()["data"]["values"]) == 2  # a logarithm has no place for zero
+    assert len(drawn[-1].to_dict()["data"]["values"]) == 2  # zero has no logarithm

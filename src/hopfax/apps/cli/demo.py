@@ -36,7 +36,7 @@ They differ in how they relax: all layers at once (HAM), even and odd layers in 
 NETWORKS_LEGEND = """\
 iterations: updates until the states change by less than 0.01 %, mean and standard \
 deviation over 297 test digits; seconds: to compile, train and test. The -EO networks \
-need fewer iterations for the same accuracy: this is what the papers found.
+need fewer iterations for about the same accuracy: this is what the papers found.
 """
 MEMORY_TEXT = """\
 [bold]2. A memory that completes images[/bold]
@@ -50,11 +50,13 @@ filled with the mean of all stored digits, and recalled. right class: the stored
 digit with the largest weight is of the class of the test digit.
 """
 CONVERGENCE_TEXT = """\
-How much the states of each network still change, against the iteration. Each column \
-is a histogram over the test digits; they fall faster for the -EO networks.
+How much the states of each network still change at each iteration, as a histogram \
+over the test digits (darker: more digits). The circle marks the mean number of \
+iterations in the table above, which is smaller for the -EO networks.
 """
 RECALL_TEXT = """\
-Test digits, with erased pixels, and recalled.
+A test digit of each class; the same with erased pixels, in blue; and what the \
+memory recalls.
 """
 NEXT_TEXT = """\
 Next: `hopfax play` is a page where you can draw, erase and recall digits. \

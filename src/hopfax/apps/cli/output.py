@@ -1,14 +1,19 @@
 """Where results, progress and errors of a command go: JSON, standard output, standard error."""
 
+import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from ...training import Chunk
 
 Json = Annotated[
     Path | None,
@@ -64,6 +69,29 @@ def emit(result: Mapping[str, Any], path: Path | None, show: Callable[[Console],
     if path is not None:
         path.write_text(text + "\n", encoding="utf-8")
     show(Console())
+
+
+@contextlib.contextmanager
+def progress_bar(epochs: int) -> "Iterator[Callable[[Chunk], None]]":
+    """A callback for the chunks of a run, which shows the epoch, the means so far and the remaining time."""
+    console = error_console()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[means]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task("training", total=None, means="")
+
+        def show(chunk: "Chunk") -> None:
+            means = ", ".join(f"{name} {value:.4g}" for name, value in list(chunk.means().items())[:3])
+            done = (chunk.epoch - 1) * chunk.batches + chunk.batch
+            epoch = f"epoch {chunk.epoch}/{epochs}"
+            total = epochs * chunk.batches
+            progress.update(task, total=total, completed=done, description=epoch, means=means)
+
+        yield show
 
 
 def one_line(message: object) -> str:

@@ -57,7 +57,7 @@ def recall(
 
     The known values of a query with NaN are clamped.
 
-    Example: hopfax recall --patterns stored.npy --queries damaged.npy --out recalled.npy
+    Example: hopfax recall --patterns stored.npy --queries corrupted.npy --out recalled.npy
     """
     import numpy as np
 

@@ -20,8 +20,7 @@ from .jax_setup import (
     join_processes,
 )
 from .options import DataName, Directory, layer_sizes
-from .output import Json, check_json, emit, writable_folder
-from .progress import progress_bar
+from .output import Json, check_json, emit, progress_bar, writable_folder
 
 if TYPE_CHECKING:
     from ...data import Dataset
@@ -47,7 +46,7 @@ goemaere2024: the paper of 2024, for any number of layers.
 
 goemaere_ep: those of the papers with a linear output, by equilibrium propagation.
 
-low_feedback: ours; ReLU, cross-entropy, Adam and a feedback of 0.03. The most accurate.
+low_feedback: ours; ReLU, cross-entropy, Adam, a feedback of 0.03. The most accurate.
 """
 
 

@@ -13,8 +13,7 @@ from rich.table import Table
 
 from .jax_setup import cache_compiled_code
 from .options import DataName, Directory, OtherData
-from .output import Json, check_json, emit, error_console, writable_folder
-from .progress import progress_bar
+from .output import Json, check_json, emit, error_console, progress_bar, writable_folder
 
 if TYPE_CHECKING:
     from ...data import Dataset

@@ -52,7 +52,8 @@ def energy_chart(energy: Float[np.ndarray, " steps"], at: int) -> alt.LayerChart
         tooltip=["step:Q", "energy:Q"],
     )
     mark = base.transform_filter(f"datum.step == {at}").mark_point(color=_MARK, size=130, filled=True)
-    return _sized(base.mark_line(color=_LINE, point=alt.OverlayMarkDef(color=_LINE, size=18)) + mark)
+    line = base.mark_line(color=_LINE, point=alt.OverlayMarkDef(color=_LINE, size=18))
+    return _sized(alt.LayerChart(layer=[line, mark]))
 
 
 def weights_chart(weights: Float[np.ndarray, " classes"]) -> alt.Chart:
@@ -86,9 +87,13 @@ def regimes_chart(
     current = alt.Chart(alt.Data(values=[{"beta": beta}])).mark_rule(color=_MARK, strokeWidth=2.5, clip=True)
     y = alt.Y("minima:Q", title="minima", axis=alt.Axis(tickMinStep=1))
     return _sized(
-        steps.encode(x=x, y=y, tooltip=["beta:Q", "minima:Q"])
-        + rules.encode(x=x, color=colour, tooltip=["threshold:N", "beta:Q"])
-        + current.encode(x=x)
+        alt.LayerChart(
+            layer=[
+                steps.encode(x=x, y=y, tooltip=["beta:Q", "minima:Q"]),
+                rules.encode(x=x, color=colour, tooltip=["threshold:N", "beta:Q"]),
+                current.encode(x=x),
+            ]
+        )
     )
 
 
