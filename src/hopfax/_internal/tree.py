@@ -1,4 +1,4 @@
-"""Small linear algebra on pytrees of arrays: dot products, norms, selection."""
+"""Small linear algebra on pytrees of arrays: dtypes, random entries, dot products, norms, selection."""
 
 import functools as ft
 import operator
@@ -6,7 +6,8 @@ import operator
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Bool, PyTree, Scalar
+import jax.random as jr
+from jaxtyping import Array, ArrayLike, Bool, Key, PyTree, Scalar
 
 
 def tree_sum(tree: PyTree) -> Scalar:
@@ -24,6 +25,18 @@ def widest_dtype(*dtypes) -> jnp.dtype:
     """The dtype to which JAX promotes all of `dtypes`, also where implicit promotion is strict."""
     with jax.numpy_dtype_promotion("standard"):
         return jnp.result_type(*dtypes)
+
+
+def tree_dtype(tree: PyTree) -> jnp.dtype:
+    """The widest dtype of the leaves."""
+    return widest_dtype(*(x.dtype for x in jax.tree.leaves(tree)))
+
+
+def random_normal(like: PyTree, key: Key[Array, ""]) -> PyTree:
+    """A tree of the same shapes and dtypes with entries from N(0, 1)."""
+    leaves, structure = jax.tree.flatten(like)
+    keys = jr.split(key, len(leaves))
+    return structure.unflatten([jr.normal(k, x.shape, x.dtype) for k, x in zip(keys, leaves, strict=True)])
 
 
 def dot(a: PyTree, b: PyTree) -> Scalar:

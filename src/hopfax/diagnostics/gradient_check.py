@@ -8,11 +8,10 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 from jaxtyping import Array, Float, Key, PyTree, Scalar, ScalarLike
 
 from .._internal.checks import require_key
-from .._internal.tree import dot, squares, subtract
+from .._internal.tree import dot, random_normal, squares, subtract
 from ..costs import AbstractCost
 from ..gradients.adjoints import ConjugateGradient
 from ..gradients.base import AbstractGradient, AdjointStats, stop_gradient
@@ -219,11 +218,7 @@ def _directional_error(
 ) -> float:
     """The relative error of `∇·d` against `(f(x + εd) - f(x - εd)) / 2ε`, along a random direction `d`."""
     arrays, static = eqx.partition(arguments, eqx.is_inexact_array)
-    leaves, structure = jax.tree.flatten(arrays)
-    keys = jr.split(key, len(leaves))
-    direction = structure.unflatten(
-        [jr.normal(k, x.shape, x.dtype) for k, x in zip(keys, leaves, strict=True)]
-    )
+    direction = random_normal(arrays, key)
     shifted = lambda sign: eqx.combine(
         jax.tree.map(lambda x, d: x + sign * step * d, arrays, direction), static
     )

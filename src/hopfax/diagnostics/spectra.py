@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 from jaxtyping import Array, ArrayLike, Float, Key, PyTree, Scalar, ScalarLike
 
 from .._internal.checks import require_key
 from .._internal.numerics import power_iteration
+from .._internal.tree import random_normal
 from ..costs import AbstractCost
 from ..gradients.adjoints import ConjugateGradient
 from ..networks.layers import Clamp
@@ -128,7 +128,4 @@ def _inverse_hessian(problem: Problem, point: States, direction: States) -> Stat
 def _power_iteration(product: Callable, like: PyTree, key: Key[Array, ""], steps: int) -> Scalar:
     """The Rayleigh quotient after `steps` normalised products from a random start."""
     require_key("spectra", key)
-    leaves, structure = jax.tree.flatten(like)
-    keys = jr.split(key, len(leaves))
-    start = structure.unflatten([jr.normal(k, x.shape, x.dtype) for k, x in zip(keys, leaves, strict=True)])
-    return power_iteration(product, start, steps)
+    return power_iteration(product, random_normal(like, key), steps)

@@ -10,7 +10,7 @@ import lineax as lx
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, ScalarLike
 
 from .._internal.checks import require_integer, require_kind, require_number
-from .._internal.tree import accumulation_dtype, axpy, dot, rms, select, subtract
+from .._internal.tree import accumulation_dtype, axpy, dot, rms, select, subtract, tree_dtype
 from ..networks.network import States
 from ..solvers.anderson import Anderson
 from ..solvers.loop import IterativeSolver, Stopping, iterate
@@ -247,7 +247,7 @@ def _add(a: States, b: States) -> States:
 
 def _attainable(rtol: float, like: States) -> Array:
     """`rtol`, but no tighter than 10 eps of the states."""
-    dtype = accumulation_dtype(jnp.result_type(*(x.dtype for x in jax.tree.leaves(like))))
+    dtype = accumulation_dtype(tree_dtype(like))
     return jnp.maximum(jnp.asarray(rtol, dtype), 10 * jnp.finfo(dtype).eps)
 
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Scalar, ScalarLike
 
 from .._internal.checks import require_kind, require_number
-from .._internal.tree import tree_sum
+from .._internal.tree import tree_dtype, tree_sum
 from ..costs import AbstractCost
 from ..networks.network import AbstractNetwork, States
 from ..solvers.equilibrium import Statistics, Status
@@ -67,7 +67,7 @@ class EquilibriumPropagation(AbstractGradient):
         """A scalar whose gradient is the estimate, and the statistics of all nudged phases."""
         _check_holomorphic(problem.model, self.variant)
         solve = self._nudged_solve(solve, unknowns)
-        dtype = jnp.result_type(*jax.tree.leaves(solve.start))
+        dtype = tree_dtype(solve.start)
         betas, weights, free_weight = self.variant.nudges(self.beta)
         betas, weights = betas.astype(dtype), weights.astype(dtype)
         phase = lambda beta: _nudged_phase(problem, solve, cost, target, beta)
@@ -82,7 +82,7 @@ class EquilibriumPropagation(AbstractGradient):
 
     def _nudged_solve(self, solve: Solve, unknowns: States) -> Solve:
         """The same solve from the free equilibrium, with a tolerance that is small beside the difference of phases."""
-        eps = jnp.finfo(jnp.result_type(*jax.tree.leaves(unknowns))).eps
+        eps = jnp.finfo(tree_dtype(unknowns)).eps
         free, factor = solve.stopping, PHASE_TOLERANCE * jnp.asarray(self.beta)
         rtol = jnp.minimum(free.rtol, jnp.maximum(factor, 4 * eps))
         stopping = Stopping(rtol, factor * free.atol, free.max_steps, free.check_every)

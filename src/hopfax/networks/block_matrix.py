@@ -4,12 +4,11 @@ import itertools
 from collections.abc import Mapping, Sequence
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._internal.tree import widest_dtype
+from .._internal.tree import tree_dtype
 from ..lagrangians import AbstractElementwise
 from .ham import HAM
 from .layers import Layer
@@ -63,7 +62,7 @@ class BlockMatrix(eqx.Module):
         bias = np.zeros(sum(sizes), np.float64)
         for synapse in network.synapses.values():
             _add(synapse, input_name, slices, weight, input_weight, bias)
-        dtype = widest_dtype(*(x.dtype for x in jax.tree.leaves(network.synapses)))
+        dtype = tree_dtype(network.synapses)
         cast = lambda array: jnp.asarray(array, dtype)
         return BlockMatrix(cast(weight), cast(input_weight), cast(bias), tuple(names), sizes)
 

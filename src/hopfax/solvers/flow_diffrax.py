@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from .._internal.tree import all_finite, rms, subtract
+from .._internal.tree import all_finite, rms, subtract, tree_dtype
 from ..networks.network import States
 from ..updates.problem import Problem
 from .loop import Stopping
@@ -44,7 +44,7 @@ def integrate(
     """
     solver, controller, first, share, max_steps = settings
     solver = _solver(solver)
-    dtype = jnp.result_type(*start.values())  # of time too: diffrax would promote the states to that of time
+    dtype = tree_dtype(start)  # of time too: diffrax would promote the states to that of time
     residuals = dfx.SubSaveAt(steps=True, fn=lambda t, states, args: _relative_residual(problem, states))
     final = dfx.SubSaveAt(t1=True)
     solution = dfx.diffeqsolve(

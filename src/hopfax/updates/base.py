@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Scalar
 
-from .._internal.tree import tree_sum
+from .._internal.tree import tree_dtype, tree_sum
 from ..networks.network import AbstractNetwork, States
 
 
@@ -59,7 +59,7 @@ class BlockElimination(AbstractUpdate):
         """The drives of the eliminated layers, given the unknown activations."""
         # No synapse joins two eliminated layers, so any value serves for their activations.
         placeholders = {
-            name: jnp.zeros(model.layers[name].shape, dtype_of(activations)) for name in self.names
+            name: jnp.zeros(model.layers[name].shape, tree_dtype(activations)) for name in self.names
         }
         return model.drive({**activations, **placeholders}, self.names)
 
@@ -105,8 +105,3 @@ def _synapse_energies(model: AbstractNetwork, activations: States, zero: tuple[s
     vanishes = lambda synapse: synapse.vanishes and any(name in zero for name in synapse.layers)
     synapses = [synapse for synapse in model.synapses.values() if not vanishes(synapse)]
     return [synapse(*(activations[name] for name in synapse.layers)) for synapse in synapses]
-
-
-def dtype_of(states: States) -> jnp.dtype:
-    """The dtype that holds all states."""
-    return jnp.result_type(*(x.dtype for x in states.values()))

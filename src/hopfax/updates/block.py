@@ -11,8 +11,9 @@ import jax.numpy as jnp
 from jaxtyping import ScalarLike
 
 from .._internal.checks import require_integer, require_kind, require_number
+from .._internal.tree import tree_dtype
 from ..networks.network import AbstractNetwork, States
-from .base import AbstractBlockUpdate, AbstractUpdate, BlockElimination, dtype_of
+from .base import AbstractBlockUpdate, AbstractUpdate, BlockElimination
 
 STEP_RULE = "in (0, 1]; 1 is no damping"
 
@@ -94,7 +95,7 @@ class Damped(AbstractBlockUpdate):
         require_number("Damped.step", self.step, lambda x: 0 < x <= 1, STEP_RULE)
 
     def image(self, model: AbstractNetwork, states: States) -> States:
-        step = jnp.asarray(self.step, dtype_of(states))
+        step = jnp.asarray(self.step, tree_dtype(states))
         mix = lambda old, new: (1 - step) * old + step * new
         return jax.tree.map(mix, states, self.update.image(model, states))
 
