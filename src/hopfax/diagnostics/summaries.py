@@ -12,7 +12,7 @@ DECADES = (
     0.0,
 )  # range of log10 of the relative residual: from the precision of float32 to the first step
 BINS = 400
-TOLERANCES = 10.0 ** np.arange(-8.0, -1.75, 0.5)
+TOLERANCES = tuple(10.0 ** (half / 2) for half in range(-16, -3))  # 1e-8, in half decades, to 1e-2
 
 Traces = Float[ArrayLike, "examples iterations"]
 

@@ -27,9 +27,10 @@ from hopfax.apps.reproduce import (
     write_page,
 )
 from hopfax.apps.reproduce.figures import PRINTED, crossing_table
-from hopfax.apps.reproduce.results import TOLERANCES, crossing
+from hopfax.apps.reproduce.results import crossing
 from hopfax.data import digits
 from hopfax.diagnostics import residual_histogram
+from hopfax.diagnostics.summaries import TOLERANCES
 from hopfax.training import ClassifierJob, loop, train
 
 DIGITS = digits()

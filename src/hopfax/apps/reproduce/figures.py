@@ -7,7 +7,8 @@ from types import MappingProxyType
 import numpy as np
 
 from ...diagnostics import TraceSummary
-from .results import TOLERANCES, Result
+from ...diagnostics.summaries import TOLERANCES
+from .results import Result
 
 # Figure -> networks from left to right, each with four panels: base and -DEQ above -EO and -EO-DEQ.
 NETWORKS = {"figure3-2023": ("v1-HAM",), "figure3": ("3-CHN", "3-HAM"), "figure4": ("5-HAM", "7-HAM")}

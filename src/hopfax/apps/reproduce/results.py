@@ -12,10 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from ...diagnostics import first_crossing, paper_iterations, residual_histogram
+from ...diagnostics import first_crossing, residual_histogram
+from ...diagnostics.summaries import TOLERANCES, mean_iterations
 from ...training import Evaluation
 
-TOLERANCES = tuple(10.0 ** (half / 2) for half in range(-16, -3))  # 1e-8, in half decades, to 1e-2
 BATCH = 64  # the papers test in batches of this size, and drop the last one if it is not full
 
 
@@ -72,7 +72,7 @@ def summarise_evaluation(evaluation: Evaluation) -> dict[str, Any]:
 def crossing(trace: Float[Array, "examples iterations"], tolerance: float) -> float:
     """Mean index of the first entry below `tolerance` over full batches, as `Result.paper_iterations`."""
     whole = len(trace) // BATCH * BATCH or len(trace)
-    return float(np.mean(np.asarray(paper_iterations(trace[:whole], tolerance))))
+    return mean_iterations(trace[:whole], tolerance)
 
 
 def result_path(folder: Path, row: str, seed: int) -> Path:
