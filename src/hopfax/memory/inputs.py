@@ -57,6 +57,17 @@ def as_rows(
     return rows if mask is None else jnp.where(jnp.asarray(mask)[:, None], rows, 0)
 
 
+def as_values(
+    values: Any, count: int, mask: Bool[Array | np.ndarray, " rows"] | None = None
+) -> Float[Array, "values outputs"]:
+    """`values` as by `as_rows`. Raises: `ValueError` unless there is one finite row for each of `count` patterns."""
+    array = as_array("values", values)
+    require_matrix("values", array)
+    rows = len(array)
+    require(rows == count, f"`values` has {rows} rows for {count} patterns; give one for each.")
+    return as_rows("values", array, mask)
+
+
 def check_row_mask(label: str, mask: Any, count: int) -> Bool[Array, " rows"]:
     """`mask` as an array. Raises: `ValueError` unless it is boolean, one for each row, and true for one or more."""
     array = as_array(label, mask)

@@ -22,7 +22,7 @@ from .._internal.checks import (
 )
 from .calibration import calibrate
 from .files import read_memory, write_memory
-from .inputs import as_array, check_beta, to_floating
+from .inputs import as_array, as_values, check_beta, to_floating
 from .modern import ModernHopfield
 from .phase.effective import mean_field_beta
 from .phase.transitions import thresholds
@@ -79,7 +79,7 @@ class Memory(eqx.Module):
         _check_options(similarity, chunk)
         array = to_floating(array)
         stored = ShardedPatterns(array, similarity, array.shape[0], chunk)
-        outputs = _values(values, array)
+        outputs = None if values is None else as_values(values, len(array)).astype(array.dtype)
         if isinstance(beta, str):
             require(beta == "auto", f'`beta` must be "auto" or a positive number, got {beta!r}.')
             beta = calibrate(array, similarity=similarity).recall_beta
@@ -193,19 +193,6 @@ def _devices(devices: Sequence[Any] | None) -> list[Any]:
     if not chosen or not all(isinstance(device, jax.Device) for device in chosen):
         raise ValueError(f"`devices={devices!r}` must be a list of devices, such as `jax.devices()`.")
     return chosen
-
-
-def _values(values: Array | np.ndarray | None, patterns: Array) -> Array | None:
-    """`values` in the precision of the patterns."""
-    if values is None:
-        return None
-    array = as_array("values", values)
-    require_matrix("values", array)
-    count = len(array)
-    require(count == len(patterns), f"`values` has {count} rows for {len(patterns)} patterns; give one each.")
-    finite = isinstance(array, Tracer) or bool(np.isfinite(np.asarray(array)).all())
-    require(finite, "`values` must be finite; leave out patterns whose values are not.")
-    return jnp.asarray(array, patterns.dtype)
 
 
 def _warn_if_averaging(patterns: Array, beta: ScalarLike) -> None:

@@ -8,14 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float
 
-from .._internal.checks import require, require_kind, require_matrix
+from .._internal.checks import require, require_kind
 from ..lagrangians import AbstractLagrangian, Identity, Softmax
 from ..lagrangians.base import require_lagrangian
 from ..networks.ham import HAM
 from ..networks.layers import Layer
 from ..networks.synapses.dense import Bias, Dense
-from .inputs import as_array, as_rows, check_known, check_row_mask
-from .retrieval import Retrieval, repeat_update
+from .inputs import as_rows, as_values, check_known, check_row_mask
+from .retrieval import Retrieval, largest_norm, repeat_update
 from .similarities import AbstractNormalisation, AbstractSimilarity, Dot, Raw
 
 State = Float[Array, " dimension"]
@@ -82,7 +82,7 @@ class ModernHopfield(eqx.Module):
         self.patterns = normalisation(as_rows("patterns", patterns, mask))
         self.memory, self.visible, self.similarity = separation(beta), visible, similarity
         require_lagrangian("ModernHopfield(separation=...)", self.memory)
-        self.values = None if values is None else _values(values, len(self.patterns), mask)
+        self.values = None if values is None else as_values(values, len(self.patterns), mask)
         self.pattern_mask = mask
 
     def ham(self) -> HAM:
@@ -132,16 +132,15 @@ class ModernHopfield(eqx.Module):
         The default tolerance is `eps^(3/4)`, 2e-12 in double precision: just below the threshold of a minimum the
         steps past its former place are small, and a larger tolerance would stop there.
         """
-        scale = jnp.sqrt(jnp.max(jnp.sum(jnp.square(self.patterns), axis=1)))
+        scale = largest_norm(self.patterns)
         if tolerance is None:
             tolerance = float(jnp.finfo(jnp.result_type(self.patterns, state)).eps) ** 0.75
-        limits = {"tolerance": tolerance, "max_steps": max_steps}
+        limits = {"scale": scale, "tolerance": tolerance, "max_steps": max_steps}
         if known is None:
-            return repeat_update(self.update, state, scale=scale, **limits)
+            return repeat_update(self.update, state, **limits)
         mask = jnp.asarray(check_known(state, known))
-        clamp = lambda free: jnp.where(mask, state, free)
-        start = clamp(self.weights(state, mask) @ self.patterns)
-        return repeat_update(lambda x: clamp(self.update(x)), start, scale=scale, **limits)
+        start = jnp.where(mask, state, self.weights(state, mask) @ self.patterns)
+        return repeat_update(self.update, start, mask, **limits)
 
     def read(self, state: State, known: Known | None = None) -> Float[Array, " outputs"]:
         """`Vᵀ p`: the mixture of the values, or of the patterns where there are no values."""
@@ -201,12 +200,3 @@ class ModernHopfield(eqx.Module):
             return scores
         # Finite, since minus infinity times a weight of zero is NaN.
         return jnp.where(self.pattern_mask, scores, jnp.finfo(scores.dtype).min / 2)
-
-
-def _values(values: Array | np.ndarray, count: int, mask: Array | None) -> Float[Array, "values outputs"]:
-    """Raises: `ValueError` unless there is one finite row for each pattern."""
-    array = as_array("values", values)
-    require_matrix("values", array)
-    rows = len(array)
-    require(rows == count, f"`values` has {rows} rows for {count} patterns; give one for each.")
-    return as_rows("values", array, mask)

@@ -26,9 +26,15 @@ class Retrieval(eqx.Module):
     converged: Bool[Array, "*batch"]
 
 
+def largest_norm(patterns: Float[Array, "patterns dimension"]) -> Float[Array, ""]:
+    """The largest norm of a pattern, the unit of distances."""
+    return jnp.sqrt(jnp.max(jnp.sum(jnp.square(patterns), axis=1)))
+
+
 def repeat_update(
     update: Callable[[States], States],
     start: States,
+    known: Bool[Array, "*batch dimension"] | None = None,
     *,
     scale: Float[Array, ""],
     tolerance: ScalarLike,
@@ -38,6 +44,7 @@ def repeat_update(
 
     Args:
         start: one state, or a batch in rows.
+        known: which elements keep their values of `start`; none by default.
         scale: the largest norm of a pattern.
         tolerance: a state has converged when its step is at most this fraction of `scale`.
         max_steps: the largest number of updates.
@@ -46,7 +53,7 @@ def repeat_update(
 
     def step(carry):
         state, residual, steps, count = carry
-        new = update(state)
+        new = update(state) if known is None else jnp.where(known, start, update(state))
         active = residual > tolerance
         length = jnp.linalg.norm(new - state, axis=-1) / unit
         state = jnp.where(active[..., None], new, state)

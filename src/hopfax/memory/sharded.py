@@ -16,6 +16,7 @@ from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int, Real
 
+from .retrieval import largest_norm
 from .similarities import AbstractSimilarity
 
 AXIS = "patterns"
@@ -73,8 +74,8 @@ class ShardedPatterns(eqx.Module):
         return jnp.sum(self.patterns, axis=0) / self.count
 
     def scale(self) -> Float[Array, ""]:
-        """The largest norm of a pattern, the unit of distances."""
-        return jnp.sqrt(jnp.max(jnp.sum(jnp.square(self.patterns), axis=1)))
+        """`largest_norm` of the patterns; rows of padding are zero."""
+        return largest_norm(self.patterns)
 
     def on_every_device(self, function: Callable) -> Callable:
         """`function(rows, arguments, beta)` on each device with its own rows; its result is the same on all."""

@@ -83,12 +83,8 @@ def retrieve(
     elements alone, whatever `states` holds there, and then descend in energy.
     """
     start = states if known is None else jnp.where(known, states, update(stored, states, beta, known))
-
-    def step(state):
-        new = update(stored, state, beta)
-        return new if known is None else jnp.where(known, start, new)
-
-    return repeat_update(step, start, scale=stored.scale(), tolerance=tolerance, max_steps=max_steps)
+    step = lambda state: update(stored, state, beta)
+    return repeat_update(step, start, known, scale=stored.scale(), tolerance=tolerance, max_steps=max_steps)
 
 
 def _mixture(stored: ShardedPatterns, query: Query, beta: Beta, values: Array | None) -> Array:
