@@ -11,9 +11,10 @@ from ..networks.chn import CHN
 from ..networks.files import DESCRIPTION, WEIGHTS, load_model
 from ..networks.ham import HAM
 from ..networks.network import AbstractNetwork
+from ..training.job import METRICS, RESULT
 
-CARD, RUN, METRICS = "README.md", "run.json", "metrics.jsonl"
-UPLOADED = (DESCRIPTION, WEIGHTS, RUN, METRICS, CARD)
+CARD = "README.md"
+UPLOADED = (DESCRIPTION, WEIGHTS, RESULT, METRICS, CARD)
 
 
 def push_model(

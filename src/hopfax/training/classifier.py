@@ -1,6 +1,7 @@
 """Classifiers: a recipe trained on a data set, in a folder or in memory."""
 
 import dataclasses
+import functools as ft
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -74,7 +75,7 @@ class ClassifierJob(AbstractJob):
     def epochs(self) -> int:
         return self.recipe.epochs
 
-    @property
+    @ft.cached_property
     def data(self) -> Dataset:
         """The training examples without those held out, which take the place of the test examples."""
         held_out = self.recipe.validation

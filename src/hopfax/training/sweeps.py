@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .._internal.files import write_json
-from ..data import load
+from ..data import Dataset, load
 from ..gradients import EquilibriumPropagation
 from ..parallel.launchers import AbstractLauncher, Joblib
 from .classifier import ClassifierJob
@@ -72,7 +72,8 @@ def run_sweep(
     jobs = [SweepJob(name, recipe, data, folder / name, directory) for name, recipe in recipes.items()]
     folder.mkdir(parents=True, exist_ok=True)
     launcher.launch(run_job, [job for job in jobs if not (job.folder / RESULT).exists()])
-    results = {job.name: run_job(job) for job in jobs}  # all stored by now
+    dataset = load(data, directory)
+    results = {job.name: _run(job, dataset) for job in jobs}  # all stored by now
     sweep = {job.name: {"settings": job.recipe.config(), "result": results[job.name]} for job in jobs}
     write_json(folder / "sweep.json", sweep)
     return results
@@ -80,7 +81,11 @@ def run_sweep(
 
 def run_job(job: SweepJob) -> dict[str, Any]:
     """The result of one run, read or made."""
-    classifier = ClassifierJob(job.recipe, load(job.data, job.directory))
+    return _run(job, load(job.data, job.directory))
+
+
+def _run(job: SweepJob, dataset: Dataset) -> dict[str, Any]:
+    classifier = ClassifierJob(job.recipe, dataset)
     try:
         return run_and_store(classifier, job.folder)
     except Diverged as error:
