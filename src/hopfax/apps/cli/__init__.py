@@ -25,10 +25,11 @@ def run(arguments: Sequence[str]) -> int:
     try:
         from .app import run_command
     except ModuleNotFoundError as error:
-        if error.name not in NEEDED:
+        package = (error.name or "").partition(".")[0]
+        if package not in NEEDED:
             raise
         sys.stderr.write(
-            f"hopfax: the commands need {error.name}, which is not installed: pip install 'hopfax[apps]'\n"
+            f"hopfax: the commands need {package}, which is not installed: pip install 'hopfax[apps]'\n"
         )
         return 2
     return run_command(arguments)

@@ -4,12 +4,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from .options import layer_sizes
-from .output import Json, check_json, emit, error_console
+from .output import Json, check_json, emit, error_console, result_table
 
 
 def audit(
@@ -62,10 +60,8 @@ def audit(
 
 
 def _show(console: Console, result: dict[str, Any]) -> None:
-    table = Table(title="Gradients compared with the exact one", title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("gradient")
-    for heading in ("cosine", "relative error", "seconds", "Jacobian products"):
-        table.add_column(heading, justify="right")
+    headings = ("gradient", "cosine", "relative error", "seconds", "Jacobian products")
+    table = result_table(*headings, title="Gradients compared with the exact one")
     for name, row in result["gradients"].items():
         numbers = f"{row['cosine']:.9f}", f"{row['relative_error']:.1e}", f"{row['seconds']:.4f}"
         table.add_row(name, *numbers, f"{row['products']:.0f}")

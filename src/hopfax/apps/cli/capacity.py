@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from .options import split_names
-from .output import Json, check_json, emit, error_console, writable_folder
+from .output import Json, check_json, emit, error_console, result_table, writable_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -104,9 +102,7 @@ def capacity(
 
 def _show(console: Console, result: dict[str, Any]) -> None:
     console.print(_sentence(result), soft_wrap=True)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("capacity")
-    table.add_column("patterns", justify="right")
+    table = result_table("capacity", "patterns")
     low, high = result["interval"]
     table.add_row("measured", str(result["holds"]))
     for formula, patterns in result["theory"].items():

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from .jax_setup import cache_compiled_code
-from .output import Json, check_json, emit, error_console, writable_folder
+from .output import Json, check_json, emit, error_console, result_table, writable_folder
 
 if TYPE_CHECKING:
     from ...data import Dataset
@@ -165,9 +164,7 @@ def _show(console: Console, result: dict[str, Any]) -> None:
 
 
 def _models_table(models: Mapping[str, Mapping[str, float]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("network", "iterations", "did not converge", "test accuracy", "seconds"):
-        table.add_column(heading, justify="left" if heading == "network" else "right")
+    table = result_table("network", "iterations", "did not converge", "test accuracy", "seconds")
     for name, row in models.items():
         table.add_row(
             name,
@@ -180,9 +177,7 @@ def _models_table(models: Mapping[str, Mapping[str, float]]) -> Table:
 
 
 def _recall_table(recalls: Mapping[str, Mapping[str, float]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("erased", "blank", "mean digit", "recalled", "right class"):
-        table.add_column(heading, justify="left" if heading == "erased" else "right")
+    table = result_table("erased", "blank", "mean digit", "recalled", "right class")
     for name, row in recalls.items():
         errors = (f"{row[error]:.3f}" for error in ("mse_before", "mse_mean_image", "mse_after"))
         table.add_row(name, *errors, f"{row['right_class']:.1%}")

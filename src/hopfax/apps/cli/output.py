@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 if TYPE_CHECKING:
     from ...training import Chunk
@@ -55,6 +57,21 @@ def writable_folder(folder: Path, option: str = "--out") -> Path:
         raise ValueError(
             f"{option} {folder} cannot be written ({error.strerror}); name a writable folder."
         ) from error
+
+
+def check_file(path: Path, suffix: str) -> None:
+    """Test that `path` has this suffix and can be written. Raises: `ValueError` that names the option --out."""
+    if path.suffix != suffix:
+        raise ValueError(f"--out {path} must end in {suffix}.")
+    writable_folder(path.parent)
+
+
+def result_table(*headings: str, title: str | None = None) -> Table:
+    """A table whose first column has names and whose other columns have numbers."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if index else "left")
+    return table
 
 
 def emit(result: Mapping[str, Any], path: Path | None, show: Callable[[Console], None]) -> None:

@@ -9,7 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from .output import Json, check_json, emit, error_console, writable_folder
+from .output import Json, check_file, check_json, emit, error_console
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,9 +66,7 @@ def recall(
     from .arrays import duplicates, read_rows
 
     check_json(json)
-    if out.suffix != ".npy":
-        raise ValueError(f"--out {out} must end in .npy.")
-    writable_folder(out.parent)
+    check_file(out, ".npy")
     stored = read_rows(patterns)
     query_rows = read_rows(queries, stored.shape[1], missing=True)
     outputs = None if values is None else read_rows(values)

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from .jax_setup import cache_compiled_code
 from .options import split_names, whole_numbers
-from .output import Json, check_json, emit, error_console, progress_bar, writable_folder
+from .output import Json, check_json, emit, error_console, progress_bar, result_table, writable_folder
 
 if TYPE_CHECKING:
     from ..reproduce import Experiment, TableRow
@@ -202,15 +202,8 @@ def _reproduce_vae(
 
 
 def _show_vae(console: Console, runs: Sequence[dict[str, Any]]) -> None:
-    table = Table(
-        title="Bounds of log p(x) in nats, means per test image",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
-    table.add_column("model")
-    for heading in ("data", "seed", "ELBO", "importance weighted", "squared error", "parameters"):
-        table.add_column(heading, justify="right")
+    headings = ("model", "data", "seed", "ELBO", "importance weighted", "squared error", "parameters")
+    table = result_table(*headings, title="Bounds of log p(x) in nats, means per test image")
     for run in runs:
         numbers = -run["negative_elbo"], run["importance_weighted"], run["squared_error"]
         texts = (f"{number:.2f}" for number in numbers)

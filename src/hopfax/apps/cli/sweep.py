@@ -5,13 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from .jax_setup import cache_compiled_code, share_compiled_code
 from .options import DataName, Directory, layer_sizes, real_numbers, whole_numbers
-from .output import Json, check_json, emit, writable_folder
+from .output import Json, check_json, emit, result_table, writable_folder
 from .train import AS_RECIPE, RECIPES, RecipeName
 
 if TYPE_CHECKING:
@@ -98,10 +96,7 @@ def sweep(
 
 
 def _show(console: Console, results: Mapping[str, Mapping[str, Any]]) -> None:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("run")
-    for heading in ("test accuracy", "iterations to converge"):
-        table.add_column(heading, justify="right")
+    table = result_table("run", "test accuracy", "iterations to converge")
     for name, result in results.items():
         if "diverged" in result:
             table.add_row(name, "diverged", "")

@@ -24,6 +24,7 @@ from .output import Json, check_json, emit, progress_bar, writable_folder
 
 if TYPE_CHECKING:
     from ...data import Dataset
+    from ...training import Chunk
     from ...training.recipes import Recipe
 
 AS_RECIPE = "Default: that of the recipe."
@@ -172,6 +173,7 @@ def train(
 
     Example: hopfax train --data digits --layers 64,128,10 --out runs/digits
     """
+    from ...data import load
     from ...parallel.processes import is_primary
     from ...training.loggers import check_names
 
@@ -192,7 +194,7 @@ def train(
         check_json(json, to_be_made=out)
     loggers = log or []
     check_names(loggers)
-    result = _run(run, _load(data, directory), out, resume, checkpoint_chunks, devices, loggers)
+    result = _run(run, load(data, directory), out, resume, checkpoint_chunks, devices, loggers)
     if is_primary():
         emit(result, json, ft.partial(show_accuracy, result=result))
 
@@ -222,12 +224,6 @@ def _with_gradient(recipe: "Recipe", name: GradientName | None, beta: float | No
     return recipe if name is None else dataclasses.replace(recipe, gradient=gradients[name])
 
 
-def _load(data: str, directory: Path | None) -> "Dataset":
-    from ...data import load
-
-    return load(data, directory)
-
-
 def _run(
     recipe: "Recipe",
     dataset: "Dataset",
@@ -245,13 +241,18 @@ def _run(
     if primary:
         writable_folder(out)
     bar = progress_bar(recipe.epochs) if primary else contextlib.nullcontext(lambda chunk: None)
+
+    def report(chunk: "Chunk") -> None:
+        show(chunk)
+        log(chunk)
+
     with open_loggers(loggers if primary else [], recipe.config()) as log, bar as show:
         result = run_and_store(
             ClassifierJob(recipe, dataset),
             out,
             resume=resume,
             checkpoint_chunks=checkpoint_chunks,
-            callback=lambda chunk: (show(chunk), log(chunk))[0],
+            callback=report,
             devices=devices,
         )
     return {**result, "examples": len(dataset.test_labels)}

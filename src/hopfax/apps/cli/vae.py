@@ -7,13 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from .jax_setup import cache_compiled_code
 from .options import DataName, Directory, OtherData
-from .output import Json, check_json, emit, error_console, progress_bar, writable_folder
+from .output import (
+    Json,
+    check_file,
+    check_json,
+    emit,
+    error_console,
+    progress_bar,
+    result_table,
+    writable_folder,
+)
 
 if TYPE_CHECKING:
     from ...data import Dataset
@@ -106,7 +113,7 @@ def sample_command(folder: Folder, out: FigureFile, seed: Seed = 0, json: Json =
     vae, _, dataset = _open(folder, None, None, out, json)
     with error_console().status("sampling"):
         rows = samples(vae, dataset, key=jr.key(seed))
-    figure = _save(rows, out, "mean images decoded from latents that were drawn from the prior")
+    figure = _draw(rows, out, "mean images decoded from latents that were drawn from the prior")
     emit({"figure": str(out)}, json, lambda console: console.print(figure, soft_wrap=True))
 
 
@@ -133,7 +140,7 @@ def reconstruct_command(
         key = jr.key(seed)
         summary = evaluate_vae(vae, dataset.test_images, key=key, binarise=config.bernoulli).summary()
         rows = reconstructions(vae, dataset, binarise=config.bernoulli)
-    figure = _save(
+    figure = _draw(
         rows, out, "a test image of each class, and the image decoded from the mean of its posterior"
     )
     result = {
@@ -178,12 +185,11 @@ def inpaint_command(
         errors = completion_errors(vae, dataset, other, seed=seed)
         rows = completions(vae, dataset, seed=seed)
     result = {"squared_error": errors, "examples": len(dataset.test_labels), "figure": str(out)}
-    figure = _save(
-        rows,
-        out,
+    content = (
         "a test image of each class; for each kind of corruption the image with erased pixels, encoded and decoded "
-        "once, and relaxed with its known pixels clamped",
+        "once, and relaxed with its known pixels clamped"
     )
+    figure = _draw(rows, out, content)
     emit(result, json, ft.partial(_show_completion, result=result, figure=figure))
 
 
@@ -207,14 +213,10 @@ def _train(
 
 def _draw_figures(vae: "AbstractVAE", config: "VAEConfig", dataset: "Dataset", folder: Path) -> list[str]:
     """Save the figures of a finished run as PNG in `folder`. Returns: the paths."""
-    from ...figures.images import images_figure
     from ...vae.gallery import all_figures
 
-    paths = []
-    for name, rows in all_figures(vae, dataset, config.seed, binarise=config.bernoulli).items():
-        paths.append(str(folder / f"{name}.png"))
-        images_figure(rows).savefig(paths[-1], bbox_inches="tight", pad_inches=0.1)
-    return paths
+    figures = all_figures(vae, dataset, config.seed, binarise=config.bernoulli)
+    return [str(_save(rows, folder / f"{name}.png")) for name, rows in figures.items()]
 
 
 def _open(
@@ -225,20 +227,23 @@ def _open(
     from ...vae.run import load_vae, trained_on
 
     check_json(json)
-    if out.suffix != ".png":
-        raise ValueError(f"--out {out} must end in .png.")
-    writable_folder(out.parent)
+    check_file(out, ".png")
     cache_compiled_code()
     vae, config = load_vae(folder)
     return vae, config, load(data or trained_on(folder), directory)
 
 
-def _save(rows: "ImageRows", out: Path, content: str) -> str:
-    """Save the rows as a figure in the file `out`. Returns: a sentence that says what it shows."""
+def _draw(rows: "ImageRows", out: Path, content: str) -> str:
+    """Save the rows as the figure `out`. Returns: a sentence that says what it shows."""
+    return f"Figure {_save(rows, out)}: {content}."
+
+
+def _save(rows: "ImageRows", path: Path) -> Path:
+    """Save the rows as a figure. Returns: `path`."""
     from ...figures.images import images_figure
 
-    images_figure(rows).savefig(out, bbox_inches="tight", pad_inches=0.1)
-    return f"Figure {out}: {content}."
+    images_figure(rows).savefig(path, bbox_inches="tight", pad_inches=0.1)
+    return path
 
 
 def _quality(result: dict[str, Any]) -> str:
@@ -257,14 +262,8 @@ def _show_training(console: Console, name: str, result: dict[str, Any]) -> None:
 def _show_completion(console: Console, result: dict[str, Any], figure: str) -> None:
     """A row for each way to complete the images, a column for each kind of corruption."""
     errors = result["squared_error"]
-    table = Table(
-        title="Squared error on the erased pixels, mean per test image",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-    )
-    table.add_column("completed by")
-    for corruption in errors:
-        table.add_column(f"{corruption} erased", justify="right")
+    headings = ("completed by", *(f"{corruption} erased" for corruption in errors))
+    table = result_table(*headings, title="Squared error on the erased pixels, mean per test image")
     ways = [way for way in next(iter(errors.values())) if way != "did_not_converge"]
     for way in ways:
         table.add_row(_describe(way), *(f"{error[way]:.4g}" for error in errors.values()))

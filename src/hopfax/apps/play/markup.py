@@ -40,7 +40,7 @@ def facts(name: str, entries: Mapping[str, object]) -> str:
 
 
 def row(*blocks: str) -> str:
-    """Blocks of HTML from left to right, the first the narrowest; below one another where there is no room."""
+    """Blocks of HTML side by side, the first the narrowest. In a narrow window they are stacked."""
     return f'<div class="hopfax-row">{"".join(f"<div>{block}</div>" for block in blocks)}</div>'
 
 
