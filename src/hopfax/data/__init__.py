@@ -1,4 +1,4 @@
-"""Data sets as plain NumPy arrays, found on this machine or downloaded, and checked by hash."""
+"""Data sets as plain NumPy arrays, read from this machine or downloaded, and checked by hash."""
 
 from .corrupt import corruption_masks as corruption_masks
 from .dataset import DataError as DataError
