@@ -26,7 +26,7 @@ CHANGES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "best": {},
         "no smoothing": {"smoothing": 0.0},
-        "no weight decay": {"rule": Adam()},
+        "no weight decay": {"optimiser": Adam()},
         "feedback 0.1": {"architecture": dataclasses.replace(ARCHITECTURE, feedback=0.1)},
         "tanh": {"architecture": dataclasses.replace(ARCHITECTURE, hidden=Tanh(), weight_scale=1.0)},
         "sigmoid of the papers": {"architecture": dataclasses.replace(ARCHITECTURE, hidden=Sigmoid.paper())},
@@ -47,7 +47,7 @@ def trials() -> list[Run]:
 
 
 def smoke() -> list[Run]:
-    """Seconds on the digits of scikit-learn; shows that all runs, and nothing else."""
+    """Takes seconds on the embedded digits. It shows that everything runs, and nothing else."""
     recipe = dataclasses.replace(low_feedback((64, 16, 12, 10)), epochs=1)
     return [Run("smoke", recipe, "digits")]
 

@@ -20,9 +20,12 @@ def test_a_run_is_stored_and_not_done_again(tmp_path, capsys):
     first = carry_out(run, tmp_path, tmp_path / "runs")
     assert "test error" in capsys.readouterr().out
     stored = json.loads((tmp_path / "smoke.json").read_text(encoding="utf-8"))
-    assert stored == json.loads(json.dumps(first))
+    assert {
+        **json.loads(json.dumps(first)),
+        **{name: stored[name] for name in ("config", "circumstances")},
+    } == stored
     assert stored["metrics"][-1]["epoch"] == run.recipe.epochs
-    assert carry_out(run, tmp_path, tmp_path / "runs") == stored
+    assert carry_out(run, tmp_path, tmp_path / "runs") == json.loads(json.dumps(first))
     assert capsys.readouterr().out == ""
     assert f"| smoke | 1 | {100 * (1 - stored['test_accuracy']):.2f} |" in table(tmp_path)
     other = dataclasses.replace(run, recipe=dataclasses.replace(run.recipe, learning_rate=0.5))
