@@ -1,11 +1,13 @@
 import os
+import shutil
 from pathlib import Path
 
 # Before JAX is imported: tests need neither an accelerator nor many compiler threads.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-# Compilation fills the suite's time: compile less thoroughly, the results are the same.
+# Compilation fills the suite's time: compile less thoroughly. The results are the same to rounding.
 os.environ.setdefault(
-    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true --xla_cpu_use_fusion_emitters=false",
 )
 
 import jax
@@ -14,10 +16,35 @@ import matplotlib
 import pytest
 
 MAPS = 20_000  # from which compiled code is let go
+MOST_BYTES = 500_000_000  # of compiled code kept for the next run
 
 matplotlib.use("Agg")
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+def pytest_configure(config):
+    """Compiled code is kept for the next run. `pytest --cache-clear` compiles anew.
+
+    Each worker has its own folder, because JAX does not write its files atomically; a run starts with all files of
+    the run before it.
+    """
+    folder, worker = config.cache.mkdir("compiled"), os.environ.get("PYTEST_XDIST_WORKER")
+    if worker is None:
+        _share_files(folder)
+    jax.config.update("jax_compilation_cache_dir", str(folder / (worker or "alone")))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+
+
+def _share_files(folder):
+    """Every folder in `folder` has all files of the others then; all are deleted where they are too large."""
+    files = {file.name: file for file in folder.glob("*/*")}
+    if sum(file.stat().st_size for file in files.values()) > MOST_BYTES:
+        shutil.rmtree(folder)
+        return
+    for owner in folder.iterdir():
+        for name in files.keys() - {file.name for file in owner.iterdir()}:
+            os.link(files[name], owner / name)
 
 
 @pytest.fixture
@@ -53,9 +80,9 @@ def _bounded_compiled_code():
 
 
 def _maps() -> int:
-    """Of this process; 0 where the system does not tell."""
-    told = Path("/proc/self/maps")
-    return told.read_bytes().count(b"\n") if told.exists() else 0
+    """The maps of this process; 0 where the system does not list them."""
+    maps = Path("/proc/self/maps")
+    return maps.read_bytes().count(b"\n") if maps.exists() else 0
 
 
 @pytest.fixture(scope="session")

@@ -79,7 +79,9 @@ class LayerNorm(AbstractCoupled):
         return -state.size * like(self.gain, state) * like(self.eps, state) / sigma
 
     def _standardise(self, state):
-        centred = state - jnp.mean(state)
+        # Differences first: the rounding of a large mean would count beside `eps`.
+        shifted = state - jax.lax.stop_gradient(jnp.ravel(state)[0])
+        centred = shifted - jnp.mean(shifted)
         # Not `jnp.var`: of complex states it takes squared magnitudes, so it is not holomorphic.
         return centred, jnp.sqrt(jnp.mean(jnp.square(centred)) + like(self.eps, state))
 
