@@ -90,6 +90,7 @@ def test_damaged_files(name):
     check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["model.json", "run.json", "settings"])
 def test_rewritten_descriptions(name):
     @QUICK

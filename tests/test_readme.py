@@ -5,10 +5,12 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import pytest
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_example_runs_and_learns():
     (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     names: dict = {}

@@ -229,6 +229,7 @@ def original_gz(name, content):
     return rebuilt
 
 
+@pytest.mark.slow
 @pytest.mark.mnist
 def test_real_mnist_is_downloaded_as_the_mirrors_serve_it(tmp_path, mnist, server):
     for file in obtain(MNIST, download=False):

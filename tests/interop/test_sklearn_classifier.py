@@ -26,6 +26,7 @@ def scaled():
     return StandardScaler().fit_transform(FLOWERS[0]), FLOWERS[1]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 @parametrize_with_checks([SMALL])
 def test_checks_of_scikit_learn(estimator, check):

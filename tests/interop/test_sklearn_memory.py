@@ -13,6 +13,7 @@ from hopfax.interop.sklearn import HopfieldMemory
 PATTERNS = 3 * np.eye(6)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 @parametrize_with_checks([HopfieldMemory()])
 def test_checks_of_scikit_learn(estimator, check):

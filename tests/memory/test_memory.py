@@ -281,6 +281,7 @@ def test_bad_arguments_are_refused(call, message):
         call()
 
 
+@pytest.mark.slow
 def test_sharded_over_devices_it_recalls_the_same():
     """In a process of its own: the number of devices is fixed when JAX starts."""
     program = """
@@ -310,6 +311,7 @@ def test_sharded_over_devices_it_recalls_the_same():
     assert process.returncode == 0, process.stderr.decode()[-2000:]
 
 
+@pytest.mark.slow
 def test_memories_work_without_optional_packages():
     """In a process in which hopfax itself can import none of them; JAX needs SciPy and may."""
     program = """

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROUNDING = 1e-5  # float32, summed in another order and through a few sweeps
 
 

@@ -66,6 +66,7 @@ def assert_same_weights(a, b):
         np.testing.assert_array_equal(array, second[name])
 
 
+@pytest.mark.slow
 def test_a_run_killed_again_and_again_ends_as_if_it_had_not_been():
     command = [sys.executable, str(TOOL), "--kills", "3", "--epochs", "2"]
     told = subprocess.run(command, capture_output=True, text=True)

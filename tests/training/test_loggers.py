@@ -145,6 +145,7 @@ def test_a_package_that_is_missing_is_named(monkeypatch):
         open_loggers(["mlflow:a"]).__enter__()
 
 
+@pytest.mark.slow
 def test_the_command_line_logs(tmp_path, monkeypatch, capsys):
     fake = Package()
     monkeypatch.setitem(sys.modules, "wandb", fake)

@@ -69,6 +69,7 @@ def test_folders_are_checked(tmp_path):
         Peers(True, {"other": tmp_path})
 
 
+@pytest.mark.slow
 def test_the_command_writes_its_files(tmp_path):
     done = CliRunner().invoke(app, ["bench", "--only", "relax", "--rounds", "2", "--out", str(tmp_path)])
     assert done.exit_code == 0, done.output

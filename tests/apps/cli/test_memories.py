@@ -112,6 +112,7 @@ def test_capacity_is_printed_in_words_and_a_table(capsys):
     assert "{" not in printed
 
 
+@pytest.mark.slow
 def test_curves_and_basins_are_written_as_json_and_figures(folder, capsys):
     options = ["--neurons", "12", "--flips", "0", "--most", "2", "--compare", "", "--out", "curves"]
     output = result(capsys, "capacity", "projection", *options)

@@ -34,6 +34,7 @@ def rows(out):
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
 def test_when_one_of_two_processes_is_killed_the_other_reports_it_and_a_single_one_can_resume(
     tmp_path, capsys

@@ -198,6 +198,7 @@ def test_figures_are_drawn_from_results_and_pool_seeds(done, tmp_path):
     assert draw("figure3", {}, tmp_path) is None
 
 
+@pytest.mark.slow
 def test_the_command_stores_results_and_reads_them(tmp_path, capsys):
     arguments = ["reproduce", "table1", "--rows", "v1-HAM-EO", "--epochs", "1", "--data", "digits"]
     arguments += ["--out", str(tmp_path / "out"), "--json", str(tmp_path / "out.json")]

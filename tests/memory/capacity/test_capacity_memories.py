@@ -10,6 +10,7 @@ from hopfax.memory.capacity.memories import binary, trained
 KEY = jr.key(0)
 
 
+@pytest.mark.slow
 def test_a_trained_network_recalls_patterns_that_hebb_forgets():
     trial = Trial(32, repeats=1)
     learned, hebb = trained(lambda visible: 2 * visible, KEY), binary()
