@@ -27,8 +27,10 @@ def pytest_configure(config):
     """Compiled code is kept for the next run. `pytest --cache-clear` compiles anew.
 
     Each worker has its own folder, because JAX does not write its files atomically; a run starts with all files of
-    the run before it.
+    the run before it. The environment's own JAX_COMPILATION_CACHE_DIR is used where it is set.
     """
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
     folder, worker = config.cache.mkdir("compiled"), os.environ.get("PYTEST_XDIST_WORKER")
     if worker is None:
         _share_files(folder)
