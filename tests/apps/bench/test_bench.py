@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hopfax.apps.bench import BENCHMARKS, Benchmark, Implementation, Peers, draw, markdown, run_benchmark
-from hopfax.apps.bench.benchmark import interleaved
+from hopfax.apps.bench.benchmark import BenchmarkResult, Timing, interleaved
 from hopfax.apps.cli import run
 from hopfax.apps.cli.app import app
 
@@ -33,7 +33,17 @@ def test_times_are_relative_to_ours_and_results_are_checked():
     assert theirs.check == {"slept": 40}
     assert result.fastest
     assert result.remark == ""
-    assert "No other library was faster" in markdown([result])
+    assert "no other library was faster than the first row" in markdown([result])
+
+
+def test_a_library_as_fast_as_a_further_row_of_ours_is_named():
+    times = {"hopfax, fast": 1.0, "hopfax, default": 2.0, "theirs": 2.0, "slow": 3.0}
+    rows = tuple(
+        Timing("work", name, {"median": t, "lower": t, "upper": t}, t, {}, "") for name, t in times.items()
+    )
+    page = markdown([BenchmarkResult("work", "working", rows, True, "")])
+    assert 'In "work", theirs took 1.00 times as long as hopfax, default.' in page
+    assert "slow took" not in page
 
 
 def test_a_faster_library_is_reported(tmp_path):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from .benchmark import BenchmarkResult, Timing
 
+OURS = "hopfax"  # how the names of our implementations begin
 HEADINGS = ("benchmark", "implementation", "ms, median", "quartiles", "relative time", "check", "note")
 
 
@@ -18,7 +19,7 @@ def cells(row: Timing) -> tuple[str, ...]:
 
 
 def markdown(results: Sequence[BenchmarkResult]) -> str:
-    """A page: the work, the table, and why hopfax is not the fastest where it is not."""
+    """A page: the work, the table, where another library is faster than hopfax and why, or as fast as a row of it."""
     work = [f"- **{result.benchmark}**: {result.work}." for result in results]
     rule = "| --- " * len(HEADINGS) + "|"
     lines = [f"| {' | '.join(cells(row))} |" for result in results for row in result.rows]
@@ -26,9 +27,23 @@ def markdown(results: Sequence[BenchmarkResult]) -> str:
     conclusion = (
         ["Another library was faster:", "", *slower]
         if slower
-        else ["No other library was faster in this run."]
+        else ["In this run no other library was faster than the first row of its benchmark."]
     )
+    conclusion += [line for result in results for line in _ties(result)]
     return "\n".join([*work, "", f"| {' | '.join(HEADINGS)} |", rule, *lines, "", *conclusion, ""])
+
+
+def _ties(result: BenchmarkResult) -> list[str]:
+    """For each further row of hopfax, the other libraries that took no longer than it."""
+    ours = [row for row in result.rows[1:] if row.implementation.startswith(OURS)]
+    others = [row for row in result.rows if not row.implementation.startswith(OURS)]
+    return [
+        f'In "{result.benchmark}", {other.implementation} took {other.relative_time / row.relative_time:.2f} times as '
+        f"long as {row.implementation}."
+        for row in ours
+        for other in others
+        if other.relative_time <= row.relative_time
+    ]
 
 
 def draw(results: Sequence[BenchmarkResult], path: Path) -> Path:
@@ -41,7 +56,7 @@ def draw(results: Sequence[BenchmarkResult], path: Path) -> Path:
     for panel, result in zip(panels[:, 0], results, strict=True):
         names = [row.implementation for row in result.rows]
         values = [row.relative_time for row in result.rows]
-        colours = ["C0" if name.startswith("hopfax") else "0.65" for name in names]
+        colours = ["C0" if name.startswith(OURS) else "0.65" for name in names]
         bars = panel.barh(names, values, color=colours)
         panel.bar_label(bars, [f"{value:.2f}" for value in values], padding=3, fontsize=8)
         panel.set(xscale="log", title=result.benchmark)
