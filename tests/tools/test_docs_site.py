@@ -93,10 +93,24 @@ def test_tables_come_from_where_they_are_stored(docsite):
 
     found = tables.inserted("<!-- table: benchmarks/results/recall.json -->", "docs/performance.md", ROOT)
     assert re.search(r"^\| PyTorch \| [\d.]+ \| [\d.]+ to [\d.]+ \|$", found, re.MULTILINE)
-    found = tables.inserted("<!-- table: experiments/deep/README.md -->", "docs/results.md", ROOT)
+    found = tables.inserted('<!-- table: experiments/deep/README.md "run" -->', "docs/results.md", ROOT)
     assert found.startswith("| run |")
-    with pytest.raises(ValueError, match="no table"):
-        tables.inserted("<!-- table: docs/start.md -->", "docs/results.md", ROOT)
+
+
+def test_a_table_of_a_page_is_named_and_not_the_first_one_that_stands_there(docsite, tmp_path):
+    from docsite import tables
+
+    files, numbers = (
+        "| file | what |\n| --- | --- |\n| a | b |\n",
+        "| row | loss |\n| --- | --- |\n| a | 1 |\n",
+    )
+    (tmp_path / "page.md").write_text(f"{files}\ntext\n\n{numbers}", encoding="utf-8")
+    inserted = lambda mark: tables.inserted(f"<!-- table: page.md{mark} -->", "docs/results.md", tmp_path)
+    assert inserted(' "row"') == numbers
+    with pytest.raises(ValueError, match='no table whose first heading is "loss"'):
+        inserted(' "loss"')
+    with pytest.raises(ValueError, match="must name its table"):
+        inserted("")
 
 
 def test_every_table_that_a_page_asks_for_is_there(docsite):

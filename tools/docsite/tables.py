@@ -1,6 +1,6 @@
 """Tables of numbers, taken while the site is built from where they are stored: never copied by hand.
 
-`<!-- table: experiments/deep/README.md -->` is the first table of that page,
+`<!-- table: experiments/deep/README.md "run" -->` is the table of that page whose first heading is "run",
 `<!-- table: benchmarks/results/recall.json -->` a benchmark's result.
 """
 
@@ -12,24 +12,28 @@ from typing import Any
 
 from .outside import moved
 
-MARK = re.compile(r"^<!-- table: (\S+) -->$", re.MULTILINE)
+MARK = re.compile(r'^<!-- table: (\S+)(?: "([^"\n]+)")? -->$', re.MULTILINE)
 TABLE = re.compile(r"(?:^\|.*\|\n)+", re.MULTILINE)
 
 
 def inserted(markdown: str, origin: str, root: Path) -> str:
     """`markdown` of the file `origin` with a table at each mark. Raises: `ValueError` where there is none."""
-    return MARK.sub(lambda found: _table(found.group(1), origin, root), markdown)
+    return MARK.sub(lambda found: _table(found.group(1), found.group(2), origin, root), markdown)
 
 
-def _table(source: str, origin: str, root: Path) -> str:
+def _table(source: str, heading: str | None, origin: str, root: Path) -> str:
     text = (root / source).read_text(encoding="utf-8")
     if source.endswith(".json"):
         result = json.loads(text)
         return _BENCHMARKS[Path(source).stem](result) + "\n" + _circumstances(source, result, origin)
-    found = TABLE.search(text)
-    if found is None:
-        raise ValueError(f"{source} has no table.")
-    return moved(found.group(), source, origin)
+    if heading is None:
+        raise ValueError(
+            f"`<!-- table: {source} -->` must name its table: add the first heading, in quotes, after the path."
+        )
+    table = next((table for table in TABLE.findall(text) if table.split("|")[1].strip() == heading), None)
+    if table is None:
+        raise ValueError(f'{source} has no table whose first heading is "{heading}".')
+    return moved(table, source, origin)
 
 
 def _rows(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
