@@ -20,11 +20,18 @@ with app.setup:
     DIGITS = data.digits()
     BETAS = np.geomspace(0.3, 8, 60)  # of the curves; the sliders have finer steps
     PLANE_BETAS = np.geomspace(1, 4, 60)
+    NOTHING_FREE = """
+    All pixels are known and clamped, so no pixel is free and there is nothing to recall. Choose unknown pixels, mark
+    some by hand, or turn "clamp the known pixels" off.
+    """
 
-    def beta_slider(low: float, high: float, count: int, start: int):
-        """A slider of β in equal ratios, which begins at the step `start`."""
-        steps = np.geomspace(low, high, count).round(3).tolist()
-        return mo.ui.slider(steps=steps, value=steps[start], label="β", show_value=True, full_width=True)
+    def beta_slider(low: float, high: float, step: float, start: float):
+        """A slider of β in equal steps, so that assistive technology announces β and not the number of a step."""
+        return mo.ui.slider(low, high, step, value=start, label="β", show_value=True, full_width=True)
+
+    def computing():
+        """What is shown in place of results until they are there."""
+        return mo.status.spinner(title="Computing. The first time it is compiled, which takes some seconds.")
 
 
 @app.cell
@@ -75,7 +82,7 @@ def _(corruption, label, source):
 
 @app.cell
 def _():
-    beta = beta_slider(0.3, 8, 120, start=59)
+    beta = beta_slider(0.3, 8.0, 0.01, start=1.53)
     clamp = mo.ui.switch(label="clamp the known pixels")
     return beta, clamp
 
@@ -88,12 +95,25 @@ def _(per_class):
 
 
 @app.cell
-def _(beta, clamp, pad, stored):
+def _(beta, clamp, pad):
+    mo.Html(markup.row(f"{pad}", f"{mo.vstack([beta, clamp])}"))
+    return
+
+
+@app.cell
+def _(clamp, pad, stored):
     known = np.array(pad.value["known"], bool)
     query = play.initial_query(np.array(pad.value["ink"], float), known, stored)
     clamped = known & clamp.value
-    path = play.recall_path(stored, query, beta.value, clamped)
-    return clamped, path, query
+    mo.stop(clamped.all(), mo.md(NOTHING_FREE))
+    return clamped, query
+
+
+@app.cell
+def _(beta, clamped, query, stored):
+    with computing():
+        path = play.recall_path(stored, query, beta.value, clamped)
+    return (path,)
 
 
 @app.cell
@@ -111,15 +131,14 @@ def _(path, step):
 
 
 @app.cell
-def _(beta, clamp, labels, pad, path, shown_step, step):
+def _(labels, path, shown_step, step):
     recall_facts = {
         "recall ends at": path.description,
         "largest weight": f"{path.weights[-1].max():.0%}, of a {labels[path.weights[-1].argmax()]}",
         "steps": path.steps,
         "energy at this step": f"{path.energy[shown_step]:.4f}",
     }
-    controls = mo.vstack([beta, clamp, step, mo.Html(markup.facts("recall", recall_facts))])
-    mo.Html(markup.row(f"{pad}", f"{controls}"))
+    mo.vstack([step, mo.Html(markup.facts("recall", recall_facts))])
     return
 
 
@@ -144,7 +163,8 @@ def _(labels, path, shown_step):
 
 @app.cell
 def _(stored):
-    counts = play.minima_counts(stored, BETAS)
+    with computing():
+        counts = play.minima_counts(stored, BETAS)
     return (counts,)
 
 
@@ -191,7 +211,7 @@ def _():
 @app.cell
 def _():
     arrangement = mo.ui.dropdown(list(patterns.ARRANGEMENTS), "triangle", label="patterns")
-    plane_beta = beta_slider(1, 4, 240, start=109)
+    plane_beta = beta_slider(1.0, 4.0, 0.005, start=1.88)
     mo.vstack([arrangement, plane_beta])
     return arrangement, plane_beta
 
@@ -219,8 +239,9 @@ def _(plane):
 
 @app.cell
 def _(plane, plane_beta, plane_query, points):
-    surface = play.landscape(points, plane_beta.value)
-    plane_path = play.recall_path(points, plane_query, plane_beta.value)
+    with computing():
+        surface = play.landscape(points, plane_beta.value)
+        plane_path = play.recall_path(points, plane_query, plane_beta.value)
     plane.widget.heights = surface.heights.reshape(-1).tolist()
     plane.widget.minima = surface.minima.states.tolist()
     plane.widget.path = plane_path.states.tolist()
@@ -273,7 +294,8 @@ def _():
 
 @app.cell
 def _(beta, clamped, query, stored):
-    results = play.compare_methods(stored, query, beta.value, clamped)
+    with computing():
+        results = play.compare_methods(stored, query, beta.value, clamped)
     return (results,)
 
 
