@@ -17,7 +17,7 @@ from hopfax.training.warm_starts import WarmStarts
 from hopfax.updates import Damped, LocalSteps
 
 from .networks import KEY, tiny
-from .table import Row
+from .table import Row, Tensor
 
 IMAGE, TARGET = np.zeros(2, np.float32), np.zeros(2, np.float32)
 COST = SquaredError()
@@ -246,6 +246,33 @@ ROWS = [
         lambda _: valued(clamp={"input": np.zeros((3, 2))}, target=np.zeros((4, 2))),
         ValueError,
         r"target.*\(4, 2\).*3 examples",
+    ),
+    Row(
+        "target in a tensor", lambda _: valued(target=Tensor()), ValueError, r"`target`.*Tensor.*np\.asarray"
+    ),
+    Row(
+        "clamp at a tensor",
+        lambda _: clamped(Tensor()),
+        ValueError,
+        r"`clamp\['input'\]`.*Tensor.*np\.asarray",
+    ),
+    Row(
+        "clamp at a tensor in part",
+        lambda _: clamped(PartialClamp(Tensor(), np.ones(2, bool))),
+        ValueError,
+        r"`PartialClamp\.state`.*Tensor.*np\.asarray",
+    ),
+    Row(
+        "start at a tensor",
+        lambda _: relax(tiny(), {"input": IMAGE}, start={"output": Tensor()}),
+        ValueError,
+        r"`start\['output'\]`.*Tensor.*np\.asarray",
+    ),
+    Row(
+        "weight in a tensor",
+        lambda _: hopfax.Dense(("a", "b"), Tensor()),
+        ValueError,
+        r"`weight`.*Tensor.*np\.asarray",
     ),
     Row(
         "target of text", lambda _: valued(target=np.array(["a", "b"])), ValueError, r"`target`.*real numbers"

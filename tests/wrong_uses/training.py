@@ -66,6 +66,18 @@ def classifier(**parameters) -> HAMClassifier:
 
 
 ROWS = [
+    Row(
+        "train in a number",
+        lambda _: train(ClassifierJob(SMALL, dataset()), 3),
+        ValueError,
+        r"`folder=3`.*path or a string",
+    ),
+    Row(
+        "sweep in no folder",
+        lambda _: run_sweep({"a": SMALL}, "digits", None),
+        ValueError,
+        r"`folder=None`.*path",
+    ),
     Row("recipe of one layer", lambda _: small(layers=(2,)), ValueError, r"layers=\(2,\).*two positive"),
     Row("recipe of a number", lambda _: small(layers=3), ValueError, r"layers=3.*two positive"),
     Row("recipe of a text", lambda _: small(layers="784"), ValueError, r"layers=784.*two positive"),

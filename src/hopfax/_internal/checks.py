@@ -28,8 +28,35 @@ def require_key(owner: str, key: Any) -> None:
         )
 
 
+def in_native_order(label: str, value: Any) -> Any:
+    """`value`, in the byte order of this machine if it is an array of NumPy.
+
+    Raises: `ValueError` for a tensor of another library: what has a dtype of a kind that NumPy does not know.
+    """
+    if isinstance(value, np.ndarray):
+        return value if value.dtype.isnative else value.astype(value.dtype.newbyteorder("="))
+    dtype = getattr(value, "dtype", None)
+    if (
+        dtype is not None
+        and not isinstance(value, jax.Array | Tracer | type)
+        and not isinstance(dtype, np.dtype)
+    ):
+        raise foreign(label, value)
+    return value
+
+
+def foreign(label: str, value: Any) -> ValueError:
+    """The error for an object of another library where an array is expected."""
+    kind = type(value)
+    return ValueError(
+        f"`{label}` is a `{kind.__module__}.{kind.__qualname__}`; give a NumPy or JAX array, such as "
+        f"`np.asarray({label})`."
+    )
+
+
 def as_floating(what: str, value: Any) -> jax.Array:
     """`value` as a JAX array. Raises: `ValueError` unless it is an array of real floating-point numbers."""
+    value = in_native_order(what, value)
     if not isinstance(value, jax.Array | np.ndarray):
         raise ValueError(f"the {what} must be an array, got {type(value).__name__} {value!r:.60}.")
     if not jnp.issubdtype(value.dtype, jnp.floating):
@@ -87,6 +114,7 @@ def _argument(label: str, text: str) -> str:
 
 def as_real_array(label: str, value: Any) -> jax.Array:
     """`value` as a JAX array. Raises: `ValueError` unless it holds real numbers or booleans."""
+    value = in_native_order(label, value)
     dtype = getattr(value, "dtype", None)
     unsupported = dtype is not None and not (
         jnp.issubdtype(dtype, np.number) or jnp.issubdtype(dtype, np.bool_)

@@ -11,6 +11,13 @@ from typing import Any
 PARTIAL_SUFFIX = ".part"  # of the temporary name of a file that is being written
 
 
+def as_path(label: str, value: Any) -> Path:
+    """`value` as a path. Raises: `ValueError` unless it is a string or a path."""
+    if not isinstance(value, str | os.PathLike):
+        raise ValueError(f'`{label}={value!r:.80}` must be a path or a string, such as `"runs/first"`.')
+    return Path(value)
+
+
 def check_config(stored: Mapping[str, Any], current: Mapping[str, Any], origin: str) -> None:
     """Check that the settings stored in `origin` are the current ones. Raises: `ValueError` naming each difference."""
     names = sorted(stored.keys() | current.keys())

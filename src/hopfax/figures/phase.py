@@ -87,7 +87,7 @@ def unequal_distances(axes: Axes, counts: phase.UnequalDistances) -> Axes:
     return _finish(axes, "Unequal distances", "inverse temperature", "minima")
 
 
-def draw_all(folder: Path, seed: int = 0) -> Iterator[Path]:
+def draw_all(folder: str | Path, seed: int = 0) -> Iterator[Path]:
     """Simulate and write `phase1.png` to `phase6.png` into `folder`; figure 3 has two panels."""
     keys = jr.split(jr.key(seed), 3)
     effective, fine = np.linspace(2.0, 12.0, 41), np.linspace(2.0, 12.0, 401)
@@ -116,7 +116,7 @@ def draw_all(folder: Path, seed: int = 0) -> Iterator[Path]:
         [lambda axes: unequal_distances(axes, phase.unequal_distance_data(betas, keys[2]))],
     ]
     for number, draw in enumerate(panels, 1):
-        yield _write(folder / f"phase{number}.png", draw)
+        yield _write(Path(folder) / f"phase{number}.png", draw)
 
 
 def _write(path: Path, panels: Sequence[Callable[[Axes], Axes]]) -> Path:

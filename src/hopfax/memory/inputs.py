@@ -9,7 +9,14 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Real
 
-from .._internal.checks import as_real_array, require, require_matrix, require_number
+from .._internal.checks import (
+    as_real_array,
+    foreign,
+    in_native_order,
+    require,
+    require_matrix,
+    require_number,
+)
 
 
 def as_array(label: str, value: Any) -> Array | np.ndarray:
@@ -17,17 +24,11 @@ def as_array(label: str, value: Any) -> Array | np.ndarray:
 
     Raises: `ValueError` for tensors and tables of other libraries, and for what holds no real numbers.
     """
-    if isinstance(value, np.ndarray):
-        return value if value.dtype.isnative else value.astype(value.dtype.newbyteorder("="))
-    if isinstance(value, jax.Array):
-        return value
+    if isinstance(value, np.ndarray | jax.Array):
+        return in_native_order(label, value)
     if isinstance(value, list | tuple | bool | int | float | complex | np.generic):
         return as_real_array(label, value)
-    kind = type(value)
-    raise ValueError(
-        f"`{label}` is a `{kind.__module__}.{kind.__qualname__}`; give a NumPy or JAX array, such as "
-        f"`np.asarray({label})`."
-    )
+    raise foreign(label, value)
 
 
 def to_floating(values: Real[Array | np.ndarray, "..."]) -> Float[Array, "..."]:

@@ -1,5 +1,6 @@
 """Layers of neurons, and clamps of some of their neurons."""
 
+import functools as ft
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import equinox as eqx
 from jaxtyping import Array, Bool, Inexact
 
-from .._internal.checks import is_integer
+from .._internal.checks import in_native_order, is_integer
 from ..lagrangians import AbstractLagrangian
 from ..lagrangians.base import require_lagrangian
 
@@ -56,10 +57,11 @@ class PartialClamp(eqx.Module):
         state: at which the neurons are clamped, in the shape of the layer, or with one more leading axis for a batch.
             Its entries outside the mask have no effect.
         mask: true at the neurons that are clamped, of the same shape as `state` or shared by the batch.
+    Raises: `ValueError` for a tensor of another library.
     """
 
-    state: Inexact[Array, "..."]
-    mask: Bool[Array, "..."]
+    state: Inexact[Array, "..."] = eqx.field(converter=ft.partial(in_native_order, "PartialClamp.state"))
+    mask: Bool[Array, "..."] = eqx.field(converter=ft.partial(in_native_order, "PartialClamp.mask"))
 
 
 Clamp = Mapping[str, Array | PartialClamp]

@@ -55,7 +55,7 @@ class Submitit(AbstractLauncher):
         there is no such cluster.
     """
 
-    logs: Path
+    logs: str | Path
     minutes: int = 60
     cpus: int = 1
     gpus: int = 0

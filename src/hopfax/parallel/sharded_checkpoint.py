@@ -14,23 +14,25 @@ from jax.sharding import SingleDeviceSharding
 from jaxtyping import Array, PyTree
 
 from .._internal.arrays import check_arrays, is_key, path_name, replace_arrays
+from .._internal.files import as_path
 from .._internal.optional import needed
 
 
-def save_sharded(folder: Path, tree: PyTree) -> None:
+def save_sharded(folder: str | Path, tree: PyTree) -> None:
     """Write the arrays of `tree`, named by their paths in it, into a new `folder`.
 
     All processes must call it, and all must see the folder. It is written under another name and then renamed, so it
     is complete or absent.
     Raises: `ValueError` if the folder exists; `ImportError` without orbax.
     """
+    folder = as_path("folder", folder)
     if folder.exists():
         raise ValueError(f"`{folder}` exists already; name a new folder for each checkpoint.")
     with _orbax().StandardCheckpointer() as checkpointer:
         checkpointer.save(folder.absolute(), {name: _data(leaf) for name, leaf in _arrays(tree).items()})
 
 
-def load_sharded(folder: Path, template: PyTree) -> PyTree:
+def load_sharded(folder: str | Path, template: PyTree) -> PyTree:
     """`template` with its arrays replaced by those in `folder`, sharded like the arrays of the template.
 
     The number of devices may differ from that at the time of saving.
@@ -38,6 +40,7 @@ def load_sharded(folder: Path, template: PyTree) -> PyTree:
         `ImportError` without orbax.
     """
     expected = {name: _abstract(_data(leaf)) for name, leaf in _arrays(template).items()}
+    folder = as_path("folder", folder)
     if not folder.is_dir():
         raise ValueError(f"`{folder}` has no checkpoint; name a folder that `save_sharded` wrote.")
     with _orbax().StandardCheckpointer() as checkpointer:

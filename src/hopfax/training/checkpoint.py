@@ -11,34 +11,34 @@ from jaxtyping import PyTree
 from safetensors.numpy import load, save
 
 from .._internal.arrays import arrays_of, check_arrays, replace_arrays
-from .._internal.files import parse_json, write_atomic
+from .._internal.files import as_path, parse_json, write_atomic
 
 _ENTRY = "hopfax"
 
 
-def save_checkpoint(path: Path, tree: PyTree, metadata: Mapping[str, Any]) -> None:
+def save_checkpoint(path: str | Path, tree: PyTree, metadata: Mapping[str, Any]) -> None:
     """Write the arrays of `tree` by their paths in it, and `metadata`, which must be JSON, beside them.
 
     The file is written under another name, flushed to disk and renamed, so a reader sees either the old file or the
     new one. Random keys are saved as their data. Raises: `OSError` if it cannot be written.
     """
     content = save(arrays_of(tree), {_ENTRY: json.dumps(metadata, sort_keys=True)})
-    write_atomic(path, content)
+    write_atomic(as_path("path", path), content)
 
 
-def load_checkpoint(path: Path, template: PyTree) -> tuple[PyTree, dict[str, Any]]:
+def load_checkpoint(path: str | Path, template: PyTree) -> tuple[PyTree, dict[str, Any]]:
     """`template` with its arrays replaced by those in the file, and the metadata.
 
     Raises: `ValueError` if the file is damaged, or its names, shapes or dtypes are not those of `template`,
     saying which; nothing is loaded in part.
     """
     metadata = read_metadata(path)
-    arrays, expected = load(path.read_bytes()), arrays_of(template)
+    arrays, expected = load(as_path("path", path).read_bytes()), arrays_of(template)
     check_arrays(arrays, expected, str(path))
     return replace_arrays(template, arrays), metadata
 
 
-def read_metadata(path: Path) -> dict[str, Any]:
+def read_metadata(path: str | Path) -> dict[str, Any]:
     """The metadata of a checkpoint. Raises: `ValueError` for a file that is none."""
     try:
         with safetensors.safe_open(path, "numpy") as file:

@@ -11,6 +11,7 @@ import jax
 import jax.random as jr
 
 from .._internal.checks import require_kind
+from .._internal.files import as_path
 from ..data import Dataset, validation_split
 from ..networks.files import save_model
 from ..networks.network import AbstractNetwork
@@ -131,12 +132,12 @@ class ClassifierJob(AbstractJob):
         return evaluate(model, images, labels, method=self.recipe.method, steps=steps, cost=self.recipe.cost)
 
 
-def read_recipe(folder: Path) -> tuple[Recipe, str]:
+def read_recipe(folder: str | Path) -> tuple[Recipe, str]:
     """The recipe of the finished run in `folder`, and the name of its data set.
 
     Raises: `ValueError` for a folder without a finished run of a classifier.
     """
-    path = folder / RESULT
+    path = as_path("folder", folder) / RESULT
     config = read_result(path)["config"]
     settings = {name: value for name, value in config.items() if name not in ("data", "train_examples")}
     try:

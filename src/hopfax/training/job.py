@@ -4,7 +4,7 @@ import abc
 import contextlib
 import dataclasses
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 from jaxtyping import PyTree
 
 from .._internal.checks import require_integer, require_kind
-from .._internal.files import check_config, parse_json, write_json
+from .._internal.files import as_path, check_config, parse_json, write_json
 from .._internal.provenance import circumstances
 from ..data import Dataset
 from ..parallel.mesh import device_mesh, local_copy
@@ -87,7 +87,7 @@ Callback = Callable[[Chunk], None]
 @guard_collectives()
 def train(
     job: AbstractJob,
-    folder: Path,
+    folder: str | Path,
     *,
     resume: bool = False,
     stop_after: int | None = None,
@@ -105,17 +105,18 @@ def train(
         resume: continue from the checkpoint in the folder, if it has one; the result is the same to the last bit.
         stop_after: end after so many epochs of the schedule, which stays as it is; the run can be resumed.
         checkpoint_chunks: save after so many chunks (there are about 20 an epoch), and after each epoch.
-        callback: called with each chunk as it ends, see `hopfax.training.loggers`.
+        callback: called with each chunk as it ends, see `hopfax.training.loggers`. What it raises ends the run, whose
+            state is saved.
         devices: how many share each batch; by default one, or in a run of several processes
             (`hopfax.parallel.join`) all of theirs. A checkpoint does not depend on it.
     Raises:
-        ValueError: the folder is in use, or its checkpoint has other settings.
+        ValueError: `folder` is no path, the folder is in use, or its checkpoint has other settings.
         Diverged: the loss or a weight is no longer finite, naming the first; the last good checkpoint is kept.
         ProcessLost: (`hopfax.parallel`) another process of the run has ended.
     """
     require_kind("job", job, AbstractJob, "ClassifierJob(recipe, dataset)")
     require_integer("checkpoint_chunks", checkpoint_chunks, 1)
-    epochs, mesh = _last_epoch(job, stop_after), _mesh(devices)
+    folder, epochs, mesh = as_path("folder", folder), _last_epoch(job, stop_after), _mesh(devices)
     with contextlib.ExitStack() as lock:
         broadcast_from_primary(lambda: ((), lock.enter_context(open_run_folder(folder, resume=resume))))
         run = _train(job, folder, epochs, checkpoint_chunks, callback, mesh)
@@ -124,7 +125,7 @@ def train(
 
 def run_and_store(
     job: AbstractJob,
-    folder: Path,
+    folder: str | Path,
     *,
     resume: bool = True,
     checkpoint_chunks: int = 5,
@@ -136,7 +137,7 @@ def run_and_store(
     The trained model is in the folder too. Raises: as `train`, and `ValueError` where the stored result has other
     settings.
     """
-    config = job.config()
+    config, folder = job.config(), as_path("folder", folder)
 
     def make() -> dict[str, Any]:
         model, metrics = train(
@@ -263,8 +264,20 @@ def _train(
             run.save()
         if chunk.ends_epoch:
             run.append_metrics()
-        callback(dataclasses.replace(chunk, metrics=run.metrics[-1] if chunk.ends_epoch else None))
+        reported = dataclasses.replace(chunk, metrics=run.metrics[-1] if chunk.ends_epoch else None)
+        with _saved_on_error(run):
+            callback(reported)
     return run
+
+
+@contextlib.contextmanager
+def _saved_on_error(run: _Run) -> Iterator[None]:
+    """Save the run where the callback ends it by an exception."""
+    try:
+        yield
+    except BaseException:
+        run.save()
+        raise
 
 
 def _diverged(job: AbstractJob, trainer: Trainer, folder: Path, chunk: Chunk, mesh: Mesh | None) -> Diverged:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .._internal.files import write_json
+from .._internal.files import as_path, write_json
 from ..data import Dataset, load
 from ..gradients import EquilibriumPropagation
 from ..parallel.launchers import AbstractLauncher, Joblib
@@ -49,10 +49,10 @@ def variations(recipe: Recipe, choices: Mapping[str, Sequence[Any]]) -> dict[str
 def run_sweep(
     recipes: Mapping[str, Recipe],
     data: str,
-    folder: Path,
+    folder: str | Path,
     *,
     launcher: AbstractLauncher = Joblib(),
-    directory: Path | None = None,
+    directory: str | Path | None = None,
 ) -> dict[str, dict[str, Any]]:
     """The result of each run by name: read if it is stored, else made and stored in `folder/NAME`.
 
@@ -69,6 +69,8 @@ def run_sweep(
     for name in recipes:
         if name in ("", ".", "..") or Path(name).name != name:
             raise ValueError(f"`recipes` has {name!r}, which is no name of a folder; leave slashes out.")
+    folder = as_path("folder", folder)
+    directory = None if directory is None else as_path("directory", directory)
     jobs = [SweepJob(name, recipe, data, folder / name, directory) for name, recipe in recipes.items()]
     folder.mkdir(parents=True, exist_ok=True)
     launcher.launch(run_job, [job for job in jobs if not (job.folder / RESULT).exists()])
