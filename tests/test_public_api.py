@@ -4,8 +4,12 @@ import ast
 import importlib.util
 import inspect
 import re
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
+
+import pytest
 
 import hopfax
 
@@ -69,6 +73,23 @@ def test_the_root_has_about_twenty_five_names_and_they_are_there():
     names = [name for name in hopfax.__all__ if not isinstance(getattr(hopfax, name), ModuleType)]
     assert len(names) <= 25
     assert {"relax", "objective", "Method", "HAM", "chain", "Memory"} <= {*names}
+
+
+def test_a_name_that_does_not_exist_is_refused_with_the_names_of_the_packages():
+    with pytest.raises(AttributeError, match=r"no attribute 'optim'; its packages are costs, data, .* optax"):
+        hopfax.optim  # noqa: B018
+
+
+def test_what_the_api_pages_name_is_there_after_import_hopfax():
+    """In a process of its own, where no other test has imported anything."""
+    shown = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "api").glob("*.md"))
+    names = sorted({"hopfax.interop.sklearn", *re.findall(r"^::: (hopfax\.[\w.]+)$", shown, re.MULTILINE)})
+    elsewhere = ("torch", "relax.relax", "objective.", "digits.digits", "mnist.mnist", "vae.completion")
+    asked = [name for name in names if not any(part in name for part in elsewhere)]
+    done = subprocess.run(
+        [sys.executable, "-c", "import hopfax\n" + "\n".join(asked)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_every_source_cited_is_in_the_references():

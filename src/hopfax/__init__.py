@@ -68,7 +68,12 @@ def __getattr__(name: str) -> _Any:
         return value
     if name in _NAMESPACES:
         return _import_module(f".{name}", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise AttributeError(
+        f"module {__name__!r} has no attribute {name!r}; its packages are {', '.join(_NAMESPACES)}, and optimisers are "
+        "those of optax",
+        name=name,
+        obj=_sys.modules[__name__],
+    )
 
 
 def __dir__() -> list[str]:

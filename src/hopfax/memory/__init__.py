@@ -1,5 +1,6 @@
 """Associative memories: patterns are stored in rows, and recalled from parts of them or from noisy versions."""
 
+from .._internal.lazy import submodules as _submodules
 from .binary import BinaryHopfield as BinaryHopfield
 from .binary import BinaryRecall as BinaryRecall
 from .calibration import Calibration as Calibration
@@ -16,3 +17,5 @@ from .similarities import Euclidean as Euclidean
 from .similarities import Raw as Raw
 from .similarities import Standardised as Standardised
 from .similarities import UnitNorm as UnitNorm
+
+__getattr__ = _submodules(__name__, "capacity")

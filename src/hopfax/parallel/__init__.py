@@ -1,5 +1,6 @@
 """Several devices, several processes, and many independent runs."""
 
+from .._internal.lazy import submodules as _submodules
 from .launchers import AbstractLauncher as AbstractLauncher
 from .launchers import Joblib as Joblib
 from .launchers import Submitit as Submitit
@@ -11,3 +12,5 @@ from .mesh import replicate as replicate
 from .mesh import shard_layers as shard_layers
 from .processes import ProcessLost as ProcessLost
 from .processes import join as join
+
+__getattr__ = _submodules(__name__, "sharded_checkpoint")

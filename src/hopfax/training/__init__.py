@@ -1,5 +1,6 @@
 """Training: a task, a trainer, a loop compiled over many steps, runs in a folder, and evaluation."""
 
+from .._internal.lazy import submodules as _submodules
 from .architecture import Architecture as Architecture
 from .classification import Classification as Classification
 from .classifier import ClassificationMetrics as ClassificationMetrics
@@ -22,3 +23,5 @@ from .trainer import Trainer as Trainer
 from .trainer import TrainState as TrainState
 from .trainer import make_step as make_step
 from .warm_starts import WarmStarts as WarmStarts
+
+__getattr__ = _submodules(__name__, "sweeps")
