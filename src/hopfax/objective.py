@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Float, PyTree
 
 from ._internal.checks import as_real_array, require_kind
 from .costs import AbstractCost
@@ -37,9 +38,7 @@ def objective(
     Raises: `ValueError` as `relax` does, for a cost of an unknown layer, or a target that does not fit.
     """
     clamp, start, target, batch = _prepare(model, clamp, start, cost, target, method)
-    return _objective(
-        model, clamp, start, cost, target, method.with_arrays(), AdjointStats.blank(batch.size), batch
-    )
+    return _objective(model, clamp, start, cost, target, method.with_arrays(), None, batch)
 
 
 class CostGradient(eqx.Module):
@@ -75,7 +74,7 @@ def cost_gradient(
         adjoint_start: states from which the backward solve starts, such as an earlier `CostGradient.adjoint.solution`
             or a cache of them (`hopfax.training.WarmStarts`). Zeros are a cold start, None is a cold start whose
             solution is not returned.
-    Raises: `ValueError` as `objective` does.
+    Raises: `ValueError` as `objective` does, and where the result is differentiated: differentiate `objective` twice.
     """
     clamp, start, target, batch = _prepare(model, clamp, start, cost, target, method)
     stats = AdjointStats.blank(batch.size, adjoint_start)
@@ -91,7 +90,19 @@ def _cost_gradient(model, clamp, start, cost, target, method, stats, batch: Batc
 
     value_and_gradient = eqx.filter_value_and_grad(mean_cost, has_aux=True)
     (value, equilibrium), (gradient, stats) = value_and_gradient((model, stats))
-    return CostGradient(value, gradient, equilibrium, stats)
+    return CostGradient(value, _differentiated_once(gradient), equilibrium, stats)
+
+
+@jax.custom_jvp
+def _differentiated_once(gradient: PyTree) -> PyTree:
+    return gradient
+
+
+@_differentiated_once.defjvp
+def _differentiated_once_jvp(primals, tangents):
+    raise ValueError(
+        "the gradient that `cost_gradient` returns cannot be differentiated. Differentiate `hopfax.objective` twice."
+    )
 
 
 @eqx.filter_jit
@@ -109,9 +120,9 @@ def objective_example(
     cost: AbstractCost,
     target: Array,
     method: Method,
-    stats: AdjointStats,
+    stats: AdjointStats | None,
 ) -> tuple[Float[Array, ""], Equilibrium]:
-    """`objective` for one example, unchecked and not compiled."""
+    """`objective` for one example, unchecked and not compiled. For `stats` see `AbstractGradient.connect`."""
     free = model.condition(clamp)
     value, states, statistics = cost_example(free, start, cost, target, method, stats)
     return value, assemble(model, free, clamp, states, statistics)
@@ -123,7 +134,7 @@ def cost_example(
     cost: AbstractCost,
     target: Array,
     method: Method,
-    stats: AdjointStats,
+    stats: AdjointStats | None,
 ) -> tuple[Float[Array, ""], States, Statistics]:
     """The cost, and the equilibrium of the free layers without its energy, which is expensive to trace."""
     problem = Problem(free, method.update)

@@ -11,7 +11,7 @@ from jaxtyping import Array, ArrayLike, PyTree
 
 from ._internal.checks import as_real_array, require_integer, require_kind
 from ._internal.tree import accumulation_dtype, widest_dtype
-from .gradients.base import AdjointStats, Solve
+from .gradients.base import Solve
 from .method import Method
 from .networks.layers import Clamp, PartialClamp, split_clamp
 from .networks.network import AbstractNetwork, States
@@ -87,7 +87,7 @@ def solve_example(
     free = model.condition(clamp)
     problem = Problem(free, method.update)
     solve = make_solve(problem, start, method, trace)
-    unknowns, statistics = method.gradient.connect(problem, solve, AdjointStats.blank())
+    unknowns, statistics = method.gradient.connect(problem, solve, None)
     return assemble(model, free, clamp, problem.reconstruct(unknowns), statistics)
 
 

@@ -34,6 +34,30 @@ class AbstractAdjoint(eqx.Module):
         gradient, or one step from `initial`. The tolerance is relative to `v`, whatever the start.
         """
 
+    @abc.abstractmethod
+    def solve_tangent(self, problem: Problem, equilibrium: States, tangent: States) -> States:
+        """The solution `x` of `x = t + J x` for the tangent `t`: the transposed equation, for forward mode."""
+
+
+class AbstractProductAdjoint(AbstractAdjoint):
+    """An adjoint solver that needs nothing but products with `Jᵀ`. With those of `J` it solves for tangents."""
+
+    @abc.abstractmethod
+    def solve_product(
+        self, product: Product, right_side: States, initial: States | None = None
+    ) -> tuple[States, AdjointStats]:
+        """The best solution of `u = v + product(u)` for the right side `v`, and the statistics."""
+
+    def solve(
+        self, problem: Problem, equilibrium: States, cotangent: States, initial: States | None = None
+    ) -> tuple[States, AdjointStats]:
+        return self.solve_product(_transposed_product(problem, equilibrium), cotangent, initial)
+
+    def solve_tangent(self, problem: Problem, equilibrium: States, tangent: States) -> States:
+        _, product = jax.linearize(problem.image, equilibrium)
+        # A pytree, so that `batched_while_loop` is given its arrays.
+        return self.solve_product(eqx.filter_closure_convert(product, tangent), tangent)[0]
+
 
 class _CGState(eqx.Module):
     """The state of conjugate gradients. `d` marks products with `D`."""
@@ -88,6 +112,11 @@ class ConjugateGradient(AbstractAdjoint):
         one_step = _add(initial, defect), rms(first_d)
         return _better(solution, one_step, size, tolerance, state.products)
 
+    def solve_tangent(self, problem: Problem, equilibrium: States, tangent: States) -> States:
+        # `x = t + K D x`, so `u = D x` solves the adjoint equation for the cotangent `D t`, and `x = t + K u`.
+        curvature, response = _symmetric_factors(problem, equilibrium)
+        return _add(tangent, response(self.solve(problem, equilibrium, curvature(tangent))[0]))
+
 
 def _cg_step(s: _CGState, curvature: Product, response: Product) -> _CGState:
     """One step of conjugate gradients; none where the curvature along the direction is not positive."""
@@ -113,7 +142,7 @@ def _cg_step(s: _CGState, curvature: Product, response: Product) -> _CGState:
     return select(broken, unchanged, new)
 
 
-class Krylov(AbstractAdjoint):
+class Krylov(AbstractProductAdjoint):
     """A Krylov solver of lineax on `u - Jᵀ u = v`, without forming `J`, for adjoints that are not symmetric.
 
     `AdjointStats.products` counts the steps that the solver reports, which for GMRES are its restarts.
@@ -124,21 +153,20 @@ class Krylov(AbstractAdjoint):
 
     solver: lx.AbstractLinearSolver = lx.GMRES(rtol=1e-5, atol=1e-7, restart=30, max_steps=100)
 
-    def solve(
-        self, problem: Problem, equilibrium: States, cotangent: States, initial: States | None = None
+    def solve_product(
+        self, product: Product, right_side: States, initial: States | None = None
     ) -> tuple[States, AdjointStats]:
-        product = _transposed_product(problem, equilibrium)
         operator = lx.FunctionLinearOperator(
-            lambda u: subtract(u, product(u)), jax.eval_shape(lambda: cotangent)
+            lambda u: subtract(u, product(u)), jax.eval_shape(lambda: right_side)
         )
         options = {} if initial is None else {"y0": initial}
-        result = lx.linear_solve(operator, cotangent, self.solver, options=options, throw=False)
+        result = lx.linear_solve(operator, right_side, self.solver, options=options, throw=False)
         products = result.stats.get("num_steps", jnp.zeros(()))
         rtol = getattr(self.solver, "rtol", 1e-5)
-        return _solution_or_one_step(result.value, product, cotangent, rtol, products)
+        return _solution_or_one_step(result.value, product, right_side, rtol, products)
 
 
-class Neumann(AbstractAdjoint):
+class Neumann(AbstractProductAdjoint):
     """The Neumann series `u = Σ_{k<terms} (Jᵀ)ᵏ v`.
 
     Args:
@@ -154,11 +182,10 @@ class Neumann(AbstractAdjoint):
         require_integer("Neumann.terms", self.terms, 1)
         require_number("Neumann.rtol", self.rtol, lambda x: x >= 0, "a number, 0 or more")
 
-    def solve(
-        self, problem: Problem, equilibrium: States, cotangent: States, initial: States | None = None
+    def solve_product(
+        self, product: Product, right_side: States, initial: States | None = None
     ) -> tuple[States, AdjointStats]:
-        product = _transposed_product(problem, equilibrium)
-        initial, defect, spent = _initial_defect(product, cotangent, initial)
+        initial, defect, spent = _initial_defect(product, right_side, initial)
 
         def add_term(carry):
             total, term, count = carry
@@ -168,12 +195,12 @@ class Neumann(AbstractAdjoint):
         running = lambda c: (c[2] < self.terms) & (rms(c[1]) > self.rtol * rms(c[0]))
         start = (_add(initial, defect), defect, jnp.ones((), jnp.int32))
         total, term, count = jax.lax.while_loop(running, add_term, start)
-        size = rms(cotangent)
+        size = rms(right_side)
         relative = rms(term) / jnp.where(size > 0, size, 1)
         return total, _stats(relative, count - 1 + spent, 0)
 
 
-class Iterated(AbstractAdjoint):
+class Iterated(AbstractProductAdjoint):
     """`u ← v + Jᵀ u` by a fixed-point solver.
 
     Args:
@@ -192,24 +219,23 @@ class Iterated(AbstractAdjoint):
         require_number("Iterated.rtol", self.rtol, lambda x: 0 < x < 1, "in (0, 1)")
         require_integer("Iterated.max_products", self.max_products, 1)
 
-    def solve(
-        self, problem: Problem, equilibrium: States, cotangent: States, initial: States | None = None
+    def solve_product(
+        self, product: Product, right_side: States, initial: States | None = None
     ) -> tuple[States, AdjointStats]:
-        product = _transposed_product(problem, equilibrium)
-        stopping = Stopping(_attainable(self.rtol, cotangent), 0.0, self.max_products)
-        start = cotangent if initial is None else initial
-        solution, statistics = iterate(_AdjointMap(product, cotangent), self.solver, start, stopping)
-        return _solution_or_one_step(solution, product, cotangent, 10 * self.rtol, statistics.evaluations)
+        stopping = Stopping(_attainable(self.rtol, right_side), 0.0, self.max_products)
+        start = right_side if initial is None else initial
+        solution, statistics = iterate(_LinearMap(product, right_side), self.solver, start, stopping)
+        return _solution_or_one_step(solution, product, right_side, 10 * self.rtol, statistics.evaluations)
 
 
-class _AdjointMap(AbstractMap):
-    """The map `u ↦ v + Jᵀ u`, as the solver loop takes it."""
+class _LinearMap(AbstractMap):
+    """The map `u ↦ v + product(u)`, as the solver loop takes it."""
 
     product: Product
-    cotangent: States
+    right_side: States
 
     def evaluate(self, states: States, energy: bool = True) -> tuple[States, StepInfo]:
-        image = _add(self.cotangent, self.product(states))
+        image = _add(self.right_side, self.product(states))
         residual = rms(subtract(image, states))
         return image, StepInfo(residual, rms(image), jnp.zeros_like(residual), jnp.zeros_like(residual))
 

@@ -1,6 +1,7 @@
 """What a gradient is: a way to make a solved equilibrium differentiable."""
 
 import abc
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
@@ -80,21 +81,30 @@ class AbstractGradient(eqx.Module):
     """How the equilibrium of one example is differentiated."""
 
     @abc.abstractmethod
-    def connect(self, problem: Problem, solve: Solve, stats: AdjointStats) -> tuple[States, Statistics]:
-        """The unknown states at equilibrium, differentiable with respect to all of `problem`, and the statistics."""
+    def connect(
+        self, problem: Problem, solve: Solve, stats: AdjointStats | None
+    ) -> tuple[States, Statistics]:
+        """The unknown states at equilibrium, differentiable with respect to all of `problem`, and the statistics.
+
+        With `stats`, the backward solve is reported as their gradient, and the states can be differentiated once, in
+        reverse mode. Without, they can be differentiated in any mode and any number of times.
+        """
 
     @abc.abstractmethod
     def value(
-        self, problem: Problem, solve: Solve, stats: AdjointStats, cost: AbstractCost, target: Array
+        self, problem: Problem, solve: Solve, stats: AdjointStats | None, cost: AbstractCost, target: Array
     ) -> tuple[Scalar, States, Statistics]:
-        """The cost at the equilibrium with this gradient, the unknown states, and the statistics."""
+        """The cost at the equilibrium with this gradient, the unknown states, and the statistics.
+
+        `stats` is as for `connect`.
+        """
 
 
 def read_cost(
     gradient: AbstractGradient,
     problem: Problem,
     solve: Solve,
-    stats: AdjointStats,
+    stats: AdjointStats | None,
     cost: AbstractCost,
     target: Array,
 ) -> tuple[Scalar, States, Statistics]:
@@ -121,6 +131,25 @@ def _replace_gradient_jvp(primals, tangents):
     return replace_gradient(*primals), tangents[1]
 
 
+@eqx.filter_custom_jvp
+def at_fixed_point(function: Callable[[PyTree, PyTree], Scalar], parameters: PyTree, point: PyTree) -> Scalar:
+    """`function(parameters, point)`, whose derivative is that in the parameters at a fixed point.
+
+    The derivative may depend on the point, so a second derivative takes the point's own derivative into account.
+    """
+    return function(parameters, point)
+
+
+@at_fixed_point.def_jvp
+def _at_fixed_point_jvp(primals, tangents):
+    function, parameters, point = primals
+    value = at_fixed_point(*primals)
+    if not jax.tree.leaves(tangents[1]):
+        return value, None
+    at_point = lambda parameters: function(parameters, point)
+    return value, eqx.filter_jvp(at_point, (parameters,), (tangents[1],))[1]
+
+
 @jax.custom_vjp
 def report_stats(value: PyTree, blank: AdjointStats, stats: AdjointStats) -> PyTree:
     """`value`; its gradient with respect to `blank` is `stats`, whatever the incoming gradient."""
@@ -135,7 +164,8 @@ def _report_stats_backward(residuals, cotangent):
     stats, solution = residuals
     no_solution = jax.tree.map(jnp.zeros_like, solution)
     zeros = jax.tree.map(jnp.zeros_like, stats)
-    return cotangent, AdjointStats(stats.residual, stats.products, stats.flagged, no_solution), zeros
+    reported = AdjointStats(stats.residual, stats.products, stats.flagged, no_solution)
+    return cotangent, reported, zeros
 
 
 report_stats.defvjp(_report_stats_forward, _report_stats_backward)

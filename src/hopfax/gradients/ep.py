@@ -1,5 +1,7 @@
 """Equilibrium propagation: the gradient as a difference of equilibria."""
 
+from collections.abc import Callable
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -13,9 +15,20 @@ from ..solvers.equilibrium import Statistics, Status
 from ..solvers.loop import Stopping
 from ..solvers.plain import Picard
 from ..updates.problem import Problem
-from .base import AbstractGradient, AdjointStats, Solve, report_stats, stop_gradient
+from .adjoints import ConjugateGradient
+from .base import (
+    AbstractGradient,
+    AdjointStats,
+    Solve,
+    at_fixed_point,
+    replace_gradient,
+    report_stats,
+    stop_gradient,
+)
+from .implicit import implicit_point
 from .nudging import AbstractVariant, Centred
 
+Connect = Callable[[Problem, States], tuple[Problem, States]]
 PHASE_TOLERANCE = (
     1e-4  # of a nudged phase, times `β`: the difference of two phases is about `β` times their size
 )
@@ -27,7 +40,8 @@ class EquilibriumPropagation(AbstractGradient):
     All nudged phases are one batched solve from the free equilibrium, to a relative tolerance of at most `1e-4 β`.
     The gradient is autodiff of the energy at fixed states, so it holds for any energy, and for weights, Lagrangian
     parameters and the clamp alike. At finite `β` it is the exact gradient of `[F*(β) - F*(-β)] / 2β`. It works through
-    `hopfax.objective`, which knows the cost.
+    `hopfax.objective`, which knows the cost. The gradient may be differentiated again, by implicit differentiation of
+    the nudged equilibria; with complex nudges (`Holomorphic`) a second derivative is NaN.
 
     Args:
         beta: the nudge `β`, in (0, 1). Best are 0.01 to 0.1 in float32, and less than a tenth of
@@ -45,24 +59,42 @@ class EquilibriumPropagation(AbstractGradient):
         require_number("EquilibriumPropagation.beta", self.beta, lambda x: 0 < x < 1, rule)
         require_kind("EquilibriumPropagation.variant", self.variant, AbstractVariant, "Centred()")
 
-    def connect(self, problem: Problem, solve: Solve, stats: AdjointStats) -> tuple[States, Statistics]:
+    def connect(
+        self, problem: Problem, solve: Solve, stats: AdjointStats | None
+    ) -> tuple[States, Statistics]:
         raise ValueError(
             "`EquilibriumPropagation` differentiates a cost, not a state; use `hopfax.objective` with a cost, or "
             "another gradient in `relax`."
         )
 
     def value(
-        self, problem: Problem, solve: Solve, stats: AdjointStats, cost: AbstractCost, target: Array
+        self, problem: Problem, solve: Solve, stats: AdjointStats | None, cost: AbstractCost, target: Array
     ) -> tuple[Scalar, States, Statistics]:
         unknowns, statistics = solve(problem)
         free = problem.reconstruct(unknowns)
-        estimate, phases = self._estimate(problem, solve, unknowns, cost, target)
+        connect = self._connect if stats is None else _fixed
+        estimate, phases = self._estimate(problem, solve, unknowns, cost, target, connect)
         value = stop_gradient(cost(free, problem.model.activations(free), target))
-        value = value + (estimate - jax.lax.stop_gradient(estimate)).astype(value.dtype)
-        return report_stats(value, stats, _phase_stats(phases)), stop_gradient(unknowns), statistics
+        value = replace_gradient(value, estimate.astype(value.dtype))
+        if stats is not None:
+            value = report_stats(value, stats, _phase_stats(phases))
+        return value, stop_gradient(unknowns), statistics
+
+    def _connect(self, problem: Problem, unknowns: States) -> tuple[Problem, States]:
+        """The problem, and its solution as a function of it: for second derivatives only."""
+        if self.variant.holomorphic:
+            return problem, _unknown_derivative(problem, unknowns)
+        symmetric = Problem(problem.model, problem.update.eliminated(problem.model))
+        return problem, implicit_point(symmetric, unknowns, ConjugateGradient())
 
     def _estimate(
-        self, problem: Problem, solve: Solve, unknowns: States, cost: AbstractCost, target: Array
+        self,
+        problem: Problem,
+        solve: Solve,
+        unknowns: States,
+        cost: AbstractCost,
+        target: Array,
+        connect: Connect,
     ) -> tuple[Scalar, Statistics]:
         """A scalar whose gradient is the estimate, and the statistics of all nudged phases."""
         _check_holomorphic(problem.model, self.variant)
@@ -70,14 +102,19 @@ class EquilibriumPropagation(AbstractGradient):
         dtype = tree_dtype(solve.start)
         betas, weights, free_weight = self.variant.nudges(self.beta)
         betas, weights = betas.astype(dtype), weights.astype(dtype)
-        phase = lambda beta: _nudged_phase(problem, solve, cost, target, beta)
-        states, activations, phases = jax.vmap(phase)(betas)
-        total = lambda s, g, beta: energy_at(problem.model, s, g) + beta * cost(s, g, target)
-        estimate = jnp.real(jnp.sum(weights * jax.vmap(total)(states, activations, betas)))
+
+        def phase(beta):
+            nudged = Problem(problem.model + beta * cost.with_target(target), problem.update)
+            unknowns, statistics = solve(nudged)
+            return _point(*connect(nudged, unknowns)), statistics
+
+        points, phases = jax.vmap(phase)(betas)
+        total = lambda point, beta: at_fixed_point(_nudged_energy, (problem.model, cost, target, beta), point)
+        estimate = jnp.real(jnp.sum(weights * jax.vmap(total)(points, betas)))
         if isinstance(free_weight, int | float) and free_weight == 0:
             return estimate, phases
-        free = stop_gradient(problem.reconstruct(unknowns))
-        free_energy = energy_at(problem.model, free, stop_gradient(problem.model.activations(free)))
+        free = _point(*connect(problem, unknowns))
+        free_energy = at_fixed_point(_free_energy, problem.model, free)
         return estimate + jnp.asarray(free_weight, free_energy.dtype) * free_energy, phases
 
     def _nudged_solve(self, solve: Solve, unknowns: States) -> Solve:
@@ -109,14 +146,42 @@ def _neuron_energy(model: AbstractNetwork, name: str, state: Array, activation: 
     return jnp.sum(state * activation) - model.layers[name].lagrangian(state)
 
 
-def _nudged_phase(problem: Problem, solve: Solve, cost: AbstractCost, target: Array, beta: Array):
-    """Fixed states and activations of all free layers at the equilibrium of `E + β C`, and the statistics."""
-    model = problem.model + beta * cost.with_target(target)
-    nudged = stop_gradient(Problem(model, problem.update))
-    unknowns, statistics = solve(nudged)
-    drives = nudged.reconstruct(unknowns)
-    states = {name: model.layers[name].lagrangian.state_at(drive) for name, drive in drives.items()}
-    return stop_gradient((states, nudged.model.activations(drives), statistics))
+def _fixed(problem: Problem, unknowns: States) -> tuple[Problem, States]:
+    return stop_gradient((problem, unknowns))
+
+
+@eqx.filter_custom_jvp
+def _unknown_derivative(problem: Problem, unknowns: States) -> States:
+    """`unknowns`, whose derivative is NaN where the problem moves."""
+    return unknowns
+
+
+@_unknown_derivative.def_jvp
+def _unknown_derivative_jvp(primals, tangents):
+    leaves = jax.tree.leaves(tangents[0])
+    infect = lambda x: sum(
+        (jnp.sum(jnp.real(t)).astype(x.dtype) * jnp.nan for t in leaves), jnp.zeros_like(x)
+    )
+    tangent = jax.tree.map(infect, primals[1])
+    return _unknown_derivative(*primals), tangent
+
+
+def _point(problem: Problem, unknowns: States) -> tuple[States, States]:
+    """States and activations of all free layers."""
+    drives = problem.reconstruct(unknowns)
+    layers = problem.model.layers
+    states = {name: layers[name].lagrangian.state_at(drive) for name, drive in drives.items()}
+    return states, problem.model.activations(drives)
+
+
+def _nudged_energy(parameters, point: tuple[States, States]) -> Scalar:
+    """`E + β C`."""
+    model, cost, target, beta = parameters
+    return energy_at(model, *point) + beta * cost(*point, target)
+
+
+def _free_energy(model: AbstractNetwork, point: tuple[States, States]) -> Scalar:
+    return energy_at(model, *point)
 
 
 def _phase_stats(phases: Statistics) -> AdjointStats:

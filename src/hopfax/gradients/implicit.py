@@ -5,22 +5,32 @@ import dataclasses
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 from jaxtyping import ScalarLike
 
 from .._internal.checks import require_integer, require_kind, require_number
+from .._internal.tree import subtract
 from ..networks.network import States
 from ..solvers.equilibrium import Statistics
 from ..updates.problem import Problem
 from .adjoints import AbstractAdjoint, ConjugateGradient, Neumann
-from .base import AbstractGradient, AdjointStats, Solve, read_cost, replace_gradient, stop_gradient
+from .base import (
+    AbstractGradient,
+    AdjointStats,
+    Solve,
+    read_cost,
+    replace_gradient,
+    stop_gradient,
+)
 
 
 class Implicit(AbstractGradient):
     """`dz/dθ = (I - J)⁻¹ ∂f/∂θ` by the implicit function theorem: exact at an equilibrium, in constant memory.
 
-    The map is applied once more at the equilibrium, differentiably in the parameters. Behind it, a hook solves
-    `u = v + Jᵀ u` in the backward pass for the states alone, so the gradient of the weights remains one batched matrix
-    product, and no weight matrix is formed for each example.
+    The map is applied once more at the equilibrium, differentiably in the parameters. The linear equation is solved for
+    the states alone: `u = v + Jᵀ u` in reverse mode, `x = t + J x` in forward mode. So the gradient of the weights
+    remains one batched matrix product, and no weight matrix is formed for each example. Derivatives of any order and
+    mode can be taken.
 
     Args:
         adjoint: solves that linear equation; `ConjugateGradient()` fits every energy model.
@@ -32,7 +42,9 @@ class Implicit(AbstractGradient):
     def __check_init__(self):
         require_kind("Implicit.adjoint", self.adjoint, AbstractAdjoint, "ConjugateGradient()")
 
-    def connect(self, problem: Problem, solve: Solve, stats: AdjointStats) -> tuple[States, Statistics]:
+    def connect(
+        self, problem: Problem, solve: Solve, stats: AdjointStats | None
+    ) -> tuple[States, Statistics]:
         equilibrium, statistics = solve(problem)
         symmetric = Problem(problem.model, problem.update.eliminated(problem.model))
         return _connect(symmetric, equilibrium, self.adjoint, stats), statistics
@@ -44,7 +56,8 @@ class Implicit(AbstractGradient):
 class RecurrentBackprop(AbstractGradient):
     """`u ← v + Jᵀ u` for the Jacobian `J` of the update: a Neumann series of `steps` terms.
 
-    `steps=n` equals backpropagation through `n` further plain steps at the equilibrium.
+    `steps=n` equals backpropagation through `n` further plain steps at the equilibrium. In a second derivative, each
+    of its linear equations is cut at `steps` terms too.
 
     Args:
         steps: the most terms, at least 1.
@@ -60,7 +73,9 @@ class RecurrentBackprop(AbstractGradient):
         require_integer("RecurrentBackprop.steps", self.steps, 1)
         require_number("RecurrentBackprop.tolerance", self.tolerance, lambda x: x >= 0, "a number, 0 or more")
 
-    def connect(self, problem: Problem, solve: Solve, stats: AdjointStats) -> tuple[States, Statistics]:
+    def connect(
+        self, problem: Problem, solve: Solve, stats: AdjointStats | None
+    ) -> tuple[States, Statistics]:
         equilibrium, statistics = solve(problem)
         return _connect(problem, equilibrium, Neumann(self.steps, self.tolerance), stats), statistics
 
@@ -68,8 +83,52 @@ class RecurrentBackprop(AbstractGradient):
         return read_cost(self, problem, solve, stats, cost, target)
 
 
-def _connect(problem: Problem, equilibrium: States, adjoint: AbstractAdjoint, stats: AdjointStats) -> States:
+def _connect(
+    problem: Problem, equilibrium: States, adjoint: AbstractAdjoint, stats: AdjointStats | None
+) -> States:
     """The `equilibrium` as a differentiable function of the problem."""
+    if stats is None:
+        return implicit_point(problem, equilibrium, adjoint)
+    return _connect_with_stats(problem, equilibrium, adjoint, stats)
+
+
+@eqx.filter_custom_jvp
+def implicit_point(problem: Problem, equilibrium: States, adjoint: AbstractAdjoint) -> States:
+    """The `equilibrium` as a function of the problem, by `ż = J ż + ∂f/∂θ θ̇`, for any mode and order."""
+    return equilibrium
+
+
+@implicit_point.def_jvp
+def _implicit_point_jvp(primals, tangents):
+    problem, _, adjoint = primals
+    point = implicit_point(*primals)  # again a function of the problem, for the next derivative
+    if not jax.tree.leaves(tangents[0]):
+        return point, None
+    _, moved = eqx.filter_jvp(lambda problem: problem.image(point), (problem,), (tangents[0],))
+    moved = jax.tree.map(lambda x, t: jnp.zeros_like(x) if t is None else t, point, moved)
+    return point, _solve_tangent(problem, point, adjoint, moved)
+
+
+def _solve_tangent(problem: Problem, point: States, adjoint: AbstractAdjoint, tangent: States) -> States:
+    """`x = t + J x` for the tangent `t`, differentiable; its transpose is the adjoint equation."""
+    _, product = jax.linearize(problem.image, point)
+    fixed, at = stop_gradient(problem), stop_gradient(point)
+    # One vector: JAX does not transpose a solve whose right side moves in some layers only.
+    vector, unravel = ravel_pytree(tangent)
+    on_vectors = lambda function: lambda x: ravel_pytree(function(unravel(x)))[0]
+    solution = jax.lax.custom_linear_solve(
+        on_vectors(lambda x: subtract(x, product(x))),
+        vector,
+        solve=lambda _, t: on_vectors(lambda t: adjoint.solve_tangent(fixed, at, t))(t),
+        transpose_solve=lambda _, v: on_vectors(lambda v: adjoint.solve(fixed, at, v)[0])(v),
+    )
+    return unravel(solution)
+
+
+def _connect_with_stats(
+    problem: Problem, equilibrium: States, adjoint: AbstractAdjoint, stats: AdjointStats
+) -> States:
+    """The same, differentiable once and in reverse mode, with the statistics as the gradient of `stats`."""
     stats = dataclasses.replace(stats, solution=_adjoint_start(equilibrium, stats.solution))
     image = _adjoint_hook((problem.image(equilibrium), stats), adjoint, stop_gradient(problem), equilibrium)
     return replace_gradient(equilibrium, image)

@@ -26,7 +26,9 @@ class Unrolled(AbstractGradient):
     def __check_init__(self):
         require_integer("Unrolled.steps", self.steps, 1)
 
-    def connect(self, problem: Problem, solve: Solve, stats: AdjointStats) -> tuple[States, Statistics]:
+    def connect(
+        self, problem: Problem, solve: Solve, stats: AdjointStats | None
+    ) -> tuple[States, Statistics]:
         return solve.unrolled(problem, self.steps)
 
     def value(self, problem, solve, stats, cost, target):
@@ -53,7 +55,9 @@ class Phantom(AbstractGradient):
         require_integer("Phantom.steps", self.steps, 1)
         require_number("Phantom.damping", self.damping, lambda x: 0 < x <= 1, "in (0, 1]; 1 is no damping")
 
-    def connect(self, problem: Problem, solve: Solve, stats: AdjointStats) -> tuple[States, Statistics]:
+    def connect(
+        self, problem: Problem, solve: Solve, stats: AdjointStats | None
+    ) -> tuple[States, Statistics]:
         equilibrium, statistics = solve(problem)
 
         def step(states, _):
