@@ -27,10 +27,10 @@ from hopfax.training.classifier import make_trainer
 from hopfax.training.recipes import goemaere2023, goemaere2024
 
 NETWORKS = {
-    "v1": lambda: goemaere2023((784, 512, 10), "HAM-EO"),
-    "v2, 3 layers": lambda: goemaere2024((784, 1990, 10), "HAM-EO"),
-    "v2, 5 layers": lambda: goemaere2024((784, 1280, 510, 200, 10), "HAM-EO"),
-    "v2, 7 layers": lambda: goemaere2024((784, 1024, 512, 256, 128, 70, 10), "HAM-EO"),
+    "goemaere2023": lambda: goemaere2023((784, 512, 10), "HAM-EO"),
+    "goemaere2024, 3 layers": lambda: goemaere2024((784, 1990, 10), "HAM-EO"),
+    "goemaere2024, 5 layers": lambda: goemaere2024((784, 1280, 510, 200, 10), "HAM-EO"),
+    "goemaere2024, 7 layers": lambda: goemaere2024((784, 1024, 512, 256, 128, 70, 10), "HAM-EO"),
 }
 EXAMPLES = 60_000
 
