@@ -22,6 +22,15 @@ KEYS = {
 EPOCHS = 30
 SETTINGS = ["--data", "digits", "--layers", "64,16,10", "--model", "HAM-EO", "--batch-size", "50"]
 
+OTHERS = (
+    (["--layers", "64,17,10"], "--layers 64,17,10 is not the setting"),
+    (["--data", "mnist"], "--data mnist is not the setting"),
+    (["--model", "HAM"], "--model HAM is not the setting"),
+    (["--no-shuffle"], "--no-shuffle"),
+    (["--gradient", "implicit"], "--gradient implicit is not the setting"),
+    (["--recipe", "low_feedback"], "--recipe low_feedback is not the setting"),
+)
+
 
 def test_train_then_evaluate_give_the_same_numbers(tmp_path, capsys):
     out = str(tmp_path / "run")
@@ -38,7 +47,11 @@ def test_train_then_evaluate_give_the_same_numbers(tmp_path, capsys):
     assert run(["train", *SETTINGS, "--epochs", "8", "--out", out]) == 2
     assert "--resume" in capsys.readouterr().err
     assert run(["train", *SETTINGS, "--epochs", "9", "--out", out, "--resume"]) == 2
-    assert "epochs was 8, is 9" in capsys.readouterr().err
+    assert "--epochs 9 is not the setting of the run" in capsys.readouterr().err
+    for other, message in OTHERS:
+        assert run(["train", *other, "--out", out, "--resume"]) == 2
+        assert message in capsys.readouterr().err
+    assert run(["train", *SETTINGS, "--recipe", "goemaere2023", "--out", out, "--resume"]) == 0
 
 
 def test_a_recipe_with_its_gradient_and_with_another(tmp_path, capsys):

@@ -3,11 +3,14 @@
 import sys
 from collections.abc import Sequence
 
+from .interrupts import watch_interrupts
+
 NEEDED = ("typer", "rich")
 
 
 def main() -> None:
     """Run the command that this process was started with, and exit with its code."""
+    watch_interrupts()
     code = run(sys.argv[1:])
     if code and "jax" in sys.modules:  # only then can other processes be waiting for this one
         from ...parallel.processes import exit_process

@@ -15,6 +15,7 @@ from .bench import bench
 from .capacity import capacity
 from .demo import demo
 from .evaluate import evaluate
+from .interrupts import Interrupted
 from .machine import data_app, info
 from .output import one_line
 from .phase import app as phase_app
@@ -96,6 +97,8 @@ def run_command(arguments: Sequence[str]) -> int:
         return _fail(error, 2)
     except (typer.Abort, KeyboardInterrupt):
         return _fail("interrupted", 130)
+    except Interrupted as interrupted:
+        return _fail(interrupted, 130)
     except Exception as error:
         if not isinstance(error, _run_failures()):
             raise

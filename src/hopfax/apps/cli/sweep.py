@@ -1,5 +1,8 @@
 """`hopfax sweep`: runs that differ in seed, nudge, learning rate or layers, on this machine or under Slurm."""
 
+import functools as ft
+import shlex
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from .interrupts import interruptible, keep_from_children
 from .jax_setup import cache_compiled_code, share_compiled_code
 from .options import DataName, Directory, layer_sizes, real_numbers, whole_numbers
 from .output import Json, check_json, emit, result_table, writable_folder
@@ -91,8 +95,24 @@ def sweep(
         launcher = Submitit(logs=out / "logs", minutes=minutes, gpus=gpus, at_once=jobs, partition=partition)
     cache_compiled_code()
     share_compiled_code()
-    results = run_sweep(runs, data, writable_folder(out), launcher=launcher, directory=directory)
+    if jobs > 1:
+        keep_from_children()
+    with interruptible(ft.partial(_how_to_go_on, out, len(runs))):
+        results = run_sweep(runs, data, writable_folder(out), launcher=launcher, directory=directory)
     emit(results, json, lambda console: _show(console, results))
+
+
+def _how_to_go_on(folder: Path, runs: int) -> str:
+    """What to say when a sweep is interrupted: what it has, and the command to give again."""
+    from ...training.job import CHECKPOINT, RESULT
+
+    finished = len(list(folder.glob(f"*/{RESULT}")))
+    begun = len(list(folder.glob(f"*/{CHECKPOINT}"))) - finished
+    command = shlex.join(["hopfax", *sys.argv[1:]])
+    return (
+        f"interrupted; {folder} has {finished} of {runs} runs finished, and checkpoints of {begun} more; to go on, "
+        f"give the same command again: {command}"
+    )
 
 
 def _show(console: Console, results: Mapping[str, Mapping[str, Any]]) -> None:

@@ -4,12 +4,14 @@ import contextlib
 import dataclasses
 import enum
 import functools as ft
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from .evaluate import show_accuracy
+from .interrupts import interruptible
 from .jax_setup import (
     Coordinator,
     Devices,
@@ -21,12 +23,22 @@ from .jax_setup import (
 )
 from .options import DataName, Directory, layer_sizes
 from .output import Json, check_json, emit, progress_bar, writable_folder
+from .resuming import (
+    Context,
+    end_if_asked,
+    how_to_go_on,
+    options_on_command_line,
+    refuse_other_value,
+    stored_settings,
+)
 
 if TYPE_CHECKING:
     from ...data import Dataset
     from ...training import Chunk
     from ...training.recipes import Recipe
 
+NOT_IN_RECIPES = ("data", "train_examples")  # of what a checkpoint has stored
+CHANGED = ("learning_rate", "shuffle", "epochs", "batch_size", "seed", "validation", "gradient")  # by options
 AS_RECIPE = "Default: that of the recipe."
 PANEL = "Examples and checkpoints"
 
@@ -69,6 +81,7 @@ recurrent: recurrent backpropagation, with a fixed number of steps, as in the pa
 
 
 def train(
+    context: Context,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Folder for the weights, metrics and checkpoints.")
     ],
@@ -116,7 +129,7 @@ def train(
         int, typer.Option("--seed", help="Random seed of the weights and the order of the examples.")
     ] = 0,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Continue from the checkpoint in the folder of --out.")
+        bool, typer.Option("--resume", help="Continue the run in the folder of --out, with its settings.")
     ] = False,
     batch_size: Annotated[
         int | None, typer.Option("--batch-size", help=f"Examples in a batch. {AS_RECIPE}", show_default=False)
@@ -171,32 +184,86 @@ def train(
 ) -> None:
     """Train a network to classify images, and evaluate it on the test images.
 
+    With --resume, --out alone is enough: the other settings are those of the run in that folder.
+
     Example: hopfax train --data digits --layers 64,128,10 --out runs/digits
     """
     from ...data import load
     from ...parallel.processes import is_primary
     from ...training.loggers import check_names
 
-    settings = {
-        "learning_rate": learning_rate,
-        "shuffle": shuffle,
-        "epochs": epochs,
-        "batch_size": batch_size,
-    }
-    changes: dict[str, Any] = {name: value for name, value in settings.items() if value is not None}
-    changes |= {"seed": seed, "validation": validation}
-    run = _with_gradient(_recipe(recipe, layer_sizes(layers), model, gradient), gradient, beta)
-    run = dataclasses.replace(run, **changes)
     if checkpoint_chunks < 1:
         raise ValueError(f"--checkpoint-chunks {checkpoint_chunks} must be at least 1.")
+    loggers = log or []
+    check_names(loggers)
+    how = {"learning_rate": learning_rate, "shuffle": shuffle, "epochs": epochs, "batch_size": batch_size}
+    how |= {"seed": seed, "validation": validation}
+    what = _Choice(recipe, layers, model, gradient, beta)
+    run = None if resume else _new(what, how)
     join_processes(coordinator, processes, process_id, heartbeat)
     if is_primary():
         check_json(json, to_be_made=out)
-    loggers = log or []
-    check_names(loggers)
-    result = _run(run, load(data, directory), out, resume, checkpoint_chunks, devices, loggers)
+    stored = stored_settings(out) if resume else None
+    if stored is not None:
+        run = _resumed(options_on_command_line(context), what, {**how, "data": data}, stored, out)
+        data = stored["data"]
+    with interruptible(how_to_go_on("hopfax train", out, directory)):
+        dataset = load(data, directory)
+        result = _run(run or _new(what, how), dataset, out, resume, checkpoint_chunks, devices, loggers)
     if is_primary():
         emit(result, json, ft.partial(show_accuracy, result=result))
+
+
+class _Choice(NamedTuple):
+    """The options that choose a recipe."""
+
+    recipe: RecipeName | None
+    layers: str
+    model: str | None
+    gradient: GradientName | None
+    beta: float | None
+
+
+def _new(what: _Choice, how: Mapping[str, Any]) -> "Recipe":
+    """The recipe of a new run; None in `how` leaves what the recipe has."""
+    run = _recipe(what.recipe, layer_sizes(what.layers), what.model, what.gradient)
+    changes = {name: value for name, value in how.items() if value is not None}
+    return dataclasses.replace(_with_gradient(run, what.gradient, what.beta), **changes)
+
+
+def _resumed(
+    typed: set[str], what: _Choice, how: Mapping[str, Any], stored: Mapping[str, Any], folder: Path
+) -> "Recipe":
+    """The recipe of the run in `folder`. Raises: `ValueError` naming an option that was typed and differs from it."""
+    from ...training.recipes import from_config
+
+    run = from_config({name: value for name, value in stored.items() if name not in NOT_IN_RECIPES})
+    choice = {"model": what.model, "layers": list(layer_sizes(what.layers))}
+    for name, value in {**how, **choice}.items():
+        if name in typed:
+            option = "--no-shuffle" if value is False else f"--{name.replace('_', '-')}"
+            refuse_other_value(option, value, stored[name], folder)
+    if "gradient" in typed or "beta" in typed:
+        option = f"--gradient {what.gradient}" if what.beta is None else f"--beta {what.beta}"
+        other = _with_gradient(run, what.gradient, what.beta).config()
+        _refuse_other_parts(option, {"gradient": other["gradient"]}, stored, folder)
+    if what.recipe is not None:
+        other = _recipe(what.recipe, run.layers, run.model, what.gradient).config()
+        parts = {name: part for name, part in other.items() if name not in CHANGED}
+        _refuse_other_parts(f"--recipe {what.recipe}", parts, stored, folder)
+    return run
+
+
+def _refuse_other_parts(
+    option: str, parts: Mapping[str, Any], stored: Mapping[str, Any], folder: Path
+) -> None:
+    """Raises: `ValueError` naming the `parts`, which `option` stands for, that are not those `stored` in `folder`."""
+    different = [name for name, part in parts.items() if part != stored[name]]
+    if different:
+        raise ValueError(
+            f"{option} is not the setting of the run in {folder}, which has another {', '.join(different)}; leave it "
+            "out to go on with that run, or name another folder with --out."
+        )
 
 
 def _recipe(
@@ -245,6 +312,7 @@ def _run(
     def report(chunk: "Chunk") -> None:
         show(chunk)
         log(chunk)
+        end_if_asked(chunk, recipe.epochs)
 
     with open_loggers(loggers if primary else [], recipe.config()) as log, bar as show:
         result = run_and_store(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from .interrupts import interruptible
 from .jax_setup import cache_compiled_code
 from .options import DataName, Directory, OtherData
 from .output import (
@@ -21,9 +22,18 @@ from .output import (
     result_table,
     writable_folder,
 )
+from .resuming import (
+    Context,
+    end_if_asked,
+    how_to_go_on,
+    options_on_command_line,
+    refuse_other_value,
+    stored_settings,
+)
 
 if TYPE_CHECKING:
     from ...data import Dataset
+    from ...training import Chunk
     from ...vae import AbstractVAE, VAEConfig
     from ...vae.gallery import ImageRows
 
@@ -34,11 +44,13 @@ app = typer.Typer(
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a finished `hopfax vae train`.")]
 FigureFile = Annotated[Path, typer.Option("--out", metavar="FILE", help="The .png file for the figure.")]
 Seed = Annotated[int, typer.Option("--seed", help="Random seed.")]
+NOT_IN_CONFIG = ("data", "train_examples")  # of what a checkpoint has stored
 AS_DATA = "Default: chosen for the data"
 
 
 @app.command("train")
 def train_command(
+    context: Context,
     out: Annotated[
         Path,
         typer.Option("--out", metavar="DIR", help="Folder for the model, metrics, checkpoints and figures."),
@@ -76,12 +88,14 @@ def train_command(
         ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Continue from the checkpoint in the folder of --out.")
+        bool, typer.Option("--resume", help="Continue the run in the folder of --out, with its settings.")
     ] = False,
     directory: Directory = None,
     json: Json = None,
 ) -> None:
     """Train a VAE, evaluate it on the test images, and draw figures.
+
+    With --resume, --out alone is enough: the other settings are those of the run in that folder.
 
     The evidence lower bound is in nats, estimated with one sample for each image.
     The digits have Gaussian densities; pixels of other data are drawn as 0 or 1
@@ -96,8 +110,26 @@ def train_command(
         raise ValueError(f"--gradient {gradient!r} is unknown; give ep or implicit.")
     changes |= {"model": model, "epochs": epochs, "seed": seed, "equilibrium_propagation": gradient == "ep"}
     check_json(json, to_be_made=out)
-    result = _train(data, directory, changes, writable_folder(out), resume)
+    stored = stored_settings(out) if resume else None
+    if stored is not None:
+        _refuse_other_settings(options_on_command_line(context), {**changes, "data": data}, stored, out)
+        model, data = stored["model"], stored["data"]
+        changes = {name: value for name, value in stored.items() if name not in NOT_IN_CONFIG}
+    with interruptible(how_to_go_on("hopfax vae train", out, directory)):
+        result = _train(data, directory, changes, writable_folder(out), resume)
     emit(result, json, ft.partial(_show_training, name=f"{model} on {data}", result=result))
+
+
+def _refuse_other_settings(
+    typed: set[str], settings: dict[str, Any], stored: dict[str, Any], folder: Path
+) -> None:
+    """Raises: `ValueError` naming an option that was typed and differs from the run in `folder`."""
+    if "gradient" in typed:
+        names = {True: "ep", False: "implicit"}
+        nudges = (names[chosen["equilibrium_propagation"]] for chosen in (settings, stored))
+        refuse_other_value("--gradient", *nudges, folder)
+    for name in typed & settings.keys():
+        refuse_other_value(f"--{name.replace('_', '-')}", settings[name], stored[name], folder)
 
 
 @app.command("sample")
@@ -204,8 +236,13 @@ def _train(
     cache_compiled_code()
     start, dataset = time.perf_counter(), load(data, directory)
     config = dataclasses.replace(preset(dataset, changes["model"]), **changes)
-    with progress_bar(config.epochs) as callback:
-        result = run_and_store(VAEJob(config, dataset), out, resume=resume, callback=callback)
+    with progress_bar(config.epochs) as show:
+
+        def report(chunk: "Chunk") -> None:
+            show(chunk)
+            end_if_asked(chunk, config.epochs)
+
+        result = run_and_store(VAEJob(config, dataset), out, resume=resume, callback=report)
     with error_console().status("drawing"):
         figures = _draw_figures(load_vae(out)[0], config, dataset, out)
     return {**result, "seconds": time.perf_counter() - start, "figures": figures}
