@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from hopfax import HAM, Bias, Dense, Interaction, Layer, chain, load_model, save_model
-from hopfax.lagrangians import Polynomial, Sigmoid, Softmax, Tanh
+from hopfax.lagrangians import AlongAxis, Polynomial, Sigmoid, Softmax, Tanh
 from hopfax.networks.files import LAGRANGIANS
 
 
@@ -50,7 +50,10 @@ def test_a_chain_comes_back_equal(tmp_path):
 
 
 INSTANCES = {"Polynomial": lambda: Polynomial(3), "ScaledLagrangian": lambda: 0.5 * Softmax(jnp.float32(2.0))}
-INSTANCES |= {"SumLagrangian": lambda: Tanh() + 0.1 * Tanh(jnp.float32(3.0))}
+INSTANCES |= {
+    "AlongAxis": lambda: AlongAxis(Softmax(), (0,)),
+    "SumLagrangian": lambda: Tanh() + 0.1 * Tanh(jnp.float32(3.0)),
+}
 
 
 @pytest.mark.parametrize("kind", list(LAGRANGIANS.classes))

@@ -103,6 +103,18 @@ ROWS = [
     Row(
         "layer of no shape", lambda _: Layer((), neurons.Tanh()), ValueError, r"shape=\(\).*how many neurons"
     ),
+    Row(
+        "softmax layer of two axes",
+        lambda _: Layer((4, 3), neurons.Softmax()),
+        ValueError,
+        r"\(4, 3\).*AlongAxis\(Softmax",
+    ),
+    Row(
+        "axis of a float",
+        lambda _: neurons.AlongAxis(neurons.Softmax(), 0.5),
+        ValueError,
+        r"AlongAxis.axis.*0\.5.*try -1",
+    ),
     Row("layer of True neurons", lambda _: Layer(True, neurons.Tanh()), ValueError, r"True.*whole"),
     Row("layer of a float", lambda _: Layer(3.0, neurons.Tanh()), ValueError, r"3\.0.*whole"),
     Row("layer of a text", lambda _: Layer("3", neurons.Tanh()), ValueError, r"'3'.*whole"),

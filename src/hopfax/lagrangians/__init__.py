@@ -17,6 +17,7 @@ from .base import AbstractLagrangian as AbstractLagrangian
 from .base import ClampedLagrangian as ClampedLagrangian
 from .base import ScaledLagrangian as ScaledLagrangian
 from .base import SumLagrangian as SumLagrangian
+from .coupled import AlongAxis as AlongAxis
 from .coupled import LayerNorm as LayerNorm
 from .coupled import Softmax as Softmax
 from .coupled import SphericalNorm as SphericalNorm

@@ -52,6 +52,9 @@ class AbstractLagrangian(eqx.Module):
     def state_at(self, drive: State) -> State:
         """The state of the neurons at a drive: the drive itself, unless neurons are clamped or nudged."""
 
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        """Raises: `ValueError` where the Lagrangian has no clear meaning on a layer of this shape."""
+
     def clamped(self, state: State, mask: Bool[Array, "*neurons"]) -> "ClampedLagrangian":
         """The Lagrangian of the layer with the neurons in `mask` clamped at their states.
 
@@ -97,6 +100,15 @@ class AbstractCoupled(AbstractLagrangian):
     def state_at(self, drive: State) -> State:
         return drive
 
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        """Raises: `ValueError` for more than one axis: which neurons belong together is not clear then."""
+        if len(shape) > 1:
+            name, every = type(self).__name__, tuple(range(len(shape)))
+            raise ValueError(
+                f"`{name}` on a layer of shape {shape} does not say along which axis the neurons belong together; use "
+                f"`AlongAxis({name}(...), -1)`, or `AlongAxis({name}(...), {every})` for the whole layer."
+            )
+
 
 class ScaledLagrangian(AbstractLagrangian):
     """`factor * lagrangian`: activations and energy are `factor` times larger, and states stay the same.
@@ -136,6 +148,9 @@ class ScaledLagrangian(AbstractLagrangian):
     def state_at(self, drive: State) -> State:
         return self.lagrangian.state_at(drive)
 
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        self.lagrangian.check_shape(shape)
+
 
 class SumLagrangian(AbstractLagrangian):
     """`L(s) = Σ_k L_k(s)`, so the activations of the `terms` are added: `Tanh() + 0.1 * Identity()`."""
@@ -171,6 +186,10 @@ class SumLagrangian(AbstractLagrangian):
 
     def state_at(self, drive: State) -> State:
         return drive
+
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        for term in self.terms:
+            term.check_shape(shape)
 
 
 class ClampedLagrangian(AbstractLagrangian):

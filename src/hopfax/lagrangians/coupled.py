@@ -1,19 +1,32 @@
 """Lagrangians of layers whose neurons compete or are normalised together."""
 
+import math
+from collections.abc import Callable
 from typing import ClassVar
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import ArrayLike
+from jaxtyping import Array, ArrayLike, Inexact
 
-from .base import AbstractCoupled, Scalar, State, like, require_finite, require_positive
+from .._internal.checks import is_integer
+from .base import (
+    AbstractCoupled,
+    AbstractLagrangian,
+    Scalar,
+    State,
+    like,
+    require_finite,
+    require_lagrangian,
+    require_positive,
+)
 
 
 class Softmax(AbstractCoupled):
     """Competing neurons: `L(s) = logsumexp(beta s) / beta`, `g = softmax(beta s)`.
 
-    `L* = Σ_i g_i log g_i / beta`. All neurons of the layer compete, whatever its shape: `g` is positive and
-    sums to 1 over the layer.
+    `L* = Σ_i g_i log g_i / beta`. `g` is positive and sums to 1 over the layer, which has one axis; for others see
+    `AlongAxis`.
 
     Args:
         beta: positive scalar, the inverse temperature; a float is fixed, an array is trained.
@@ -109,6 +122,81 @@ class SphericalNorm(AbstractCoupled):
 
     def energy(self, state: State) -> Scalar:
         return -like(self.eps, state) / self(state)
+
+
+class AlongAxis(AbstractLagrangian):
+    """A Lagrangian along some axes of a layer, by itself at each index of the other axes: `L(s) = Σ_i L_1(s[i])`.
+
+    `AlongAxis(Softmax(), -1)` on a layer of shape (queries, keys) is a softmax over the keys of each query;
+    `AlongAxis(LayerNorm(), -1)` on (tokens, features) normalises each token.
+
+    Args:
+        lagrangian: of the neurons that belong together, which it gets as a vector.
+        axis: one axis of the layer or several; negative ones count from the last.
+    Raises: `ValueError` for an object of another kind, or an axis that is no whole number or named twice.
+    """
+
+    lagrangian: AbstractLagrangian
+    axis: int | tuple[int, ...] = eqx.field(static=True, default=-1)
+
+    def __check_init__(self):
+        require_lagrangian("AlongAxis(lagrangian=...)", self.lagrangian)
+        if not self._axes or not all(map(is_integer, self._axes)) or len(set(self._axes)) < len(self._axes):
+            raise ValueError(
+                f"`AlongAxis.axis` must be a whole number or several, got {self.axis!r}; try -1."
+            )
+
+    @property
+    def elementwise(self) -> bool:
+        return self.lagrangian.elementwise
+
+    @property
+    def holomorphic(self) -> bool:
+        return self.lagrangian.holomorphic
+
+    @property
+    def linear_gain(self) -> float | None:
+        return self.lagrangian.linear_gain
+
+    def __call__(self, state: State) -> Scalar:
+        return jnp.sum(jax.vmap(self.lagrangian)(self._rows(state)))
+
+    def activation(self, state: State) -> State:
+        return self._map(self.lagrangian.activation, state)
+
+    def energy(self, state: State) -> Scalar:
+        return jnp.sum(jax.vmap(self.lagrangian.energy)(self._rows(state)))
+
+    def state_at(self, drive: State) -> State:
+        return self._map(self.lagrangian.state_at, drive)
+
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        """Raises: `ValueError` where the layer does not have the axes, or has one of them under two numbers."""
+        axes = {axis % len(shape) for axis in self._axes if -len(shape) <= axis < len(shape)}
+        if len(axes) < len(self._axes):
+            raise ValueError(
+                f"`AlongAxis(axis={self.axis})` does not fit a layer of shape {shape}; its axes are 0 to "
+                f"{len(shape) - 1}."
+            )
+
+    @property
+    def _axes(self) -> tuple[int, ...]:
+        return self.axis if isinstance(self.axis, tuple) else (self.axis,)
+
+    def _last(self) -> tuple[int, ...]:
+        return tuple(range(-len(self._axes), 0))
+
+    def _rows(self, state: State) -> Inexact[Array, "others together"]:
+        """The neurons that belong together as rows of a matrix."""
+        moved = jnp.moveaxis(state, self._axes, self._last())
+        return moved.reshape(-1, math.prod(moved.shape[-len(self._axes) :]))
+
+    def _map(self, function: Callable[[State], State], state: State) -> State:
+        """`function` of each row, in the shape of `state`."""
+        moved = jnp.moveaxis(state, self._axes, self._last())
+        return jnp.moveaxis(
+            jax.vmap(function)(self._rows(state)).reshape(moved.shape), self._last(), self._axes
+        )
 
 
 def _peak(state):

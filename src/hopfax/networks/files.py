@@ -32,7 +32,7 @@ LAGRANGIANS = Registry(
         *(lagrangians.Identity, lagrangians.Linear, lagrangians.Sigmoid, lagrangians.Tanh, lagrangians.ReLU),
         *(lagrangians.HardSigmoid, lagrangians.Softmax, lagrangians.LayerNorm, lagrangians.SphericalNorm),
         *(lagrangians.Polynomial, lagrangians.Exponential, lagrangians.Sparsemax, lagrangians.Entmax),
-        *(lagrangians.ScaledLagrangian, lagrangians.SumLagrangian),
+        *(lagrangians.ScaledLagrangian, lagrangians.SumLagrangian, lagrangians.AlongAxis),
     ),
 )
 SYNAPSES = Registry("a synapse", (Dense, Bias, ScaledSynapse))

@@ -19,7 +19,7 @@ class Layer(eqx.Module):
     Args:
         shape: how many neurons, or the shape in which they are arranged.
         lagrangian: its gradient is the activation.
-    Raises: `ValueError` unless the shape is of positive whole numbers and `lagrangian` is a Lagrangian.
+    Raises: `ValueError` unless the shape is of positive whole numbers and `lagrangian` is a Lagrangian that fits it.
     """
 
     shape: tuple[int, ...] = eqx.field(static=True)
@@ -36,6 +36,7 @@ class Layer(eqx.Module):
                 f"`Layer(shape={self.shape})` must be of positive whole numbers; say how many neurons."
             )
         require_lagrangian("Layer(lagrangian=...)", self.lagrangian)
+        self.lagrangian.check_shape(self.shape)
 
     @property
     def size(self) -> int:
