@@ -76,7 +76,7 @@ ROWS = [
     ),
     row("evaluate DIR", r"no run\.json.*--out"),
     row("evaluate DIR/no", r"no run\.json"),
-    row("audit --model DIR", r"model\.json.*cannot be read"),
+    row("audit DIR", r"no model\.json.*--out.*--resume"),
     row("audit --layers 3", r"layers"),
     row("audit --layers 2,2 --batch 0", r"--batch"),
     row("audit --layers 2,2 --beta 2", r"--beta"),

@@ -7,6 +7,7 @@ import sys
 import pytest
 import typer.main
 
+import hopfax.data
 from hopfax.apps.cli import run
 from hopfax.apps.cli.app import PANELS, app
 
@@ -72,6 +73,16 @@ def test_completion_names_the_commands(capsys, monkeypatch):
         run([])
     assert ended.value.code == 0
     assert capsys.readouterr().out.split() == ["evaluate"]
+
+
+@pytest.mark.parametrize("words", ["train --data", "vae train --data", "evaluate DIR --data", "data fetch"])
+def test_completion_names_the_data_sets(words, capsys, monkeypatch):
+    monkeypatch.setenv("_HOPFAX_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", f"hopfax {words} ")
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split()) + 1))
+    with pytest.raises(SystemExit):
+        run([])
+    assert capsys.readouterr().out.split() == [row.name for row in hopfax.data.available()]
 
 
 def test_completion_can_be_installed(capsys):

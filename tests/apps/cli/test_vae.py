@@ -59,6 +59,14 @@ def test_sample_and_inpaint(result, folder, tmp_path, capsys):
     assert "i.png: a test image of each class; for each kind of corruption" in printed
 
 
+@pytest.mark.parametrize("command", ["evaluate", "audit"])
+@pytest.mark.usefixtures("result")
+def test_commands_for_networks_say_what_the_folder_of_a_vae_is(command, folder, capsys):
+    assert run([command, str(folder)]) == 2
+    assert f"{folder} has a variational autoencoder" in (line := capsys.readouterr().err)
+    assert f"hopfax vae reconstruct {folder}" in line
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -6,17 +6,25 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from .options import layer_sizes
-from .output import Json, check_json, emit, error_console, result_table
+from .jax_setup import cache_compiled_code
+from .options import check_network_folder, layer_sizes
+from .output import Json, check_json, emit, long_task, result_table
+
+LARGE = 10_000  # weights, from which on a comparison takes minutes
 
 
 def audit(
-    model: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder of a trained network.", show_default=False)
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[DIR]",
+            help="Folder of a finished `hopfax train`. Default: a random network of --layers.",
+            show_default=False,
+        ),
     ] = None,
     layers: Annotated[
         str, typer.Option(metavar="SIZES", help="Layers of a random network, from input to output.")
-    ] = "784,512,10",
+    ] = "64,32,10",
     batch: Annotated[int, typer.Option(min=1, help="Number of random examples.")] = 8,
     beta: Annotated[
         float | None,
@@ -33,6 +41,9 @@ def audit(
 ) -> None:
     """Compare every gradient of a network with the exact one, in float64.
 
+    It takes about 40 seconds for 64,32,10 neurons and 4 minutes for 784,512,10, on two cores. Most of it is
+    compilation, which is kept for the next time.
+
     Example: hopfax audit --layers 64,32,10 --json audit.json
     """
     import jax
@@ -46,14 +57,18 @@ def audit(
 
     check_json(json)
     key = jr.key(seed)
-    network = chain(layer_sizes(layers), key=key) if model is None else load_model(model)
+    if folder is not None:
+        check_network_folder(folder, "model.json")
+    cache_compiled_code()
+    network = chain(layer_sizes(layers), key=key) if folder is None else load_model(folder)
     network = (
         network.to_ham() if isinstance(network, CHN) else network
     )  # the same equilibria, and EP is for HAMs
     first, last = network.order[0], network.order[-1]
     images = jr.uniform(jr.fold_in(key, 1), (batch, network.layers[first].size))
     targets = jax.nn.one_hot(jr.randint(jr.fold_in(key, 2), (batch,), 0, 10), network.layers[last].size)
-    with error_console().status("comparing gradients"):
+    weights = sum(x.size for x in jax.tree.leaves(network) if isinstance(x, jax.Array))
+    with long_task("comparing gradients", 240 if weights > LARGE else 40):
         clamp, cost = {first: images}, SquaredError(last)
         result = check_gradients(network, clamp, cost, targets, beta=beta, key=jr.fold_in(key, 3))
     emit(result, json, lambda console: _show(console, result))

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from .jax_setup import cache_compiled_code
-from .options import Directory, OtherData
+from .options import Directory, OtherData, check_network_folder
 from .output import Json, check_json, emit, error_console
 
 
@@ -24,6 +24,7 @@ def evaluate(
     Example: hopfax evaluate runs/digits --json -
     """
     check_json(json)
+    check_network_folder(folder, "run.json")
     with error_console().status("evaluating"):
         result = _evaluate(folder, data, directory)
     emit(result, json, ft.partial(show_accuracy, result=result))

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.padding import Padding
 
-from .options import Directory
+from .options import Directory, data_sets
 from .output import Json, check_json, emit, error_console, one_line
 
 data_app = typer.Typer(help="List the data sets, or download one.", no_args_is_help=True)
@@ -29,7 +29,9 @@ def list_data(directory: Directory = None, json: Json = None) -> None:
 
 @data_app.command("fetch")
 def fetch_data(
-    name: Annotated[str, typer.Argument(help="Data set: digits, mnist or fashion-mnist.")],
+    name: Annotated[
+        str, typer.Argument(help="Data set: digits, mnist or fashion-mnist.", autocompletion=data_sets)
+    ],
     directory: Directory = None,
     json: Json = None,
 ) -> None:

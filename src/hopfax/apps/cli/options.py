@@ -8,8 +8,22 @@ import typer
 
 Number = TypeVar("Number", int, float)
 
+DATA_SETS = ("digits", "mnist", "fashion-mnist")  # those of `hopfax.data.load`, whose import is slow
+
+
+def data_sets() -> list[str]:
+    """What the tab key offers after --data."""
+    return list(DATA_SETS)
+
+
 DataName = Annotated[
-    str, typer.Option("--data", metavar="NAME", help="Data set: digits, mnist or fashion-mnist.")
+    str,
+    typer.Option(
+        "--data",
+        metavar="NAME",
+        help="Data set: digits, mnist or fashion-mnist.",
+        autocompletion=data_sets,
+    ),
 ]
 OtherData = Annotated[
     str | None,
@@ -17,6 +31,7 @@ OtherData = Annotated[
         "--data",
         metavar="NAME",
         help="Test on another data set than that of the training.",
+        autocompletion=data_sets,
         show_default=False,
     ),
 ]
@@ -29,6 +44,20 @@ Directory = Annotated[
         show_default=False,
     ),
 ]
+
+
+def check_network_folder(folder: Path, file: str) -> None:
+    """Raises: `ValueError` where `folder` has a VAE, or lacks this `file` of a finished `hopfax train`."""
+    if (folder / "vae.safetensors").exists():
+        raise ValueError(
+            f"{folder} has a variational autoencoder, of `hopfax vae train`, and this command is for networks of "
+            f"`hopfax train`; for a VAE use `hopfax vae reconstruct {folder} --out FILE.png`, sample or inpaint."
+        )
+    if not (folder / file).exists():
+        raise ValueError(
+            f"{folder} has no {file}, so no finished run; name the folder that was --out of `hopfax train`, and finish "
+            "an interrupted run with --resume."
+        )
 
 
 def layer_sizes(text: str) -> tuple[int, ...]:

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -23,6 +30,7 @@ Json = Annotated[
         "--json", metavar="PATH", help="Write the result as JSON; `-` is standard output.", show_default=False
     ),
 ]
+COMPILING = "compiling, about 10 s the first time"
 STANDARD_OUTPUT = Path("-")
 
 
@@ -90,7 +98,10 @@ def emit(result: Mapping[str, Any], path: Path | None, show: Callable[[Console],
 
 @contextlib.contextmanager
 def progress_bar(epochs: int) -> "Iterator[Callable[[Chunk], None]]":
-    """A callback for the chunks of a run, which shows the epoch, the means so far and the remaining time."""
+    """A callback for the chunks of a run, which shows the epoch, the means so far and the remaining time.
+
+    Before the first chunk it says that the run compiles.
+    """
     console = error_console()
     columns = (
         TextColumn("{task.description}"),
@@ -99,7 +110,7 @@ def progress_bar(epochs: int) -> "Iterator[Callable[[Chunk], None]]":
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task("training", total=None, means="")
+        task = progress.add_task(COMPILING, total=None, means="")
 
         def show(chunk: "Chunk") -> None:
             means = ", ".join(f"{name} {value:.4g}" for name, value in list(chunk.means().items())[:3])
@@ -109,6 +120,17 @@ def progress_bar(epochs: int) -> "Iterator[Callable[[Chunk], None]]":
             progress.update(task, total=total, completed=done, description=epoch, means=means)
 
         yield show
+
+
+@contextlib.contextmanager
+def long_task(what: str, seconds: float) -> "Iterator[None]":
+    """Say on a terminal what is done and about how long it takes, and show how long it has taken."""
+    console = error_console()
+    about = f"about {seconds:.0f} s" if seconds < 90 else f"about {seconds / 60:.0f} minutes"
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        progress.add_task(f"{what} ({about})", total=None)
+        yield
 
 
 def one_line(message: object) -> str:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .jax_setup import cache_compiled_code
-from .options import split_names, whole_numbers
+from .options import data_sets, split_names, whole_numbers
 from .output import Json, check_json, emit, error_console, progress_bar, result_table, writable_folder
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def reproduce(
         typer.Option(
             metavar="NAME",
             help="Data set: digits, mnist or fashion-mnist. Default: mnist; digits for vae.",
+            autocompletion=data_sets,
             show_default=False,
         ),
     ] = None,
