@@ -128,3 +128,13 @@ def test_dtypes_are_kept(tmp_path):
     )
     save_model(model, tmp_path)
     assert eqx.tree_equal(load_model(tmp_path), model)
+
+
+def test_weights_that_jax_rounds_are_announced(tmp_path):
+    save_model(chain([3, 2], key=jr.key(0)), tmp_path)
+    with jax.enable_x64(True):
+        double = jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), chain([3, 2], Tanh(), key=jr.key(0)))
+        save_model(double, tmp_path)
+        assert load_model(tmp_path).synapses["output"].bias.dtype == jnp.float64
+    with jax.enable_x64(False), pytest.warns(UserWarning, match="holds float64.*jax_enable_x64"):
+        assert load_model(tmp_path).synapses["output"].bias.dtype == jnp.float32

@@ -1,11 +1,13 @@
 """Models as files: weights in safetensors, the rest in JSON. Loading a file runs no code from it."""
 
+import warnings
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import safetensors
@@ -62,8 +64,9 @@ def save_model(model: AbstractNetwork, directory: str | Path) -> None:
 def load_model(directory: str | Path) -> HAM | CHN:
     """The model that `save_model` wrote into `directory`.
 
+    Weights in float64 are rounded to float32, with a warning, unless `jax_enable_x64` is on.
     Raises: `ValueError` where a file is missing or damaged, or the two do not fit, naming the entry with what was
-        expected and what was found.
+        expected and what is there.
     """
     directory = Path(directory)
     description = _read_description(directory / DESCRIPTION)
@@ -169,6 +172,17 @@ def _read_description(path: Path) -> dict[str, Any]:
 
 def _read_weights(path: Path) -> dict[str, np.ndarray]:
     try:
-        return load(path.read_bytes())
+        weights = load(path.read_bytes())
     except (OSError, safetensors.SafetensorError) as error:
         raise ValueError(f"`{path}` cannot be read as weights ({type(error).__name__}: {error}).") from error
+    _warn_where_rounded(path, weights)
+    return weights
+
+
+def _warn_where_rounded(path: Path, weights: dict[str, np.ndarray]) -> None:
+    if any(jax.dtypes.canonicalize_dtype(array.dtype) != array.dtype for array in weights.values()):
+        warnings.warn(
+            f"`{path}` holds float64 and JAX computes in float32, so weights are rounded. "
+            '`jax.config.update("jax_enable_x64", True)` before loading keeps them.',
+            stacklevel=4,
+        )
