@@ -94,6 +94,18 @@ def test_a_failed_download_says_why_in_one_line_and_leaves_nothing(tmp_path, tin
     assert files_below(tmp_path) == []
 
 
+def test_without_a_network_one_line_says_how_to_get_the_files(tmp_path, tiny):
+    """The mirrors are ports of this machine at which nothing listens."""
+    nowhere = dataclasses.replace(tiny.source, mirrors=("http://localhost:9/first/", "http://127.0.0.1:9/"))
+    with pytest.raises(MissingDataError) as caught:
+        load_source(nowhere, tmp_path)
+    assert str(caught.value) == (
+        "tiny is not on this machine, and there is no answer from localhost:9 and 127.0.0.1:9. With a network, run "
+        f"`hopfax data fetch tiny`; without one, put {', '.join(file.name for file in nowhere.files)} (raw or .gz) "
+        f"into {tmp_path / 'tiny'}, or into a folder tiny in the directory named by HOPFAX_DATA."
+    )
+
+
 def test_flood_is_cut_off(tmp_path, tiny, server):
     """No more of what a server sends is kept than the file can need, compressed or not."""
     for mirror in ("first", "second"):

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from .._internal.optional import needed
 from .dataset import DataError, MissingDataError
@@ -134,11 +135,23 @@ def _remedy(source: Source) -> str:
     )
 
 
+def _offline(source: Source, folder: Path) -> str:
+    """The message where no mirror answers."""
+    hosts = " and ".join(dict.fromkeys(urlsplit(mirror).netloc for mirror in source.mirrors))
+    names = ", ".join(file.name for file in source.files)
+    return (
+        f"{source.name} is not on this machine, and there is no answer from {hosts}. With a network, run "
+        f"`hopfax data fetch {source.name}`; without one, put {names} (raw or .gz) into {folder}, or into a folder "
+        f"{source.name} in the directory named by {VARIABLE}."
+    )
+
+
 def _download(source: Source, file: IdxFile, directory: Directory, progressbar: Any) -> CheckedFile:
     """`file` from the first mirror that serves the right content."""
     pooch = needed(f"downloading {source.name} needs pooch", "pooch", "'hopfax[apps]'")
+    pooch.get_logger().setLevel("WARNING")  # a URL that fails is in our own message
     folder = data_directories(directory)[0] / source.name
-    downloader, problems = _downloader(file, progressbar), []
+    downloader, problems, answered = _downloader(file, progressbar), [], False
     for mirror in source.mirrors:
         url = f"{mirror}{file.name}.gz"
         try:
@@ -146,6 +159,7 @@ def _download(source: Source, file: IdxFile, directory: Directory, progressbar: 
             path = pooch.retrieve(url, f"sha256:{file.sha256}", file.name, folder, downloader=downloader)
         except ValueError as error:
             problems.append(f"{url}: {error}")
+            answered |= not isinstance(error, _NoAnswer)
         except OSError as error:
             raise DataError(
                 f"`{folder / file.name}` cannot be written ({type(error).__name__}: {error}). Name a writable "
@@ -153,6 +167,8 @@ def _download(source: Source, file: IdxFile, directory: Directory, progressbar: 
             ) from error
         else:
             return CheckedFile(Path(path), _checked_content(Path(path), file))
+    if not answered:
+        raise MissingDataError(_offline(source, folder))
     raise MissingDataError(
         f"{source.name}: {file.name} (SHA-256 {file.sha256}) is not in {folder}, and no mirror served it "
         f"({'; '.join(problems)}). {_remedy(source)}"
@@ -162,6 +178,7 @@ def _download(source: Source, file: IdxFile, directory: Directory, progressbar: 
 def _downloader(file: IdxFile, progressbar: Any) -> Callable[[str, str, Any], None]:
     """A downloader for pooch that writes unpacked content. Raises: `DataError` if a server fails or sends too much."""
     import pooch
+    import requests
 
     fetch = pooch.HTTPDownloader(progressbar=progressbar, timeout=_TIMEOUT, chunk_size=2**16)
 
@@ -171,6 +188,8 @@ def _downloader(file: IdxFile, progressbar: Any) -> Callable[[str, str, Any], No
             fetch(url, buffer, None)
             with unpacked(io.BytesIO(buffer.content.getvalue())) as stream:
                 content = read_bounded(stream, file.size + 1)
+        except (requests.ConnectionError, requests.Timeout) as error:
+            raise _NoAnswer("no answer") from error
         except (OSError, EOFError, zlib.error) as error:
             raise DataError(f"{type(error).__name__}: {textwrap.shorten(str(error), 100)}") from error
         if len(content) > file.size:
@@ -179,6 +198,10 @@ def _downloader(file: IdxFile, progressbar: Any) -> Callable[[str, str, Any], No
         os.chmod(output, 0o644)  # pooch's temporary file is private, but data directories are shared
 
     return download
+
+
+class _NoAnswer(DataError):
+    """A server that cannot be reached."""
 
 
 class _BoundedBuffer:
