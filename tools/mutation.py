@@ -49,15 +49,15 @@ def main() -> None:
     )
     parser.add_argument("--json", type=Path)
     parser.add_argument("--test", action="store_true", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.test:
+    options = parser.parse_args()
+    if options.test:
         sys.exit(test())
     with tempfile.TemporaryDirectory() as place:
-        told = score(given.work or Path(place), given.sample, given.seed)
-    text = json.dumps(told, indent=2)
+        result = score(options.work or Path(place), options.sample, options.seed)
+    text = json.dumps(result, indent=2)
     print(text)
-    if given.json:
-        given.json.write_text(text + "\n", encoding="utf-8")
+    if options.json:
+        options.json.write_text(text + "\n", encoding="utf-8")
 
 
 def test() -> int:
