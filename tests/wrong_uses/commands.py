@@ -88,7 +88,10 @@ ROWS = [
         "recall --patterns DIR/rows.npy --queries DIR/short.npy --out DIR/o.npy",
         r"2 values a row; the patterns have 3",
     ),
-    row("recall --patterns DIR/rows.npy --queries DIR/rows.npy --out DIR/o.csv", r"--out.*must end in \.npy"),
+    row(
+        "recall --patterns DIR/rows.npy --queries DIR/rows.npy --out DIR/o.txt",
+        r"--out.*must end in \.npy or \.csv",
+    ),
     row(f"{RECALL} --values DIR/short.npy", r"2 rows for 3 patterns"),
     row(f"{RECALL} --beta 0", r"`beta=0\.0`.*positive"),
     row(f"{RECALL} --beta cold", r"--beta"),

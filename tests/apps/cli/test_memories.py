@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hopfax.apps.cli import run
+from hopfax.apps.cli.arrays import read_table
 from hopfax.memory import phase
 
 ROWS = 2.0 * np.eye(5)
@@ -55,6 +56,43 @@ def test_recall_from_files_reports_the_patterns(folder, capsys):
     assert [query["index"] for query in output["queries"]] == [0, 1]
     assert all(query["kind"] == "pattern" and query["status"] == "converged" for query in output["queries"])
     np.testing.assert_allclose(np.load("recalled.npy"), ROWS[:2], atol=1e-3)
+
+
+def csv(rows, *, names, index):
+    """Rows as `pandas.DataFrame.to_csv` writes them; NaN is a blank cell."""
+    lines = [",".join([*([""] if index else []), *names])] if names else []
+    for number, row in enumerate(rows.tolist()):
+        cells = ["" if np.isnan(value) else str(value) for value in row]
+        lines.append(",".join([*([f"{number}"] if index else []), *cells]))
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("names", [[], list("abcde"), list("01234")], ids=["none", "letters", "numbers"])
+@pytest.mark.parametrize("index", [True, False], ids=["index", "no index"])
+def test_csv_files_as_pandas_writes_them(names, index, folder, capsys):
+    index = index and bool(names)
+    hole = np.where(np.arange(5) < 3, ROWS[:2], np.nan)
+    (folder / "stored.csv").write_text(csv(ROWS, names=names, index=index))
+    (folder / "holes.csv").write_text(csv(hole, names=names, index=index))
+    files = ["--patterns", "stored.csv", "--queries", "holes.csv", "--beta", "9"]
+    result(capsys, "recall", *files, "--out", "recalled.csv")
+    table = read_table(folder / "recalled.csv")
+    np.testing.assert_allclose(table.numbers, ROWS[:2], atol=1e-3)
+    assert table.columns == (names or None)
+    assert table.index == (["0", "1"] if index else None)
+
+
+def test_what_a_csv_file_may_not_have(folder, capsys):
+    for text, message in (
+        ("a,b\n1,x\n2,3\n", "row 0, column 1 (from 0) has 'x', which is no number"),
+        ("1,2\n3\n", "row 2 has 1 cells, row 1 has 2"),
+        ("a,b\n", "no rows"),
+        ("", "no rows"),
+        ("a,b\n1,\n", "blank"),
+    ):
+        (folder / "bad.csv").write_text(text)
+        assert run(["calibrate", "bad.csv"]) == 2
+        assert message in capsys.readouterr().err
 
 
 def test_unknown_values_are_filled_in_and_duplicates_reported(folder, capsys):

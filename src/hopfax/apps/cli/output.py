@@ -67,10 +67,10 @@ def writable_folder(folder: Path, option: str = "--out") -> Path:
         ) from error
 
 
-def check_file(path: Path, suffix: str) -> None:
-    """Test that `path` has this suffix and can be written. Raises: `ValueError` that names the option --out."""
-    if path.suffix != suffix:
-        raise ValueError(f"--out {path} must end in {suffix}.")
+def check_file(path: Path, *suffixes: str) -> None:
+    """Test that `path` ends in one of these suffixes and can be written. Raises: `ValueError` that names --out."""
+    if path.suffix not in suffixes:
+        raise ValueError(f"--out {path} must end in {' or '.join(suffixes)}.")
     writable_folder(path.parent)
 
 

@@ -22,10 +22,12 @@ Patterns = Annotated[
 Queries = Annotated[
     Path,
     typer.Option(
-        "--queries", metavar="FILE", help=".npy or .csv, one query a row; NaN marks unknown values."
+        "--queries",
+        metavar="FILE",
+        help=".npy or .csv, one query a row; NaN, or a blank cell, marks an unknown value.",
     ),
 ]
-Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="The .npy file for the recalled rows.")]
+Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="File for the recalled rows, .npy or .csv.")]
 Values = Annotated[
     Path | None,
     typer.Option(
@@ -55,7 +57,8 @@ def recall(
 ) -> None:
     """Recall a stored pattern, or its values, from each query.
 
-    The known values of a query with NaN are clamped.
+    The known values of a query with unknown ones are clamped. A .csv file may have names of columns
+    and rows, as pandas writes them, and a .csv file of results has those of the queries.
 
     Example: hopfax recall --patterns stored.npy --queries corrupted.npy --out recalled.npy
     """
@@ -63,24 +66,28 @@ def recall(
 
     from ...memory.memory import Memory
     from ...memory.similarities import Dot, Euclidean
-    from .arrays import duplicates, read_rows
+    from .arrays import Rows, duplicates, read_rows, read_table, write_table
 
     check_json(json)
-    check_file(out, ".npy")
+    check_file(out, ".npy", ".csv")
     stored = read_rows(patterns)
-    query_rows = read_rows(queries, stored.shape[1], missing=True)
-    outputs = None if values is None else read_rows(values)
-    if outputs is not None and len(outputs) != len(stored):
-        raise ValueError(f"{values} has {len(outputs)} rows for {len(stored)} patterns; give one for each.")
+    asked = read_table(queries, stored.shape[1], missing=True)
+    outputs = None if values is None else read_table(values)
+    if outputs is not None and len(outputs.numbers) != len(stored):
+        raise ValueError(
+            f"{values} has {len(outputs.numbers)} rows for {len(stored)} patterns; give one for each."
+        )
     with error_console().status("recalling"):
         memory = Memory.store(
             stored,
             "auto" if beta is None else beta,
-            values=outputs,
+            values=None if outputs is None else outputs.numbers,
             similarity=Dot() if dot else Euclidean(),
         )
-        recalled = _recall(memory, query_rows)
-    np.save(out, recalled.state if recalled.value is None else recalled.value)
+        recalled = _recall(memory, asked.numbers)
+    rows = np.asarray(recalled.state if recalled.value is None else recalled.value)
+    columns = (asked if outputs is None else outputs).columns
+    write_table(out, Rows(rows, columns, asked.index))
     result = {"beta": float(memory.beta), "duplicates": duplicates(stored), "queries": [*_rows(recalled)]}
     emit(result, json, lambda console: _show_recall(console, result, out))
 
@@ -154,7 +161,10 @@ def _show_recall(console: Console, result: dict[str, Any], out: Path) -> None:
     )
     console.print(f"Queries: {len(queries)}, at beta {result['beta']:.4g}", soft_wrap=True)
     console.print(f"Recalled: {kinds}", soft_wrap=True)
-    console.print(f"Did not converge: {len(queries) - count('status', 'converged')}", soft_wrap=True)
+    console.print(
+        f"{len(queries) - count('status', 'converged')} of {len(queries)} queries did not converge",
+        soft_wrap=True,
+    )
     if result["duplicates"]:
         console.print(
             f"{result['duplicates']} patterns are equal to others and are recalled together.", soft_wrap=True
