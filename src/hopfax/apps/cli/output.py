@@ -133,6 +133,19 @@ def long_task(what: str, seconds: float) -> "Iterator[None]":
         yield
 
 
+@contextlib.contextmanager
+def stages(total: int, about: str) -> "Iterator[Callable[[str], None]]":
+    """A function to call with a description of each of `total` stages as it begins; on a terminal they are shown.
+
+    Args: `about`: how long all of them take.
+    """
+    console = error_console()
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn(about), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task("starting", total=total, completed=-1)
+        yield lambda description: progress.update(task, description=description, advance=1)
+
+
 def one_line(message: object) -> str:
     """The message without its line breaks."""
     return " ".join(str(message).split())
