@@ -1,6 +1,7 @@
 """Models come back from files equal; bad files are refused, naming the entry."""
 
 import json
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -8,10 +9,11 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+from jaxtyping import Array
 from safetensors.numpy import load_file, save_file
 
 from hopfax import HAM, Bias, Dense, Interaction, Layer, chain, load_model, save_model
-from hopfax.lagrangians import AlongAxis, Polynomial, Sigmoid, Softmax, Tanh
+from hopfax.lagrangians import AbstractElementwise, AlongAxis, Polynomial, Sigmoid, Softmax, Tanh
 from hopfax.networks.files import LAGRANGIANS
 
 
@@ -138,3 +140,62 @@ def test_weights_that_jax_rounds_are_announced(tmp_path):
         assert load_model(tmp_path).synapses["output"].bias.dtype == jnp.float64
     with jax.enable_x64(False), pytest.warns(UserWarning, match="holds float64.*jax_enable_x64"):
         assert load_model(tmp_path).synapses["output"].bias.dtype == jnp.float32
+
+
+class Overlap(eqx.Module):
+    """A function of activations with a field of each kind."""
+
+    strength: Array
+    power: int = eqx.field(static=True)
+    shifts: tuple[float, ...] = (0.5, 1.0)
+
+    def __call__(self, a, b):
+        return -self.strength * jnp.sum(a * b) ** self.power + sum(self.shifts)
+
+
+class Doubled(AbstractElementwise):
+    """Neurons of a user."""
+
+    slope: float
+    holomorphic: ClassVar[bool] = True
+    linear_gain: ClassVar[float | None] = None
+
+    def pointwise(self, state):
+        return self.slope * state**2
+
+    def activation(self, state):
+        return 2 * self.slope * state
+
+    def energy(self, state):
+        return self(state)
+
+
+def own_model():
+    layers = {"a": Layer(2, Doubled(0.3)), "b": Layer(2, Sigmoid())}
+    return HAM(
+        layers,
+        [0.5 * Interaction(("a", "b"), Overlap(jnp.array(0.7, jnp.float32), 2)), Bias("a", jnp.ones(2))],
+    )
+
+
+def test_classes_of_the_user_come_back_where_the_loader_is_given_them(tmp_path):
+    save_model(own_model(), tmp_path)
+    assert eqx.tree_equal(load_model(tmp_path, types=[Overlap, Doubled]), own_model())
+
+
+@pytest.mark.parametrize(
+    ("types", "missing"), [((), "Doubled"), ((Doubled,), "Overlap"), ((Overlap,), "Doubled")]
+)
+def test_a_file_constructs_no_class_that_the_loader_is_not_given(types, missing, tmp_path):
+    save_model(own_model(), tmp_path)
+    with pytest.raises(ValueError, match=f"'{missing}' is unknown.*`types`"):
+        load_model(tmp_path, types=types)
+
+
+def test_a_class_of_the_user_cannot_take_the_place_of_another(tmp_path):
+    impostor = type("Dense", (Overlap,), {})
+    save_model(own_model(), tmp_path)
+    with pytest.raises(ValueError, match="`types` has.*other names than"):
+        load_model(tmp_path, types=[impostor])
+    with pytest.raises(ValueError, match="cannot be written as a synapse"):
+        save_model(HAM(own_model().layers, [Interaction(("a", "b"), impostor(jnp.ones(()), 2))]), tmp_path)

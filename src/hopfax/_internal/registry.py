@@ -15,10 +15,26 @@ PLAIN = bool | int | float | str | None
 
 
 class Registry:
-    """The classes that can be written and read, by name; `title` names them in error messages."""
+    """The classes that can be written and read, by name.
 
-    def __init__(self, title: str, classes: Iterable[type]):
-        self.title, self.classes = title, {kind.__name__: kind for kind in classes}
+    Args:
+        title: names them in error messages.
+        classes: that can be read.
+        others: whether objects of other `eqx.Module` classes are written too.
+    """
+
+    def __init__(self, title: str, classes: Iterable[type], others: bool = False):
+        self.title, self.classes, self.others = title, {kind.__name__: kind for kind in classes}, others
+
+    def extended(self, types: Iterable[type]) -> "Registry":
+        """With `types` too. Raises: `ValueError` for an object that is no class, or the name of another class."""
+        types = tuple(types)
+        for kind in types:
+            if not isinstance(kind, type) or self.classes.get(kind.__name__, kind) is not kind:
+                raise ValueError(
+                    f"`types` has {kind!r:.80}; give classes, of other names than {self._known()}."
+                )
+        return Registry(self.title, (*self.classes.values(), *types), self.others)
 
     def to_dict(self, value: Any, arrays: dict[str, np.ndarray] | None = None, path: str = "") -> Any:
         """`value` in JSON types. Its arrays are added to `arrays` under their paths, which begin with `path`.
@@ -33,7 +49,8 @@ class Registry:
             arrays[path] = np.asarray(value)
             return {"array": path, "shape": list(value.shape)}
         kind = type(value).__name__
-        if self.classes.get(kind) is not type(value):
+        other = self.others and kind not in self.classes and isinstance(value, eqx.Module)
+        if self.classes.get(kind) is not type(value) and not other:
             raise ValueError(f"{value!r:.80} cannot be written as {self.title}; known are {self._known()}.")
         fields = [field.name for field in dataclasses.fields(value)]
         described = {name: self.to_dict(getattr(value, name), arrays, f"{path}.{name}") for name in fields}
@@ -52,7 +69,8 @@ class Registry:
             return take(str(description["array"]), tuple(description["shape"]))
         kind = str(description.get("kind"))
         if kind not in self.classes:
-            raise ValueError(f"{kind!r} is unknown as {self.title}; known are {self._known()}.")
+            hint = " Give the class of your own in `types`." if self.others else ""
+            raise ValueError(f"{kind!r} is unknown as {self.title}; known are {self._known()}.{hint}")
         fields = {name: self.from_dict(value, take) for name, value in description.items() if name != "kind"}
         return self._made(kind, fields)
 

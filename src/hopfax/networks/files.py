@@ -1,7 +1,7 @@
 """Models as files: weights in safetensors, the rest in JSON. Loading a file runs no code from it."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
@@ -23,6 +23,7 @@ from .layers import Layer
 from .network import AbstractNetwork
 from .synapses.base import AbstractSynapse, ScaledSynapse
 from .synapses.dense import Bias, Dense
+from .synapses.interaction import Interaction
 
 SCHEMA = 1
 NETWORKS: Mapping[str, type[HAM] | type[CHN]] = MappingProxyType({"HAM": HAM, "CHN": CHN})
@@ -36,15 +37,18 @@ LAGRANGIANS = Registry(
         *(lagrangians.Polynomial, lagrangians.Exponential, lagrangians.Sparsemax, lagrangians.Entmax),
         *(lagrangians.ScaledLagrangian, lagrangians.SumLagrangian, lagrangians.AlongAxis),
     ),
+    others=True,
 )
-SYNAPSES = Registry("a synapse", (Dense, Bias, ScaledSynapse))
+SYNAPSES = Registry("a synapse", (Dense, Bias, Interaction, ScaledSynapse), others=True)
 
 
 def save_model(model: AbstractNetwork, directory: str | Path) -> None:
     """Write `model.json` and `weights.safetensors` into `directory`, which is made if it does not exist.
 
-    Raises: `ValueError` for a layer or synapse that cannot be saved, such as an `Interaction`, naming it; `OSError`
-        where the files cannot be written.
+    Lagrangians, synapses and functions of an `Interaction` may be `eqx.Module`s of your own: fields are saved, and
+    `load_model` needs their classes.
+    Raises: `ValueError` for a layer or synapse that cannot be saved, such as an `Interaction` of a plain function,
+        naming it; `OSError` where the files cannot be written.
     """
     require_kind("model", model, AbstractNetwork, "hopfax.chain([784, 512, 10], key=key)")
     directory = Path(directory)
@@ -61,9 +65,11 @@ def save_model(model: AbstractNetwork, directory: str | Path) -> None:
     write_json(directory / DESCRIPTION, description)
 
 
-def load_model(directory: str | Path) -> HAM | CHN:
+def load_model(directory: str | Path, *, types: Sequence[type] = ()) -> HAM | CHN:
     """The model that `save_model` wrote into `directory`.
 
+    A file runs no code: it names classes, and only those of hopfax and of `types` are constructed, from their fields.
+    `load_model(path, types=[Lattice])` reads a model with a synapse of your class `Lattice`.
     Weights in float64 are rounded to float32, with a warning, unless `jax_enable_x64` is on.
     Raises: `ValueError` where a file is missing or damaged, or the two do not fit, naming the entry with what was
         expected and what is there.
@@ -73,8 +79,9 @@ def load_model(directory: str | Path) -> HAM | CHN:
     kind = _kind(description)
     weights = _Weights(directory / WEIGHTS, _read_weights(directory / WEIGHTS))
     try:
-        layers = {entry["name"]: _layer(entry, weights) for entry in description["layers"]}
-        synapses = {entry["name"]: _synapse(entry, weights) for entry in description["synapses"]}
+        neurons, joints = LAGRANGIANS.extended(types), SYNAPSES.extended(types)
+        layers = {entry["name"]: _layer(entry, weights, neurons) for entry in description["layers"]}
+        synapses = {entry["name"]: _synapse(entry, weights, joints) for entry in description["synapses"]}
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"`{directory / DESCRIPTION}` is malformed: {type(error).__name__} {error}."
@@ -125,10 +132,10 @@ def _describe_layer(name: str, layer: Layer, arrays: dict[str, np.ndarray]) -> d
     return {"name": name, "shape": list(layer.shape), "lagrangian": described}
 
 
-def _layer(entry: dict[str, Any], weights: _Weights) -> Layer:
+def _layer(entry: dict[str, Any], weights: _Weights, registry: Registry) -> Layer:
     name = _name(entry["name"])
     try:
-        return Layer(tuple(entry["shape"]), LAGRANGIANS.from_dict(entry["lagrangian"], weights.take))
+        return Layer(tuple(entry["shape"]), registry.from_dict(entry["lagrangian"], weights.take))
     except ValueError as error:
         raise ValueError(f"layer {name!r}: {error}") from error
 
@@ -144,15 +151,14 @@ def _describe_synapse(name: str, synapse: AbstractSynapse, arrays: dict[str, np.
         return {"name": name, "synapse": SYNAPSES.to_dict(synapse, arrays, f"synapses.{name}")}
     except ValueError as error:
         raise ValueError(
-            f"synapse {name!r} cannot be saved: {error} An `Interaction` may be any function, so save its arrays "
-            "yourself, and make it anew after loading the rest."
+            f"synapse {name!r} cannot be saved: {error} Write the function of an `Interaction` as an `eqx.Module`."
         ) from error
 
 
-def _synapse(entry: dict[str, Any], weights: _Weights) -> AbstractSynapse:
+def _synapse(entry: dict[str, Any], weights: _Weights, registry: Registry) -> AbstractSynapse:
     name = _name(entry["name"])
     try:
-        return SYNAPSES.from_dict(entry["synapse"], weights.take)
+        return registry.from_dict(entry["synapse"], weights.take)
     except ValueError as error:
         raise ValueError(f"synapse {name!r}: {error}") from error
 
