@@ -9,12 +9,19 @@ from jaxtyping import Bool, Float, Float32
 from ..data import Dataset
 from ..memory.modern import ModernHopfield
 from ..memory.similarities import Euclidean
+from ..method import Method
 from ..networks.ham import HAM
 from ..networks.layers import PartialClamp
+from ..networks.network import AbstractNetwork
 from ..relax import relax
 from ..training import recipes
+from ..training.evaluation import Evaluation, evaluate
 
 MODELS = ("HAM", "HAM-DEQ", "HAM-EO", "HAM-EO-DEQ")
+DEFAULT, DEFAULT_OF = (
+    "default",
+    "HAM-EO",
+)  # the default method of hopfax, and the row whose network it relaxes
 EPOCHS = 20
 BETA = 3.0  # good for both kinds of corruption; chosen on held-out training digits
 
@@ -44,6 +51,13 @@ def add_shifted_images(dataset: Dataset) -> Dataset:
     shifted = np.concatenate([images[:, :, left : left + width] for left in (2, 1, 0)])
     labels = np.tile(dataset.train_labels, 3)
     return dataclasses.replace(dataset, train_images=shifted.reshape(len(labels), -1), train_labels=labels)
+
+
+def relax_by_default(network: AbstractNetwork, dataset: Dataset) -> Evaluation:
+    """The test digits in a trained network that is relaxed by hopfax's own default method, `hopfax.Method()`."""
+    recipe = small_recipe(DEFAULT_OF)
+    images, labels = dataset.test_images, dataset.test_labels
+    return evaluate(network, images, labels, method=Method(), steps=recipe.forward_steps, cost=recipe.cost)
 
 
 def digit_memory(patterns: Float[np.ndarray, "patterns pixels"], beta: float = BETA) -> HAM:

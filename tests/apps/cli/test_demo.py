@@ -13,7 +13,14 @@ from hopfax.apps import demo
 from hopfax.apps.cli import run
 from hopfax.data import corruption_masks, digits, first_of_each_class
 
-ROW = {"iterations_mean", "iterations_std", "did_not_converge", "test_accuracy", "seconds"}
+ROW = {
+    "iterations_mean",
+    "iterations_std",
+    "did_not_converge",
+    "test_accuracy",
+    "seconds",
+    "training_seconds",
+}
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +46,16 @@ def test_the_row_of_the_table(trained, dataset):
     assert row["test_accuracy"] == np.mean(np.asarray(evaluation.predictions) == dataset.test_labels)
     assert row["iterations_mean"] == pytest.approx(np.mean(evaluation.iterations))
     assert len(trained.losses) == 1
+    assert 0 < row["training_seconds"] < row["seconds"]
 
 
 @pytest.mark.usefixtures("miniature")
 def test_the_command_writes_json_and_figures(tmp_path, capsys):
     assert run(["demo", "--out", str(tmp_path / "figures"), "--json", "-"]) == 0
     result = json.loads(capsys.readouterr().out)
+    default = result["models"].pop("default")
+    assert default["network"] == "HAM-EO"
+    assert default["iterations_mean"] <= result["models"]["HAM-EO"]["iterations_mean"]
     assert list(result["models"]) == ["HAM", "HAM-DEQ", "HAM-EO", "HAM-EO-DEQ"]
     assert all(row.keys() >= ROW for row in result["models"].values())
     assert all(

@@ -68,8 +68,8 @@ def capacity(
     With --out, also draw recall against the number of patterns, flips and masks,
     capacity against the number of neurons, and a map of basins of attraction.
 
-    It takes less than a minute for 64 neurons, on two cores, and with --out one to five minutes for each memory: nearly all
-    of it is compilation, once for each number of patterns, which is kept for the next time.
+    It takes less than a minute for 64 neurons, on two cores, and with --out one to five minutes for each memory:
+    nearly all of it is compilation, once for each number of patterns, which is kept for the next time.
 
     Example: hopfax capacity hebb --neurons 32 --most 32 --compare "" --out curves
     """
