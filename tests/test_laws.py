@@ -9,7 +9,8 @@ import pytest
 from jax.flatten_util import ravel_pytree
 from problems import ZOO, close, double, scaled
 
-from hopfax import EvenOdd, Layer, Method, Synchronous, connect, relax
+from hopfax import HAM, EvenOdd, Layer, Method, Synchronous, connect, relax
+from hopfax.gradients import ConjugateGradient, Implicit
 from hopfax.lagrangians import Sigmoid, Softmax, Tanh
 from hopfax.solvers import Anderson, Energy, Picard
 from hopfax.updates import Coloured
@@ -117,3 +118,38 @@ def test_three_colours_find_the_synchronous_equilibrium():
     )
     assert close(synchronous.state, coloured.state, 1e-9)
     assert coloured.steps < synchronous.steps
+
+
+@pytest.mark.parametrize("name", list(PAIRS))
+def test_the_order_of_layers_and_synapses_has_no_meaning(name):
+    """States, activations, energies and gradients of weights are the same by name, in any order."""
+    model = scaled(double(connect(LAYERS, PAIRS[name], key=jr.key(4), bias_std=0.5)), 0.4)
+    shuffled = HAM(
+        {layer: model.layers[layer] for layer in ("c", "a", "d", "b")}, dict(reversed(model.synapses.items()))
+    )
+    clamp, method = (
+        {"a": jnp.array([0.3, -1.0, 0.5, 2.0])},
+        Method(gradient=Implicit(ConjugateGradient(rtol=1e-12)), **TIGHT),
+    )
+
+    @eqx.filter_jit
+    def everything(model):
+        equilibrium = relax(model, clamp, method=method)
+        loss = lambda model: jnp.sum(relax(model, clamp, method=method).activation["d"] ** 2)
+        return (
+            equilibrium.state,
+            equilibrium.activation,
+            equilibrium.energy,
+            eqx.filter_grad(loss)(model).synapses,
+        )
+
+    ours, others = everything(model), everything(shuffled)
+    for one, other in zip(ours[:2], others[:2], strict=True):
+        assert one.keys() == other.keys()
+        assert all(close(one[layer], other[layer], 1e-9) for layer in one)
+    assert close(ours[2], others[2], 1e-9)
+    for label, synapse in ours[3].items():
+        assert all(
+            close(*pair, 1e-6)
+            for pair in zip(*map(jax.tree.leaves, (synapse, others[3][label])), strict=True)
+        )
