@@ -2,6 +2,7 @@
 
 import itertools
 
+import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -68,6 +69,11 @@ def test_what_is_not_a_block_matrix_is_refused():
     )
     with pytest.raises(ValueError, match="not symmetric between 'hidden1' and 'hidden2'"):
         asymmetric.to_ham(lagrangians(CHAIN))
+    a_little = eqx.tree_at(lambda m: m.weight, matrix, matrix.weight.at[0, 4].multiply(1 + 1e-4))
+    with pytest.raises(ValueError, match="not symmetric between 'hidden1' and 'hidden2'"):
+        a_little.to_ham(lagrangians(CHAIN))
+    rounded = eqx.tree_at(lambda m: m.weight, matrix, matrix.weight.at[0, 4].multiply(1 + 1e-8))
+    rounded.to_ham(lagrangians(CHAIN))
     inside = BlockMatrix(
         matrix.weight.at[0, 1].add(1.0), matrix.input_weight, matrix.bias, matrix.names, matrix.sizes
     )
