@@ -130,7 +130,7 @@ def _train_all(dataset: "Dataset", step: Step) -> "dict[str, TrainedClassifier]"
     training = add_shifted_images(dataset)
     trained = {}
     for name in MODELS:
-        step(f"training {name}", 0)
+        step(f"compiling {name}", 0)
         trained[name] = train_in_memory(small_recipe(name), training, ft.partial(step, f"training {name}", 1))
     return trained
 

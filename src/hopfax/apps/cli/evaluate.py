@@ -10,7 +10,7 @@ from rich.console import Console
 
 from .jax_setup import cache_compiled_code
 from .options import Directory, OtherData, check_network_folder
-from .output import Json, check_json, emit, error_console
+from .output import COMPILING, Json, check_json, emit, error_console
 
 
 def evaluate(
@@ -25,7 +25,7 @@ def evaluate(
     """
     check_json(json)
     check_network_folder(folder, "run.json")
-    with error_console().status("evaluating"):
+    with error_console().status(f"evaluating; {COMPILING}"):
         result = _evaluate(folder, data, directory)
     emit(result, json, ft.partial(show_accuracy, result=result))
 

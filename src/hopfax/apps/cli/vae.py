@@ -13,6 +13,7 @@ from .interrupts import interruptible
 from .jax_setup import cache_compiled_code
 from .options import DataName, Directory, OtherData
 from .output import (
+    COMPILING,
     Json,
     check_file,
     check_json,
@@ -126,8 +127,8 @@ def _refuse_other_settings(
     """Raises: `ValueError` naming an option that was typed and differs from the run in `folder`."""
     if "gradient" in typed:
         names = {True: "ep", False: "implicit"}
-        nudges = (names[chosen["equilibrium_propagation"]] for chosen in (settings, stored))
-        refuse_other_value("--gradient", *nudges, folder)
+        nudged = "equilibrium_propagation"
+        refuse_other_value("--gradient", names[settings[nudged]], names[stored[nudged]], folder)
     for name in typed & settings.keys():
         refuse_other_value(f"--{name.replace('_', '-')}", settings[name], stored[name], folder)
 
@@ -143,7 +144,7 @@ def sample_command(folder: Folder, out: FigureFile, seed: Seed = 0, json: Json =
     from ...vae.gallery import samples
 
     vae, _, dataset = _open(folder, None, None, out, json)
-    with error_console().status("sampling"):
+    with error_console().status(f"sampling; {COMPILING}"):
         rows = samples(vae, dataset, key=jr.key(seed))
     figure = _draw(rows, out, "mean images decoded from latents that were drawn from the prior")
     emit({"figure": str(out)}, json, lambda console: console.print(figure, soft_wrap=True))
@@ -168,7 +169,7 @@ def reconstruct_command(
     from ...vae.gallery import reconstructions
 
     vae, config, dataset = _open(folder, data, directory, out, json)
-    with error_console().status("reconstructing"):
+    with error_console().status(f"reconstructing; {COMPILING}"):
         key = jr.key(seed)
         summary = evaluate_vae(vae, dataset.test_images, key=key, binarise=config.bernoulli).summary()
         rows = reconstructions(vae, dataset, binarise=config.bernoulli)
@@ -213,7 +214,7 @@ def inpaint_command(
 
     vae, _, dataset = _open(folder, data, directory, out, json)
     other = load_vae(against)[0] if against else None
-    with error_console().status("completing"):
+    with error_console().status(f"completing; {COMPILING}"):
         errors = completion_errors(vae, dataset, other, seed=seed)
         rows = completions(vae, dataset, seed=seed)
     result = {"squared_error": errors, "examples": len(dataset.test_labels), "figure": str(out)}
