@@ -11,6 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from .interrupts import interruptible
 from .jax_setup import cache_compiled_code
 from .options import data_sets, split_names, whole_numbers
 from .output import Json, check_json, emit, error_console, progress_bar, result_table, writable_folder
@@ -101,7 +102,9 @@ def reproduce(
     if stored:
         _check_stored(folder, selected)
     else:
-        _run(selected, numbers, epochs, data or "mnist", writable_folder(folder))
+        message = f"interrupted; {folder} has the runs so far; to go on, give the same command again"
+        with interruptible(lambda: message):
+            _run(selected, numbers, epochs, data or "mnist", writable_folder(folder))
     table, files = _present(target, writable_folder(folder))
     selected_names = {row.name for row in selected}
     shown = [row for row in table if row.name in selected_names]
