@@ -1,6 +1,7 @@
 """Gradients: how an equilibrium is differentiated."""
 
 from .adjoints import AbstractAdjoint as AbstractAdjoint
+from .adjoints import AbstractProductAdjoint as AbstractProductAdjoint
 from .adjoints import ConjugateGradient as ConjugateGradient
 from .adjoints import Iterated as Iterated
 from .adjoints import Krylov as Krylov
