@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from .interrupts import watch_interrupts
+from .interrupts import EXIT_CODE, exit_at_once, watch_interrupts
 
 NEEDED = ("typer", "rich")
 
@@ -12,6 +12,8 @@ def main() -> None:
     """Run the command that this process was started with, and exit with its code."""
     watch_interrupts()
     code = run(sys.argv[1:])
+    if code == EXIT_CODE:
+        exit_at_once()  # Python's clean-up would leave a second Ctrl-C to the system
     if code and "jax" in sys.modules:  # only then can other processes be waiting for this one
         from ...parallel.processes import exit_process
 

@@ -15,7 +15,7 @@ from .bench import bench
 from .capacity import capacity
 from .demo import demo
 from .evaluate import evaluate
-from .interrupts import Interrupted
+from .interrupts import EXIT_CODE, Interrupted, say_once
 from .machine import data_app, info
 from .output import one_line
 from .phase import app as phase_app
@@ -98,7 +98,9 @@ def run_command(arguments: Sequence[str]) -> int:
     except (typer.Abort, KeyboardInterrupt):
         return _fail("interrupted", 130)
     except Interrupted as interrupted:
-        return _fail(interrupted, 130)
+        message = str(interrupted)
+        say_once(lambda: typer.echo(f"hopfax: {one_line(message)}", err=True))
+        return EXIT_CODE
     except Exception as error:
         if not isinstance(error, _run_failures()):
             raise

@@ -25,7 +25,8 @@ class _Run:
     """The run of this process: how to go on after an interrupt, and whether it has a safe point ahead."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock, self.word = threading.Lock(), threading.Lock()
+        self.said = False
         self.message: Callable[[], str] = lambda: "interrupted"
         self.safe_point_ahead = self.asked_to_end = False
 
@@ -72,7 +73,7 @@ def keep_from_children() -> None:
 @contextlib.contextmanager
 def interruptible(message: Callable[[], str]) -> Iterator[None]:
     """A run that may be interrupted at any time, and of which `message` then says where it is and how to go on."""
-    before, _run.message = _run.message, message
+    before, _run.message, _run.said = _run.message, message, False
     try:
         yield
     finally:
@@ -86,6 +87,23 @@ def safe_point(*, more: bool) -> None:
     Raises: `Interrupted` if an interrupt has asked for it.
     """
     _run.reach_safe_point(more)
+
+
+def exit_at_once() -> None:
+    """End this process as interrupted, without Python's own clean-up."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(EXIT_CODE)
+
+
+def say_once(say: Callable[[], None]) -> None:
+    """Call `say`, which prints how to go on, unless that was said: a second Ctrl-C may come as the run ends."""
+    if _run.word.acquire(timeout=PATIENCE):
+        with contextlib.ExitStack() as stack:
+            stack.callback(_run.word.release)
+            if not _run.said:
+                _run.said = True
+                say()
 
 
 def _wait_for_interrupts(receiver: socket.socket, sender: socket.socket) -> None:
@@ -113,7 +131,7 @@ def _end_at_once() -> None:
     """End this process and its children, without Python's own clean-up, which would wait for JAX."""
     try:
         _end_children()
-        _write(f"hopfax: {_run.message()}")
+        say_once(lambda: _write(f"hopfax: {_run.message()}"))
     finally:
         os._exit(EXIT_CODE)
 
