@@ -103,6 +103,15 @@ def test_its_lagrangian_has_the_activation_as_gradient_and_half_the_square_as_en
     np.testing.assert_allclose(drives @ g - continuous(drives), continuous.energy(drives), rtol=1e-10)
 
 
+def test_local_minima_of_many_neurons_are_those_of_each_alone():
+    """Some of these brackets must be doubled, others not."""
+    neurons, drives = Tanh(3.0), jnp.array([0.1, -0.05, 0.7, 2.0, -9.0, 0.0])
+    together = local_minimum(neurons, drives)
+    alone = jnp.stack([local_minimum(neurons, drive) for drive in drives])
+    np.testing.assert_allclose(together, alone, rtol=1e-13)
+    np.testing.assert_allclose(together, derivative(neurons, together) * drives, atol=1e-12)
+
+
 def test_local_minima_are_minima_with_the_derivative_of_finite_differences():
     neurons, drives = Sigmoid.paper(), jnp.linspace(-30, 30, 13)
     local = lambda s: 0.5 * s**2 - neurons.activation(s) * drives

@@ -39,6 +39,12 @@ def test_synapses_that_do_not_fit_are_refused(synapses, message):
         HAM(LAYERS, synapses)
 
 
+def test_activations_of_an_unknown_layer_are_refused():
+    model = chain([2, 3], key=KEY)
+    with pytest.raises(ValueError, match="unknown layer 'x'"):
+        model.activations({"x": jnp.zeros(2)})
+
+
 def test_connect_names_the_pair_and_the_unknown_layer():
     with pytest.raises(ValueError, match=r"pair \('a', 'x'\) names an unknown layer 'x'"):
         connect(LAYERS, [("a", "x")], key=KEY)

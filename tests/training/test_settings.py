@@ -51,6 +51,7 @@ from hopfax.solvers import (
     Stopping,
     newton,
 )
+from hopfax.solvers.batched_loop import batched_while_loop
 from hopfax.updates import Damped
 
 # Those of the pages and docstrings. Whoever changes one changes everybody's numbers, and should mean to.
@@ -87,6 +88,7 @@ DEFAULTS = {
     Method: {"rtol": 1e-4, "atol": None, "max_steps": 200, "check_every": 1},
     Interaction: {"affine": False, "clamped": False},
     Stopping: {"check_every": 1},
+    batched_while_loop: {"check_every": 1},
     chain: {"lagrangian": None, "bias_std": 0.01},
     connect: {"bias_std": 0.01},
     newton: {"rtol": 1e-4, "restart": 30, "max_products": 90},
