@@ -82,7 +82,7 @@ def _(corruption, label, source):
 
 @app.cell
 def _():
-    beta = beta_slider(0.3, 8.0, 0.01, start=1.53)
+    beta = beta_slider(0.3, 8.0, 0.01, start=1.55)
     clamp = mo.ui.switch(label="clamp the known pixels")
     return beta, clamp
 
