@@ -10,6 +10,8 @@ import marimo
 app = marimo.App(width="medium", app_title="hopfax play", css_file="page.css")
 
 with app.setup:
+    import contextlib
+
     import marimo as mo
     import numpy as np
 
@@ -20,6 +22,7 @@ with app.setup:
     DIGITS = data.digits()
     BETAS = np.geomspace(0.3, 8, 60)  # of the curves; the sliders have finer steps
     PLANE_BETAS = np.geomspace(1, 4, 60)
+    COMPUTED: set[str] = set()
     NOTHING_FREE = """
     All pixels are known and clamped, so no pixel is free and there is nothing to recall. Choose unknown pixels, mark
     some by hand, or turn "clamp the known pixels" off.
@@ -29,8 +32,11 @@ with app.setup:
         """A slider of β in equal steps, so that assistive technology announces β and not the number of a step."""
         return mo.ui.slider(low, high, step, value=start, label="β", show_value=True, full_width=True)
 
-    def computing():
-        """What is shown in place of results until they are there."""
+    def computing(part: str):
+        """What is shown while a part is computed for the first time; later it would only move the page about."""
+        if part in COMPUTED:
+            return contextlib.nullcontext()
+        COMPUTED.add(part)
         return mo.status.spinner(title="Computing. The first time it is compiled, which takes some seconds.")
 
 
@@ -111,7 +117,7 @@ def _(clamp, pad, stored):
 
 @app.cell
 def _(beta, clamped, query, stored):
-    with computing():
+    with computing("recall"):
         path = play.recall_path(stored, query, beta.value, clamped)
     return (path,)
 
@@ -163,7 +169,7 @@ def _(labels, path, shown_step):
 
 @app.cell
 def _(stored):
-    with computing():
+    with computing("minima"):
         counts = play.minima_counts(stored, BETAS)
     return (counts,)
 
@@ -239,7 +245,7 @@ def _(plane):
 
 @app.cell
 def _(plane, plane_beta, plane_query, points):
-    with computing():
+    with computing("landscape"):
         surface = play.landscape(points, plane_beta.value)
         plane_path = play.recall_path(points, plane_query, plane_beta.value)
     plane.widget.heights = surface.heights.reshape(-1).tolist()
@@ -294,7 +300,7 @@ def _():
 
 @app.cell
 def _(beta, clamped, query, stored):
-    with computing():
+    with computing("methods"):
         results = play.compare_methods(stored, query, beta.value, clamped)
     return (results,)
 
