@@ -49,8 +49,8 @@ class Registry:
             arrays[path] = np.asarray(value)
             return {"array": path, "shape": list(value.shape)}
         kind = type(value).__name__
-        other = self.others and kind not in self.classes and isinstance(value, eqx.Module)
-        if self.classes.get(kind) is not type(value) and not other:
+        other = type(value) if self.others and isinstance(value, eqx.Module) else None
+        if self.classes.get(kind, other) is not type(value):
             raise ValueError(f"{value!r:.80} cannot be written as {self.title}; known are {self._known()}.")
         fields = [field.name for field in dataclasses.fields(value)]
         described = {name: self.to_dict(getattr(value, name), arrays, f"{path}.{name}") for name in fields}

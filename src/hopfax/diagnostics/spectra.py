@@ -93,7 +93,7 @@ def critical_nudge(
     Source: derived in this project.
     """
     free = model.condition(clamp)
-    problem = Problem(free, Coloured().eliminated(free))
+    problem = Problem(free, Coloured()).eliminated()
     point = problem.restrict(states)
     if others := [name for name in cost.layers if name not in point]:
         raise ValueError(

@@ -84,8 +84,7 @@ class EquilibriumPropagation(AbstractGradient):
         """The problem, and its solution as a function of it: for second derivatives only."""
         if self.variant.holomorphic:
             return problem, _unknown_derivative(problem, unknowns)
-        symmetric = Problem(problem.model, problem.update.eliminated(problem.model))
-        return problem, implicit_point(symmetric, unknowns, ConjugateGradient())
+        return problem, implicit_point(problem.eliminated(), unknowns, ConjugateGradient())
 
     def _estimate(
         self,

@@ -46,8 +46,7 @@ class Implicit(AbstractGradient):
         self, problem: Problem, solve: Solve, stats: AdjointStats | None
     ) -> tuple[States, Statistics]:
         equilibrium, statistics = solve(problem)
-        symmetric = Problem(problem.model, problem.update.eliminated(problem.model))
-        return _connect(symmetric, equilibrium, self.adjoint, stats), statistics
+        return _connect(problem.eliminated(), equilibrium, self.adjoint, stats), statistics
 
     def value(self, problem, solve, stats, cost, target):
         return read_cost(self, problem, solve, stats, cost, target)

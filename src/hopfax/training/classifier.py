@@ -18,7 +18,7 @@ from ..networks.network import AbstractNetwork
 from .classification import Classification
 from .ep_checks import check_nudge
 from .evaluation import Evaluation, evaluate
-from .job import RESULT, AbstractJob, read_result
+from .job import RESULT, AbstractJob, data_settings, read_result, without_data_settings
 from .loop import Chunk, fit
 from .recipes import Recipe, from_config
 from .trainer import Trainer, TrainState
@@ -83,8 +83,7 @@ class ClassifierJob(AbstractJob):
         return validation_split(self.dataset, held_out) if held_out else self.dataset
 
     def config(self) -> dict[str, Any]:
-        data = {"data": self.dataset.name, "train_examples": len(self.dataset.train_labels)}
-        return {**self.recipe.config(), **data}
+        return {**self.recipe.config(), **data_settings(self.dataset)}
 
     def trainer(self) -> Trainer:
         return make_trainer(self.recipe, len(self.data.train_labels))
@@ -139,7 +138,7 @@ def read_recipe(folder: str | Path) -> tuple[Recipe, str]:
     """
     path = as_path("folder", folder) / RESULT
     config = read_result(path)["config"]
-    settings = {name: value for name, value in config.items() if name not in ("data", "train_examples")}
+    settings = without_data_settings(config)
     try:
         return from_config(settings), str(config["data"])
     except (KeyError, TypeError, ValueError) as error:

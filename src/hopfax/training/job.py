@@ -171,6 +171,16 @@ def stored_or_made(
     return {name: value for name, value in stored.items() if name not in ("config", "circumstances")}
 
 
+def data_settings(dataset: Dataset) -> dict[str, Any]:
+    """What the settings of a run say of its data."""
+    return {"data": dataset.name, "train_examples": len(dataset.train_labels)}
+
+
+def without_data_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a run without those of `data_settings`."""
+    return {name: value for name, value in config.items() if name not in ("data", "train_examples")}
+
+
 def read_result(path: Path) -> dict[str, Any]:
     """What a finished run stored. Raises: `ValueError` for a file that is missing or damaged."""
     try:

@@ -72,6 +72,10 @@ class Problem(AbstractMap):
         energy, size = self.update.energy(self.model, states)
         return energy.astype(accumulation_dtype(energy.dtype)), size.astype(accumulation_dtype(size.dtype))
 
+    def eliminated(self) -> "Problem":
+        """The problem of the layers that are left when a colour is minimised exactly; its Jacobian is `K D`."""
+        return Problem(self.model, self.update.eliminated(self.model))
+
     def reconstruct(self, states: States) -> States:
         """The states of all free layers, from the unknown ones."""
         return self.update.reconstruct(self.model, states)

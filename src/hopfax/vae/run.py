@@ -11,7 +11,7 @@ import jax.random as jr
 from .._internal.checks import require_kind
 from ..data import Dataset
 from ..training.checkpoint import load_checkpoint, read_metadata, save_checkpoint
-from ..training.job import AbstractJob
+from ..training.job import AbstractJob, data_settings
 from ..training.loop import Chunk
 from ..training.trainer import Trainer, TrainState
 from .build import build_optimiser, build_vae, initial_vae
@@ -54,8 +54,7 @@ class VAEJob(AbstractJob):
         return self.settings.epochs
 
     def config(self) -> dict[str, Any]:
-        data = {"data": self.data.name, "train_examples": len(self.data.train_labels)}
-        return {**self.settings.json(), **data}
+        return {**self.settings.json(), **data_settings(self.data)}
 
     def trainer(self) -> Trainer:
         settings, batches = self.settings, len(self.data.train_images) // self.settings.batch_size

@@ -96,7 +96,7 @@ def run_command(arguments: Sequence[str]) -> int:
     except (ValueError, OSError) as error:  # those of hopfax, `DataError` among them
         return _fail(error, 2)
     except (typer.Abort, KeyboardInterrupt):
-        return _fail("interrupted", 130)
+        return _fail("interrupted", EXIT_CODE)
     except Interrupted as interrupted:
         message = str(interrupted)
         say_once(lambda: typer.echo(f"hopfax: {one_line(message)}", err=True))

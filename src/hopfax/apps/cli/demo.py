@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from .jax_setup import cache_compiled_code
-from .output import Json, check_json, emit, error_console, result_table, writable_folder
+from .output import Json, check_json, emit, result_table, terminal_progress, writable_folder
 
 if TYPE_CHECKING:
     from jaxtyping import Array
@@ -162,9 +162,7 @@ def _progress() -> Iterator[Step]:
     """A progress bar on standard error if that is a terminal: a function of what is done now and of its progress."""
     from ..demo import EPOCHS, MODELS
 
-    console = error_console()
-    columns = (TextColumn("{task.description:20}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+    with terminal_progress(TextColumn("{task.description:20}"), BarColumn(), TimeElapsedColumn()) as progress:
         task = progress.add_task("starting", total=EPOCHS * len(MODELS) + 2)
         yield lambda description, advance: progress.update(task, description=description, advance=advance)
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
@@ -96,20 +97,20 @@ def emit(result: Mapping[str, Any], path: Path | None, show: Callable[[Console],
     show(Console())
 
 
+def terminal_progress(*columns: str | ProgressColumn) -> Progress:
+    """Progress on standard error, shown only if that is a terminal, and gone when it ends."""
+    console = error_console()
+    return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
+
+
 @contextlib.contextmanager
 def progress_bar(epochs: int) -> "Iterator[Callable[[Chunk], None]]":
     """A callback for the chunks of a run, which shows the epoch, the means so far and the remaining time.
 
     Before the first chunk it says that the run compiles.
     """
-    console = error_console()
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[means]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+    description, means = TextColumn("{task.description}"), TextColumn("{task.fields[means]}")
+    with terminal_progress(description, BarColumn(), means, TimeRemainingColumn()) as progress:
         task = progress.add_task(COMPILING, total=None, means="")
 
         def show(chunk: "Chunk") -> None:
@@ -125,10 +126,9 @@ def progress_bar(epochs: int) -> "Iterator[Callable[[Chunk], None]]":
 @contextlib.contextmanager
 def long_task(what: str, seconds: float) -> "Iterator[None]":
     """Say on a terminal what is done and about how long it takes, and show how long it has taken."""
-    console = error_console()
     about = f"about {seconds:.0f} s" if seconds < 90 else f"about {seconds / 60:.0f} minutes"
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+    with terminal_progress(*columns) as progress:
         progress.add_task(f"{what} ({about})", total=None)
         yield
 
@@ -139,9 +139,8 @@ def stages(total: int, about: str) -> "Iterator[Callable[[str], None]]":
 
     Args: `about`: how long all of them take.
     """
-    console = error_console()
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn(about), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+    with terminal_progress(*columns) as progress:
         task = progress.add_task("starting", total=total, completed=-1)
         yield lambda description: progress.update(task, description=description, advance=1)
 

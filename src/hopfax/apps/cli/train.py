@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from ...training import Chunk
     from ...training.recipes import Recipe
 
-NOT_IN_RECIPES = ("data", "train_examples")  # of what a checkpoint has stored
 CHANGED = ("learning_rate", "shuffle", "epochs", "batch_size", "seed", "validation", "gradient")  # by options
 AS_RECIPE = "Default: that of the recipe."
 PANEL = "Examples and checkpoints"
@@ -235,9 +234,10 @@ def _resumed(
     typed: set[str], what: _Choice, how: Mapping[str, Any], stored: Mapping[str, Any], folder: Path
 ) -> "Recipe":
     """The recipe of the run in `folder`. Raises: `ValueError` naming an option that was typed and differs from it."""
+    from ...training.job import without_data_settings
     from ...training.recipes import from_config
 
-    run = from_config({name: value for name, value in stored.items() if name not in NOT_IN_RECIPES})
+    run = from_config(without_data_settings(stored))
     choice = {"model": what.model, "layers": list(layer_sizes(what.layers))}
     for name, value in {**how, **choice}.items():
         if name in typed:

@@ -45,7 +45,6 @@ app = typer.Typer(
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a finished `hopfax vae train`.")]
 FigureFile = Annotated[Path, typer.Option("--out", metavar="FILE", help="The .png file for the figure.")]
 Seed = Annotated[int, typer.Option("--seed", help="Random seed.")]
-NOT_IN_CONFIG = ("data", "train_examples")  # of what a checkpoint has stored
 AS_DATA = "Default: chosen for the data"
 
 
@@ -113,9 +112,11 @@ def train_command(
     check_json(json, to_be_made=out)
     stored = stored_settings(out) if resume else None
     if stored is not None:
+        from ...training.job import without_data_settings
+
         _refuse_other_settings(options_on_command_line(context), {**changes, "data": data}, stored, out)
         model, data = stored["model"], stored["data"]
-        changes = {name: value for name, value in stored.items() if name not in NOT_IN_CONFIG}
+        changes = without_data_settings(stored)
     with interruptible(how_to_go_on("hopfax vae train", out, directory)):
         result = _train(data, directory, changes, writable_folder(out), resume)
     emit(result, json, ft.partial(_show_training, name=f"{model} on {data}", result=result))
