@@ -7,13 +7,14 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, PyTree
 
 from ._internal.checks import as_real_array, require_integer, require_kind
 from ._internal.tree import accumulation_dtype, widest_dtype
 from .gradients.base import Solve
 from .method import Method
-from .networks.layers import Clamp, PartialClamp, split_clamp
+from .networks.layers import Clamp, Layer, PartialClamp, split_clamp
 from .networks.network import AbstractNetwork, States
 from .solvers.equilibrium import Equilibrium, Statistics
 from .updates.problem import Problem
@@ -157,20 +158,38 @@ def _as_arrays(model: AbstractNetwork, values: Mapping | None, label: str) -> di
     for name, array in arrays.items():
         _check_shape(model.layers[name].shape, array, f"{label}[{name!r}]")
     clamps = {
-        name: _as_partial_clamp(model.layers[name].shape, value, f"{label}[{name!r}]")
+        name: _as_partial_clamp(model.layers[name], value, f"{label}[{name!r}]")
         for name, value in partial.items()
     }
     return {name: {**arrays, **clamps}[name] for name in values}
 
 
-def _as_partial_clamp(shape: tuple[int, ...], clamp: PartialClamp, label: str) -> PartialClamp:
+def _as_partial_clamp(layer: Layer, clamp: PartialClamp, label: str) -> PartialClamp:
+    shape = layer.shape
     _check_shape(shape, clamp.state, label)
     _check_shape(shape, clamp.mask, label)
     if not jnp.issubdtype(getattr(clamp.mask, "dtype", object), bool):
         raise ValueError(f"`{label}` has a mask that is not bool; compare, as in `mask > 0`.")
     state = _as_state(jnp.where(clamp.mask, clamp.state, 0), label)
     _check_shape(shape, state, label)
-    return PartialClamp(state, jnp.asarray(clamp.mask))
+    mask = jnp.asarray(clamp.mask)
+    return PartialClamp(state, _whole_rows(layer, mask, label))
+
+
+def _whole_rows(layer: Layer, mask: Array, label: str) -> Array:
+    """`mask`. Raises: `ValueError` where it divides neurons that are not independent; inside `jit`, when that runs."""
+    if layer.lagrangian.elementwise:
+        return mask
+    divided = layer.lagrangian.divided_by(mask, len(layer.shape))
+    message = (
+        f"`{label}` has a mask that divides neurons which belong together in `{type(layer.lagrangian).__name__}`; "
+        "clamp all or none of them."
+    )
+    if isinstance(divided, Tracer):
+        return eqx.error_if(mask, divided, message)
+    if divided:
+        raise ValueError(message)
+    return mask
 
 
 def _as_state(value: ArrayLike, label: str) -> Array:

@@ -83,7 +83,7 @@ def test_functions_of_the_user_are_not_saved(tmp_path):
             "'x'.*'os.system' is unknown as a Lagrangian",
         ),
         (lambda d: d["layers"][0]["lagrangian"].pop("slope"), "'x'.*slope"),
-        (lambda d: d["synapses"][0]["synapse"].update(kind="Conv"), "'x-a'.*'Conv'"),
+        (lambda d: d["synapses"][0]["synapse"].update(kind="Convolution"), "'x-a'.*'Convolution'"),
         (
             lambda d: d["synapses"][0]["synapse"]["weight"].update(shape=[6, 5]),
             r"synapses\.x-a\.weight.*\[6, 5\].*\[6, 4\]",

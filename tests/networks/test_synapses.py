@@ -10,9 +10,9 @@ import pytest
 from problems import close
 
 from hopfax import Bias, Dense, Interaction
-from hopfax.networks.synapses import Field
+from hopfax.networks import AveragePool, Conv, ConvPool, Field, OneToOne, SharedDense
 
-SHAPES = {"a": (2, 2), "b": (3,), "c": (2,)}
+SHAPES = {"a": (2, 2), "b": (3,), "c": (2,), "d": (2, 2), "maps": (5, 5, 2), "e": (3, 4, 3), "f": (2, 2, 2)}
 WEIGHT = jr.normal(jr.key(0), (4, 3), jnp.float64)
 G = {name: jr.normal(jr.key(i), shape, jnp.float64) for i, (name, shape) in enumerate(SHAPES.items(), 1)}
 
@@ -27,6 +27,10 @@ SYNAPSES = [
     Bias("a", G["a"] + 1),
     Field("b", G["b"] - 1),
     Interaction(("a", "b", "c"), triple, affine=True),
+    OneToOne(("a", "d"), WEIGHT[0, :2]),
+    SharedDense(("a", "d"), WEIGHT[:2, :2]),
+    Conv(("maps", "e"), 0.3 * jr.normal(jr.key(8), (3, 2, 2, 3), jnp.float64), stride=(2, 1), padding=(1, 0)),
+    ConvPool(("maps", "f"), 0.3 * jr.normal(jr.key(8), (2, 2, 1, 2), jnp.float64), AveragePool(2), groups=2),
 ]
 SCALED = [3.0 * synapse for synapse in SYNAPSES]
 TRANSPOSED = jr.normal(jr.key(9), (3, 4), jnp.float64)
@@ -66,7 +70,7 @@ def test_the_drive_of_each_layer_is_minus_the_derivative_of_the_energy(synapse, 
 def test_conditioning_on_any_subset_keeps_the_energy(synapse):
     for count in range(1, len(synapse.layers) + 1):
         for known in itertools.combinations(synapse.layers, count):
-            rest = synapse.condition({name: G[name] for name in known})
+            rest = synapse.condition({name: G[name] for name in known}, SHAPES)
             assert set(rest.layers) == set(synapse.layers) - set(known)
             assert close(rest(*(G[n] for n in rest.layers)), synapse(*(G[n] for n in synapse.layers)))
             assert rest.clamped
@@ -74,8 +78,8 @@ def test_conditioning_on_any_subset_keeps_the_energy(synapse):
 
 @pytest.mark.parametrize("synapse", SYNAPSES, ids=label)
 def test_an_affine_synapse_is_affine_in_each_activation(synapse):
-    assert synapse.affine
     for name in synapse.layers:
+        assert synapse.affine_in(name)
         at = lambda g, name=name: synapse(*({**G, name: g}[n] for n in synapse.layers))
         assert close(
             at(3 * G[name] - 2), 3 * at(G[name]) + 2 * at(0 * G[name]) - 4 * at(0.5 + 0 * G[name]), 1e-10

@@ -166,9 +166,16 @@ def test_small_systems_are_solved_as_by_lapack():
     assert close(_solve_small(jnp.asarray(matrix), jnp.asarray(right)), np.linalg.solve(matrix, right))
 
 
-@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1), (64, 1)])
-def test_a_rejection_begins_or_ends_overrelaxation(before, after):
-    assert Anderson()._after_rejection(jnp.asarray(float(before))) == after
+@pytest.mark.parametrize(
+    ("before", "extrapolated", "after"), [(1, True, 2), (2, True, 1), (64, True, 1), (1, False, 1)]
+)
+def test_a_rejection_begins_or_ends_overrelaxation(before, extrapolated, after):
+    """A rejected plain step does not begin it."""
+    flat = jnp.zeros(2)
+    state = Anderson().init(None, flat, None, {}, None, step_info(), frozenset())
+    fields = lambda state: (state.overrelaxation, state.extrapolated)
+    state = eqx.tree_at(fields, state, (jnp.asarray(float(before)), jnp.asarray(extrapolated)))
+    assert Anderson()._after_rejection(state) == after
 
 
 @pytest.mark.parametrize(

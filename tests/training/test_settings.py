@@ -236,12 +236,14 @@ def test_arrays_are_data_and_names_and_counts_are_not(name):
 
 
 def test_which_synapses_are_affine_clamped_and_vanish():
-    properties = lambda synapse: (synapse.affine, synapse.clamped, synapse.vanishes)
+    properties = lambda synapse: (synapse.affine_in("a"), synapse.clamped, synapse.vanishes)
     assert properties(Dense(("a", "b"), PAIR)) == (True, False, True)
     assert properties(Bias("a", jnp.ones(2))) == (True, False, True)
     assert properties(Field("a", jnp.ones(2))) == (True, True, True)
     assert properties(Constant(jnp.zeros(()))) == (True, True, False)
     assert properties(Interaction(("a",), jnp.sum)) == (False, False, False)
+    assert properties(Interaction(("a",), jnp.sum, affine=("b",))) == (False, False, False)
+    assert properties(Interaction(("a",), jnp.sum, affine=("a",))) == (True, False, False)
 
 
 def test_which_neurons_are_holomorphic():

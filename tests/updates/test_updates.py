@@ -158,23 +158,33 @@ def test_a_layer_without_neighbours_is_an_unknown(update):
     assert close(update.image(model, {"a": jnp.zeros(2)})["a"], jnp.array([0.5, -1.0]))
 
 
-def test_an_interaction_that_is_not_affine_is_not_eliminated():
+def test_the_layers_of_an_interaction_that_is_not_affine_are_not_eliminated():
     model = hyper(affine=False)
-    assert Coloured().unknowns(model) == model.order
+    assert Coloured().unknowns(model) == ("a", "b")
     with pytest.raises(ValueError, match="affine in each activation, but 'a-b' is not"):
         EvenOdd().unknowns(model)
 
 
-def test_where_nothing_is_eliminated_every_colour_is_updated():
-    """The first layers go to the drive of the old states, the last to that of the newest."""
-    model = hyper(affine=False)
+def test_an_interaction_may_be_affine_in_one_of_its_layers():
+    model = HAM({n: Layer(2, Tanh()) for n in "ab"}, [Interaction(("a", "b"), upper, affine=("b",))])
+    assert Coloured().unknowns(model) == ("a",)
     states = drawn(model, {})
-    images = Coloured().image(model, states)
-    assert set(images) == set(states)
-    first, last = model.graph.colours()[0], model.graph.colours()[-1]
-    for names, others in ((first, states), (last, images)):
-        drives = model.minimise_layers(model.drive(model.activations(others), names))
-        assert all(close(images[name], drives[name]) for name in names)
+    (quick, _), whole = energies(Coloured(), model, {}, states)
+    assert close(quick, whole)
+
+
+def upper(a, b):
+    return -jnp.sum(b * jnp.square(a))
+
+
+def test_where_a_step_may_raise_the_energy_all_unknowns_move_together():
+    """Along minus the gradient of the energy, so that a short enough step lowers it."""
+    model = hyper(affine=False)
+    assert not Coloured().descends(model)
+    states = Coloured().reconstruct(model, drawn(model, {}))
+    images = Coloured().image(model, {name: states[name] for name in "ab"})
+    drives = model.drive(model.activations(states), ("a", "b"))
+    assert all(close(images[name], drives[name]) for name in "ab")
 
 
 def test_an_image_has_the_unknown_layers_and_their_dtype():

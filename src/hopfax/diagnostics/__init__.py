@@ -3,6 +3,9 @@
 from .convergence import first_crossing as first_crossing
 from .convergence import fixed_iterations as fixed_iterations
 from .convergence import paper_iterations as paper_iterations
+from .exactness import LayerExactness as LayerExactness
+from .exactness import LayerStep as LayerStep
+from .exactness import exactness as exactness
 from .gradient_check import check_gradients as check_gradients
 from .spectra import critical_nudge as critical_nudge
 from .spectra import smallest_hessian_eigenvalue as smallest_hessian_eigenvalue

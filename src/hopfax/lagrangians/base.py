@@ -36,6 +36,11 @@ class AbstractLagrangian(eqx.Module):
     def linear_gain(self) -> float | None:
         """The constant derivative of `activation`, or None if the neurons are not linear."""
 
+    @property
+    def nonnegative(self) -> bool:
+        """Whether all activations are at least 0, whatever the state."""
+        return False
+
     @abstractmethod
     def __call__(self, state: State) -> Scalar:
         """`L(s)`, summed over the layer."""
@@ -60,12 +65,23 @@ class AbstractLagrangian(eqx.Module):
 
         Raises: `ValueError` where the neurons are not independent.
         """
+        self.divided_by(mask, mask.ndim)
+        return ClampedLagrangian(self, state, mask)
+
+    def divided_by(self, mask: Bool[Array, "..."], dimensions: int) -> Bool[Array, ""]:
+        """Whether `mask` clamps a part of neurons that are not independent, but for instance normalised together.
+
+        Args:
+            mask: in the shape of the layer, with one more leading axis for a batch.
+            dimensions: how many axes the layer has.
+        Raises: `ValueError` where all neurons depend on one another, so that no mask is possible.
+        """
         if not self.elementwise:
             raise ValueError(
                 f"the neurons of `{type(self).__name__}` are not independent and cannot be clamped in part; clamp the "
                 "whole layer."
             )
-        return ClampedLagrangian(self, state, mask)
+        return jnp.array(False)
 
     def __rmul__(self, factor: float) -> "ScaledLagrangian":
         return ScaledLagrangian(self, factor)
@@ -128,6 +144,10 @@ class ScaledLagrangian(AbstractLagrangian):
         return self.lagrangian.elementwise
 
     @property
+    def nonnegative(self) -> bool:
+        return self.lagrangian.nonnegative
+
+    @property
     def holomorphic(self) -> bool:
         return self.lagrangian.holomorphic
 
@@ -166,6 +186,10 @@ class SumLagrangian(AbstractLagrangian):
         return all(term.elementwise for term in self.terms)
 
     @property
+    def nonnegative(self) -> bool:
+        return all(term.nonnegative for term in self.terms)
+
+    @property
     def holomorphic(self) -> bool:
         return all(term.holomorphic for term in self.terms)
 
@@ -202,9 +226,16 @@ class ClampedLagrangian(AbstractLagrangian):
     lagrangian: AbstractLagrangian
     known: State
     mask: Bool[Array, "*neurons"]
-    elementwise: ClassVar[bool] = True
     holomorphic: ClassVar[bool] = False
     linear_gain: ClassVar[float | None] = None
+
+    @property
+    def elementwise(self) -> bool:
+        return self.lagrangian.elementwise
+
+    @property
+    def nonnegative(self) -> bool:
+        return self.lagrangian.nonnegative
 
     def __call__(self, state: State) -> Scalar:
         slope = self.lagrangian.activation(self.known) * (state - self.known)

@@ -7,7 +7,7 @@ from typing import ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Inexact
+from jaxtyping import Array, ArrayLike, Bool, Inexact
 
 from .._internal.checks import is_integer
 from .base import (
@@ -35,6 +35,7 @@ class Softmax(AbstractCoupled):
 
     beta: ArrayLike = 1.0
 
+    nonnegative: ClassVar[bool] = True
     holomorphic: ClassVar[bool] = True
 
     def __check_init__(self):
@@ -151,6 +152,10 @@ class AlongAxis(AbstractLagrangian):
         return self.lagrangian.elementwise
 
     @property
+    def nonnegative(self) -> bool:
+        return self.lagrangian.nonnegative
+
+    @property
     def holomorphic(self) -> bool:
         return self.lagrangian.holomorphic
 
@@ -178,6 +183,13 @@ class AlongAxis(AbstractLagrangian):
                 f"`AlongAxis(axis={self.axis})` does not fit a layer of shape {shape}; its axes are 0 to "
                 f"{len(shape) - 1}."
             )
+
+    def divided_by(self, mask: Bool[Array, "..."], dimensions: int) -> Bool[Array, ""]:
+        """Whether `mask` clamps some neurons of a row and not the others."""
+        if self.elementwise:
+            return jnp.array(False)
+        axes = tuple(axis if axis < 0 else axis - dimensions for axis in self._axes)
+        return jnp.any(jnp.any(mask, axis=axes) != jnp.all(mask, axis=axes))
 
     @property
     def _axes(self) -> tuple[int, ...]:

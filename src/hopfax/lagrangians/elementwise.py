@@ -73,6 +73,7 @@ class Sigmoid(AbstractElementwise):
     slope: ArrayLike = 1.0
     centre: ArrayLike = 0.0
 
+    nonnegative: ClassVar[bool] = True
     holomorphic: ClassVar[bool] = True
     linear_gain: ClassVar[float | None] = None
 
@@ -138,6 +139,7 @@ class Tanh(AbstractElementwise):
 class ReLU(AbstractElementwise):
     """Rectified neurons: `l(s) = max(s, 0)² / 2`, `g = max(s, 0)`, `l* = g² / 2`."""
 
+    nonnegative: ClassVar[bool] = True
     holomorphic: ClassVar[bool] = False
     linear_gain: ClassVar[float | None] = None
 
@@ -154,6 +156,7 @@ class ReLU(AbstractElementwise):
 class HardSigmoid(AbstractElementwise):
     """Clipped neurons: `l(s) = g (s - g / 2)`, `g = clip(s, 0, 1)`, `l* = g² / 2`."""
 
+    nonnegative: ClassVar[bool] = True
     holomorphic: ClassVar[bool] = False
     linear_gain: ClassVar[float | None] = None
 

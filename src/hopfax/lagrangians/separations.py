@@ -36,6 +36,7 @@ class Polynomial(AbstractElementwise):
 
     degree: int | float = eqx.field(static=True)
     beta: ArrayLike = 1.0
+    nonnegative: ClassVar[bool] = True
     holomorphic: ClassVar[bool] = False
     linear_gain: ClassVar[float | None] = None
 
@@ -69,6 +70,7 @@ class Exponential(AbstractElementwise):
     """
 
     beta: ArrayLike = 1.0
+    nonnegative: ClassVar[bool] = True
     holomorphic: ClassVar[bool] = True
     linear_gain: ClassVar[float | None] = None
 
@@ -100,6 +102,7 @@ class Sparsemax(AbstractCoupled):
     """
 
     beta: ArrayLike = 1.0
+    nonnegative: ClassVar[bool] = True
     holomorphic: ClassVar[bool] = False
 
     def __check_init__(self):
@@ -136,6 +139,7 @@ class Entmax(AbstractCoupled):
 
     alpha: int | float = eqx.field(static=True, default=1.5)
     beta: ArrayLike = 1.0
+    nonnegative: ClassVar[bool] = True
     holomorphic: ClassVar[bool] = False
 
     def __check_init__(self):

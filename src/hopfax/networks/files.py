@@ -17,13 +17,12 @@ from .. import lagrangians
 from .._internal.checks import require_kind
 from .._internal.files import parse_json, write_atomic, write_json
 from .._internal.registry import Registry
+from . import synapses
 from .chn import CHN
 from .ham import HAM
 from .layers import Layer
 from .network import AbstractNetwork
-from .synapses.base import AbstractSynapse, ScaledSynapse
-from .synapses.dense import Bias, Dense
-from .synapses.interaction import Interaction
+from .synapses import AbstractSynapse
 
 SCHEMA = 1
 NETWORKS: Mapping[str, type[HAM] | type[CHN]] = MappingProxyType({"HAM": HAM, "CHN": CHN})
@@ -39,7 +38,15 @@ LAGRANGIANS = Registry(
     ),
     others=True,
 )
-SYNAPSES = Registry("a synapse", (Dense, Bias, Interaction, ScaledSynapse), others=True)
+SYNAPSES = Registry(
+    "a synapse",
+    (
+        *(synapses.Dense, synapses.Bias, synapses.Interaction, synapses.ScaledSynapse, synapses.SharedDense),
+        *(synapses.OneToOne, synapses.Conv, synapses.ConvPool, synapses.Attention),
+        *(synapses.AveragePool, synapses.MaxPool, synapses.SoftPool),
+    ),
+    others=True,
+)
 
 
 def save_model(model: AbstractNetwork, directory: str | Path) -> None:
@@ -81,13 +88,13 @@ def load_model(directory: str | Path, *, types: Sequence[type] = ()) -> HAM | CH
     try:
         neurons, joints = LAGRANGIANS.extended(types), SYNAPSES.extended(types)
         layers = {entry["name"]: _layer(entry, weights, neurons) for entry in description["layers"]}
-        synapses = {entry["name"]: _synapse(entry, weights, joints) for entry in description["synapses"]}
+        joined = {entry["name"]: _synapse(entry, weights, joints) for entry in description["synapses"]}
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"`{directory / DESCRIPTION}` is malformed: {type(error).__name__} {error}."
         ) from error
     weights.check_all_taken()
-    return kind(layers, synapses)
+    return kind(layers, joined)
 
 
 def _kind(description: dict[str, Any]) -> type[HAM] | type[CHN]:

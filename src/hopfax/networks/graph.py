@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections import deque
+from collections.abc import Set
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +66,23 @@ class Graph:
             colour = self._greedy()
         classes = [tuple(n for n in self.layers if colour[n] == c) for c in sorted(set(colour.values()))]
         return tuple(sorted(classes, key=lambda names: self.layers[-1] in names))
+
+    def without(self, layers: Set[str]) -> "Graph":
+        """The graph of the other layers, and of what is left of the edges."""
+        rest = lambda names: tuple(name for name in names if name not in layers)
+        return Graph(rest(self.layers), tuple(map(rest, self.edges)))
+
+    def independent_set(self, allowed: Set[str]) -> tuple[str, ...]:
+        """Layers of `allowed` that share no synapse, each with a neighbour, to which none of `allowed` can be added.
+
+        The first colour comes first, so that of a bipartite graph with all layers allowed it is the first colour.
+        """
+        chosen: list[str] = []
+        for name in (name for names in self.colours() for name in names if name in allowed):
+            neighbours = self.neighbours(name)
+            if neighbours and not set(neighbours) & set(chosen):
+                chosen.append(name)
+        return tuple(name for name in self.layers if name in chosen)
 
     def _search(self) -> tuple[dict[str, int], dict[str, str | None]]:
         """The depths and parents of a breadth-first search from the last layer of each component.

@@ -91,7 +91,7 @@ def chain(
             f"`chain(sizes={sizes!r})` needs at least two layers; give an input and an output size."
         )
     names = chain_names(len(sizes))
-    lagrangians = _lagrangian_of_each(lagrangian, len(sizes))
+    lagrangians = lagrangian_of_each(lagrangian, len(sizes))
     layers = {name: Layer(size, one) for name, size, one in zip(names, sizes, lagrangians, strict=True)}
     return connect(layers, list(itertools.pairwise(names)), key=key, bias_std=bias_std)
 
@@ -171,10 +171,12 @@ def _scale_synapse(label: str, synapse: AbstractSynapse, factors: Mapping[str, f
     return synapse if factor == 1 else (1 / factor) * synapse
 
 
-def xavier(key: Key[Array, ""], fan_in: int, fan_out: int) -> Float[Array, "fan_in fan_out"]:
-    """`U(±sqrt(6 / (fan_in + fan_out)))`."""
+def xavier(
+    key: Key[Array, ""], fan_in: int, fan_out: int, shape: tuple[int, ...] | None = None
+) -> Float[Array, "..."]:
+    """`U(±sqrt(6 / (fan_in + fan_out)))`, a matrix of these sizes unless `shape` says otherwise."""
     bound = (6 / (fan_in + fan_out)) ** 0.5
-    return jr.uniform(key, (fan_in, fan_out), jnp.float32, -bound, bound)
+    return jr.uniform(key, shape or (fan_in, fan_out), jnp.float32, -bound, bound)
 
 
 def chain_names(count: int) -> tuple[str, ...]:
@@ -183,7 +185,8 @@ def chain_names(count: int) -> tuple[str, ...]:
     return ("input", *hidden, "output")
 
 
-def _lagrangian_of_each(lagrangian: Any, count: int) -> list[AbstractLagrangian]:
+def lagrangian_of_each(lagrangian: Any, count: int) -> list[AbstractLagrangian]:
+    """One for each of `count` layers. Raises: `ValueError` for another number of them, or another kind."""
     if lagrangian is None:
         return [Sigmoid.paper()] * count
     if not isinstance(lagrangian, Sequence) or isinstance(lagrangian, str):

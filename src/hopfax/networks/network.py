@@ -104,6 +104,17 @@ class AbstractNetwork(eqx.Module):
         drives = [synapse.drive(name, *(activations[n] for n in synapse.layers)) for synapse in synapses]
         return sum(drives[1:], drives[0]) if drives else jnp.zeros_like(activations[name])
 
+    def not_affine_in(self, name: str) -> str | None:
+        """The name of a synapse that is not affine in the activation of the layer `name`, if there is one."""
+        synapses = ((label, synapse) for label, synapse in self.synapses.items() if name in synapse.layers)
+        return next((label for label, synapse in synapses if not synapse.affine_in(name)), None)
+
+    def not_concave_in(self, name: str) -> str | None:
+        """The name of a synapse that may not be concave in the activation of the layer `name`, if there is one."""
+        nonnegative = {other for other, layer in self.layers.items() if layer.lagrangian.nonnegative}
+        synapses = ((label, synapse) for label, synapse in self.synapses.items() if name in synapse.layers)
+        return next((label for label, s in synapses if not s.concave_in(name, nonnegative)), None)
+
     def energy_tree(self, states: Mapping[str, Array]) -> dict[str, dict[str, Scalar]]:
         """`{"layers": {name: energy}, "synapses": {name: energy}}` of one example.
 
@@ -136,7 +147,8 @@ class AbstractNetwork(eqx.Module):
             f"clamped {name}": Constant(self.layer_energy(name, state)) for name, state in whole.items()
         }
         has_known = lambda synapse: any(name in known for name in synapse.layers)
-        synapses = {n: s.condition(known) if has_known(s) else s for n, s in self.synapses.items()}
+        shapes = {name: layer.shape for name, layer in self.layers.items()}
+        synapses = {n: s.condition(known, shapes) if has_known(s) else s for n, s in self.synapses.items()}
         layers = {
             name: self.layers[name].clamped(name, partial[name]) if name in partial else self.layers[name]
             for name in self.order

@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float
 from .._internal.checks import require_integer, require_kind, require_number
 from .._internal.tree import accumulation_dtype, select
 from ..updates.problem import StepInfo
-from .guarded import AbstractGuardedSolver, initial_info
+from .guarded import AbstractGuardedSolver, fallback_of, halved, initial_info
 from .safeguards import AbstractSafeguard, Energy
 
 MAX_WEIGHT = 1e6  # least-squares weights above this are taken for an unsolvable system
@@ -98,8 +98,8 @@ class _History(eqx.Module):
 class _AndersonState(eqx.Module):
     history: _History
     accepted: StepInfo
-    image: Float[Array, " n"]
     point: Float[Array, " n"]
+    fallback: Float[Array, " n"]
     extrapolated: Bool[Array, ""]
     overrelaxation: Float[Array, ""]  # of the next step; 1 while the solver extrapolates
 
@@ -155,13 +155,13 @@ class Anderson(AbstractGuardedSolver):
         fallback = _AndersonState(
             history,
             state.accepted,
-            state.image,
             state.point,
+            halved(state),
             jnp.array(False),
-            self._after_rejection(state.overrelaxation),
+            self._after_rejection(state),
         )
         after_acceptance = self._step(point, image, info, state)
-        return *select(rejected, (state.image, fallback), after_acceptance), jnp.array(False)
+        return *select(rejected, (state.fallback, fallback), after_acceptance), jnp.array(False)
 
     def _step(self, point: Array, image: Array, info: StepInfo, state) -> tuple[Array, _AndersonState]:
         """The next point and state from an accepted one: extrapolated, overrelaxed or plain."""
@@ -175,8 +175,8 @@ class Anderson(AbstractGuardedSolver):
         after = _AndersonState(
             state.history.push(point, residual),
             info,
-            image,
             point,
+            fallback_of(point, image, use),
             use,
             self._after_acceptance(state.overrelaxation, use),
         )
@@ -193,10 +193,11 @@ class Anderson(AbstractGuardedSolver):
         weights = _solve_masked(gram, right, history.used)
         return self.mixing * residual - (steps + self.mixing * changes).T @ weights
 
-    def _after_rejection(self, overrelaxation: Array) -> Array:
-        """A rejected extrapolation starts overrelaxation, and a rejected overrelaxed step ends it."""
+    def _after_rejection(self, state: _AndersonState) -> Array:
+        """A rejected extrapolation starts overrelaxation; a rejected overrelaxed or plain step ends it."""
         first = min(2.0, self.max_overrelaxation)
-        return jnp.where(overrelaxation > 1, 1, first).astype(overrelaxation.dtype)
+        ends = (state.overrelaxation > 1) | ~state.extrapolated
+        return jnp.where(ends, 1, first).astype(state.overrelaxation.dtype)
 
     def _after_acceptance(self, overrelaxation: Array, used: Array) -> Array:
         """Doubled after each overrelaxed step."""

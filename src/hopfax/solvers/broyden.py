@@ -8,7 +8,7 @@ from jaxtyping import Array, Bool, Float
 from .._internal.checks import require_integer, require_kind, require_number
 from .._internal.tree import accumulation_dtype, select
 from ..updates.problem import StepInfo
-from .guarded import AbstractGuardedSolver, initial_info
+from .guarded import AbstractGuardedSolver, fallback_of, halved, initial_info
 from .safeguards import AbstractSafeguard, Energy
 
 CANCELLATION = 1e-8  # a pair is skipped where its denominator is smaller than this, relative to its terms
@@ -62,6 +62,7 @@ class _BroydenState(eqx.Module):
     accepted: StepInfo
     point: Float[Array, " n"]
     image: Float[Array, " n"]
+    fallback: Float[Array, " n"]
     extrapolated: Bool[Array, ""]
 
 
@@ -99,14 +100,16 @@ class Broyden(AbstractGuardedSolver):
     def init(self, fn, y, args, options, f_struct, aux_struct, tags):
         flat, _ = ravel_pytree(y)
         inverse = _Inverse.initial(self.memory, self.mixing, flat)
-        return _BroydenState(inverse, initial_info(aux_struct, flat), flat, flat, jnp.array(False))
+        return _BroydenState(inverse, initial_info(aux_struct, flat), flat, flat, flat, jnp.array(False))
 
     def advance(self, point, image, info, rejected, state):
         full = jnp.all(state.inverse.used) & ~rejected
         inverse = state.inverse.clear_if(rejected | full)
-        fallback = _BroydenState(inverse, state.accepted, state.point, state.image, jnp.array(False))
+        fallback = _BroydenState(
+            inverse, state.accepted, state.point, state.image, halved(state), jnp.array(False)
+        )
         after_acceptance = self._step(point, image, info, inverse, state)
-        return *select(rejected, (state.image, fallback), after_acceptance), full
+        return *select(rejected, (state.fallback, fallback), after_acceptance), full
 
     def _step(self, point, image, info, inverse, state) -> tuple[Array, _BroydenState]:
         """The next point and state from an accepted point, after the update by the pair that led to it."""
@@ -117,7 +120,8 @@ class Broyden(AbstractGuardedSolver):
         candidate = point + self._clip(-inverse.apply(residual), residual).astype(point.dtype)
         admitted = jnp.any(inverse.used) & self.safeguard.admits(candidate, image, point)
         use = admitted & jnp.all(jnp.isfinite(candidate))
-        return jnp.where(use, candidate, image), _BroydenState(inverse, info, point, image, use)
+        new = _BroydenState(inverse, info, point, image, fallback_of(point, image, use), use)
+        return jnp.where(use, candidate, image), new
 
     def _clip(self, step: Array, residual: Array) -> Array:
         """The step, shortened to `reach` times the length of a plain one."""

@@ -19,9 +19,11 @@ from .safeguards import AbstractSafeguard
 class AbstractGuardedSolver(optx.AbstractFixedPointSolver):
     """A fixed-point solver that evaluates the map once a step and rejects extrapolated points by its safeguard.
 
-    After a rejection the solver goes to the plain image of the last accepted point, which is known already.
-    A subclass gives `init` and `advance`. Its state has, besides fields of its own, the last accepted `point`, that
-    point's plain `image` and its `StepInfo` `accepted`, and whether the point to be evaluated next is `extrapolated`.
+    After a rejection the solver goes to the plain image of the last accepted point, which is known already. Where plain
+    steps may raise the energy they are guarded too: after each rejection of one it is halved.
+    A subclass gives `init` and `advance`. Its state has, besides fields of its own, the last accepted `point`, its
+    `StepInfo` `accepted`, the `fallback` to which the solver goes if the next point is rejected (see `fallback_of`),
+    and whether the point to be evaluated next is `extrapolated`.
     """
 
     safeguard: eqx.AbstractVar[AbstractSafeguard]
@@ -43,7 +45,7 @@ class AbstractGuardedSolver(optx.AbstractFixedPointSolver):
     ) -> tuple[Float[Array, " n"], Any, Bool[Array, ""]]:
         """The next point and state, and whether the history was emptied for another reason than a rejection.
 
-        Where `point` is rejected, the next point must be `state.image`.
+        Where `point` is rejected, the next point must be `state.fallback`, and the next fallback `halved(state)`.
         """
 
     def step(self, fn, y, args, options, state, tags):
@@ -51,8 +53,10 @@ class AbstractGuardedSolver(optx.AbstractFixedPointSolver):
         tree_image, aux = fn(y, args)
         image, _ = ravel_pytree(tree_image)
         info = _step_info(aux, tree_image, y, self.safeguard)
-        failed = self.safeguard.rejects(info, state.accepted) | ~jnp.isfinite(info.residual)
-        rejected = state.extrapolated & failed
+        rejects = self.safeguard.rejects(info, state.accepted)
+        rejected = state.extrapolated & (rejects | ~jnp.isfinite(info.residual))
+        if not info.descends and self.watches_energy:
+            rejected = rejected | rejects
         new, state, restarted = self.advance(point, image, info, rejected, state)
         return unravel(new), state, _record(aux, rejected, restarted)
 
@@ -62,6 +66,16 @@ class AbstractGuardedSolver(optx.AbstractFixedPointSolver):
 
     def postprocess(self, fn, y, aux, args, options, state, tags, result):
         return ravel_pytree(y)[1](state.point), aux, {}
+
+
+def fallback_of(point: Array, image: Array, extrapolated: Bool[Array, ""]) -> Array:
+    """Where to go if the point after the accepted `point` is rejected: to the plain image, or halfway to it."""
+    return jnp.where(extrapolated, image, (point + image) / 2)
+
+
+def halved(state: Any) -> Array:
+    """The next fallback after a rejection: halfway from the accepted point to the last fallback."""
+    return (state.point + state.fallback) / 2
 
 
 def initial_info(aux: PyTree, like: Array) -> StepInfo:
@@ -76,7 +90,11 @@ def initial_info(aux: PyTree, like: Array) -> StepInfo:
     )
     infinite, zero = (lambda x: jnp.full((), jnp.inf, x.dtype)), (lambda x: jnp.zeros((), x.dtype))
     return StepInfo(
-        infinite(struct.residual), zero(struct.scale), infinite(struct.energy), zero(struct.energy_size)
+        infinite(struct.residual),
+        zero(struct.scale),
+        infinite(struct.energy),
+        zero(struct.energy_size),
+        descends=struct.descends,
     )
 
 

@@ -93,7 +93,7 @@ class Progress(eqx.Module):
 
     def update(self, point: States, info: StepInfo, stopping: Stopping) -> "Progress":
         """The progress after one more evaluation, which was made at `point`."""
-        converged = info.accepted & (info.residual <= stopping.tolerance(info))
+        converged = info.accepted & _finite(info) & (info.residual <= stopping.tolerance(info))
         better = converged | (info.accepted & (info.residual < self.best.residual))
         relative = info.residual / info.scale
         new_best = _Best(point, info.residual, relative, self.evaluations)
@@ -121,7 +121,7 @@ class Progress(eqx.Module):
         last = self.evaluations >= jnp.asarray(stopping.max_steps, jnp.int32)
         status = jnp.where(last, Status.max_steps, RUNNING)
         status = jnp.where(idle >= PATIENCE, Status.stalled, status)
-        status = jnp.where(info.accepted & ~jnp.isfinite(info.residual), Status.nonfinite, status)
+        status = jnp.where(info.accepted & ~_finite(info), Status.nonfinite, status)
         return jnp.where(converged, Status.converged, status).astype(jnp.int32)
 
     def _record(self, relative: Float[Array, ""]) -> Float[Array, " trace"]:
@@ -142,6 +142,11 @@ class Progress(eqx.Module):
             self.restarts,
             self.trace,
         )
+
+
+def _finite(info: StepInfo) -> Bool[Array, ""]:
+    """Whether residual and scale are finite. Any residual would be small beside a scale that overflows."""
+    return jnp.isfinite(info.residual) & jnp.isfinite(info.scale)
 
 
 def iterate(

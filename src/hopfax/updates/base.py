@@ -33,6 +33,10 @@ class AbstractUpdate(eqx.Module):
         the energy costs little more than the image.
         """
 
+    def descends(self, model: AbstractNetwork) -> bool:
+        """Whether the energy of `f(z)` is never above that of `z`. If not, guarded solvers also guard plain steps."""
+        return False
+
     @abc.abstractmethod
     def eliminated(self, model: AbstractNetwork) -> "BlockElimination":
         """The elimination with the same equilibria through which gradients are taken: there `∂f/∂g` is symmetric."""

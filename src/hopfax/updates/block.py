@@ -4,8 +4,6 @@ Eliminating a set of layers that share no synapse (a colour) is exact: given the
 least energy. In a HAM that is its drive.
 """
 
-from collections.abc import Sequence
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import ScalarLike
@@ -48,33 +46,44 @@ class EvenOdd(AbstractBlockUpdate):
                 f"`EvenOdd()` needs a bipartite graph of free layers, but {' - '.join(cycle)} is an odd cycle. Clamp "
                 "one of these layers, remove a synapse, or use `Coloured()`."
             )
-        if label := _non_affine_synapse(model):
-            raise ValueError(
-                f"`EvenOdd()` needs synapses that are affine in each activation, but {label!r} is not, or does not "
-                "say so by `affine=True`. Use `Coloured()` or `Synchronous()`."
-            )
-        return _eliminate_first_colour(model)
+        for name in model.order:
+            if label := model.not_affine_in(name):
+                raise ValueError(
+                    f"`EvenOdd()` needs synapses that are affine in each activation, but {label!r} is not affine in "
+                    f"that of {name!r}, or does not say so. Use `Coloured()` or `Synchronous()`."
+                )
+        return BlockElimination(model.graph.independent_set(set(model.order)))
+
+    def descends(self, model: AbstractNetwork) -> bool:
+        return True
 
 
 class Coloured(AbstractBlockUpdate):
-    """One colour of layers after the other, each minimised exactly given the newest activations of the others.
+    """One colour of layers after the other, each at its drive given the newest activations of the others.
 
-    With two colours this is `EvenOdd()`. With more colours the energy never rises either. Where a synapse is not affine
-    in each activation, nothing is eliminated, and the step of a colour is a fixed-point step.
+    A layer in which all of its synapses are affine is minimised exactly by this, and a colour of such layers is
+    eliminated. If all layers are such, the energy never rises, and with two colours this is `EvenOdd()`.
+    A layer in which a synapse is concave takes a step that minimises an upper bound of the energy, as in a
+    majorise-minimise algorithm; the energy does not rise either. If any layer is of a third kind, the layers that are
+    not eliminated take their steps together, along minus the gradient of the energy. The energy may rise then, and
+    guarded solvers shorten the step.
+    Source: derived in this project.
     """
 
     def image(self, model: AbstractNetwork, states: States) -> States:
+        if not self.descends(model):
+            return self.eliminated(model).image(model, states)
         newest = self.reconstruct(model, states)
-        for names in self._updated_colours(model):
+        for names in model.graph.without(set(newest) - set(states)).colours():
             newest = {**newest, **model.minimise_layers(model.drive(model.activations(newest), names))}
         return {name: newest[name] for name in states}
 
     def eliminated(self, model: AbstractNetwork) -> BlockElimination:
-        return BlockElimination(()) if _non_affine_synapse(model) else _eliminate_first_colour(model)
+        exact = {name for name in model.order if not model.not_affine_in(name)}
+        return BlockElimination(model.graph.independent_set(exact))
 
-    def _updated_colours(self, model: AbstractNetwork) -> Sequence[tuple[str, ...]]:
-        colours = model.graph.colours()
-        return colours if _non_affine_synapse(model) else colours[1:] or colours
+    def descends(self, model: AbstractNetwork) -> bool:
+        return not any(model.not_concave_in(name) for name in model.order)
 
 
 class Damped(AbstractBlockUpdate):
@@ -137,13 +146,3 @@ class LocalSteps(AbstractBlockUpdate):
         mix = lambda old, new: old + jnp.asarray(self.step, old.dtype) * (new - old)
         step = lambda states, _: (jax.tree.map(mix, states, model.fixed_point_map(states, drives)), None)
         return jax.lax.scan(step, states, None, length=self.steps, unroll=True)[0]
-
-
-def _eliminate_first_colour(model: AbstractNetwork) -> BlockElimination:
-    colours = model.graph.colours()
-    return BlockElimination(colours[0] if len(colours) > 1 else ())
-
-
-def _non_affine_synapse(model: AbstractNetwork) -> str | None:
-    """The name of a synapse that is not affine in each activation, if there is one."""
-    return next((name for name, synapse in model.synapses.items() if not synapse.affine), None)

@@ -22,6 +22,7 @@ class StepInfo(eqx.Module):
         energy_size: the sum of the magnitudes of the energy's terms, which is its rounding error in units of eps.
         accepted: whether the solver accepts the point.
         restarted: whether the solver emptied its history for another reason than a rejection.
+        descends: whether the energy of `f(z)` is known not to be above that of `z`.
     """
 
     residual: Float[Array, ""]
@@ -30,6 +31,7 @@ class StepInfo(eqx.Module):
     energy_size: Float[Array, ""]
     accepted: Bool[Array, ""] = eqx.field(default_factory=lambda: jnp.array(True))
     restarted: Bool[Array, ""] = eqx.field(default_factory=lambda: jnp.array(False))
+    descends: bool = eqx.field(static=True, default=True)
 
 
 class AbstractMap(eqx.Module):
@@ -63,7 +65,8 @@ class Problem(AbstractMap):
         image = self.image(states)
         residual, scale = rms(subtract(image, states)), rms(image)
         energies = self._energy(states) if energy else (jnp.zeros_like(residual),) * 2
-        return image, jax.lax.stop_gradient(StepInfo(residual, scale, *energies))
+        info = StepInfo(residual, scale, *energies, descends=self.update.descends(self.model))
+        return image, jax.lax.stop_gradient(info)
 
     def _energy(self, states: States) -> tuple[Scalar, Scalar]:
         """Energy and size, in at least float32; zero for complex states, whose energies cannot be compared."""

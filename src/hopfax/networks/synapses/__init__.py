@@ -5,10 +5,20 @@ synapse through `Interaction`, which takes that gradient by autodiff. The others
 many times faster.
 """
 
+from .attention import Attention as Attention
 from .base import AbstractSynapse as AbstractSynapse
 from .base import Constant as Constant
 from .base import Field as Field
 from .base import ScaledSynapse as ScaledSynapse
+from .convolution import AbstractPool as AbstractPool
+from .convolution import AveragePool as AveragePool
+from .convolution import Conv as Conv
+from .convolution import ConvPool as ConvPool
+from .convolution import MaxPool as MaxPool
+from .convolution import SoftPool as SoftPool
 from .dense import Bias as Bias
 from .dense import Dense as Dense
 from .interaction import Interaction as Interaction
+from .transform import AbstractTransform as AbstractTransform
+from .transform import OneToOne as OneToOne
+from .transform import SharedDense as SharedDense

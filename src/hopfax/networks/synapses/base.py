@@ -3,7 +3,7 @@
 import abc
 import math
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import ClassVar
 
 import equinox as eqx
@@ -21,9 +21,6 @@ class AbstractSynapse(eqx.Module):
     layers: eqx.AbstractVar[tuple[str, ...]]
     """The names of the layers, in the order of the arguments."""
 
-    affine: eqx.AbstractVar[bool]
-    """Whether `E` is affine in each activation while the others are fixed: then layers can be minimised exactly."""
-
     clamped: eqx.AbstractVar[bool]
     """Whether it is what is left of a synapse that has a clamped layer."""
 
@@ -39,12 +36,29 @@ class AbstractSynapse(eqx.Module):
         """`-∂E/∂g` for the activation `g` of the layer `name`, in its shape: the input that the synapse gives it."""
 
     @abc.abstractmethod
+    def affine_in(self, name: str) -> bool:
+        """Whether `E` is affine in the activation of the layer `name` while the others are fixed.
+
+        A layer in which all synapses are affine is minimised exactly, given the others.
+        """
+
+    def concave_in(self, name: str, nonnegative: Set[str]) -> bool:
+        """Whether `E` is concave in the activation of `name` where those of the layers in `nonnegative` are.
+
+        Then the step of the layer to its drive minimises an upper bound of the energy, so it cannot raise it.
+        """
+        return self.affine_in(name)
+
+    @abc.abstractmethod
     def check(self, shapes: Mapping[str, Shape]) -> None:
         """Raises: `ValueError` where the parameters do not fit the shapes of the layers."""
 
     @abc.abstractmethod
-    def condition(self, known: Mapping[str, Array]) -> "AbstractSynapse":
-        """The synapse of the other layers that is left when the activations in `known` are fixed."""
+    def condition(self, known: Mapping[str, Array], shapes: Mapping[str, Shape]) -> "AbstractSynapse":
+        """The synapse of the other layers that is left when the activations in `known` are fixed.
+
+        `shapes` has the shape of every layer. What is affine in the one free layer that is left becomes a `Field`.
+        """
 
     def __rmul__(self, factor: float) -> "ScaledSynapse":
         return ScaledSynapse(self, factor)
@@ -67,10 +81,6 @@ class ScaledSynapse(AbstractSynapse):
         return self.synapse.layers
 
     @property
-    def affine(self) -> bool:
-        return self.synapse.affine
-
-    @property
     def clamped(self) -> bool:
         return self.synapse.clamped
 
@@ -84,42 +94,56 @@ class ScaledSynapse(AbstractSynapse):
     def drive(self, name: str, *activations: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
         return self.factor * self.synapse.drive(name, *activations)
 
+    def affine_in(self, name: str) -> bool:
+        return self.synapse.affine_in(name)
+
+    def concave_in(self, name: str, nonnegative: Set[str]) -> bool:
+        return self.synapse.concave_in(name, nonnegative)
+
     def check(self, shapes: Mapping[str, Shape]) -> None:
         self.synapse.check(shapes)
 
-    def condition(self, known: Mapping[str, Array]) -> AbstractSynapse:
-        return self.factor * self.synapse.condition(known)
+    def condition(self, known: Mapping[str, Array], shapes: Mapping[str, Shape]) -> AbstractSynapse:
+        return self.factor * self.synapse.condition(known, shapes)
 
 
 class Field(AbstractSynapse):
-    """`E = -hᵀ g`: what clamped layers exert on a free one. Made by `condition`, for one example.
+    """`E = c - hᵀ g`: what clamped layers exert on a free one. Made by `condition`, for one example.
 
     Args:
         layer: the name of the free layer.
         field: `h`, flat, with one entry for each neuron.
+        constant: `c`; None for zero.
     """
 
     layers: tuple[str, ...] = eqx.field(static=True)
     field: Inexact[Array, "..."]
-    affine: ClassVar[bool] = True
+    constant: Scalar | None
     clamped: ClassVar[bool] = True
-    vanishes: ClassVar[bool] = True
 
-    def __init__(self, layer: str, field: Inexact[Array, "..."]):
-        self.layers, self.field = (layer,), field
+    def __init__(self, layer: str, field: Inexact[Array, "..."], constant: Scalar | None = None):
+        self.layers, self.field, self.constant = (layer,), field, constant
+
+    @property
+    def vanishes(self) -> bool:
+        return self.constant is None
 
     def __call__(self, *activations: Inexact[Array, "..."]) -> Scalar:
         (g,) = activations
-        return -jnp.sum(self.field.astype(g.dtype) * g.reshape(-1))
+        energy = -jnp.sum(self.field.astype(g.dtype) * g.reshape(-1))
+        return energy if self.constant is None else energy + self.constant
 
     def drive(self, name: str, *activations: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
         (g,) = activations
         return self.field.astype(g.dtype).reshape(g.shape)
 
+    def affine_in(self, name: str) -> bool:
+        return True
+
     def check(self, shapes: Mapping[str, Shape]) -> None:
         require_shape(self.layers, "field", self.field, (math.prod(shapes[self.layers[0]]),))
 
-    def condition(self, known: Mapping[str, Array]) -> AbstractSynapse:
+    def condition(self, known: Mapping[str, Array], shapes: Mapping[str, Shape]) -> AbstractSynapse:
         return Constant(self(known[self.layers[0]]))
 
 
@@ -128,7 +152,6 @@ class Constant(AbstractSynapse):
 
     energy: Scalar
     layers: ClassVar[tuple[str, ...]] = ()
-    affine: ClassVar[bool] = True
     clamped: ClassVar[bool] = True
     vanishes: ClassVar[bool] = False
 
@@ -138,10 +161,13 @@ class Constant(AbstractSynapse):
     def drive(self, name: str, *activations: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
         raise ValueError(f"a constant energy does not drive any layer, so not {name!r} either.")
 
+    def affine_in(self, name: str) -> bool:
+        return True
+
     def check(self, shapes: Mapping[str, Shape]) -> None:
         return
 
-    def condition(self, known: Mapping[str, Array]) -> AbstractSynapse:
+    def condition(self, known: Mapping[str, Array], shapes: Mapping[str, Shape]) -> AbstractSynapse:
         return self
 
 

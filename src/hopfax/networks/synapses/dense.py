@@ -24,7 +24,6 @@ class Dense(AbstractSynapse):
 
     layers: tuple[str, str] = eqx.field(static=True)
     weight: Float[Array, "a b"]
-    affine: ClassVar[bool] = True
     clamped: ClassVar[bool] = False
     vanishes: ClassVar[bool] = True
 
@@ -47,11 +46,14 @@ class Dense(AbstractSynapse):
         weight = self.weight.T if name == self.layers[0] else self.weight
         return (other.reshape(-1) @ weight.astype(g.dtype)).reshape(g.shape)
 
+    def affine_in(self, name: str) -> bool:
+        return True
+
     def check(self, shapes: Mapping[str, Shape]) -> None:
         expected = tuple(math.prod(shapes[name]) for name in self.layers)
         require_shape(self.layers, "weight", self.weight, expected)
 
-    def condition(self, known: Mapping[str, Array]) -> AbstractSynapse:
+    def condition(self, known: Mapping[str, Array], shapes: Mapping[str, Shape]) -> AbstractSynapse:
         a, b = self.layers
         if a in known and b in known:
             return Constant(self(known[a], known[b]))
@@ -64,14 +66,13 @@ class Bias(AbstractSynapse):
 
     Args:
         layer: the name.
-        bias: `b`, in the shape of the layer.
+        bias: `b`, in the shape of the layer, or of its last axes: one for each channel of (height, width, channels).
     Raises: `ValueError` for a bias that is not a floating-point array.
     Source: [goemaere2024], eq. 3.
     """
 
     layer: str = eqx.field(static=True)
     bias: Float[Array, "..."]
-    affine: ClassVar[bool] = True
     clamped: ClassVar[bool] = False
     vanishes: ClassVar[bool] = True
 
@@ -84,14 +85,19 @@ class Bias(AbstractSynapse):
 
     def __call__(self, *activations: Inexact[Array, "..."]) -> Scalar:
         (g,) = activations
-        return -jnp.sum(self.bias.astype(g.dtype) * g)
+        return -jnp.sum(self.drive(self.layer, g) * g)
 
     def drive(self, name: str, *activations: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
         (g,) = activations
-        return self.bias.astype(g.dtype)
+        return jnp.broadcast_to(self.bias.astype(g.dtype), g.shape)
+
+    def affine_in(self, name: str) -> bool:
+        return True
 
     def check(self, shapes: Mapping[str, Shape]) -> None:
-        require_shape(self.layers, "bias", self.bias, shapes[self.layer])
+        shape = shapes[self.layer]
+        own = shape[len(shape) - self.bias.ndim :] if 0 < self.bias.ndim < len(shape) else shape
+        require_shape(self.layers, "bias", self.bias, own)
 
-    def condition(self, known: Mapping[str, Array]) -> AbstractSynapse:
+    def condition(self, known: Mapping[str, Array], shapes: Mapping[str, Shape]) -> AbstractSynapse:
         return Constant(self(known[self.layer]))

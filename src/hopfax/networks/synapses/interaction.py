@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Inexact, Scalar
 
-from .base import AbstractSynapse, Constant, Shape
+from ..._internal.tree import tree_dtype
+from .base import AbstractSynapse, Constant, Field, Shape
 
 
 class Interaction(AbstractSynapse):
@@ -17,14 +18,14 @@ class Interaction(AbstractSynapse):
     Args:
         layers: the names, in the order of the arguments.
         function: may be an `eqx.Module`, whose arrays are trained.
-        affine: whether the function is affine in each activation while the others are fixed. Then a whole colour of
-            layers can be minimised exactly.
+        affine: whether the function is affine in each activation while the others are fixed, or the names of the
+            layers in whose activations it is. Such layers can be minimised exactly.
         clamped: whether it is what is left of an interaction that has a clamped layer.
     """
 
     layers: tuple[str, ...] = eqx.field(static=True)
     function: Callable[..., Scalar]
-    affine: bool = eqx.field(static=True, default=False)
+    affine: bool | tuple[str, ...] = eqx.field(static=True, default=False)
     clamped: bool = eqx.field(static=True, default=False)
     vanishes: ClassVar[bool] = False
 
@@ -35,6 +36,9 @@ class Interaction(AbstractSynapse):
         index, holomorphic = self.layers.index(name), any(map(jnp.iscomplexobj, activations))
         negated = lambda g: -self.function(*activations[:index], g, *activations[index + 1 :])
         return jax.grad(negated, holomorphic=holomorphic)(activations[index])
+
+    def affine_in(self, name: str) -> bool:
+        return self.affine if isinstance(self.affine, bool) else name in self.affine
 
     def check(self, shapes: Mapping[str, Shape]) -> None:
         examples = [eqx.filter_eval_shape(jnp.zeros, shapes[name]) for name in self.layers]
@@ -49,13 +53,17 @@ class Interaction(AbstractSynapse):
                 f"the function that joins {self.layers} must return one scalar energy, but it returns {value}; sum it."
             )
 
-    def condition(self, known: Mapping[str, Array]) -> AbstractSynapse:
+    def condition(self, known: Mapping[str, Array], shapes: Mapping[str, Shape]) -> AbstractSynapse:
         free = tuple(name for name in self.layers if name not in known)
         fixed = tuple(known.get(name) for name in self.layers)
         if not free:
             return Constant(self.function(*fixed))
         function = _Partial(self.function, fixed)
-        return Interaction(layers=free, function=function, affine=self.affine, clamped=True)
+        left = Interaction(layers=free, function=function, affine=self.affine, clamped=True)
+        if len(free) > 1 or not left.affine_in(free[0]):
+            return left
+        zeros = jnp.zeros(shapes[free[0]], tree_dtype(dict(known)))
+        return Field(free[0], left.drive(free[0], zeros).reshape(-1), left(zeros))
 
 
 class _Partial(eqx.Module):

@@ -1,0 +1,72 @@
+"""The energy transformer: attention and a memory for each token, as one energy."""
+
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Key
+
+from .._internal.checks import require_integer, require_key
+from ..lagrangians import AbstractLagrangian, AlongAxis, Identity, LayerNorm, ReLU
+from .ham import HAM
+from .layers import Layer
+from .synapses import AbstractSynapse, Attention, Bias, SharedDense
+
+
+def energy_transformer(
+    tokens: int,
+    dim: int,
+    heads: int,
+    memories: int,
+    *,
+    width: int | None = None,
+    patch: int | None = None,
+    memory: AbstractLagrangian | None = None,
+    key: Key[Array, ""],
+) -> HAM:
+    """Layers "tokens" of (tokens, dim), normalised for each token, and "memories" of (tokens, memories).
+
+    Tokens attend to one another by `Attention`, and each is joined to its memories by the same weights. The memories
+    are eliminated exactly. With `patch` there is a third layer "image" of (tokens, patch), linear, whose patches are
+    joined to their tokens by the same weights: clamp the patches that are known, and read the others at equilibrium.
+
+    Args:
+        tokens: at least 2.
+        dim: of each token.
+        heads: of the attention.
+        memories: of each token.
+        width: of queries and keys; `dim / heads`, rounded up, if None.
+        patch: numbers in a patch of the image, such as pixels times channels; None for no image.
+        memory: the Lagrangian of the memories; `ReLU()` if None. `AlongAxis(Softmax(beta))` is a modern Hopfield
+            network.
+        key: for the weights.
+    Raises: `ValueError` for numbers that are not positive and whole.
+    Source: Hoover et al. (2023), "Energy Transformer", arXiv:2302.07253, eq. 1 to 5; relaxed to equilibrium here, with
+        positions in the attention and the image as a layer.
+    """
+    sizes = {"tokens": tokens, "dim": dim, "heads": heads, "memories": memories}
+    for name, value in sizes.items():
+        require_integer(f"energy_transformer({name}=...)", value, 2 if name == "tokens" else 1)
+    require_key("energy_transformer", key)
+    width = -(-dim // heads) if width is None else width
+    keys = jr.split(key, 6)
+    normal = lambda k, *shape: jr.normal(k, shape, jnp.float32)
+    layers = {
+        "tokens": Layer((tokens, dim), AlongAxis(LayerNorm(), -1)),
+        "memories": Layer((tokens, memories), ReLU() if memory is None else memory),
+    }
+    attention = Attention(
+        layer="tokens",
+        query=normal(keys[0], heads, dim, width) / dim**0.5,
+        key=normal(keys[1], heads, dim, width) / dim**0.5,
+        positions=0.1 * normal(keys[2], tokens, dim),
+    )
+    synapses: list[AbstractSynapse] = [
+        attention,
+        SharedDense(("tokens", "memories"), normal(keys[3], dim, memories) / (dim + memories) ** 0.5),
+    ]
+    if patch is not None:
+        require_integer("energy_transformer(patch=...)", patch, 1)
+        layers = {"image": Layer((tokens, patch), Identity()), **layers}
+        embedding = normal(keys[4], patch, dim) / (patch + dim) ** 0.5
+        synapses = [SharedDense(("image", "tokens"), embedding), *synapses]
+        synapses += [Bias("tokens", 0.1 * normal(keys[5], tokens, dim)), Bias("image", jnp.zeros(patch))]
+    return HAM(layers, synapses)

@@ -1,0 +1,90 @@
+"""The attention energy against the formula of the Energy Transformer, written out."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from problems import close
+
+from hopfax import HAM, Layer
+from hopfax.lagrangians import AlongAxis, LayerNorm
+from hopfax.networks import Attention, energy_transformer
+
+TOKENS, DIM, HEADS, WIDTH = 4, 3, 2, 5
+QUERY, KEY = (jr.normal(jr.key(i), (HEADS, DIM, WIDTH), jnp.float64) for i in (0, 1))
+POSITIONS = jr.normal(jr.key(2), (TOKENS, DIM), jnp.float64)
+G = jr.normal(jr.key(3), (TOKENS, DIM), jnp.float64)
+
+
+def by_loops(g, beta, itself, positions):
+    """Hoover et al., eq. 3: the sum over the heads and the queries of the log of the sum over the other keys."""
+    tokens, energy = np.asarray(g + positions), 0.0
+    for head, t in itertools.product(range(HEADS), range(TOKENS)):
+        query = tokens[t] @ np.asarray(QUERY[head])
+        others = [u for u in range(TOKENS) if itself or u != t]
+        scores = [beta * np.dot(tokens[u] @ np.asarray(KEY[head]), query) for u in others]
+        energy -= np.log(np.sum(np.exp(scores))) / beta
+    return energy
+
+
+@pytest.mark.parametrize("itself", [False, True])
+@pytest.mark.parametrize("positions", [None, POSITIONS])
+def test_the_energy_is_that_of_the_paper(itself, positions):
+    synapse = Attention("tokens", QUERY, KEY, positions, 0.3, attends_to_itself=itself)
+    assert close(synapse(G), by_loops(G, 0.3, itself, 0 if positions is None else positions), 1e-10)
+
+
+def test_the_inverse_temperature_is_one_over_the_root_of_the_width_unless_given():
+    assert close(Attention("tokens", QUERY, KEY)(G), by_loops(G, 1 / np.sqrt(WIDTH), False, 0), 1e-10)
+
+
+@pytest.mark.parametrize("itself", [False, True])
+@pytest.mark.parametrize("factor", [1.0, 1.0 + 0.1j])
+def test_the_drive_is_minus_the_derivative_of_the_energy(itself, factor):
+    synapse, g = Attention("tokens", QUERY, KEY, POSITIONS, 0.3, itself), factor * G
+    derivative = jax.grad(synapse, holomorphic=jnp.iscomplexobj(g))(g)
+    assert close(synapse.drive("tokens", g), -derivative, 1e-10)
+
+
+def test_attention_sums_to_one_and_leaves_out_the_token_itself():
+    weights = Attention("tokens", QUERY, KEY).weights(G)
+    assert weights.shape == (HEADS, TOKENS, TOKENS)
+    assert close(jnp.sum(weights, axis=-1), jnp.ones((HEADS, TOKENS)))
+    assert close(jnp.trace(weights, axis1=1, axis2=2), jnp.zeros(HEADS))
+
+
+def test_large_scores_do_not_overflow():
+    synapse = Attention("tokens", 1e3 * QUERY, 1e3 * KEY)
+    assert jnp.isfinite(synapse(G))
+    assert jnp.all(jnp.isfinite(synapse.drive("tokens", G)))
+
+
+def test_without_positions_the_order_of_tokens_has_no_meaning():
+    synapse, order = Attention("tokens", QUERY, KEY), jnp.array([2, 0, 3, 1])
+    assert close(synapse(G[order]), synapse(G))
+    assert close(synapse.drive("tokens", G[order]), synapse.drive("tokens", G)[order])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Attention("tokens", QUERY, KEY[:1]), "both must be"),
+        (lambda: Attention("tokens", QUERY[0], KEY[0]), "heads, dim, width"),
+        (lambda: Attention("tokens", QUERY, KEY, beta=0.0), "Attention.beta"),
+        (lambda: network((TOKENS, 2), Attention("tokens", QUERY, KEY)), r"needs a layer \(tokens, 3\)"),
+        (lambda: network((1, DIM), Attention("tokens", QUERY, KEY)), "no other to attend to"),
+        (lambda: network((5, DIM), Attention("tokens", QUERY, KEY, POSITIONS)), "positions.*has shape"),
+        (lambda: energy_transformer(1, 4, 2, 3, key=jr.key(0)), "tokens"),
+        (lambda: energy_transformer(4, 4, 2, 3, patch=0, key=jr.key(0)), "patch"),
+    ],
+)
+def test_what_does_not_fit_is_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def network(shape, synapse) -> HAM:
+    return HAM({"tokens": Layer(shape, AlongAxis(LayerNorm(), -1))}, [synapse])
