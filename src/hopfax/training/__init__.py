@@ -2,6 +2,7 @@
 
 from .._internal.lazy import submodules as _submodules
 from .architecture import Architecture as Architecture
+from .architecture import conv_layers as conv_layers
 from .classification import Classification as Classification
 from .classifier import ClassificationMetrics as ClassificationMetrics
 from .classifier import ClassifierJob as ClassifierJob

@@ -1,7 +1,8 @@
 """Architectures: the neurons of a chain of layers, and the distribution of its first weights."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import equinox as eqx
 import jax
@@ -9,8 +10,12 @@ from jaxtyping import Array, Key
 
 from ..lagrangians import AbstractLagrangian, Sigmoid
 from ..lagrangians.base import require_lagrangian
-from ..networks import with_feedback
+from ..networks import AveragePool, ConvBlock, MaxPool, with_feedback
+from ..networks.convolutional import build_chain
 from ..networks.ham import HAM, chain
+
+LayerSize = int | tuple[int, ...] | ConvBlock
+"""A number of neurons; of an input also its shape, and of a hidden layer of maps the convolution to it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,10 +50,14 @@ class Architecture:
         for name in ("input", "hidden", "output"):
             require_lagrangian(f"Architecture({name}={getattr(self, name)!r})", getattr(self, name))
 
-    def network(self, layers: Sequence[int], *, key: Key[Array, ""]) -> HAM:
-        """An untrained chain of layers of these sizes, input first."""
+    def network(self, layers: Sequence[LayerSize], *, key: Key[Array, ""]) -> HAM:
+        """An untrained chain of these layers, input first."""
         lagrangians = [self.input, *[self.hidden] * (len(layers) - 2), self.output]
-        plain = chain(layers, lagrangians, key=key, bias_std=self.bias_std)
+        sizes = [size for size in layers if isinstance(size, int)]
+        if len(sizes) == len(layers):
+            plain = chain(sizes, lagrangians, key=key, bias_std=self.bias_std)
+        else:
+            plain = build_chain(layers, lagrangians, key=key, bias_std=self.bias_std)
         return with_feedback(_scaled(plain, self.weight_scale), self.feedback)
 
 
@@ -56,3 +65,30 @@ def _scaled(model: HAM, scale: float) -> HAM:
     """The model with its matrices multiplied by `scale`."""
     scaled = lambda leaf: scale * leaf if eqx.is_array(leaf) and leaf.ndim > 1 else leaf
     return model if scale == 1 else HAM(model.layers, jax.tree.map(scaled, model.synapses))
+
+
+def conv_layers(image_shape: Sequence[int], classes: int, network: str = "conv") -> tuple[LayerSize, ...]:
+    """The layers of a convolutional network by name, for images of (height, width) or (height, width, channels).
+
+    Args:
+        image_shape: of the data.
+        classes: neurons of the output.
+        network: "conv", 5 x 5 to 32 channels and 3 x 3 to 64, of stride 2; "conv_pool", the same of stride 1 with
+            average pooling; "conv3", three of stride 2 to 32, 64 and 128; "vgg5", four of 3 x 3 to 128, 256, 512 and
+            512 with max-pooling, as in Laborieux et al. (2021).
+    Raises: `ValueError` for another name.
+    """
+    if network not in CONV_BLOCKS:
+        raise ValueError(f"`network={network!r}` is unknown; known are {', '.join(CONV_BLOCKS)}.")
+    shape = tuple(image_shape) if len(image_shape) > 2 else (*image_shape, 1)
+    return (shape, *CONV_BLOCKS[network], classes)
+
+
+CONV_BLOCKS: Mapping[str, tuple[ConvBlock, ...]] = MappingProxyType(
+    {
+        "conv": (ConvBlock(32, 5, stride=2), ConvBlock(64, 3, stride=2)),
+        "conv_pool": (ConvBlock(32, 5, pool=AveragePool(2)), ConvBlock(64, 3, pool=AveragePool(2))),
+        "conv3": tuple(ConvBlock(channels, 3, stride=2) for channels in (32, 64, 128)),
+        "vgg5": tuple(ConvBlock(channels, 3, pool=MaxPool(2)) for channels in (128, 256, 512, 512)),
+    }
+)

@@ -85,7 +85,7 @@ class Classification(AbstractTask):
         model, stats = model_and_stats
 
         def example(image, target, stats):
-            clamp = {self.clamp: image}
+            clamp = {self.clamp: image.reshape(model.layers[self.clamp].shape)}
             free = model.condition(clamp)
             value, states, statistics = cost_example(free, {}, self.cost, target, self.method, stats)
             states = all_states(model, free, clamp, states)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools as ft
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -66,7 +67,8 @@ class ClassifierJob(AbstractJob):
         require_kind("dataset", self.dataset, Dataset, "hopfax.data.digits()")
         pixels, classes = self.dataset.train_images.shape[1], self.dataset.classes
         layers = self.recipe.layers
-        if (layers[0], layers[-1]) != (pixels, classes):
+        size = math.prod(layers[0]) if isinstance(layers[0], tuple) else layers[0]
+        if (size, layers[-1]) != (pixels, classes):
             raise ValueError(
                 f"layers {list(layers)} do not fit {self.dataset.name}: they must begin with {pixels} pixels and "
                 f"end with {classes} classes."
@@ -120,7 +122,7 @@ class ClassifierJob(AbstractJob):
             "epochs": self.recipe.epochs,
             "seed": self.recipe.seed,
             "model": self.recipe.model,
-            "layers": list(self.recipe.layers),
+            "layers": self.recipe.config()["layers"],
             "data": self.dataset.name,
             "metrics": [dataclasses.asdict(row) for row in metrics],
         }

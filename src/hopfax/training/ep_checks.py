@@ -68,7 +68,7 @@ def _critical_nudges(
     task: Classification, model: AbstractNetwork, images: Images, labels: Labels
 ) -> Float[Array, " batch"]:
     def example(image, target):
-        clamp = {task.clamp: image}
+        clamp = {task.clamp: image.reshape(model.layers[task.clamp].shape)}
         states = solve_example(model, clamp, {}, task.method).state
         return critical_nudge(model, clamp, states, task.cost, target, key=jr.key(0))
 

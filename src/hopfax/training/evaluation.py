@@ -104,7 +104,7 @@ def evaluate(
 @eqx.filter_jit
 def _evaluate(model, chunks, update, solver, steps: int, cost, clamp: str) -> tuple[Array, Array]:
     def one(image):
-        free = model.condition({clamp: image})
+        free = model.condition({clamp: image.reshape(model.layers[clamp].shape)})
         problem = Problem(free, update)
         start = problem.restrict(free.zeros(image.dtype))
         last, trace = fixed_iterations(problem, solver, start, steps)

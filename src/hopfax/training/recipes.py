@@ -16,11 +16,12 @@ from ..gradients import EquilibriumPropagation
 from ..gradients.base import AbstractGradient
 from ..lagrangians import Identity, ReLU
 from ..method import Method
+from ..networks import AveragePool, ConvBlock, MaxPool, SoftPool
 from ..networks.chn import CHN
 from ..networks.network import AbstractNetwork
 from ..papers import paper_method
-from ..updates.block import Damped
-from .architecture import Architecture
+from ..updates.block import Coloured, Damped, EvenOdd
+from .architecture import Architecture, LayerSize
 from .optimisers import AbstractDecay, AbstractOptimiser, Adam, CosineDecay, LinearDecay, Madam, Schedule
 
 DEEPER_FROM = 4  # layers; the 2024 paper halves the learning rate of its deeper networks
@@ -33,6 +34,7 @@ SETTINGS = Registry(
         *(lagrangians.HardSigmoid, lagrangians.Softmax, lagrangians.LayerNorm, lagrangians.SphericalNorm),
         *(SquaredError, CrossEntropy, StateSquaredError),
         *(Architecture, Madam, Adam, LinearDecay, CosineDecay),
+        *(ConvBlock, AveragePool, MaxPool, SoftPool),
         *(gradients.Implicit, gradients.RecurrentBackprop, gradients.EquilibriumPropagation),
         *(gradients.ConjugateGradient, gradients.Neumann),
         *(gradients.Centred, gradients.Positive, gradients.Negative, gradients.Holomorphic),
@@ -45,7 +47,8 @@ class Recipe:
     """A chain of layers, how it is relaxed and differentiated, and how it is trained; the 2023 paper's by default.
 
     Attributes:
-        layers: neurons in each layer, input first.
+        layers: neurons in each layer, input first; in a convolutional network the shape of the input, then
+            `ConvBlock`s (`hopfax.training.conv_layers`).
         model: HAM or CHN, with or without -DEQ, -EO and -EO-DEQ, as in the papers' tables.
         architecture: the neurons, and the distribution of the first weights.
         cost: of one example.
@@ -64,7 +67,7 @@ class Recipe:
         ValueError: naming the value that is out of range.
     """
 
-    layers: tuple[int, ...]
+    layers: tuple[LayerSize, ...]
     model: str = "HAM-EO-DEQ"
     architecture: Architecture = Architecture()
     cost: AbstractCost = SquaredError()
@@ -88,9 +91,9 @@ class Recipe:
             require_integer(f"Recipe.{name}", getattr(self, name), least)
         sizes = self.layers if isinstance(self.layers, tuple | list) else ()
         self._require(
-            len(sizes) > 1 and all(is_integer(n) and n > 0 for n in sizes),
+            len(sizes) > 1 and all(map(_is_size, sizes)),
             "layers",
-            "at least two positive sizes, whole numbers",
+            "at least two positive sizes, whole numbers, or in a convolutional network a shape and `ConvBlock`s",
         )
         fraction, rate = self.final_learning_rate_fraction, self.learning_rate
         require_number(
@@ -126,7 +129,10 @@ class Recipe:
         """How the network is relaxed and differentiated."""
         papers = paper_method(self.model, self.forward_steps, self.backward_steps)
         gradient = papers.gradient if self.gradient is None else self.gradient
-        return dataclasses.replace(papers, gradient=gradient, rtol=self.rtol)
+        convolutional = any(isinstance(size, ConvBlock) for size in self.layers)
+        # The same as `EvenOdd()` unless a pool is not linear, where that is refused.
+        update = Coloured() if convolutional and isinstance(papers.update, EvenOdd) else papers.update
+        return dataclasses.replace(papers, update=update, gradient=gradient, rtol=self.rtol)
 
     def network(self) -> AbstractNetwork:
         """The untrained network of this seed."""
@@ -157,7 +163,7 @@ def from_config(config: Mapping[str, Any]) -> Recipe:
     return Recipe(**{name: SETTINGS.from_dict(value) for name, value in config.items()})
 
 
-def goemaere2023(layers: Sequence[int] = (784, 512, 10), model: str = "HAM-EO-DEQ") -> Recipe:
+def goemaere2023(layers: Sequence[LayerSize] = (784, 512, 10), model: str = "HAM-EO-DEQ") -> Recipe:
     """The recipe of the 2023 workshop paper: constant rate 0.01, no biases.
 
     One departure: examples are shuffled. The paper's code takes them in the order of the EMNIST files, which MNIST's
@@ -167,7 +173,7 @@ def goemaere2023(layers: Sequence[int] = (784, 512, 10), model: str = "HAM-EO-DE
     return Recipe(layers=tuple(layers), model=model, cost=StateSquaredError())
 
 
-def goemaere2024(layers: Sequence[int] = (784, 1990, 10), model: str = "HAM-EO-DEQ") -> Recipe:
+def goemaere2024(layers: Sequence[LayerSize] = (784, 1990, 10), model: str = "HAM-EO-DEQ") -> Recipe:
     """The recipe of the 2024 paper: rate 0.01, halved beyond three layers, falling to a tenth; small biases.
 
     Relaxation steps grow with depth: 40, 80, 120 forward and 8, 16, 24 backward for 3, 5, 7 layers; the damped CHNs
@@ -188,7 +194,7 @@ def goemaere2024(layers: Sequence[int] = (784, 1990, 10), model: str = "HAM-EO-D
     )
 
 
-def goemaere_ep(layers: Sequence[int] = (784, 512, 10), model: str = "HAM-EO-DEQ") -> Recipe:
+def goemaere_ep(layers: Sequence[LayerSize] = (784, 512, 10), model: str = "HAM-EO-DEQ") -> Recipe:
     """The papers' recipe, trained by equilibrium propagation: `goemaere2023` for three layers, `goemaere2024` for more.
 
     The output layer is linear, so its activation is its state. The papers' loss on the state is then `SquaredError`, a
@@ -202,7 +208,9 @@ def goemaere_ep(layers: Sequence[int] = (784, 512, 10), model: str = "HAM-EO-DEQ
     )
 
 
-def low_feedback(layers: Sequence[int] = (784, 1024, 512, 256, 128, 70, 10), model: str = "HAM-EO") -> Recipe:
+def low_feedback(
+    layers: Sequence[LayerSize] = (784, 1024, 512, 256, 128, 70, 10), model: str = "HAM-EO"
+) -> Recipe:
     """Our recipe for all depths: rectified neurons, cross-entropy on a linear output, feedback 0.03, Adam.
 
     With so little feedback, one sweep comes close to equilibrium at any depth, and the Neumann series of the adjoint
@@ -226,6 +234,12 @@ def low_feedback(layers: Sequence[int] = (784, 1024, 512, 256, 128, 70, 10), mod
         rtol=1e-3,
         backward_steps=len(layers) // 2 + 1,
     )
+
+
+def _is_size(size: Any) -> bool:
+    if isinstance(size, tuple):
+        return bool(size) and all(is_integer(n) and n > 0 for n in size)
+    return isinstance(size, ConvBlock) or (is_integer(size) and size > 0)
 
 
 def _check_nudge(gradient: AbstractGradient | None, cost: AbstractCost) -> None:

@@ -65,7 +65,7 @@ def audit(
         network.to_ham() if isinstance(network, CHN) else network
     )  # the same equilibria, and EP is for HAMs
     first, last = network.order[0], network.order[-1]
-    images = jr.uniform(jr.fold_in(key, 1), (batch, network.layers[first].size))
+    images = jr.uniform(jr.fold_in(key, 1), (batch, *network.layers[first].shape))
     targets = jax.nn.one_hot(jr.randint(jr.fold_in(key, 2), (batch,), 0, 10), network.layers[last].size)
     weights = sum(x.size for x in jax.tree.leaves(network) if isinstance(x, jax.Array))
     with long_task("comparing gradients", 240 if weights > LARGE else 40):

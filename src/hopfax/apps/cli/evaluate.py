@@ -56,5 +56,5 @@ def _evaluate(folder: Path, data: str | None, directory: Path | None) -> dict[st
     dataset = load(data or trained_on, directory)
     result = ClassifierJob(recipe, dataset).measure(load_model(folder), [])
     numbers = ("test_accuracy", "iterations_mean", "iterations_std", "did_not_converge")
-    names = {"model": recipe.model, "layers": list(recipe.layers), "data": dataset.name}
+    names = {"model": recipe.model, "layers": recipe.config()["layers"], "data": dataset.name}
     return {**{name: result[name] for name in numbers}, **names, "examples": len(dataset.test_labels)}

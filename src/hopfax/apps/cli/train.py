@@ -35,6 +35,7 @@ from .resuming import (
 if TYPE_CHECKING:
     from ...data import Dataset
     from ...training import Chunk
+    from ...training.architecture import LayerSize
     from ...training.recipes import Recipe
 
 CHANGED = ("learning_rate", "shuffle", "epochs", "batch_size", "seed", "validation", "gradient")  # by options
@@ -59,6 +60,31 @@ goemaere2024: the paper of 2024, for any number of layers.
 goemaere_ep: those of the papers with a linear output, by equilibrium propagation.
 
 low_feedback: ours; ReLU, cross-entropy, Adam, a feedback of 0.03. The most accurate.
+"""
+
+
+class NetworkName(enum.StrEnum):
+    """Dense layers, or the convolutional networks of `hopfax.training.conv_layers`."""
+
+    dense = "dense"
+    conv = "conv"
+    conv_pool = "conv_pool"
+    conv3 = "conv3"
+    vgg5 = "vgg5"
+
+
+NETWORKS = """\
+dense: the layers of --layers.
+
+conv: convolutions 5 x 5 to 32 and 3 x 3 to 64 channels, of stride 2.
+
+conv_pool: the same of stride 1, with average pooling.
+
+conv3: three convolutions 3 x 3 of stride 2, to 32, 64 and 128 channels.
+
+vgg5: four convolutions 3 x 3 with max-pooling, to 128, 256, 512 and 512 channels.
+
+All end with one dense layer of the classes. Use them with --recipe low_feedback.
 """
 
 
@@ -91,6 +117,9 @@ def train(
             "--layers", metavar="SIZES", help="Number of neurons in each layer, from input to output."
         ),
     ] = "784,512,10",
+    network: Annotated[
+        NetworkName, typer.Option("--network", metavar="NAME", help=NETWORKS)
+    ] = NetworkName.dense,
     model: Annotated[
         str | None,
         typer.Option(
@@ -197,7 +226,8 @@ def train(
     check_names(loggers)
     how = {"learning_rate": learning_rate, "shuffle": shuffle, "epochs": epochs, "batch_size": batch_size}
     how |= {"seed": seed, "validation": validation}
-    what = _Choice(recipe, layers, model, gradient, beta)
+    sizes = _sizes(network, layers, options_on_command_line(context), data, directory)
+    what = _Choice(recipe, sizes, model, gradient, beta)
     run = None if resume else _new(what, how)
     join_processes(coordinator, processes, process_id, heartbeat)
     if is_primary():
@@ -217,15 +247,30 @@ class _Choice(NamedTuple):
     """The options that choose a recipe."""
 
     recipe: RecipeName | None
-    layers: str
+    layers: tuple["LayerSize", ...]
     model: str | None
     gradient: GradientName | None
     beta: float | None
 
 
+def _sizes(
+    network: NetworkName, layers: str, typed: set[str], data: str, directory: Path | None
+) -> tuple["LayerSize", ...]:
+    """The layers of the network. Raises: `ValueError` where both options name some."""
+    if network == NetworkName.dense:
+        return layer_sizes(layers)
+    if "layers" in typed:
+        raise ValueError(f"--network {network} has layers of its own; leave out --layers.")
+    from ...data import load
+    from ...training import conv_layers
+
+    dataset = load(data, directory)
+    return conv_layers(dataset.image_shape, dataset.classes, network.value)
+
+
 def _new(what: _Choice, how: Mapping[str, Any]) -> "Recipe":
     """The recipe of a new run; None in `how` leaves what the recipe has."""
-    run = _recipe(what.recipe, layer_sizes(what.layers), what.model, what.gradient)
+    run = _recipe(what.recipe, what.layers, what.model, what.gradient)
     changes = {name: value for name, value in how.items() if value is not None}
     return dataclasses.replace(_with_gradient(run, what.gradient, what.beta), **changes)
 
@@ -238,7 +283,10 @@ def _resumed(
     from ...training.recipes import from_config
 
     run = from_config(without_data_settings(stored))
-    choice = {"model": what.model, "layers": list(layer_sizes(what.layers))}
+    if "network" in typed:
+        other = _recipe(RecipeName.low_feedback, what.layers, None, None).config()
+        _refuse_other_parts("--network", {"layers": other["layers"]}, stored, folder)
+    choice = {"model": what.model, "layers": list(what.layers)}
     for name, value in {**how, **choice}.items():
         if name in typed:
             option = "--no-shuffle" if value is False else f"--{name.replace('_', '-')}"
@@ -267,7 +315,7 @@ def _refuse_other_parts(
 
 
 def _recipe(
-    name: RecipeName | None, layers: tuple[int, ...], model: str | None, gradient: GradientName | None
+    name: RecipeName | None, layers: tuple["LayerSize", ...], model: str | None, gradient: GradientName | None
 ) -> "Recipe":
     from ...training import recipes
 

@@ -54,16 +54,17 @@ class Interaction(AbstractSynapse):
             )
 
     def condition(self, known: Mapping[str, Array], shapes: Mapping[str, Shape]) -> AbstractSynapse:
-        free = tuple(name for name in self.layers if name not in known)
+        free = [name for name in self.layers if name not in known]
         fixed = tuple(known.get(name) for name in self.layers)
         if not free:
             return Constant(self.function(*fixed))
         function = _Partial(self.function, fixed)
-        left = Interaction(layers=free, function=function, affine=self.affine, clamped=True)
-        if len(free) > 1 or not left.affine_in(free[0]):
+        left = Interaction(layers=tuple(free), function=function, affine=self.affine, clamped=True)
+        last = free[-1]
+        if len(free) > 1 or not left.affine_in(last):
             return left
-        zeros = jnp.zeros(shapes[free[0]], tree_dtype(dict(known)))
-        return Field(free[0], left.drive(free[0], zeros).reshape(-1), left(zeros))
+        zeros = jnp.zeros(shapes[last], tree_dtype(dict(known)))
+        return Field(last, left.drive(last, zeros).reshape(-1), left(zeros))
 
 
 class _Partial(eqx.Module):
