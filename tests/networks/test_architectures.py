@@ -11,8 +11,9 @@ from problems import close, double, scaled
 
 import hopfax
 from hopfax import HAM, Bias, EvenOdd, Layer, Method, PartialClamp, Synchronous, objective, relax
-from hopfax.costs import SquaredError
+from hopfax.costs import CrossEntropy, SquaredError
 from hopfax.diagnostics import LayerStep, exactness
+from hopfax.diagnostics.gradient_check import worst_array
 from hopfax.gradients import ConjugateGradient, EquilibriumPropagation, Implicit, Unrolled
 from hopfax.lagrangians import AlongAxis, HardSigmoid, Identity, LayerNorm, ReLU, Sigmoid, Softmax, Tanh
 from hopfax.networks import (
@@ -27,6 +28,7 @@ from hopfax.networks import (
     residual,
     with_feedback,
 )
+from hopfax.objective import cost_gradient
 from hopfax.solvers import Anderson, Picard
 from hopfax.solvers.loop import fixed_point_function
 from hopfax.updates import Coloured
@@ -220,6 +222,21 @@ def test_three_gradients_agree_in_every_parameter_array(name):
     at = lambda h: value(eqx.combine(unravel(vector + h * direction), static), METHODS["implicit"])
     slope = (at(1e-5) - at(-1e-5)) / 2e-5
     assert close(slope, ravel_pytree(gradients["implicit"])[0] @ direction, 1e-5)
+
+
+def test_equilibrium_propagation_is_right_in_every_array_in_float32_with_little_feedback():
+    """The phases differ by 1e-6 in the first layer, so their energies must not be subtracted."""
+    blocks = [ConvBlock(4, 3), ConvBlock(4, 3), ConvBlock(4, 3)]
+    neurons = [Identity(), ReLU(), ReLU(), ReLU(), Identity()]
+    model = with_feedback(convolutional(SHAPE, blocks, 3, neurons, key=jr.key(1)), 0.03)
+    images, targets = jr.uniform(jr.key(2), (8, *SHAPE)), jax.nn.one_hot(jnp.arange(8) % 3, 3)
+
+    def gradient(model, images, method):
+        return cost_gradient(model, {"input": images}, CrossEntropy(), targets, method=method).gradient
+
+    exact = gradient(double(model), images.astype(jnp.float64), Method(**TIGHT))
+    estimate = gradient(model, images, Method(gradient=EquilibriumPropagation(0.1), rtol=1e-3))
+    assert worst_array(estimate, exact)[1] > 0.99
 
 
 def test_a_network_of_every_kind_is_saved_and_loaded(tmp_path):

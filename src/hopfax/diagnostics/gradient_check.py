@@ -8,6 +8,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key, PyTree, Scalar, ScalarLike
 
 from .._internal.checks import require_key
@@ -61,7 +62,7 @@ def check_gradients(
             less. One above a tenth of the critical nudge gives a warning.
         key: for random directions.
     Returns:
-        gradients: of each gradient the cosine and the relative error, the seconds of a compiled call, and the Jacobian
+        gradients: of each gradient the cosine, that of the worst array, the relative error, the seconds of a compiled call, and the Jacobian
             products for each example.
         reference_vs_finite_difference: relative error of the reference along a random direction.
         ep_order: measured order in beta of centred (2) and one-sided (1) equilibrium propagation.
@@ -119,7 +120,7 @@ class _Problem(eqx.Module):
         model, clamp, stats = _mean_cost_gradient((self.model, self.clamp, blank), self, method)
         return (model, clamp), stats
 
-    def compare(self, gradient: AbstractGradient, reference: PyTree) -> dict[str, float]:
+    def compare(self, gradient: AbstractGradient, reference: PyTree) -> dict[str, Any]:
         """How near a gradient is to the reference, and what it costs."""
         method = _reference_with(gradient)
         jax.block_until_ready(self.gradient(method))  # compiles
@@ -128,8 +129,11 @@ class _Problem(eqx.Module):
         seconds = time.perf_counter() - begin
         value, reference = eqx.filter(value, eqx.is_array), eqx.filter(reference, eqx.is_array)
         cosine = dot(value, reference) / jnp.sqrt(squares(value) * squares(reference))
+        worst = worst_array(value, reference)
         return {
             "cosine": float(cosine),
+            "worst_array": worst[0],
+            "worst_cosine": worst[1],
             "relative_error": _relative_error(value, reference),
             "seconds": seconds,
             "products": float(jnp.mean(stats.products)),
@@ -179,6 +183,28 @@ class _Problem(eqx.Module):
             "smallest_hessian_eigenvalue": float(jnp.min(smallest)),
             "critical_nudge": float(jnp.min(critical)),
         }
+
+
+def array_cosines(a: PyTree, b: PyTree) -> Float[Array, " arrays"]:
+    """`<a, b> / |a| |b|` of each array of two gradients; 1 where both are zero.
+
+    A cosine over all arrays together hides an array whose gradient is small and wrong.
+    """
+    pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    return jnp.stack([_cosine(x, y) for x, y in pairs])
+
+
+def _cosine(a: Array, b: Array) -> Scalar:
+    product, norm = jnp.vdot(a, b), jnp.linalg.norm(a.reshape(-1)) * jnp.linalg.norm(b.reshape(-1))
+    both_zero = jnp.all(a == 0) & jnp.all(b == 0)
+    return jnp.where(both_zero, 1, product / jnp.where(norm > 0, norm, 1))
+
+
+def worst_array(a: PyTree, b: PyTree) -> tuple[str, float]:
+    """The path and the cosine of the array in which two gradients agree least."""
+    cosines = np.asarray(array_cosines(a, b))
+    paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(b)]
+    return jax.tree_util.keystr(paths[int(np.argmin(cosines))]), float(np.min(cosines))
 
 
 @eqx.filter_jit

@@ -36,7 +36,8 @@ class ClassificationMetrics:
         seconds: spent on training, without compilation and evaluation.
         validation_accuracy: in [0, 1], after the epoch, if examples are held out.
         gradient_flagged: examples whose backward or nudged solves missed their tolerance.
-        gradient_cosine: of the gradient by equilibrium propagation with the implicit one, on one batch after the epoch.
+        gradient_cosine: of the gradient by equilibrium propagation with the implicit one, on one batch after the epoch,
+            of the parameter array in which it is smallest.
     """
 
     epoch: int

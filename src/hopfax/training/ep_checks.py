@@ -7,10 +7,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, Int, Scalar
+from jaxtyping import Array, Float, Int, PyTree
 
-from .._internal.tree import dot
 from ..data import Dataset
+from ..diagnostics.gradient_check import worst_array
 from ..diagnostics.spectra import critical_nudge, warn_of_large_nudge
 from ..gradients.ep import EquilibriumPropagation
 from ..gradients.implicit import Implicit
@@ -26,7 +26,9 @@ Labels = Int[Array, " batch"]
 
 
 def check_nudge(trainer: Trainer, model: AbstractNetwork, dataset: Dataset) -> float | None:
-    """`gradient_cosine` on the first batch of the training data; None for gradients without a nudge.
+    """The cosine of the gradient by equilibrium propagation with the implicit one, of the array in which it is smallest.
+
+    On the first batch of the training data; None for gradients without a nudge.
 
     Warns where the nudge is above a tenth of the smallest critical nudge of the batch, and where the cosine is below
     0.99.
@@ -37,23 +39,25 @@ def check_nudge(trainer: Trainer, model: AbstractNetwork, dataset: Dataset) -> f
     images, labels = (x[: trainer.batch_size] for x in (dataset.train_images, dataset.train_labels))
     images, labels = jnp.asarray(images, jnp.float32), jnp.asarray(labels, jnp.int32)
     warn_of_large_nudge(task.method.gradient.beta, critical_nudges(task, model, images, labels))
-    cosine = float(gradient_cosine(task, model, images, labels))
+    array, cosine = worst_array(*_both_gradients(task, model, images, labels))
     if cosine < LEAST_COSINE:
         warnings.warn(
-            f"the gradient of equilibrium propagation has cosine {cosine:.3f} with the implicit one: the nudge is too "
-            "large, or its effect is near the rounding error of early layers. Change beta, or use an architecture "
-            "with more feedback.",
+            f"the gradient of equilibrium propagation for `{array.lstrip('.')}` has cosine {cosine:.3f} with the "
+            "implicit one: the nudge is too large, or its effect is near the rounding error of early layers. Change "
+            "beta, or use an architecture with more feedback.",
             stacklevel=2,
         )
     return cosine
 
 
 @eqx.filter_jit
-def gradient_cosine(task: Classification, model: AbstractNetwork, images: Images, labels: Labels) -> Scalar:
-    """`<a, b> / |a| |b|` over all weights, of the gradient of the mean cost by the task and the implicit gradient."""
+def _both_gradients(
+    task: Classification, model: AbstractNetwork, images: Images, labels: Labels
+) -> tuple[PyTree, PyTree]:
+    """The gradient of the mean cost by the task, and the implicit gradient."""
     step = jnp.zeros((), jnp.int32)
-    a, b = (t.gradient(model, (images, labels), step)[0] for t in (task, _implicit(task)))
-    return dot(a, b) / jnp.sqrt(dot(a, a) * dot(b, b))
+    gradient, exact = (t.gradient(model, (images, labels), step)[0] for t in (task, _implicit(task)))
+    return gradient, exact
 
 
 def critical_nudges(

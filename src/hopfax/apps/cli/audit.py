@@ -75,10 +75,11 @@ def audit(
 
 
 def _show(console: Console, result: dict[str, Any]) -> None:
-    headings = ("gradient", "cosine", "relative error", "seconds", "Jacobian products")
+    headings = ("gradient", "cosine", "of the worst array", "relative error", "seconds", "Jacobian products")
     table = result_table(*headings, title="Gradients compared with the exact one")
     for name, row in result["gradients"].items():
-        numbers = f"{row['cosine']:.9f}", f"{row['relative_error']:.1e}", f"{row['seconds']:.4f}"
+        cosines = f"{row['cosine']:.9f}", f"{row['worst_cosine']:.6f}"
+        numbers = *cosines, f"{row['relative_error']:.1e}", f"{row['seconds']:.4f}"
         table.add_row(name, *numbers, f"{row['products']:.0f}")
     console.print(table)
     for what, value in _facts(result).items():
