@@ -1,3 +1,4 @@
+import gc
 import os
 import shutil
 from importlib.metadata import version
@@ -19,6 +20,7 @@ import matplotlib
 import pytest
 
 MAPS = 20_000  # from which compiled code is let go
+LEAST_SECONDS = 0.03  # of compiling what is kept for the next run; writing the many small ones takes longer
 MOST_BYTES = 500_000_000  # of compiled code kept for the next run
 
 matplotlib.use("Agg")
@@ -38,7 +40,13 @@ def pytest_configure(config):
     if worker is None:
         _share_files(folder)
     jax.config.update("jax_compilation_cache_dir", str(folder / (worker or "alone")))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", LEAST_SECONDS)
+
+
+def pytest_collection_finish():
+    """Tracing makes many small objects, nearly all without circles: look for circles rarely, and not in modules."""
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
 
 
 def _share_files(folder):
