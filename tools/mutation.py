@@ -6,8 +6,8 @@ Needs cosmic-ray: pip install cosmic-ray.
 
 The core is energies, updates, solvers and gradients. cosmic-ray changes a number, an operator, a comparison or a
 condition; of all such mutants a random sample is tried, in a copy of the repository at its last commit, each against
-the tests of its own part of the core and no others, those with the name of the module first. Says the share that was noticed, and lists the survivors. Killed
-in the middle it goes on where it was, if `--work` names the same folder.
+the tests of its own part of the core and no others, those with the name of the module first. Says the share that was
+noticed, and lists the survivors. Killed in the middle it goes on where it was, if `--work` names the same folder.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 LAWS = ["tests/training/test_settings.py", "tests/test_laws.py"]
 TESTS = {  # of each package of the core
-    "lagrangians": ["tests/lagrangians", *LAWS],
+    "lagrangians": ["tests/lagrangians", "tests/memory/test_modern.py", *LAWS],  # the latter has separations
     "networks": ["tests/networks", *LAWS],
     "updates": ["tests/updates", "tests/test_relax.py", *LAWS],
     "solvers": ["tests/solvers", "tests/test_relax.py", *LAWS],
@@ -72,8 +72,9 @@ def files_of(changed: Path) -> list[str]:
     """The files of tests of a module: first those with its name, which are the likeliest to notice; then short ones."""
     places = [Path(place) for place in TESTS[changed.parts[2]]]
     files = {file for place in places for file in (place.rglob("test_*.py") if place.is_dir() else [place])}
-    others = lambda file: (changed.stem.strip("_").removesuffix("s") not in file.stem, file.stat().st_size)
-    return [str(file) for file in sorted(files, key=others)]
+    names = [part.strip("_").removesuffix("s") for part in changed.with_suffix("").parts[3:]]
+    place = lambda file: (not any(name in file.stem for name in names), file.stat().st_size)
+    return [str(file) for file in sorted(files, key=place)]
 
 
 def score(place: Path, sample: int, seed: int) -> dict:

@@ -182,6 +182,6 @@ def test_solvers_that_watch_the_energy_are_given_it(solver, watches):
     energy, size = (
         jax.jit(lambda z: problem.update.energy(problem.model, z))(states) if watches else (0.0, 0.0)
     )
-    assert close(image, jax.jit(problem.image)(states))
+    assert close(image, eqx.filter_jit(problem.image)(states))
     assert close(info.energy, energy)
     assert close(info.energy_size, size)
