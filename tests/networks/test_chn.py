@@ -14,7 +14,7 @@ from hopfax.gradients import EquilibriumPropagation, Implicit, RecurrentBackprop
 from hopfax.lagrangians import HardSigmoid, Identity, ReLU, Sigmoid, Softmax, Tanh
 from hopfax.method import Method
 from hopfax.networks.chn import CHNLagrangian
-from hopfax.networks.chn.local_minimum import derivative, local_minimum
+from hopfax.networks.chn.local_minimum import _Bracket, derivative, local_minimum
 from hopfax.solvers import Picard
 from hopfax.updates import Coloured, Damped, LocalSteps
 
@@ -111,6 +111,18 @@ def test_local_minima_of_many_neurons_are_those_of_each_alone():
     together, alone = minimum(drives), np.stack([minimum(drive) for drive in drives])
     np.testing.assert_allclose(together, alone, rtol=1e-13)
     np.testing.assert_allclose(together, derivative(neurons, together) * drives, atol=1e-12)
+
+
+@pytest.mark.parametrize("neurons", NEURONS, ids=lambda n: type(n).__name__)
+def test_local_minima_take_a_few_steps_of_newton(neurons):
+    """Bisection alone takes about 50."""
+    drives = jnp.linspace(-30.0, 30.0, 60)
+    advance = lambda b: b.step(neurons, drives)
+    end = jax.jit(
+        lambda: jax.lax.while_loop(lambda b: b.running(), advance, _Bracket.initial(neurons, drives))
+    )()
+    assert end.done.all()
+    assert end.steps <= 12
 
 
 def test_local_minima_are_minima_with_the_derivative_of_finite_differences():

@@ -48,6 +48,8 @@ def test_activations_of_an_unknown_layer_are_refused():
 def test_connect_names_the_pair_and_the_unknown_layer():
     with pytest.raises(ValueError, match=r"pair \('a', 'x'\) names an unknown layer 'x'"):
         connect(LAYERS, [("a", "x")], key=KEY)
+    with pytest.raises(ValueError, match=r"pair \('y', 'x'\) names an unknown layer 'y'"):
+        connect(LAYERS, [("y", "x")], key=KEY)
 
 
 def test_chain_refuses_one_layer_and_a_wrong_count_of_lagrangians():
@@ -82,6 +84,12 @@ def test_weights_are_xavier_uniform_and_biases_normal_on_all_layers_but_the_firs
     assert abs(weight.std() - bound / np.sqrt(3)) < 0.005 * bound
     assert abs(np.std(model.synapses["hidden"].bias) - 0.1) < 0.02
     assert "input" not in model.synapses
+    layers = {name: Layer(size, Tanh()) for name, size in (("a", 2), ("b", 2000))}
+    for default in (
+        chain([2, 2000], key=KEY).synapses["output"],
+        connect(layers, [("a", "b")], key=KEY).synapses["b"],
+    ):
+        assert abs(np.std(default.bias) - 0.01) < 0.001
 
 
 @pytest.mark.parametrize("name", list(ZOO))
