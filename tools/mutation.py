@@ -25,7 +25,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 LAWS = ["tests/training/test_settings.py", "tests/test_laws.py"]
 TESTS = {  # of each package of the core
-    "lagrangians": ["tests/lagrangians", "tests/memory/test_modern.py", *LAWS],  # the latter has separations
+    # Separations have their laws in the tests of memories, nudged Lagrangians in those of equilibrium propagation.
+    "lagrangians": ["tests/lagrangians", "tests/memory/test_modern.py", "tests/gradients/test_ep.py", *LAWS],
     "networks": ["tests/networks", *LAWS],
     "updates": ["tests/updates", "tests/test_relax.py", *LAWS],
     "solvers": ["tests/solvers", "tests/test_relax.py", *LAWS],
