@@ -1,3 +1,4 @@
+import gc
 import os
 import shutil
 from importlib.metadata import version
@@ -5,10 +6,11 @@ from pathlib import Path
 
 # Before JAX is imported: tests need neither an accelerator nor many compiler threads.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-# Compilation fills the suite's time: compile less thoroughly. The results are the same to rounding.
+# Compilation fills the suite's time: compile less thoroughly, and in one piece. The results are the same to rounding.
 os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    " --xla_cpu_parallel_codegen_split_count=1"
     # Later versions end with an error where they meet this flag.
     + (" --xla_cpu_use_fusion_emitters=false" if version("jaxlib") < "0.12" else ""),
 )
@@ -19,8 +21,10 @@ import matplotlib
 import pytest
 
 MAPS = 20_000  # from which compiled code is let go
+LEAST_SECONDS = 0.03  # of compiling what is kept for the next run; writing the many small ones takes longer
 MOST_BYTES = 500_000_000  # of compiled code kept for the next run
 
+gc.set_threshold(100_000, 20, 100)  # tracing makes many small objects, nearly all without circles
 matplotlib.use("Agg")
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -38,7 +42,12 @@ def pytest_configure(config):
     if worker is None:
         _share_files(folder)
     jax.config.update("jax_compilation_cache_dir", str(folder / (worker or "alone")))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", LEAST_SECONDS)
+
+
+def pytest_collection_finish():
+    """No circles are looked for among the modules."""
+    gc.freeze()
 
 
 def _share_files(folder):

@@ -16,13 +16,19 @@ from hopfax.updates.problem import AbstractMap, Problem
 
 def double(tree):
     """All floating-point arrays of `tree` in float64."""
-    cast = lambda x: x.astype(jnp.float64) if eqx.is_inexact_array(x) else x
-    return jax.tree.map(cast, tree)
+    return _each_array(lambda x: x.astype(np.float64), tree)
 
 
 def scaled(model: HAM, factor: float) -> HAM:
     """The model with every weight and bias multiplied by `factor`."""
-    return eqx.tree_at(lambda m: m.synapses, model, jax.tree.map(lambda x: factor * x, model.synapses))
+    times = lambda x: (factor * x).astype(x.dtype)
+    return eqx.tree_at(lambda m: m.synapses, model, _each_array(times, model.synapses))
+
+
+def _each_array(function, tree):
+    """In NumPy unless traced, where it compiles nothing."""
+    apply = lambda x: function(x) if isinstance(x, jax.core.Tracer) else jnp.asarray(function(np.asarray(x)))
+    return jax.tree.map(lambda x: apply(x) if eqx.is_inexact_array(x) else x, tree)
 
 
 def clamped(size: int = 4, seed: int = 9):

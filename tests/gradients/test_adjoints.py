@@ -154,6 +154,13 @@ def test_at_a_saddle_the_one_step_gradient_is_taken_and_flagged(adjoint):
     assert close(stats.residual, np.linalg.norm(residual) / np.linalg.norm(V), 1e-5)
 
 
+def test_conjugate_gradients_end_at_once_where_the_curvature_is_negative():
+    """In every direction here. There is a product to begin with, and one that shows it."""
+    u, stats = solve(ConjugateGradient(1e-9), 1.3 * ROTATION, V)
+    assert close(u, V)
+    assert (stats.products, stats.flagged) == (2, 1)
+
+
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
 def test_tolerances_below_the_precision_are_raised_to_ten_eps(dtype):
     adjoint = ConjugateGradient(1e-30, 50)

@@ -103,7 +103,7 @@ def test_at_finite_beta_it_is_the_exact_gradient_of_the_difference_of_free_energ
 def test_positive_and_negative_average_to_centred_and_a_random_sign_gives_each_of_them():
     positive, negative = ep(0.2, Positive()), ep(0.2, Negative())
     assert close((positive + negative) / 2, ep(0.2, Centred()), 1e-9)
-    estimates = [ep(0.2, RandomSign(key)) for key in jr.split(jr.key(0), 8)]
+    estimates = np.asarray(jax.jit(jax.vmap(lambda key: ep(0.2, RandomSign(key))))(jr.split(jr.key(0), 8)))
     kinds = [close(one, positive, 1e-7) - close(one, negative, 1e-7) for one in estimates]
     assert set(kinds) == {1, -1}
 
@@ -149,20 +149,20 @@ def test_the_evaluations_of_all_nudged_phases_are_reported(variant, phases):
     assert stats.residual > 0
 
 
-@pytest.mark.parametrize("atol", [1e-2, 1e-4])
-def test_the_tolerance_of_nudged_phases_is_small_relative_to_their_difference(atol):
+def test_the_tolerance_of_nudged_phases_is_small_relative_to_their_difference():
     """`1e-4 beta atol`, whatever the tolerance of the free phase."""
     beta = 0.05
-    method = Method(gradient=EquilibriumPropagation(beta), rtol=0.0, atol=atol, max_steps=200)
 
     @eqx.filter_jit
-    def residual(stats):
+    def residual(atol):
+        method = Method(gradient=EquilibriumPropagation(beta), rtol=0.0, atol=atol, max_steps=200)
         loss = lambda stats: costs_with_stats(MODEL, {"input": X}, SQUARED, TARGET, method, stats)
-        return jax.grad(loss)(stats).residual
+        return jax.grad(loss)(AdjointStats.blank()).residual
 
     states = relax(MODEL, {"input": X}, method=Method(rtol=1e-9)).state
-    smallest = min(float(jnp.sqrt(jnp.mean(states[name] ** 2))) for name in ("hidden", "output"))
-    assert residual(AdjointStats.blank()) <= 1.5 * 1e-4 * beta * atol / smallest
+    smallest = min(np.sqrt(np.mean(np.asarray(states[name]) ** 2)) for name in ("hidden", "output"))
+    for atol in (1e-2, 1e-4):
+        assert residual(jnp.asarray(atol)) <= 1.5 * 1e-4 * beta * atol / smallest
 
 
 @pytest.mark.parametrize(
@@ -173,8 +173,9 @@ def test_the_tolerance_of_nudged_phases_is_small_relative_to_their_difference(at
 )
 def test_each_variant_is_a_finite_difference_exact_for_polynomials(variant, degree):
     betas, weights, free = variant.nudges(0.3)
+    betas, weights = np.asarray(betas), np.asarray(weights)
     for power in range(degree + 1):
-        sum_of_weights = jnp.real(jnp.sum(weights * betas**power)) + free * (power == 0)
+        sum_of_weights = np.real(np.sum(weights * betas**power)) + free * (power == 0)
         assert close(sum_of_weights, float(power == 1), 1e-6)
-    higher = jnp.real(jnp.sum(weights * betas ** (degree + 1)))
+    higher = np.real(np.sum(weights * betas ** (degree + 1)))
     assert abs(higher) > 1e-3

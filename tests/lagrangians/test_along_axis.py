@@ -1,12 +1,12 @@
 """Coupled neurons along axes of a layer: row by row what the Lagrangian is on a vector."""
 
-import hypothesis.strategies as st
+import itertools
+
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
-from hypothesis import given, settings
 
 from hopfax import HAM, Layer, Method, connect, load_model, relax, save_model
 from hopfax.lagrangians import AlongAxis, Entmax, Identity, LayerNorm, Softmax, Sparsemax, SphericalNorm, Tanh
@@ -22,42 +22,52 @@ COUPLED = [
 STATE = jr.normal(jr.key(0), (3, 4, 2))
 
 
-@pytest.mark.parametrize("lagrangian", COUPLED, ids=str)
-def test_along_one_axis_it_is_the_lagrangian_of_each_row(lagrangian):
-    for axis in (0, 1, 2, -1):
-        along, rows = (
-            AlongAxis(lagrangian, axis),
-            jnp.moveaxis(jnp.asarray(STATE), axis, -1).reshape(-1, STATE.shape[axis]),
-        )
-        activations = jnp.moveaxis(jnp.asarray(along.activation(STATE)), axis, -1).reshape(rows.shape)
-        np.testing.assert_allclose(
-            activations, jnp.stack([lagrangian.activation(row) for row in rows]), atol=1e-12
-        )
-        np.testing.assert_allclose(along(STATE), sum(lagrangian(row) for row in rows), rtol=1e-12)
-        np.testing.assert_allclose(
-            along.energy(STATE), sum(lagrangian.energy(row) for row in rows), rtol=1e-10
-        )
+def functions(lagrangian, state):
+    return lagrangian(state), lagrangian.activation(state), lagrangian.energy(state)
+
+
+def rows(state, axis):
+    return jnp.moveaxis(state, axis, -1).reshape(-1, state.shape[axis])
 
 
 @pytest.mark.parametrize("lagrangian", COUPLED, ids=str)
-def test_along_all_axes_it_is_the_lagrangian_of_the_whole_layer(lagrangian):
-    along = AlongAxis(lagrangian, (0, 1, 2))
-    np.testing.assert_allclose(
-        along.activation(STATE).ravel(), lagrangian.activation(STATE.ravel()), atol=1e-12
-    )
-    np.testing.assert_allclose(along(STATE), lagrangian(STATE.ravel()), rtol=1e-12)
+def test_along_one_axis_it_is_the_lagrangian_of_each_row_and_along_all_axes_that_of_the_whole_layer(
+    lagrangian,
+):
+    axes = (0, 1, 2, -1)
+
+    @jax.jit
+    def both(state):
+        along = [functions(AlongAxis(lagrangian, axis), state) for axis in axes]
+        by_row = [jax.vmap(lambda row: functions(lagrangian, row))(rows(state, axis)) for axis in axes]
+        whole = functions(AlongAxis(lagrangian, (0, 1, 2)), state), functions(lagrangian, state.ravel())
+        return along, by_row, whole
+
+    along, by_row, (along_all, whole) = both(STATE)
+    for axis, (value, activation, energy), (values, activations, energies) in zip(
+        axes, along, by_row, strict=True
+    ):
+        moved = np.moveaxis(np.asarray(activation), axis, -1).reshape(activations.shape)
+        np.testing.assert_allclose(moved, activations, atol=1e-12)
+        np.testing.assert_allclose(value, np.sum(values), rtol=1e-12)
+        np.testing.assert_allclose(energy, np.sum(energies), rtol=1e-10)
+    np.testing.assert_allclose(np.ravel(along_all[1]), whole[1], atol=1e-12)
+    np.testing.assert_allclose(along_all[0], whole[0], rtol=1e-12)
 
 
-@settings(max_examples=20, deadline=None)
-@given(
-    st.permutations(range(3)).flatmap(lambda p: st.integers(1, 3).map(lambda n: tuple(p[:n]))), st.booleans()
-)
-def test_activations_are_gradients_and_energies_their_legendre_transforms(axes, negative):
-    along = AlongAxis(LayerNorm(1.5, 0.2, 0.1), tuple(a - 3 for a in axes) if negative else axes)
-    np.testing.assert_allclose(along.activation(STATE), jax.grad(along)(STATE), atol=1e-12)
-    np.testing.assert_allclose(
-        along.energy(STATE), jnp.sum(STATE * along.activation(STATE)) - along(STATE), atol=1e-10
-    )
+def test_activations_are_gradients_and_energies_their_legendre_transforms():
+    """Along one, two or three axes in every order, which may be counted from the end."""
+    orders = [order for n in (1, 2, 3) for order in itertools.permutations(range(3), n)]
+    orders += [tuple(axis - 3 for axis in order) for order in orders]
+
+    @jax.jit
+    def laws(state):
+        every = [AlongAxis(LayerNorm(1.5, 0.2, 0.1), axes) for axes in orders]
+        return [(*functions(along, state), jax.grad(along)(state)) for along in every]
+
+    for value, activation, energy, slope in laws(STATE):
+        np.testing.assert_allclose(activation, slope, atol=1e-12)
+        np.testing.assert_allclose(energy, np.sum(STATE * activation) - value, atol=1e-10)
 
 
 @pytest.mark.parametrize("lagrangian", [*COUPLED, Tanh() + Softmax()], ids=str)

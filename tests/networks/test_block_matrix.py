@@ -95,5 +95,17 @@ def test_what_is_not_a_block_matrix_is_refused():
         )
 
 
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_how_far_a_matrix_may_be_from_symmetric_scales_with_its_largest_weight(scale):
+    matrix = BlockMatrix.from_network(CHAIN)
+    largest = float(np.abs(matrix.weight).max())
+    off = lambda share: eqx.tree_at(
+        lambda m: m.weight, matrix, scale * matrix.weight.at[0, 4].set(0.0).at[4, 0].set(share * largest)
+    )
+    off(0.9e-6).to_ham(lagrangians(CHAIN))
+    with pytest.raises(ValueError, match="not symmetric between 'hidden1' and 'hidden2'"):
+        off(1.1e-6).to_ham(lagrangians(CHAIN))
+
+
 def test_weights_keep_their_type():
     assert BlockMatrix.from_network(chain([2, 3, 2], key=jr.key(0))).weight.dtype == jnp.float32

@@ -48,6 +48,8 @@ def test_activations_of_an_unknown_layer_are_refused():
 def test_connect_names_the_pair_and_the_unknown_layer():
     with pytest.raises(ValueError, match=r"pair \('a', 'x'\) names an unknown layer 'x'"):
         connect(LAYERS, [("a", "x")], key=KEY)
+    with pytest.raises(ValueError, match=r"pair \('y', 'x'\) names an unknown layer 'y'"):
+        connect(LAYERS, [("y", "x")], key=KEY)
 
 
 def test_chain_refuses_one_layer_and_a_wrong_count_of_lagrangians():
@@ -82,45 +84,50 @@ def test_weights_are_xavier_uniform_and_biases_normal_on_all_layers_but_the_firs
     assert abs(weight.std() - bound / np.sqrt(3)) < 0.005 * bound
     assert abs(np.std(model.synapses["hidden"].bias) - 0.1) < 0.02
     assert "input" not in model.synapses
+    layers = {name: Layer(size, Tanh()) for name, size in (("a", 2), ("b", 2000))}
+    for default in (
+        chain([2, 2000], key=KEY).synapses["output"],
+        connect(layers, [("a", "b")], key=KEY).synapses["b"],
+    ):
+        assert abs(np.std(default.bias) - 0.01) < 0.001
 
 
 @pytest.mark.parametrize("name", list(ZOO))
-def test_the_tree_of_energies_sums_to_the_energy(name):
+def test_the_tree_of_energies_sums_to_the_energy_whose_derivatives_have_the_residual_as_a_factor(name):
+    """`∂/∂g [Σ s·g - L(s) + interaction(g)] = s - drive` at fixed states, and `∂E/∂s = (∂g/∂s) (s - drive)`.
+
+    In saturated neurons the latter vanishes, but not the residual.
+    """
     model, _ = ZOO[name]
-    tree = model.energy_tree(states_of(model))
+
+    @jax.jit
+    def laws(states):
+        activations, residual = model.activations(states), model.residual(states)
+        at = lambda g: energy_at(model, states, g)
+        energies = model.energy_tree(states), model.energy(states), at(activations)
+        through = jax.jvp(model.activations, (states,), (residual,))[1]
+        return energies, residual, jax.grad(at)(activations), through, jax.grad(model.energy)(states)
+
+    (tree, energy, energy_there), residual, in_activation, through, in_state = laws(states_of(model))
     assert set(tree) == {"layers", "synapses"}
     assert (set(tree["layers"]), set(tree["synapses"])) == (set(model.layers), set(model.synapses))
-    assert close(sum(jax.tree.leaves(tree)), model.energy(states_of(model)))
-
-
-@pytest.mark.parametrize("name", list(ZOO))
-def test_the_residual_is_the_derivative_of_the_energy_in_the_activation(name):
-    """`∂/∂g [Σ s·g - L(s) + interaction(g)] = s - drive` at fixed states."""
-    model, _ = ZOO[name]
-    states = states_of(model)
-    activations = model.activations(states)
-    assert close(energy_at(model, states, activations), model.energy(states))
-    assert close(jax.grad(lambda g: energy_at(model, states, g))(activations), model.residual(states))
-
-
-@pytest.mark.parametrize("name", ["chain3", "skip", "softmax", "layernorm"])
-def test_the_derivative_in_the_state_is_the_residual_times_the_slope_of_the_activation(name):
-    """`∂E/∂s = (∂g/∂s) (s - drive)`: in saturated neurons the derivative vanishes, but not the residual."""
-    model, _ = ZOO[name]
-    states = states_of(model)
-    _, through = jax.jvp(model.activations, (states,), (model.residual(states),))
-    assert close(jax.grad(model.energy)(states), through)
+    assert close(sum(map(float, jax.tree.leaves(tree))), energy)
+    assert close(energy_there, energy)
+    assert close(in_activation, residual)
+    assert close(in_state, through)
 
 
 @pytest.mark.parametrize("name", [n for n, (_, clamp) in ZOO.items() if clamp])
 def test_conditioning_keeps_the_energy_and_the_residual_of_the_free_layers(name):
     model, clamp = ZOO[name]
     free = model.condition(clamp)
-    states = states_of(free)
     assert free.order == model.order[1:]
-    assert close(free.energy(states), model.energy({**clamp, **states}))
-    whole = model.residual({**clamp, **states})
-    assert close(free.residual(states), {n: whole[n] for n in free.order})
+    both = lambda model, states: (model.energy(states), model.residual(states))
+    (part, residual), (energy, whole) = jax.jit(lambda s: (both(free, s), both(model, {**clamp, **s})))(
+        states_of(free)
+    )
+    assert close(part, energy)
+    assert close(residual, {n: whole[n] for n in free.order})
 
 
 def test_conditioning_on_some_neurons_keeps_the_energy_at_their_known_states():

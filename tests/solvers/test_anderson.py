@@ -12,6 +12,7 @@ from problems import close, double, scaled
 from hopfax import HAM, Dense, EvenOdd, Layer, Method, chain, relax
 from hopfax.lagrangians import Tanh
 from hopfax.solvers import Absolute, Anderson, Picard, Relative, Unguarded
+from hopfax.solvers.anderson import _solve_masked
 from hopfax.updates.problem import Problem
 
 # Zero is a saddle of the first, with slope 1.03² along the unstable direction. The second is far from linear.
@@ -91,6 +92,16 @@ def test_the_energy_never_rises_over_accepted_points(max_overrelaxation, model, 
     energies = info.energy[info.accepted]
     # The slack of the safeguard is four rounding errors.
     assert np.diff(energies).max() <= 4 * np.finfo(np.float64).eps * info.energy_size.max()
+
+
+def test_a_difference_of_zero_has_no_weight_and_leaves_the_others_as_they_are():
+    """As where the residual does not change along a step: the least squares are those of the other differences."""
+    differences = np.asarray(jr.normal(jr.key(5), (4, 6), jnp.float64)) * np.array([[1], [0], [1], [0]])
+    residual = np.asarray(jr.normal(jr.key(6), (6,), jnp.float64))
+    gram, right = jnp.asarray(differences @ differences.T), jnp.asarray(differences @ residual)
+    weights = _solve_masked(gram, right, jnp.array([True, True, True, False]))
+    expected = np.linalg.lstsq(differences[[0, 2]].T, residual, rcond=None)[0]
+    assert close(weights, np.array([expected[0], 0, expected[1], 0]), 1e-9)
 
 
 def test_overrelaxation_leaves_a_saddle_in_fewer_evaluations_for_the_same_minimum():

@@ -82,6 +82,14 @@ def test_carry_and_inputs_may_be_of_any_shape(size):
         np.testing.assert_array_equal(counts[i], expected(starts[i], float(factors[i, 0])))
 
 
+@pytest.mark.parametrize("size", [5, 40])
+def test_a_carry_may_be_one_array(size):
+    """Halved until it is below one, `x` ends at its fraction `x / 2^(⌊log₂ x⌋ + 1)` in [½, 1)."""
+    starts = jnp.linspace(1.0, 900.0, size)
+    run = lambda x: batched_while_loop(lambda x: x >= 1, lambda inputs, x: x * inputs, jnp.asarray(0.5), x)
+    np.testing.assert_array_equal(jax.jit(jax.vmap(run))(starts), np.frexp(np.asarray(starts))[0])
+
+
 def test_dropping_converged_examples_saves_work():
     """With one slow example of 64, far fewer steps are taken than 64 times its own."""
     steps = []

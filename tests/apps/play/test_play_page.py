@@ -138,6 +138,7 @@ def wait_for_change(page, name, act):
     )
 
 
+@pytest.mark.slow
 @needs_browser
 def test_the_page_shows_the_thresholds_of_the_stored_patterns(page):
     stored, _ = patterns.stored_digits(data.digits(), 1)
@@ -156,6 +157,7 @@ def test_the_page_shows_the_thresholds_of_the_stored_patterns(page):
     assert not page.errors
 
 
+@pytest.mark.slow
 @needs_browser
 def test_beta_takes_the_memory_from_averaging_to_single_patterns(page):
     slider = page.get_by_role("slider").first
@@ -167,6 +169,7 @@ def test_beta_takes_the_memory_from_averaging_to_single_patterns(page):
     assert not page.errors
 
 
+@pytest.mark.slow
 @needs_browser
 def test_drawing_and_clearing_change_the_recall(page):
     query = page.locator(".hopfax-strip svg").first
@@ -185,6 +188,7 @@ def test_drawing_and_clearing_change_the_recall(page):
     assert not page.errors
 
 
+@pytest.mark.slow
 @needs_browser
 def test_patterns_are_moved_by_keys_and_by_mouse(page):
     wait_for_text(page, "plane-thresholds-are", "exact")
@@ -207,6 +211,7 @@ def test_patterns_are_moved_by_keys_and_by_mouse(page):
     assert not page.errors
 
 
+@pytest.mark.slow
 @needs_browser
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (390, "light")])
 def test_the_page_fits_a_phone_and_has_a_dark_scheme(browser, address, width, scheme):
