@@ -62,8 +62,8 @@ def check_gradients(
             less. One above a tenth of the critical nudge gives a warning.
         key: for random directions.
     Returns:
-        gradients: of each gradient the cosine, that of the worst array, the relative error, the seconds of a compiled call, and the Jacobian
-            products for each example.
+        gradients: of each gradient the cosine, the path and cosine of the array that is worst, the relative error, the
+            seconds of a compiled call, and the Jacobian products for each example.
         reference_vs_finite_difference: relative error of the reference along a random direction.
         ep_order: measured order in beta of centred (2) and one-sided (1) equilibrium propagation.
         ep_finite_beta: relative error of equilibrium propagation at a nudge of 0.3, or half the critical one, against

@@ -26,7 +26,7 @@ Labels = Int[Array, " batch"]
 
 
 def check_nudge(trainer: Trainer, model: AbstractNetwork, dataset: Dataset) -> float | None:
-    """The cosine of the gradient by equilibrium propagation with the implicit one, of the array in which it is smallest.
+    """The smallest cosine of an array of the gradient by equilibrium propagation with that of the implicit one.
 
     On the first batch of the training data; None for gradients without a nudge.
 
