@@ -9,6 +9,7 @@ from .gradients.base import AbstractGradient
 from .gradients.implicit import Implicit
 from .solvers.anderson import Anderson
 from .solvers.loop import AbstractDirectSolver, IterativeSolver, Stopping
+from .solvers.starts import AbstractStart, Zeros
 from .updates.base import AbstractUpdate
 from .updates.block import Coloured
 
@@ -30,6 +31,7 @@ class Method(eqx.Module):
         max_steps: the most updates, at least 0.
         check_every: sweeps between two checks of whether to stop; more than 1 for devices such as GPUs, where each
             check makes the host wait. The result does not depend on it.
+        start: where a solve starts that is given no states, `Zeros()` or `FeedForward()`.
     Raises: `ValueError` for an object of another kind, a tolerance below 0, or steps that are no whole number.
     """
 
@@ -40,6 +42,7 @@ class Method(eqx.Module):
     atol: ScalarLike | None = None
     max_steps: ScalarLike = 200
     check_every: int = eqx.field(static=True, default=1)
+    start: AbstractStart = Zeros()
 
     def __check_init__(self):
         require_kind("update", self.update, AbstractUpdate, "EvenOdd()")
@@ -50,6 +53,7 @@ class Method(eqx.Module):
             require_number("atol", self.atol, lambda x: x >= 0, "a number, 0 or more")
         require_integer("max_steps", self.max_steps, 0)
         require_integer("check_every", self.check_every, 1)
+        require_kind("start", self.start, AbstractStart, "FeedForward()")
 
     def stopping(self) -> Stopping:
         """When a solve ends. Its numbers are arrays: a compiled function takes others without compiling again."""

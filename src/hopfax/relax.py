@@ -17,6 +17,7 @@ from .method import Method
 from .networks.layers import Clamp, Layer, PartialClamp, split_clamp
 from .networks.network import AbstractNetwork, States
 from .solvers.equilibrium import Equilibrium, Statistics
+from .solvers.starts import AbstractStart
 from .updates.problem import Problem
 
 
@@ -39,7 +40,7 @@ def relax(
         clamp: layer -> the state (before the activation) at which it is clamped. `PartialClamp(state, mask)` clamps
             some neurons. An array has the shape of the layer, or one more leading axis for a batch.
         start: layer -> the state to start from. Layers that are left out start at their drive if `start` has others,
-            and all layers start at zero if it has none.
+            and all layers start as `method.start` says if it has none.
         method: the update, the solver, the gradient and the tolerances.
         trace: how many relative residuals to record, one for each evaluation.
         throw: raise an error if any example does not converge. Otherwise see `Equilibrium.status`.
@@ -94,7 +95,7 @@ def solve_example(
 
 def make_solve(problem: Problem, start: States, method: Method, trace: int = 0) -> Solve:
     """The solve of `problem` by `method`, from the states in `start`."""
-    return Solve(method.solver, _initial_unknowns(problem, start), method.stopping(), trace)
+    return Solve(method.solver, _initial_unknowns(problem, start, method.start), method.stopping(), trace)
 
 
 def assemble(
@@ -112,11 +113,11 @@ def all_states(model: AbstractNetwork, free: AbstractNetwork, clamp: Clamp, stat
     return {name: everything[name] for name in model.order}
 
 
-def _initial_unknowns(problem: Problem, start: States) -> States:
-    """The states in `start`. Other layers start at their drive, or at zero if `start` has no free layer."""
-    zeros = problem.model.zeros(common_dtype((problem.model, start)))
-    known = {name: state for name, state in start.items() if name in zeros}
-    states = {**zeros, **known}
+def _initial_unknowns(problem: Problem, start: States, default: AbstractStart) -> States:
+    """The states in `start`. Others are at their drive, or those of `default` if `start` has no free layer."""
+    known = {name: state for name, state in start.items() if name in problem.model.layers}
+    dtype = common_dtype((problem.model, start))
+    states = {**problem.model.zeros(dtype), **known} if known else default.states(problem.model, dtype)
     unknowns = problem.restrict(states)
     others = tuple(name for name in unknowns if name not in known)
     if not known or not others:

@@ -24,3 +24,6 @@ from .safeguards import Energy as Energy
 from .safeguards import PaperSafeguard as PaperSafeguard
 from .safeguards import Residual as Residual
 from .safeguards import Unguarded as Unguarded
+from .starts import AbstractStart as AbstractStart
+from .starts import FeedForward as FeedForward
+from .starts import Zeros as Zeros
