@@ -66,7 +66,8 @@ def energy_transformer(
     if patch is not None:
         require_integer("energy_transformer(patch=...)", patch, 1)
         layers = {"image": Layer((tokens, patch), Identity()), **layers}
-        embedding = normal(keys[4], patch, dim) / (patch + dim) ** 0.5
+        # Small beside the positions: a token whose patch is unknown must be told apart by its position first.
+        embedding = 0.3 * normal(keys[4], patch, dim) / (patch + dim) ** 0.5
         synapses = [SharedDense(("image", "tokens"), embedding), *synapses]
-        synapses += [Bias("tokens", 0.1 * normal(keys[5], tokens, dim)), Bias("image", jnp.zeros(patch))]
+        synapses += [Bias("tokens", normal(keys[5], tokens, dim)), Bias("image", jnp.zeros(patch))]
     return HAM(layers, synapses)

@@ -1,0 +1,237 @@
+"""An energy transformer that completes MNIST from half of its patches, relaxed to equilibrium.
+
+    python -m experiments.energy_transformer.run --out experiments/energy_transformer/results
+
+Images are 49 patches of 4 x 4. 25 of them are clamped, and the squared error of the others is the loss and the result.
+The same training, masks and number of weights are given to one block of a plain transformer. An interrupted run goes
+on from its last checkpoint.
+"""
+
+import argparse
+import dataclasses
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import optax
+from jaxtyping import Array, Bool, Float
+
+from hopfax import Method, PartialClamp, relax
+from hopfax._internal.files import write_atomic, write_json
+from hopfax._internal.provenance import circumstances
+from hopfax.costs import SquaredError
+from hopfax.data import mnist
+from hopfax.gradients import ConjugateGradient, Implicit
+from hopfax.networks import HAM, Bias, energy_transformer
+from hopfax.objective import cost_gradient
+
+TOKENS, PATCH, KNOWN = 49, 16, 25
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Sizes and training; the squared error is that of an unknown pixel."""
+
+    dim: int = 64
+    heads: int = 4
+    memories: int = 256
+    steps: int = 4000
+    batch: int = 64
+    learning_rate: float = 0.01
+    rtol: float = 5e-3
+    evaluations: int = 25
+    tested: int = 10_000
+    seed: int = 0
+
+
+def patches(images: np.ndarray) -> Float[Array, "images tokens patch"]:
+    """Rows of 28 x 28 pixels as 7 x 7 patches."""
+    return jnp.asarray(images.reshape(-1, 7, 4, 7, 4).transpose(0, 1, 3, 2, 4).reshape(-1, TOKENS, PATCH))
+
+
+def known_patches(key: Array, count: int) -> Bool[Array, "count tokens patch"]:
+    """True in 25 patches of each image, drawn at random."""
+    draws = jr.uniform(key, (count, TOKENS))
+    ranks = jnp.argsort(jnp.argsort(draws, axis=1), axis=1)
+    return jnp.broadcast_to((ranks < KNOWN)[..., None], (count, TOKENS, PATCH))
+
+
+class Plain(eqx.Module):
+    """One block of a transformer: attention and a ReLU network, each after a layer normalisation, and skips."""
+
+    embed: Array
+    positions: Array
+    unknown: Array
+    attention: eqx.nn.MultiheadAttention
+    norms: list[eqx.nn.LayerNorm]
+    up: eqx.nn.Linear
+    down: eqx.nn.Linear
+    read: eqx.nn.Linear
+
+    def __init__(self, config: Config, key: Array):
+        keys, dim = jr.split(key, 6), config.dim
+        self.embed = jr.normal(keys[0], (PATCH, dim)) / PATCH**0.5
+        self.positions, self.unknown = jr.normal(keys[1], (TOKENS, dim)), jnp.zeros(dim)
+        self.attention = eqx.nn.MultiheadAttention(config.heads, dim, key=keys[2])
+        self.norms = [eqx.nn.LayerNorm(dim) for _ in range(3)]
+        self.up = eqx.nn.Linear(dim, config.memories, key=keys[3])
+        self.down = eqx.nn.Linear(config.memories, dim, key=keys[4])
+        self.read = eqx.nn.Linear(dim, PATCH, key=keys[5])
+
+    def __call__(self, image: Array, known: Array) -> Array:
+        first, second, last = (jax.vmap(norm) for norm in self.norms)
+        tokens = jnp.where(known[:, :1], image @ self.embed, self.unknown[None]) + self.positions
+        normed = first(tokens)
+        tokens = tokens + self.attention(normed, normed, normed)
+        tokens = tokens + jax.vmap(lambda t: self.down(jax.nn.relu(self.up(t))))(second(tokens))
+        return jax.vmap(self.read)(last(tokens))
+
+
+def energy_model(config: Config, mean: Array) -> HAM:
+    sizes = TOKENS, config.dim, config.heads, config.memories
+    model = energy_transformer(*sizes, patch=PATCH, key=jr.key(config.seed))
+    return HAM(model.layers, {**model.synapses, "image": Bias("image", mean)})
+
+
+def energy_gradient(config: Config) -> Callable:
+    """The gradient of the mean squared error of an unknown pixel, and what is printed."""
+    adjoint = ConjugateGradient(rtol=1e-2, max_products=15)
+    method = Method(gradient=Implicit(adjoint), rtol=config.rtol, max_steps=config.evaluations)
+
+    def gradient(model, images, known):
+        clamp = {"image": PartialClamp(images, known)}
+        result = cost_gradient(model, clamp, SquaredError("image"), images, method=method)
+        unknown = (TOKENS - KNOWN) * PATCH
+        numbers = 2 * result.cost / unknown, jnp.mean(result.equilibrium.converged)
+        return jax.tree.map(lambda g: g / unknown, result.gradient), numbers
+
+    return gradient
+
+
+def plain_gradient(model: Plain, images: Array, known: Array):
+    def loss(model):
+        return jnp.sum(jnp.where(known, 0, jax.vmap(model)(images, known) - images) ** 2) / jnp.sum(~known)
+
+    value, gradient = eqx.filter_value_and_grad(loss)(model)
+    return gradient, (value, jnp.ones(()))
+
+
+def train(model, gradient: Callable, images: Array, config: Config, file: Path) -> tuple[Any, float]:
+    """The trained model and its CPU seconds, from the checkpoint in `file` if there is one."""
+    schedule = optax.warmup_cosine_decay_schedule(0.0, config.learning_rate, 50, config.steps)
+    optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
+    state = model, optimiser.init(eqx.filter(model, eqx.is_array)), jnp.zeros((), jnp.int32), jnp.zeros(())
+    if file.exists():
+        state = eqx.tree_deserialise_leaves(file, state)
+
+    @eqx.filter_jit
+    def step(state, images):
+        model, memory, count, seconds = state
+        draw, mask = jr.split(jr.fold_in(jr.key(config.seed + 1), count))
+        batch = images[jr.randint(draw, (config.batch,), 0, len(images))]
+        change, numbers = gradient(model, batch, known_patches(mask, config.batch))
+        updates, memory = optimiser.update(change, memory, eqx.filter(model, eqx.is_array))
+        return (eqx.apply_updates(model, updates), memory, count + 1, seconds), numbers
+
+    began, before, rows = time.process_time(), float(state[3]), []
+    while int(state[2]) < config.steps:
+        state, numbers = step(state, images)
+        rows.append(numbers)
+        if int(state[2]) % 100 == 0:
+            state = (*state[:3], jnp.asarray(before + time.process_time() - began))
+            write_atomic(file, _serialised(state))
+            loss, converged = (float(np.mean(column)) for column in zip(*rows, strict=True))
+            print(
+                f"{file.stem} {int(state[2])}: {loss:.4f}, {converged:.3f} converged, {state[3]:.0f} s",
+                flush=True,
+            )
+            rows = []
+    return state[0], float(state[3])
+
+
+def _serialised(state) -> bytes:
+    import io
+
+    buffer = io.BytesIO()
+    eqx.tree_serialise_leaves(buffer, state)
+    return buffer.getvalue()
+
+
+def measure(config: Config, folder: Path) -> dict[str, Any]:
+    """Every row: the error of an unknown pixel on the test images, and how the equilibria were reached."""
+    data = mnist()
+    images, tested = patches(data.train_images), patches(data.test_images)[: config.tested]
+    known, mean = known_patches(jr.key(config.seed + 2), config.tested), jnp.mean(images, 0)
+    error = lambda guess: float(jnp.sum(jnp.where(known, 0, guess - tested) ** 2) / jnp.sum(~known))
+    network, seconds = train(
+        energy_model(config, jnp.mean(images, (0, 1))),
+        energy_gradient(config),
+        images,
+        config,
+        folder / "energy",
+    )
+    plain, plain_seconds = train(
+        Plain(config, jr.key(config.seed)), plain_gradient, images, config, folder / "plain"
+    )
+    method = Method(rtol=1e-3, max_steps=30)
+
+    @eqx.filter_jit
+    def complete(network, images, known):
+        result = relax(network, {"image": PartialClamp(images, known)}, method=method)
+        return result.activation["image"], result.converged, result.steps
+
+    chunks = [
+        complete(network, tested[i : i + 500], known[i : i + 500]) for i in range(0, config.tested, 500)
+    ]
+    guess, converged, steps = (jnp.concatenate(column) for column in zip(*chunks, strict=True))
+    count = lambda model: sum(x.size for x in jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array)))
+    return {
+        "error": {
+            "energy transformer": error(guess),
+            "plain transformer block": error(jax.vmap(plain)(tested, known)),
+            "mean image": error(jnp.broadcast_to(mean, tested.shape)),
+            "nearest neighbour of 20,000": error(_nearest(images[:20_000], tested, known)),
+        },
+        "converged": float(jnp.mean(converged)),
+        "evaluations_mean": float(jnp.mean(steps)),
+        "cpu_seconds": {"energy transformer": seconds, "plain transformer block": plain_seconds},
+        "weights": {"energy transformer": count(network), "plain transformer block": count(plain)},
+    }
+
+
+def _nearest(stored: Array, images: Array, known: Array) -> Array:
+    """The stored image that is nearest in the known patches, for each image."""
+    flat = lambda x: x.reshape(len(x), -1)
+
+    @jax.jit
+    def nearest(image, mask):
+        return jnp.argmin(jnp.square(flat(stored)) @ mask - 2 * flat(stored) @ (mask * image))
+
+    masks = flat(known).astype(jnp.float32)
+    return stored[jax.lax.map(lambda pair: nearest(*pair), (flat(images), masks))]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--runs", type=Path, default=Path("runs/energy_transformer"), help="of checkpoints")
+    parser.add_argument("--steps", type=int, default=Config.steps)
+    parser.add_argument("--tested", type=int, default=Config.tested)
+    options = parser.parse_args()
+    config = Config(steps=options.steps, tested=options.tested)
+    options.runs.mkdir(parents=True, exist_ok=True)
+    result = {"config": dataclasses.asdict(config), **measure(config, options.runs)}
+    options.out.mkdir(parents=True, exist_ok=True)
+    write_json(options.out / "mnist.json", {**result, "circumstances": circumstances()})
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()
