@@ -20,12 +20,14 @@ from ..networks import AveragePool, ConvBlock, MaxPool, SoftPool
 from ..networks.chn import CHN
 from ..networks.network import AbstractNetwork
 from ..papers import paper_method
+from ..solvers import FeedForward
 from ..updates.block import Coloured, Damped, EvenOdd
 from .architecture import Architecture, LayerSize
 from .optimisers import AbstractDecay, AbstractOptimiser, Adam, CosineDecay, LinearDecay, Madam, Schedule
 
 DEEPER_FROM = 4  # layers; the 2024 paper halves the learning rate of its deeper networks
 BETA = 0.02  # a nudge that is small enough for the networks here, and large enough for float32
+WEAK_FEEDBACK, WEAK_FEEDBACK_BETA = 0.1, 0.1
 
 SETTINGS = Registry(
     "a setting",
@@ -129,10 +131,17 @@ class Recipe:
         """How the network is relaxed and differentiated."""
         papers = paper_method(self.model, self.forward_steps, self.backward_steps)
         gradient = papers.gradient if self.gradient is None else self.gradient
-        convolutional = any(isinstance(size, ConvBlock) for size in self.layers)
+        method = dataclasses.replace(papers, gradient=gradient, rtol=self.rtol)
+        if not any(isinstance(size, ConvBlock) for size in self.layers):
+            return method
         # The same as `EvenOdd()` unless a pool is not linear, where that is refused.
-        update = Coloured() if convolutional and isinstance(papers.update, EvenOdd) else papers.update
-        return dataclasses.replace(papers, update=update, gradient=gradient, rtol=self.rtol)
+        update = Coloured() if isinstance(papers.update, EvenOdd) else papers.update
+        return dataclasses.replace(method, update=update, start=FeedForward())
+
+    @property
+    def nudge(self) -> float:
+        """A nudge for equilibrium propagation: with weak feedback a small one is near the rounding of early layers."""
+        return BETA if self.architecture.feedback > WEAK_FEEDBACK else WEAK_FEEDBACK_BETA
 
     def network(self) -> AbstractNetwork:
         """The untrained network of this seed."""

@@ -328,13 +328,12 @@ def _recipe(
 def _with_gradient(recipe: "Recipe", name: GradientName | None, beta: float | None) -> "Recipe":
     """The recipe with another gradient. Raises: `ValueError` for `beta` without equilibrium propagation."""
     from ...gradients import EquilibriumPropagation, Implicit
-    from ...training.recipes import BETA
 
     if name is None and isinstance(recipe.gradient, EquilibriumPropagation):
         name = GradientName.ep
     if beta is not None and name != GradientName.ep:
         raise ValueError(f"--beta {beta} is the nudge of equilibrium propagation; add --gradient ep.")
-    nudged = EquilibriumPropagation(BETA if beta is None else beta)
+    nudged = EquilibriumPropagation(recipe.nudge if beta is None else beta)
     gradients = {GradientName.ep: nudged, GradientName.implicit: Implicit(), GradientName.recurrent: None}
     return recipe if name is None else dataclasses.replace(recipe, gradient=gradients[name])
 
