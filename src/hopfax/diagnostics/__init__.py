@@ -4,6 +4,7 @@ from .convergence import first_crossing as first_crossing
 from .convergence import fixed_iterations as fixed_iterations
 from .convergence import paper_iterations as paper_iterations
 from .gradient_check import check_gradients as check_gradients
+from .saturation import saturation as saturation
 from .spectra import critical_nudge as critical_nudge
 from .spectra import smallest_hessian_eigenvalue as smallest_hessian_eigenvalue
 from .spectra import spectral_radius as spectral_radius

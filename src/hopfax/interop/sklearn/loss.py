@@ -62,5 +62,8 @@ class WeightedLoss(AbstractTask):
     def means(self, sums: Float[Array, ""], batches: int, batch_size: int) -> dict[str, float]:
         return {"loss": float(sums) / batches}
 
+    def saturation(self, model, images, labels) -> dict[str, float]:
+        return {}
+
     def explain_failure(self, before, after, examples, step) -> str:
         return f"weights of {', '.join(nonfinite_parts(after))}" if nonfinite_parts(after) else "the loss"
