@@ -3,8 +3,8 @@
     python benchmarks/search.py
 
 426 rows (three quarters of the breast-cancer data), four shapes of the hidden layers, two learning rates, five folds:
-41 fits of 30 passes. Each search is a process of its own, with two workers. "no cache" compiles in every worker, "first"
-begins with an empty cache, "second" finds there what the first one compiled.
+41 fits of 30 passes. Each search is a process of its own, with two workers. "no cache" compiles in every worker,
+"first" begins with an empty cache, "second" finds there what the first one compiled.
 """
 
 import argparse
