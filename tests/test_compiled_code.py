@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 SHOW = """
 import jax
 from hopfax._internal.compiled import cache_compiled_code
@@ -41,6 +43,7 @@ def test_a_folder_that_cannot_be_made_is_no_error(tmp_path):
     assert in_a_process(SHOW.format(before=""), tmp_path).startswith("None")
 
 
+@pytest.mark.slow
 def test_a_fit_stores_compiled_code_and_a_second_process_stores_no_more(tmp_path):
     fit = """
 import numpy as np

@@ -40,6 +40,7 @@ class HopfieldImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         rows = self._validated(X, reset=True, ensure_min_samples=2)
         check_recall(self)
+        cache_compiled_code()
         complete = rows[~np.isnan(rows).any(axis=1)]
         if len(complete) < 2:
             raise ValueError(

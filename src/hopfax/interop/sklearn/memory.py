@@ -39,6 +39,7 @@ class HopfieldMemory(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Store the rows of `X` and forget earlier ones. Raises: `ValueError` as `hopfax.Memory.store`."""
         patterns = np.asarray(validate_data(self, X, dtype=FLOATS, ensure_min_samples=2))
         check_recall(self)
+        cache_compiled_code()
         self.memory_ = Memory.store(patterns, self.beta)
         self.beta_ = float(self.memory_.beta)
         return self
