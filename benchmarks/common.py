@@ -11,7 +11,7 @@ from hopfax.apps.bench.benchmark import interleaved as interleaved
 from hopfax.apps.bench.benchmark import ratio as ratio
 
 RESULTS = Path(__file__).parent / "results"
-PEERS = ("torch",)
+PEERS = ("torch", "scikit-learn")
 
 
 def arguments(description: str) -> argparse.ArgumentParser:

@@ -75,11 +75,11 @@ def test_no_public_class_has_the_name_of_another():
 
 
 def test_no_function_has_more_than_eight_arguments():
-    """Commands are not counted: their arguments are the options."""
+    """Commands and estimators are not counted: their arguments are options, flat as scikit-learn asks."""
     long = [
         f"{name}: {node.name}"
         for name, tree in SOURCES.items()
-        if not name.startswith("apps.cli")
+        if not name.startswith(("apps.cli", "interop.sklearn"))
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef) and len(arguments(node)) > 8
     ]

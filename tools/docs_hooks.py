@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from docsite import citations, commands, formulas, outside, tables
+from docsite import citations, commands, formulas, names, outside, tables
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File
 
@@ -31,9 +31,9 @@ def on_page_markdown(markdown, page, config, files):
 
 
 def on_page_content(html, page, config, files):
-    """Formulas as MathML, citations as links into the bibliography."""
+    """Formulas as MathML, citations as links into the bibliography, names in tables as one word."""
     to = files.get_file_from_path(BIBLIOGRAPHY).url_relative_to(page.file)
     try:
-        return citations.linked(formulas.drawn(html), citations.labels(REFERENCES), to)
+        return names.unbroken(citations.linked(formulas.drawn(html), citations.labels(REFERENCES), to))
     except ValueError as error:
         raise PluginError(f"{page.file.src_uri}: {error}") from error

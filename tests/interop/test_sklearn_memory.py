@@ -11,11 +11,14 @@ from hopfax import Memory
 from hopfax.interop.sklearn import HopfieldMemory
 
 PATTERNS = 3 * np.eye(6)
+UNKNOWN = "NaN in a query is an unknown element; `fit` and infinite values are refused, as tested below"
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
-@parametrize_with_checks([HopfieldMemory()])
+@parametrize_with_checks(
+    [HopfieldMemory()], expected_failed_checks=lambda estimator: {"check_estimators_nan_inf": UNKNOWN}
+)
 def test_checks_of_scikit_learn(estimator, check):
     check(estimator)
 
@@ -27,6 +30,20 @@ def test_transform_recalls_patterns_as_the_memory_does():
     np.testing.assert_allclose(fitted.transform(noisy), expected.state, atol=1e-6)
     np.testing.assert_allclose(fitted.transform(noisy), PATTERNS, atol=1e-2)
     assert fitted.beta_ == 2.0
+
+
+def test_transform_takes_nan_as_unknown_row_by_row():
+    fitted = HopfieldMemory().fit(PATTERNS)
+    halves = np.where(np.arange(6) < 3, PATTERNS, np.nan)[:3] + 0.1
+    both = np.concatenate([halves, PATTERNS + 0.1])
+    recalled = fitted.transform(both)
+    np.testing.assert_allclose(recalled[:3], PATTERNS[:3], atol=0.05)
+    np.testing.assert_allclose(recalled[3:], fitted.transform(PATTERNS + 0.1), atol=1e-6)
+    for refused in (np.inf, -np.inf):
+        with pytest.raises(ValueError, match="infinity"):
+            fitted.transform(np.where(np.isnan(both), refused, both))
+    with pytest.raises(ValueError, match="NaN"):
+        fitted.fit(both)
 
 
 def test_missing_values_are_completed():

@@ -113,6 +113,18 @@ def test_a_table_of_a_page_is_named_and_not_the_first_one_that_stands_there(docs
         inserted("")
 
 
+def test_models_and_sizes_in_tables_are_one_word(docsite):
+    from docsite.names import unbroken
+
+    one = lambda name: f'<span class="name">{name}</span>'
+    cell = '<td><a href="7-HAM-EO.html">7-HAM-EO-DEQ</a>, 784-512-10, a well-known -97.2</td>'
+    marked = (
+        f'<td><a href="7-HAM-EO.html">{one("7-HAM-EO-DEQ")}</a>, {one("784-512-10")}, a well-known -97.2</td>'
+    )
+    assert unbroken(f"<p>HAM-EO</p>{cell}") == f"<p>HAM-EO</p>{marked}"
+    assert unbroken("<thead><th>HAM</th></thead>") == f"<thead><th>{one('HAM')}</th></thead>"
+
+
 def test_every_table_that_a_page_asks_for_is_there(docsite):
     from docsite import tables
 

@@ -4,9 +4,10 @@
 `<!-- table: benchmarks/results/recall.json -->` a benchmark's result.
 """
 
+import itertools
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,39 @@ def _large(result: Mapping[str, Any]) -> str:
     return _rows([what, ""], rows)
 
 
+def _estimators(result: Mapping[str, Any]) -> str:
+    rows = [
+        [
+            f"{data}: {own['rows']:,} x {own['features']}, {own['classes']} classes" if first else "",
+            name,
+            *(f"{numbers[key]:.3f}" for key in ("accuracy", "log loss")),
+            *(f"{numbers[key]:.2g}" for key in ("fit, s", "first call, s", "predict, s")),
+        ]
+        for data, own in result["data"].items()
+        for first, (name, numbers) in zip(_first_only(), own["classifiers"].items(), strict=False)
+    ]
+    header = ["data", "classifier", "accuracy", "log loss", "fit, s", "first call, s", "predict, s"]
+    return _rows(header, rows)
+
+
+def _first_only() -> Iterator[bool]:
+    """True, and then false for ever."""
+    return itertools.chain([True], itertools.repeat(False))
+
+
+def _search(result: Mapping[str, Any]) -> str:
+    names = {
+        "no cache": "no cache: each worker compiles",
+        "first": "first search, empty cache",
+        "second": "second search, in new processes",
+    }
+    rows = [
+        [shown, *(f"{round_[name]['seconds']:.0f}" for round_ in result["rounds"])]
+        for name, shown in names.items()
+    ]
+    return _rows(["`GridSearchCV(n_jobs=2)`", *("s" for _ in result["rounds"])], rows)
+
+
 def _numbered(result: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """The entries whose names are numbers."""
     return [(name, own) for name, own in result.items() if re.fullmatch(r"[0-9.]+", name)]
@@ -131,4 +165,6 @@ _BENCHMARKS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "solvers": _solvers,
     "backward": _backward,
     "precision": _errors,
+    "estimators": _estimators,
+    "search": _search,
 }

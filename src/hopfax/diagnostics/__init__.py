@@ -7,6 +7,7 @@ from .exactness import LayerExactness as LayerExactness
 from .exactness import LayerStep as LayerStep
 from .exactness import exactness as exactness
 from .gradient_check import check_gradients as check_gradients
+from .saturation import saturation as saturation
 from .spectra import critical_nudge as critical_nudge
 from .spectra import smallest_hessian_eigenvalue as smallest_hessian_eigenvalue
 from .spectra import spectral_radius as spectral_radius

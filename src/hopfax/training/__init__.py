@@ -3,6 +3,7 @@
 from .._internal.lazy import submodules as _submodules
 from .architecture import Architecture as Architecture
 from .architecture import conv_layers as conv_layers
+from .chunk import Chunk as Chunk
 from .classification import Classification as Classification
 from .classifier import ClassificationMetrics as ClassificationMetrics
 from .classifier import ClassifierJob as ClassifierJob
@@ -15,7 +16,6 @@ from .job import run_and_store as run_and_store
 from .job import train as train
 from .loggers import AbstractLogger as AbstractLogger
 from .loggers import open_loggers as open_loggers
-from .loop import Chunk as Chunk
 from .loop import fit as fit
 from .loop import train_chunks as train_chunks
 from .recipes import Recipe as Recipe

@@ -1,5 +1,6 @@
 """Classification: the task of training a network to read classes off its equilibrium."""
 
+import dataclasses
 from typing import Any
 
 import equinox as eqx
@@ -12,11 +13,12 @@ from jaxtyping import Array, Float, Int, PyTree
 from .._internal.checks import require_kind, require_number
 from .._internal.tree import all_finite
 from ..costs import AbstractCost, SquaredError
+from ..diagnostics.saturation import saturation
 from ..gradients.base import AdjointStats
 from ..method import Method
 from ..networks.network import AbstractNetwork
 from ..objective import cost_example
-from ..relax import all_states
+from ..relax import all_states, relax
 from ..solvers.equilibrium import Status
 from .task import AbstractTask
 
@@ -111,6 +113,13 @@ class Classification(AbstractTask):
             "did_not_converge": int(sums.did_not_converge),
             "gradient_flagged": int(sums.gradient_flagged),
         }
+
+    def saturation(self, model: AbstractNetwork, images: Any, labels: Any) -> dict[str, float]:
+        # Nothing is differentiated here, and equilibrium propagation cannot differentiate a state.
+        method = dataclasses.replace(self.method, gradient=Method().gradient)
+        states = relax(model, {self.clamp: jnp.asarray(images, jnp.float32)}, method=method).state
+        free = {name: state for name, state in states.items() if name != self.clamp}
+        return {name: float(fraction) for name, fraction in saturation(model, free).items()}
 
     def explain_failure(self, before, after, examples, step) -> str:
         names = nonfinite_parts(after)

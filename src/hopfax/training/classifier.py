@@ -16,11 +16,12 @@ from .._internal.files import as_path
 from ..data import Dataset, validation_split
 from ..networks.files import save_model
 from ..networks.network import AbstractNetwork
+from .chunk import Chunk
 from .classification import Classification
 from .ep_checks import check_nudge
 from .evaluation import Evaluation, evaluate
 from .job import RESULT, AbstractJob, data_settings, read_result, without_data_settings
-from .loop import Chunk, fit
+from .loop import fit
 from .recipes import Recipe, from_config
 from .trainer import Trainer, TrainState
 

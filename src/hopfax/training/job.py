@@ -19,10 +19,12 @@ from ..data import Dataset
 from ..parallel.mesh import device_mesh, local_copy
 from ..parallel.processes import broadcast_from_primary, guard_collectives, is_primary
 from .checkpoint import load_checkpoint, read_metadata, save_checkpoint
-from .loop import Chunk, first_failure, train_chunks
+from .chunk import Chunk
+from .loop import first_failure, train_chunks
 from .metrics import MetricsFile, from_json, to_json
 from .run_folder import open_run_folder
 from .trainer import Trainer, TrainState
+from .watch import watched
 
 CHECKPOINT, METRICS, RESULT = "checkpoint.safetensors", "metrics.jsonl", "run.json"
 
@@ -113,6 +115,8 @@ def train(
         ValueError: `folder` is no path, the folder is in use, or its checkpoint has other settings.
         Diverged: the loss or a weight is no longer finite, naming the first; the last good checkpoint is kept.
         ProcessLost: (`hopfax.parallel`) another process of the run has ended.
+    Warns: `TrainingWarning` once where the loss at equilibrium rises over 20 chunks, and once where the activations of
+        every layer saturate; not on several devices.
     """
     require_kind("job", job, AbstractJob, "ClassifierJob(recipe, dataset)")
     require_integer("checkpoint_chunks", checkpoint_chunks, 1)
@@ -266,6 +270,7 @@ def _train(
     job.check_start(trainer, run.state.model)
     examples = data.train_images, data.train_labels
     chunks = train_chunks(trainer, run.state, *examples, epochs=epochs, seconds=run.seconds, mesh=mesh)
+    chunks = chunks if mesh is not None else watched(chunks, *examples)
     for count, chunk in enumerate(chunks, start=1):
         if not chunk.finite:
             raise _diverged(job, trainer, folder, chunk, mesh)

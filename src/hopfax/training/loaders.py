@@ -12,7 +12,8 @@ from jaxtyping import Array, Float, Int
 
 from ..parallel.mesh import DATA
 
-Batch = tuple[Float[Array, "batch pixels"], Int[Array, " batch"]]
+Labels = Int[Array, " batch"] | Float[Array, "batch columns"]
+Batch = tuple[Float[Array, "batch pixels"], Labels]
 
 
 class AbstractBatches(eqx.Module):
@@ -35,7 +36,7 @@ class DeviceBatches(AbstractBatches):
     """Batches that are gathered on the device from all examples."""
 
     images: Float[Array, "examples pixels"]
-    labels: Int[Array, " examples"]
+    labels: Int[Array, " examples"] | Float[Array, "examples columns"]
     order: Int[Array, " examples"]
     batch_size: int = eqx.field(static=True)
 

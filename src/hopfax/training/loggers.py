@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import Any
 
 from .._internal.optional import needed
+from .chunk import Chunk
 from .job import Callback
-from .loop import Chunk
 from .metrics import to_json
 
 Settings = Mapping[str, Any]

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -15,35 +14,13 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int, PyTree
 from .._internal.checks import require_integer
 from .._internal.tree import all_finite
 from ..parallel.mesh import DATA, place_on_mesh
+from .chunk import Chunk
 from .loaders import AbstractLoader, DeviceLoader, ShardedLoader
 from .trainer import Trainer, TrainState, draw, make_step
+from .watch import watched
 
 Images = Float[ArrayLike, "..."]
 Labels = Int[ArrayLike, "..."]
-
-
-class Chunk(eqx.Module):
-    """Where a run stands after a chunk of steps.
-
-    `state` is valid until the next chunk begins, which reuses its memory; `TrainState.copy` keeps it.
-    """
-
-    trainer: Trainer
-    state: TrainState
-    epoch: int  # from 1
-    batch: int  # batches done of this epoch
-    batches: int  # in an epoch
-    seconds: float  # spent on this epoch
-    finite: bool  # whether sums and weights are finite
-    metrics: Any = None  # of the epoch that the chunk ends, where `train` calls back
-
-    @property
-    def ends_epoch(self) -> bool:
-        return self.batch == self.batches
-
-    def means(self) -> dict[str, Any]:
-        """Means over the epoch so far by name, the loss first."""
-        return self.trainer.task.means(self.state.sums, self.batch, self.trainer.batch_size)
 
 
 def train_chunks(
@@ -105,9 +82,11 @@ def fit(
 ) -> Iterator[tuple[TrainState, dict[str, float]]]:
     """Train until `epochs` epochs are done in all; yield the state after each, and its means and seconds by name.
 
-    Args and errors as for `train_chunks`.
+    Args and errors as for `train_chunks`. Warns: `TrainingWarning` once where the loss rises over 20 epochs, and once
+    where activations saturate; not on several devices.
     """
-    for chunk in train_chunks(trainer, state, images, labels, epochs=epochs, per_epoch=1, mesh=mesh):
+    chunks = train_chunks(trainer, state, images, labels, epochs=epochs, per_epoch=1, mesh=mesh)
+    for chunk in chunks if mesh is not None else watched(chunks, images, labels):
         yield chunk.state.copy(), {**chunk.means(), "seconds": chunk.seconds}
 
 

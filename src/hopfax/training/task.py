@@ -38,5 +38,9 @@ class AbstractTask(eqx.Module):
         """Means over `batches` batches by name, the loss first: shown and logged in training."""
 
     @abc.abstractmethod
+    def saturation(self, model: PyTree, images: Any, labels: Any) -> dict[str, float]:
+        """The fraction of saturated neurons by layer at the equilibria of a batch; empty if nothing can saturate."""
+
+    @abc.abstractmethod
     def explain_failure(self, before: PyTree, after: PyTree, examples: PyTree, step: Int[Array, ""]) -> str:
         """What was the first to be NaN or infinite in the step from model `before` to `after`, in words."""

@@ -1,5 +1,6 @@
 """Variational autoencoders whose encoder and decoder are relaxing networks, trained by equilibrium propagation."""
 
+from .._internal.lazy import submodules as _submodules
 from .config import VAEConfig as VAEConfig
 from .equilibrium_propagation import EPGradient as EPGradient
 from .likelihoods import Bernoulli as Bernoulli
@@ -20,3 +21,5 @@ from .posterior import LearnedVariance as LearnedVariance
 from .posterior import Posterior as Posterior
 from .run import VAEJob as VAEJob
 from .training import ELBO as ELBO
+
+__getattr__ = _submodules(__name__, "completion")

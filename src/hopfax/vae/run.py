@@ -11,8 +11,8 @@ import jax.random as jr
 from .._internal.checks import require_kind
 from ..data import Dataset
 from ..training.checkpoint import load_checkpoint, read_metadata, save_checkpoint
+from ..training.chunk import Chunk
 from ..training.job import AbstractJob, data_settings
-from ..training.loop import Chunk
 from ..training.trainer import Trainer, TrainState
 from .build import build_optimiser, build_vae, initial_vae
 from .config import VAEConfig

@@ -68,6 +68,9 @@ class ELBO(AbstractTask):
         failed = dict(zip(PHASES, np.asarray(sums.unconverged).tolist(), strict=True))
         return {**means, **{f"unconverged {phase}": count for phase, count in failed.items()}}
 
+    def saturation(self, model, images, labels) -> dict[str, float]:
+        return {}
+
     def explain_failure(self, before, after, examples, step) -> str:
         images, noise = examples
         return nonfinite_layer(before, self.loss_gradient, images, noise, self.weight(step))

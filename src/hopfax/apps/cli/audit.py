@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from .jax_setup import cache_compiled_code
+from ..._internal.compiled import cache_compiled_code
 from .options import check_network_folder, layer_sizes
 from .output import Json, check_json, emit, long_task, result_table
 

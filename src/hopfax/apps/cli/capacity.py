@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from .jax_setup import cache_compiled_code
+from ..._internal.compiled import cache_compiled_code
 from .options import split_names
 from .output import Json, check_json, emit, result_table, stages, writable_folder
 

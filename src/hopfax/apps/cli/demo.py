@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from .jax_setup import cache_compiled_code
+from ..._internal.compiled import cache_compiled_code
 from .output import Json, check_json, emit, result_table, terminal_progress, writable_folder
 
 if TYPE_CHECKING:

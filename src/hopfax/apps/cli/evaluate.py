@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from .jax_setup import cache_compiled_code
+from ..._internal.compiled import cache_compiled_code
 from .options import Directory, OtherData, check_network_folder
 from .output import COMPILING, Json, check_json, emit, error_console
 

@@ -1,7 +1,5 @@
-"""What a command sets up in JAX before it computes: the cache of compiled code, and several devices or processes."""
+"""What a command sets up in JAX before it computes on several devices or processes."""
 
-import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -60,31 +58,3 @@ def join_processes(
         join(heartbeat=heartbeat)
     else:
         join(coordinator, processes, process_id, heartbeat=heartbeat)
-
-
-def cache_compiled_code() -> None:
-    """Let JAX keep compiled code in the user's cache folder if that can be written.
-
-    A folder named by `JAX_COMPILATION_CACHE_DIR` takes precedence.
-    """
-    import jax
-    import pooch
-
-    if os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        return
-    folder = Path(pooch.os_cache("hopfax")) / "compiled"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return
-    if os.access(folder, os.W_OK):
-        jax.config.update("jax_compilation_cache_dir", str(folder))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
-
-
-def share_compiled_code() -> None:
-    """Let child processes use the same cache: runs that differ only in the seed compile the same code."""
-    import jax
-
-    if folder := jax.config.jax_compilation_cache_dir:  # pyright: ignore[reportAttributeAccessIssue]
-        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", folder)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .jax_setup import cache_compiled_code
+from ..._internal.compiled import cache_compiled_code
 
 
 def play(

@@ -11,8 +11,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from ..._internal.compiled import cache_compiled_code
 from .interrupts import interruptible
-from .jax_setup import cache_compiled_code
 from .options import data_sets, split_names, whole_numbers
 from .output import Json, check_json, emit, error_console, progress_bar, result_table, writable_folder
 

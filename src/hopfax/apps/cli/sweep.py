@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from ..._internal.compiled import cache_compiled_code, share_compiled_code
 from .interrupts import interruptible, keep_from_children
-from .jax_setup import cache_compiled_code, share_compiled_code
 from .options import DataName, Directory, layer_sizes, real_numbers, whole_numbers
 from .output import Json, check_json, emit, result_table, writable_folder
 from .train import AS_RECIPE, RECIPES, RecipeName

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from ..._internal.compiled import cache_compiled_code
 from .evaluate import show_accuracy
 from .interrupts import interruptible
 from .jax_setup import (
@@ -18,7 +19,6 @@ from .jax_setup import (
     Heartbeat,
     Processes,
     ProcessId,
-    cache_compiled_code,
     join_processes,
 )
 from .options import DataName, Directory, layer_sizes

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from ..._internal.compiled import cache_compiled_code
 from .interrupts import interruptible
-from .jax_setup import cache_compiled_code
 from .options import DataName, Directory, OtherData
 from .output import (
     COMPILING,

@@ -1,54 +1,52 @@
 """A hierarchical associative memory as a scikit-learn classifier."""
 
-import dataclasses
 from typing import Any
 
-import equinox as eqx
 import numpy as np
-from jax import numpy as jnp
-from jax import random as jr
 from scipy.special import softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_random_state
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ...method import Method
-from ...networks.network import AbstractNetwork
-from ...relax import relax
-from ...training import Classification, Diverged
-from ...training.optimisers import Adam, CosineDecay
-from ...training.recipes import Recipe, low_feedback
-from ...training.trainer import Trainer, TrainState
-from .passes import in_chunks, one_pass, optimiser, with_rates
+from ...costs import AbstractCost, CrossEntropy
+from .estimator import AbstractHAMEstimator, Data
+from .passes import Rows
 
 
-class HAMClassifier(ClassifierMixin, BaseEstimator):
+class HAMClassifier(ClassifierMixin, AbstractHAMEstimator):
     """A classifier by the equilibrium of a network with clamped input: `p = softmax(g_output)`.
 
     It is trained like `hopfax.training.recipes.low_feedback`: rectified hidden neurons, cross-entropy on a linear
     output, Adam. In `fit` the learning rate decays along a cosine to a hundredth; `partial_fit` makes one pass at the
     full rate. The last batch of a pass is filled up with the first examples of the pass. Features should be of order
-    one, as after `StandardScaler`.
+    one, as after `StandardScaler`, or `MaxAbsScaler` where they are sparse. `fit` lets JAX keep compiled code in
+    the user's cache folder, for all of the process, unless JAX has a folder already.
 
     Args:
         hidden_layers: the sizes of the hidden layers, from input to output.
         model: HAM, HAM-DEQ, HAM-EO or HAM-EO-DEQ, as in `hopfax.training.recipes.Recipe`.
         gradient: a gradient of `hopfax.gradients`, such as `EquilibriumPropagation(0.02)`; recurrent backprop if None.
-        epochs: the number of passes through the data in `fit`.
+        epochs: the largest number of passes through the data in `fit`.
         learning_rate: the learning rate at the start.
         batch_size: the number of examples per step.
         weight_decay: each step subtracts `learning_rate * weight_decay` times every matrix from it.
+        class_weight: a dictionary from labels to factors of the weights of their examples, or "balanced" for factors
+            `n / (classes * n_class)`; all 1 if None.
+        early_stopping: whether `fit` holds out a validation share and ends once its accuracy no longer rises. The
+            network is the one with the best accuracy. The learning rate decays as if all epochs were made.
+        validation_fraction: the validation share, in (0, 1).
+        n_iter_no_change: how many passes without a better validation score end the training.
         random_state: seed of the initial weights and of the order of the examples, as in scikit-learn.
     Attributes:
         classes_: the labels, sorted.
         network_: the network, a `HAM` with the layers "input" to "output".
         n_features_in_, feature_names_in_: as in scikit-learn, of the data in `fit`.
         n_iter_: the number of passes made.
-        loss_curve_: the mean cost per example in each pass.
+        loss_curve_: the mean weighted cost per example in each pass.
+        validation_scores_, best_validation_score_: the accuracy of the validation share after each pass, and the
+            best, where training stops early.
     """
-
-    n_features_in_: int
 
     def __init__(
         self,
@@ -60,6 +58,10 @@ class HAMClassifier(ClassifierMixin, BaseEstimator):
         learning_rate: Any = 0.01,
         batch_size: Any = 64,
         weight_decay: Any = 0.0,
+        class_weight: Any = None,
+        early_stopping: Any = False,
+        validation_fraction: Any = 0.1,
+        n_iter_no_change: Any = 10,
         random_state: Any = None,
     ):
         self.hidden_layers = hidden_layers
@@ -69,112 +71,94 @@ class HAMClassifier(ClassifierMixin, BaseEstimator):
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.weight_decay = weight_decay
+        self.class_weight = class_weight
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
         self.random_state = random_state
 
-    def fit(self, X, y) -> "HAMClassifier":
+    def fit(self, X, y, sample_weight=None) -> "HAMClassifier":
         """Train from new weights.
 
         Args:
-            X: an array of shape (examples, features).
+            X: an array or a sparse matrix of shape (examples, features).
             y: a label for each example.
+            sample_weight: a factor of the cost of each example, 0 or more, relative to the mean factor; 1 if None.
         Raises: `ValueError` for invalid parameters or data, `hopfax.training.Diverged` if a weight becomes NaN.
         """
-        X, y = self._checked(X, y, reset=True)
-        self._begin(X, np.unique(y))
-        labels = np.searchsorted(self.classes_, y)
-        for epoch in range(self.epochs):
-            factor = CosineDecay().factor(epoch, 0.01, self.epochs, 1)
-            self._pass(X, labels, self.learning_rate * float(factor))
+        X, y, weights = self._labelled(X, y, sample_weight, reset=True)
+        self._set_classes(y)
+        self._fit(X, y, weights * compute_sample_weight(self.class_weight, y))
         return self
 
-    def partial_fit(self, X, y, classes=None) -> "HAMClassifier":
+    def partial_fit(self, X, y, classes=None, sample_weight=None) -> "HAMClassifier":
         """Train for one pass through these examples, starting from the present weights.
 
         Args:
             X, y: as in `fit`.
             classes: all labels, in the first call; those in `y` if None.
-        Raises: as `fit`, and `ValueError` for a label that is not among the classes.
+            sample_weight: a factor of the cost of each example, 0 or more; 1 if None.
+        Raises: as `fit`, and `ValueError` for a label that is not among the classes, or where `early_stopping` or
+            `class_weight="balanced"` would need all the data.
         """
         first = "network_" not in vars(self)
-        X, y = self._checked(X, y, reset=first)
+        X, y, weights = self._labelled(X, y, sample_weight, reset=first)
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                f"`class_weight={self.class_weight!r}` needs all the data; in `partial_fit` give a dictionary, such "
+                "as {0: 1.0, 1: 5.0}, or use `fit`."
+            )
         if first:
-            self._begin(X, np.unique(y if classes is None else classes))
+            self._set_classes(y if classes is None else classes)
+            self._begin_online()
+        self._require_classes(y)
+        factors = compute_sample_weight(self.class_weight, y)
+        self._pass(X, y, weights * factors, self.learning_rate)
+        return self
+
+    def predict(self, X) -> np.ndarray:
+        """The most probable label of each row of `X`."""
+        return self._labels(self._read(self._checked_rows(X)))
+
+    def predict_proba(self, X) -> np.ndarray:
+        """`softmax(g_output)` for each row of `X`, of shape (examples, classes), in the order of `classes_`."""
+        return softmax(self._read(self._checked_rows(X)), axis=1)
+
+    def _labelled(self, X, y, sample_weight, *, reset: bool) -> Data:
+        X, y, weights = self._checked(X, y, sample_weight, reset=reset)
+        check_classification_targets(y)
+        return X, y, weights
+
+    def _set_classes(self, labels) -> None:
+        classes = np.unique(labels)
+        if len(classes) < 2:
+            raise ValueError(
+                f"`y` has only one class, {classes.tolist()}; a classifier needs at least 2 classes."
+            )
+        self.classes_ = classes
+
+    def _require_classes(self, y: np.ndarray) -> None:
         unknown = np.setdiff1d(y, self.classes_)
         if unknown.size:
             raise ValueError(
                 f"`y` has labels {unknown[:5].tolist()} that are not among the classes "
                 f"{self.classes_[:20].tolist()}; name all in the first call: `partial_fit(X, y, classes=...)`."
             )
-        self._pass(X, np.searchsorted(self.classes_, y), self.learning_rate)
-        return self
 
-    def predict(self, X) -> np.ndarray:
-        """The most probable label of each row of `X`."""
-        probabilities = self.predict_proba(X)
-        return self.classes_[np.argmax(probabilities, axis=1)]
+    def _cost(self) -> AbstractCost:
+        return CrossEntropy()
 
-    def predict_proba(self, X) -> np.ndarray:
-        """`softmax(g_output)` for each row of `X`, of shape (examples, classes), in the order of `classes_`."""
-        check_is_fitted(self, "network_")
-        X = np.asarray(validate_data(self, X, reset=False, dtype=np.float32))
-        method = self._recipe().method
-        return softmax(in_chunks(lambda rows: _outputs(self.network_, method, rows), X), axis=1)
+    def _outputs(self) -> int:
+        return len(self.classes_)
 
-    def _checked(self, X, y, *, reset: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Examples as float32 and their labels. Raises: `ValueError` for data that scikit-learn refuses."""
-        images, labels = validate_data(self, X, y, reset=reset, dtype=np.float32)
-        check_classification_targets(labels)
-        return np.asarray(images), np.asarray(labels)
+    def _targets(self, y: np.ndarray) -> np.ndarray:
+        return (y[:, None] == self.classes_).astype(np.float32)
 
-    def _recipe(self) -> Recipe:
-        """The recipe of the parameters. Raises: `ValueError` for invalid parameters."""
-        if not self.model.startswith("HAM"):
-            raise ValueError(f"`HAMClassifier(model={self.model!r})` must be a HAM, such as HAM-EO.")
-        if isinstance(self.hidden_layers, str) or not np.iterable(self.hidden_layers):
-            raise ValueError(
-                f"`HAMClassifier(hidden_layers={self.hidden_layers!r})` must be sizes, such as (100,)."
-            )
-        return dataclasses.replace(
-            low_feedback((self.n_features_in_, *self.hidden_layers, len(self.classes_)), self.model),
-            gradient=self.gradient,
-            smoothing=0.0,
-            optimiser=Adam(self.weight_decay),
-            epochs=self.epochs,
-            learning_rate=self.learning_rate,
-            batch_size=self.batch_size,
-        )
+    def _strata(self, y: np.ndarray) -> np.ndarray:
+        return y
 
-    def _begin(self, X: np.ndarray, classes: np.ndarray) -> None:
-        """Initialise the weights and the optimiser for these classes."""
-        if len(classes) < 2:
-            raise ValueError(
-                f"`y` has only one class, {classes.tolist()}; a classifier needs at least 2 classes."
-            )
-        self.classes_ = classes
-        self._random = check_random_state(self.random_state)
-        recipe = dataclasses.replace(self._recipe(), seed=int(self._random.randint(2**31 - 1)))
-        self.network_ = recipe.network()
-        self._optimiser_state = optimiser().init(eqx.filter(self.network_, eqx.is_inexact_array))
-        self.n_iter_, self.loss_curve_ = 0, []
+    def _labels(self, outputs: np.ndarray) -> np.ndarray:
+        return self.classes_[np.argmax(outputs, axis=1)]
 
-    def _pass(self, X: np.ndarray, labels: np.ndarray, rate: float) -> None:
-        """Train for one pass through all examples in random order."""
-        recipe, steps = self._recipe(), jnp.zeros((), jnp.int32)
-        trainer = Trainer(optimiser(), Classification(recipe.method, recipe.cost), recipe.batch_size)
-        state = TrainState(self.network_, self._optimiser_state, jr.key(0), steps, trainer.task.zero())
-        state = with_rates(state, rate, self.weight_decay)
-        state, loss = one_pass(trainer, state, X, labels, self._random.permutation(len(X)))
-        if loss is None:
-            raise Diverged(
-                f"training diverged in pass {self.n_iter_ + 1}: a weight or the loss became NaN or infinite. "
-                "Scale the features, with `StandardScaler` for example, or lower `learning_rate`."
-            )
-        self.network_, self._optimiser_state = state.model, state.optimiser_state
-        self.n_iter_, self.loss_curve_ = self.n_iter_ + 1, [*self.loss_curve_, loss]
-
-
-def _outputs(network: AbstractNetwork, method: Method, rows: np.ndarray) -> np.ndarray:
-    """The activation of the output layer at the equilibrium of each row."""
-    # Nothing is differentiated here, and equilibrium propagation cannot differentiate a state.
-    method = dataclasses.replace(method, gradient=Method().gradient)
-    return np.asarray(relax(network, {"input": rows}, method=method).activation["output"], float)
+    def _validation_score(self, X: Rows, y: np.ndarray, weights: np.ndarray) -> float:
+        return float(accuracy_score(y, self._labels(self._read(X)), sample_weight=weights))
