@@ -20,6 +20,7 @@ from hopfax.costs import CrossEntropy
 from hopfax.gradients import EquilibriumPropagation
 from hopfax.interop.sklearn import HAMClassifier, passes
 from hopfax.interop.sklearn.loss import WeightedLoss
+from hopfax.networks import ConvBlock
 from hopfax.training import Classification, Trainer, TrainState, loop, make_step
 
 SMALL = HAMClassifier((8,), epochs=30, learning_rate=0.02, random_state=0)
@@ -199,3 +200,14 @@ def test_one_class_is_refused():
 def test_divergence_says_what_to_do():
     with pytest.raises(hopfax.training.Diverged, match="StandardScaler"):
         HAMClassifier((8,), epochs=1).fit(np.asarray(FLOWERS[0]) * 1e37, FLOWERS[1])
+
+
+def test_rows_may_be_images_of_a_convolutional_network():
+    digits = hopfax.data.digits()
+    X, y = digits.train_images[:600], digits.train_labels[:600]
+    blocks = (ConvBlock(8, 3), ConvBlock(8, 3, stride=2))
+    classifier = HAMClassifier(blocks, image_shape=(8, 8, 1), epochs=8, random_state=0).fit(X, y)
+    assert classifier.network_.layers["hidden2"].shape == (4, 4, 8)
+    assert classifier.score(digits.test_images, digits.test_labels) > 0.8
+    with pytest.raises(ValueError, match=r"image_shape=\(7, 7, 1\)\)` has 49 numbers, but a row has 64"):
+        HAMClassifier(blocks, image_shape=(7, 7, 1)).fit(X, y)

@@ -117,7 +117,8 @@ class Classification(AbstractTask):
     def saturation(self, model: AbstractNetwork, images: Any, labels: Any) -> dict[str, float]:
         # Nothing is differentiated here, and equilibrium propagation cannot differentiate a state.
         method = dataclasses.replace(self.method, gradient=Method().gradient)
-        states = relax(model, {self.clamp: jnp.asarray(images, jnp.float32)}, method=method).state
+        clamp = jnp.asarray(images, jnp.float32).reshape(-1, *model.layers[self.clamp].shape)
+        states = relax(model, {self.clamp: clamp}, method=method).state
         free = {name: state for name, state in states.items() if name != self.clamp}
         return {name: float(fraction) for name, fraction in saturation(model, free).items()}
 

@@ -24,7 +24,10 @@ class HAMClassifier(ClassifierMixin, AbstractHAMEstimator):
     the user's cache folder, for all of the process, unless JAX has a folder already.
 
     Args:
-        hidden_layers: the sizes of the hidden layers, from input to output.
+        hidden_layers: the sizes of the hidden layers, from input to output; with `image_shape` also `ConvBlock`s of
+            `hopfax.networks`.
+        image_shape: the shape of an image whose flattened pixels are a row, with the channels last, such as (8, 8, 1);
+            None for rows that are no images.
         model: HAM, HAM-DEQ, HAM-EO or HAM-EO-DEQ, as in `hopfax.training.recipes.Recipe`.
         gradient: a gradient of `hopfax.gradients`, such as `EquilibriumPropagation(0.02)`; recurrent backprop if None.
         epochs: the largest number of passes through the data in `fit`.
@@ -52,6 +55,7 @@ class HAMClassifier(ClassifierMixin, AbstractHAMEstimator):
         self,
         hidden_layers: Any = (100,),
         *,
+        image_shape: Any = None,
         model: Any = "HAM-EO",
         gradient: Any = None,
         epochs: Any = 50,
@@ -65,6 +69,7 @@ class HAMClassifier(ClassifierMixin, AbstractHAMEstimator):
         random_state: Any = None,
     ):
         self.hidden_layers = hidden_layers
+        self.image_shape = image_shape
         self.model = model
         self.gradient = gradient
         self.epochs = epochs

@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+import math
 from typing import Any
 
 import equinox as eqx
@@ -34,6 +35,7 @@ class AbstractHAMEstimator(BaseEstimator, abc.ABC):
     """A network whose input layer is clamped at an example and whose output layer is read at equilibrium."""
 
     hidden_layers: Any
+    image_shape: Any
     model: Any
     gradient: Any
     epochs: Any
@@ -130,7 +132,7 @@ class AbstractHAMEstimator(BaseEstimator, abc.ABC):
         if isinstance(self.hidden_layers, str) or not np.iterable(self.hidden_layers):
             raise ValueError(f"`{name}(hidden_layers={self.hidden_layers!r})` must be sizes, such as (100,).")
         return dataclasses.replace(
-            low_feedback((self.n_features_in_, *self.hidden_layers, self._outputs()), self.model),
+            low_feedback((self._input(), *self.hidden_layers, self._outputs()), self.model),
             cost=self._cost(),
             gradient=self.gradient,
             smoothing=0.0,
@@ -139,6 +141,18 @@ class AbstractHAMEstimator(BaseEstimator, abc.ABC):
             learning_rate=self.learning_rate,
             batch_size=self.batch_size,
         )
+
+    def _input(self) -> int | tuple[int, ...]:
+        """The size of the input layer, or its shape. Raises: `ValueError` where rows are no images of that shape."""
+        if self.image_shape is None:
+            return self.n_features_in_
+        shape = tuple(self.image_shape)
+        if math.prod(shape) != self.n_features_in_:
+            raise ValueError(
+                f"`{type(self).__name__}(image_shape={self.image_shape!r})` has {math.prod(shape)} numbers, but a row "
+                f"has {self.n_features_in_} features."
+            )
+        return shape
 
     def _begin(self) -> None:
         """Initialise the weights and the optimiser."""
@@ -188,4 +202,5 @@ class AbstractHAMEstimator(BaseEstimator, abc.ABC):
 def _outputs_of(network: AbstractNetwork, method: Method, rows: np.ndarray) -> np.ndarray:
     # Nothing is differentiated here, and equilibrium propagation cannot differentiate a state.
     method = dataclasses.replace(method, gradient=Method().gradient)
-    return np.asarray(relax(network, {"input": rows}, method=method).activation["output"], float)
+    images = rows.reshape(-1, *network.layers["input"].shape)
+    return np.asarray(relax(network, {"input": images}, method=method).activation["output"], float)

@@ -50,7 +50,7 @@ class WeightedLoss(AbstractTask):
         model, stats = model_and_stats
 
         def example(features, target, stats):
-            free = model.condition({"input": features})
+            free = model.condition({"input": features.reshape(model.layers["input"].shape)})
             return cost_example(free, {}, self.cost, target, self.method, stats)[0]
 
         loss = jnp.mean(weights * jax.vmap(example)(inputs, targets, stats))

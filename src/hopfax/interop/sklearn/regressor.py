@@ -18,7 +18,8 @@ class HAMRegressor(MultiOutputMixin, RegressorMixin, AbstractHAMEstimator):
     Mean and deviation are those of the targets in `fit`, or of the first `partial_fit`.
 
     Args:
-        hidden_layers, model, gradient, epochs, learning_rate, batch_size, weight_decay: as for `HAMClassifier`.
+        hidden_layers, image_shape, model, gradient: as for `HAMClassifier`.
+        epochs, learning_rate, batch_size, weight_decay: as for `HAMClassifier`.
         early_stopping: whether `fit` holds out a validation share and ends once its R² no longer rises. The network is
             the one with the best R². The learning rate decays as if all epochs were made.
         validation_fraction, n_iter_no_change, random_state: as for `HAMClassifier`.
@@ -35,6 +36,7 @@ class HAMRegressor(MultiOutputMixin, RegressorMixin, AbstractHAMEstimator):
         self,
         hidden_layers: Any = (100,),
         *,
+        image_shape: Any = None,
         model: Any = "HAM-EO",
         gradient: Any = None,
         epochs: Any = 50,
@@ -47,6 +49,7 @@ class HAMRegressor(MultiOutputMixin, RegressorMixin, AbstractHAMEstimator):
         random_state: Any = None,
     ):
         self.hidden_layers = hidden_layers
+        self.image_shape = image_shape
         self.model = model
         self.gradient = gradient
         self.epochs = epochs
