@@ -171,6 +171,13 @@ class Constant(AbstractSynapse):
         return self
 
 
+def require_pair(label: str, layers: tuple[str, ...]) -> None:
+    """Raises: `ValueError` unless `layers` names two layers; `label` says of which synapse."""
+    names = () if isinstance(layers, str) else tuple(layers)
+    if len(names) != 2 or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"`{label}(layers={layers!r})` joins two layers, got {len(layers)}; name two.")
+
+
 def require_shape(layers: tuple[str, ...], label: str, array: Array, expected: Shape) -> None:
     """Raises: `ValueError` unless `array` has the shape `expected`; `label` says what it is, on which `layers`."""
     if tuple(array.shape) != tuple(expected):

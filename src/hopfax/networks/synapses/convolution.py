@@ -14,7 +14,7 @@ from jaxtyping import Array, ArrayLike, Float, Inexact
 
 from ..._internal.checks import as_floating, is_integer, require_kind, require_number
 from .base import Shape
-from .transform import AbstractTransform, require_pair
+from .transform import AbstractTransform
 
 Sizes = int | tuple[int, ...]
 
@@ -124,7 +124,6 @@ class AbstractConvolution(AbstractTransform):
 
     def __check_init__(self):
         name = type(self).__name__
-        require_pair(name, self.layers)
         if self.kernel.ndim not in (3, 4):
             raise ValueError(
                 f"`{name}.kernel` has shape {self.kernel.shape}; it must be (length, in, out) or "

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Inexact, Scalar
 
 from ..._internal.checks import as_floating
-from .base import AbstractSynapse, Constant, Field, Shape, require_shape
+from .base import AbstractSynapse, Constant, Field, Shape, require_pair, require_shape
 
 
 class Dense(AbstractSynapse):
@@ -31,11 +31,7 @@ class Dense(AbstractSynapse):
         self.layers, self.weight = layers, as_floating("weight", weight)
 
     def __check_init__(self):
-        names = () if isinstance(self.layers, str) else tuple(self.layers)
-        if len(names) != 2 or not all(isinstance(name, str) for name in names):
-            raise ValueError(
-                f"`Dense(layers={self.layers!r})` joins two layers, got {len(self.layers)}; name two."
-            )
+        require_pair("Dense", self.layers)
 
     def __call__(self, *activations: Inexact[Array, "..."]) -> Scalar:
         a, b = (g.reshape(-1) for g in activations)

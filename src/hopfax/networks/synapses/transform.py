@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Inexact, Scalar
 
 from ..._internal.checks import as_floating
-from .base import AbstractSynapse, Constant, Field, Shape, require_shape
+from .base import AbstractSynapse, Constant, Field, Shape, require_pair, require_shape
 from .interaction import Interaction
 
 
@@ -32,6 +32,9 @@ class AbstractTransform(AbstractSynapse):
 
     clamped: ClassVar[bool] = False
     vanishes: ClassVar[bool] = True
+
+    def __check_init__(self):
+        require_pair(type(self).__name__, self.layers)
 
     @abc.abstractmethod
     def transform(self, activation: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
@@ -113,9 +116,6 @@ class SharedDense(AbstractTransform):
     def __init__(self, layers: tuple[str, str], weight: ArrayLike):
         self.layers, self.weight = layers, as_floating("weight", weight)
 
-    def __check_init__(self):
-        require_pair(type(self).__name__, self.layers)
-
     def transform(self, activation: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
         return activation @ self.weight.astype(activation.dtype)
 
@@ -141,19 +141,9 @@ class OneToOne(AbstractTransform):
     def __init__(self, layers: tuple[str, str], weight: ArrayLike):
         self.layers, self.weight = layers, as_floating("weight", weight)
 
-    def __check_init__(self):
-        require_pair(type(self).__name__, self.layers)
-
     def transform(self, activation: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
         return jnp.broadcast_to(self.weight.astype(activation.dtype), activation.shape) * activation
 
     def output_shape(self, shape: Shape) -> Shape:
         require_shape(self.layers, "weight", self.weight, shape[len(shape) - self.weight.ndim :])
         return shape
-
-
-def require_pair(label: str, layers: tuple[str, ...]) -> None:
-    """Raises: `ValueError` unless `layers` names two layers; `label` says of which synapse."""
-    names = () if isinstance(layers, str) else tuple(layers)
-    if len(names) != 2 or not all(isinstance(name, str) for name in names):
-        raise ValueError(f"`{label}(layers={layers!r})` joins two layers, got {len(layers)}; name two.")
