@@ -222,7 +222,7 @@ def _in_batches(
 
 def table(result: Mapping[str, Any]) -> str:
     """One row for each combination, in Markdown."""
-    head = "| pool | neurons | networks | sweeps | largest rise | sweeps that rise | networks | accepted by the default solver |"
+    head = "| pool | neurons | networks | sweeps | largest rise | sweeps that rise | networks with one | accepted by the default solver |"
     rows = [head, "| --- | --- | --- | --- | --- | --- | --- | --- |"]
     for name, row in {**result["law"], **result["guard"]}.items():
         accepted = row.get("guarded: accepted rises")

@@ -1,4 +1,4 @@
-"""How does the default method end in random networks whose pool is not linear, with signed neurons and without?
+"""How does the default method end in random networks whose pool is not linear, and do elements of a window tie there?
 
     python -m experiments.architectures.ties [--seed 0] [--smoke] [--table]
 
@@ -6,7 +6,6 @@ The networks are those of `energy_law`, relaxed from zero.
 """
 
 import argparse
-import collections
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from benchmarks.common import circumstances
+from jaxtyping import Array
 
 import hopfax
 from hopfax._internal.files import write_json
@@ -58,17 +58,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(table(json.loads(path.read_text(encoding="utf-8"))))
         return
     config = dataclasses.replace(SMOKE if options.smoke else Config(), seed=options.seed)
-    result: dict[str, Any] = {"config": dataclasses.asdict(config), "statuses": {}}
+    result: dict[str, Any] = {"config": dataclasses.asdict(config), "ends": {}}
     with jax.enable_x64(True):
         for pool, neurons in config.combinations:
-            result["statuses"][f"{pool}, {neurons}"] = statuses(config, pool, neurons)
+            result["ends"][f"{pool}, {neurons}"] = ends(config, pool, neurons)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_json(path, {**result, "circumstances": circumstances()}, indent=1)
-            print(pool, neurons, result["statuses"][f"{pool}, {neurons}"], flush=True)
+            print(pool, neurons, result["ends"][f"{pool}, {neurons}"], flush=True)
 
 
-def statuses(config: Config, pool: str, neurons: str) -> dict[str, int]:
-    """How many networks ended with each status."""
+def ends(config: Config, pool: str, neurons: str) -> dict[str, dict[str, float | int]]:
+    """For each status how many networks ended so, and the medians of their smallest gaps."""
     method = hopfax.Method(rtol=config.rtol, max_steps=config.max_steps)
     shared = energy_law.Config(seed=config.seed)
 
@@ -78,21 +78,42 @@ def statuses(config: Config, pool: str, neurons: str) -> dict[str, int]:
         model_key, rest = jr.split(key)
         model = energy_law.network(shared, pool, neurons, 2, model_key, factor)
         image = jr.normal(jr.split(rest)[0], shared.shape, jnp.float64)
-        return hopfax.relax(model, {"input": image}, method=method).status
+        found = hopfax.relax(model, {"input": image}, method=method)
+        synapse, activation = model.synapses["hidden1-hidden2"], found.activation
+        between = gaps(synapse.convolve(activation["hidden1"], synapse.kernel, (1, 1)))
+        negative = activation["hidden2"] < 0
+        smallest = lambda where: jnp.min(jnp.where(where, between, jnp.inf))
+        return found.status, smallest(negative), smallest(~negative)
 
     factors = np.geomspace(config.smallest, config.largest, config.networks)
-    found = one(jr.split(jr.key(config.seed), config.networks), factors)
-    return dict(collections.Counter(hopfax.Status(int(status)).name for status in found))
+    keys = jr.split(jr.key(config.seed), config.networks)
+    status, negative, nonnegative = map(np.asarray, one(keys, factors))
+    return {
+        hopfax.Status(kind).name: {
+            "networks": int(np.sum(status == kind)),
+            "gap below negative": float(np.median(negative[status == kind])),
+            "gap below nonnegative": float(np.median(nonnegative[status == kind])),
+        }
+        for kind in map(int, np.unique(status))
+    }
+
+
+def gaps(maps: Array) -> Array:
+    """The largest element of each window of 2 x 2 less the second largest, over the largest of all maps."""
+    rows, columns, channels = maps.shape[0] // 2, maps.shape[1] // 2, maps.shape[2]
+    windows = maps[: 2 * rows, : 2 * columns].reshape(rows, 2, columns, 2, channels)
+    ordered = jnp.sort(jnp.moveaxis(windows, 3, 1).reshape(rows, 4, columns, channels), axis=1)
+    return (ordered[:, 3] - ordered[:, 2]) / jnp.max(jnp.abs(maps))
 
 
 def table(result: Mapping[str, Any]) -> str:
     """One row for each combination, in Markdown."""
-    head = "| networks | " + " | ".join(status.name for status in hopfax.Status) + " |"
-    rows = [
-        f"| {name} | " + " | ".join(str(found.get(status.name, 0)) for status in hopfax.Status) + " |"
-        for name, found in result["statuses"].items()
-    ]
-    return "\n".join([head, "| --- " * (1 + len(hopfax.Status)) + "|", *rows])
+    rows = ["| pool, neurons | status | networks | gap below negative neurons | below others |", "| --- " * 5 + "|"]
+    for name, found in result["ends"].items():
+        for status, row in found.items():
+            distances = (f"{row[f'gap below {sign}']:.1e}" for sign in ("negative", "nonnegative"))
+            rows.append("| " + " | ".join([name, status, str(row["networks"]), *distances]) + " |")
+    return "\n".join(rows)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -96,9 +96,16 @@ def test_the_energy_law_counts_every_sweep_of_every_network(tmp_path):
     assert energy_law.table(result).count("\n") == 2
     ties.main(options)
     result = json.loads((tmp_path / "ties-seed0.json").read_text(encoding="utf-8"))
-    (statuses,) = result["statuses"].values()
-    assert sum(statuses.values()) == result["config"]["networks"]
-    assert ties.table(result).count("\n") == 2
+    (found,) = result["ends"].values()
+    assert sum(row["networks"] for row in found.values()) == result["config"]["networks"]
+    assert ties.table(result).count("\n") == 1 + len(found)
+
+
+def test_the_gap_of_a_window_is_between_its_two_largest_elements():
+    from experiments.architectures import ties
+
+    maps = jnp.array([[1.0, 5.0, 0.0], [4.0, 2.0, 0.0], [9.0, -10.0, 0.0]])[..., None]
+    assert ties.gaps(maps) == pytest.approx(np.array([[[0.1]]]))
 
 
 def test_a_rise_is_relative_to_the_size_and_between_accepted_points():
