@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(pool, neurons, result["ends"][f"{pool}, {neurons}"], flush=True)
 
 
-def ends(config: Config, pool: str, neurons: str) -> dict[str, dict[str, float | int]]:
+def ends(config: Config, pool: str, neurons: str) -> dict[str, dict[str, float | int | None]]:
     """For each status how many networks ended so, and the medians of their smallest gaps."""
     method = hopfax.Method(rtol=config.rtol, max_steps=config.max_steps)
     shared = energy_law.Config(seed=config.seed)
@@ -91,11 +91,17 @@ def ends(config: Config, pool: str, neurons: str) -> dict[str, dict[str, float |
     return {
         hopfax.Status(kind).name: {
             "networks": int(np.sum(status == kind)),
-            "gap below negative": float(np.median(negative[status == kind])),
-            "gap below nonnegative": float(np.median(nonnegative[status == kind])),
+            "gap below negative": _median(negative[status == kind]),
+            "gap below nonnegative": _median(nonnegative[status == kind]),
         }
         for kind in map(int, np.unique(status))
     }
+
+
+def _median(values: np.ndarray) -> float | None:
+    """None where there is no such neuron in most networks."""
+    median = float(np.median(values))
+    return median if np.isfinite(median) else None
 
 
 def gaps(maps: Array) -> Array:
@@ -111,7 +117,8 @@ def table(result: Mapping[str, Any]) -> str:
     rows = ["| pool, neurons | status | networks | gap below negative neurons | below others |", "| --- " * 5 + "|"]
     for name, found in result["ends"].items():
         for status, row in found.items():
-            distances = (f"{row[f'gap below {sign}']:.1e}" for sign in ("negative", "nonnegative"))
+            medians = (row[f"gap below {sign}"] for sign in ("negative", "nonnegative"))
+            distances = ("none" if median is None else f"{median:.1e}" for median in medians)
             rows.append("| " + " | ".join([name, status, str(row["networks"]), *distances]) + " |")
     return "\n".join(rows)
 
