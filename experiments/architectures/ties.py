@@ -21,6 +21,7 @@ from jaxtyping import Array
 
 import hopfax
 from hopfax._internal.files import write_json
+from hopfax.networks import ConvPool
 
 from . import energy_law
 
@@ -80,6 +81,7 @@ def ends(config: Config, pool: str, neurons: str) -> dict[str, dict[str, float |
         image = jr.normal(jr.split(rest)[0], shared.shape, jnp.float64)
         found = hopfax.relax(model, {"input": image}, method=method)
         synapse, activation = model.synapses["hidden1-hidden2"], found.activation
+        assert isinstance(synapse, ConvPool)
         between = gaps(synapse.convolve(activation["hidden1"], synapse.kernel, (1, 1)))
         negative = activation["hidden2"] < 0
         smallest = lambda where: jnp.min(jnp.where(where, between, jnp.inf))
@@ -114,7 +116,10 @@ def gaps(maps: Array) -> Array:
 
 def table(result: Mapping[str, Any]) -> str:
     """One row for each combination, in Markdown."""
-    rows = ["| pool, neurons | status | networks | gap below negative neurons | below others |", "| --- " * 5 + "|"]
+    rows = [
+        "| pool, neurons | status | networks | gap below negative neurons | below others |",
+        "| --- " * 5 + "|",
+    ]
     for name, found in result["ends"].items():
         for status, row in found.items():
             medians = (row[f"gap below {sign}"] for sign in ("negative", "nonnegative"))

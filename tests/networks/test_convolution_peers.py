@@ -17,7 +17,10 @@ POOLS = {
     "none": (None, lambda maps: maps),
     "average": (AveragePool(2), lambda maps: functional.avg_pool2d(maps, 2)),
     "average, overlapping": (AveragePool(3, 2), lambda maps: functional.avg_pool2d(maps, 3, 2)),
-    "average, of two sizes": (AveragePool((2, 1), (1, 2)), lambda m: functional.avg_pool2d(m, (2, 1), (1, 2))),
+    "average, of two sizes": (
+        AveragePool((2, 1), (1, 2)),
+        lambda m: functional.avg_pool2d(m, (2, 1), (1, 2)),
+    ),
     "max": (MaxPool(2), lambda maps: functional.max_pool2d(maps, 2)),
     "max, overlapping": (MaxPool(3, 2), lambda maps: functional.max_pool2d(maps, 3, 2)),
 }
