@@ -159,13 +159,13 @@ def _as_arrays(model: AbstractNetwork, values: Mapping | None, label: str) -> di
     for name, array in arrays.items():
         _check_shape(model.layers[name].shape, array, f"{label}[{name!r}]")
     clamps = {
-        name: _as_partial_clamp(model.layers[name], value, f"{label}[{name!r}]")
+        name: _as_partial_clamp(name, model.layers[name], value, f"{label}[{name!r}]")
         for name, value in partial.items()
     }
     return {name: {**arrays, **clamps}[name] for name in values}
 
 
-def _as_partial_clamp(layer: Layer, clamp: PartialClamp, label: str) -> PartialClamp:
+def _as_partial_clamp(name: str, layer: Layer, clamp: PartialClamp, label: str) -> PartialClamp:
     shape = layer.shape
     _check_shape(shape, clamp.state, label)
     _check_shape(shape, clamp.mask, label)
@@ -174,20 +174,18 @@ def _as_partial_clamp(layer: Layer, clamp: PartialClamp, label: str) -> PartialC
     state = _as_state(jnp.where(clamp.mask, clamp.state, 0), label)
     _check_shape(shape, state, label)
     mask = jnp.asarray(clamp.mask)
-    return PartialClamp(state, _whole_rows(layer, mask, label))
+    return PartialClamp(state, _whole_rows(name, layer, mask))
 
 
-def _whole_rows(layer: Layer, mask: Array, label: str) -> Array:
+def _whole_rows(name: str, layer: Layer, mask: Array) -> Array:
     """`mask`. Raises: `ValueError` where it divides neurons that are not independent; inside `jit`, when that runs."""
-    if layer.lagrangian.elementwise:
-        return mask
-    divided = layer.lagrangian.divided_by(mask, len(layer.shape))
+    divided = layer.divided_by(name, mask)
     message = (
-        f"`{label}` has a mask that divides neurons which belong together in `{type(layer.lagrangian).__name__}`; "
-        "clamp all or none of them."
+        f"layer {name!r} cannot be clamped in part: the mask divides neurons which belong together in "
+        f"`{type(layer.lagrangian).__name__}`; clamp all or none of them."
     )
     if isinstance(divided, Tracer):
-        return eqx.error_if(mask, divided, message)
+        return mask if layer.lagrangian.elementwise else eqx.error_if(mask, divided, message)
     if divided:
         raise ValueError(message)
     return mask

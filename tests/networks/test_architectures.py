@@ -12,8 +12,7 @@ from problems import close, double, scaled
 import hopfax
 from hopfax import HAM, Bias, EvenOdd, Layer, Method, PartialClamp, Synchronous, objective, relax
 from hopfax.costs import CrossEntropy, SquaredError
-from hopfax.diagnostics import LayerStep, exactness
-from hopfax.diagnostics.gradient_check import worst_array
+from hopfax.diagnostics import LayerStep, exactness, worst_array
 from hopfax.gradients import ConjugateGradient, EquilibriumPropagation, Implicit, Unrolled
 from hopfax.lagrangians import AlongAxis, HardSigmoid, Identity, LayerNorm, ReLU, Sigmoid, Softmax, Tanh
 from hopfax.networks import (
@@ -110,6 +109,7 @@ def test_what_prevents_an_exact_step_is_named():
     signed = {one.layer: one for one in exactness(pooled(MaxPool(2), Tanh()), ["input"])}
     assert signed["hidden1"].step is LayerStep.guarded
     assert "because of the synapse 'hidden1-hidden2'" in str(signed["hidden1"])
+    assert signed["output"].step is LayerStep.together
     with pytest.raises(ValueError, match="`clamped` names an unknown layer 'inputs'"):
         exactness(model, ["inputs"])
 
@@ -191,7 +191,7 @@ def test_even_odd_and_synchronous_updates_have_the_same_equilibrium(name):
 
 METHODS = {
     "implicit": Implicit(ConjugateGradient(rtol=1e-12)),
-    "unrolled": Unrolled(150),
+    "unrolled": Unrolled(300),
     "ep": EquilibriumPropagation(1e-3),
 }
 

@@ -81,3 +81,36 @@ def test_every_graph_is_bipartite_and_joins_the_input_to_the_output(name, seed):
     assert len(network.graph.components()) == 1
     assert {INPUT, OUTPUT} <= set(network.order)
     assert (name == "chain") == (len(network.graph.edges) == 10)
+
+
+def test_the_energy_law_counts_every_sweep_of_every_network(tmp_path):
+    from experiments.architectures import energy_law, ties
+
+    options = ["--smoke", "--results", str(tmp_path)]
+    energy_law.main(options)
+    result = json.loads((tmp_path / "energy_law-seed0.json").read_text(encoding="utf-8"))
+    config = result["config"]
+    (row,) = result["law"].values()
+    assert row["sweeps"] == config["networks"] * config["sweeps"]
+    assert row["largest rise"] <= energy_law.allowed()
+    assert energy_law.table(result).count("\n") == 2
+    ties.main(options)
+    result = json.loads((tmp_path / "ties-seed0.json").read_text(encoding="utf-8"))
+    (found,) = result["ends"].values()
+    assert sum(row["networks"] for row in found.values()) == result["config"]["networks"]
+    assert ties.table(result).count("\n") == 1 + len(found)
+
+
+def test_the_gap_of_a_window_is_between_its_two_largest_elements():
+    from experiments.architectures import ties
+
+    maps = jnp.array([[1.0, 5.0, 0.0], [4.0, 2.0, 0.0], [9.0, -10.0, 0.0]])[..., None]
+    assert ties.gaps(maps) == pytest.approx(np.array([[[0.1]]]))
+
+
+def test_a_rise_is_relative_to_the_size_and_between_accepted_points():
+    from experiments.architectures import energy_law
+
+    energy, size = np.array([3.0, 5.0, 2.0, np.nan, 2.5]), np.array([10.0, 10.0, 5.0, 1.0, 5.0])
+    accepted = np.array([True, False, True, True, True])
+    assert energy_law.relative_rises(energy, size, accepted) == pytest.approx([-0.1, 0.1])

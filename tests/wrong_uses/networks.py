@@ -135,6 +135,12 @@ ROWS = [
     Row("HAM with a number for a layer", lambda _: HAM({"a": 3}, []), ValueError, r"layer 'a'.*3.*Layer"),
     Row("HAM with an array for a synapse", lambda _: HAM(LAYERS, [WEIGHT]), ValueError, r"synapse.*Dense"),
     Row(
+        "interaction that is affine in a string",
+        lambda _: Interaction(("x", "xy"), lambda x, y: x, affine="xy"),  # pyright: ignore[reportArgumentType]
+        ValueError,
+        r"affine='xy'.*tuple of names among",
+    ),
+    Row(
         "dense synapse of one layer", lambda _: Dense(("a",), WEIGHT), ValueError, r"joins two layers.*got 1"
     ),
     Row(

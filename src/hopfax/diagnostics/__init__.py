@@ -6,7 +6,9 @@ from .convergence import paper_iterations as paper_iterations
 from .exactness import LayerExactness as LayerExactness
 from .exactness import LayerStep as LayerStep
 from .exactness import exactness as exactness
+from .gradient_check import array_cosines as array_cosines
 from .gradient_check import check_gradients as check_gradients
+from .gradient_check import worst_array as worst_array
 from .saturation import saturation as saturation
 from .spectra import critical_nudge as critical_nudge
 from .spectra import smallest_hessian_eigenvalue as smallest_hessian_eigenvalue

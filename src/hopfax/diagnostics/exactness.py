@@ -18,6 +18,7 @@ class LayerStep(enum.Enum):
     eliminated = "eliminated: always at its minimum given the others"
     exact = "exact: its step goes to its minimum given the others"
     majorised = "majorised: its step minimises an upper bound of the energy, which does not rise"
+    together = "together: all layers step at once, and solvers with an energy safeguard shorten the step"
     guarded = "guarded: its step may raise the energy, and solvers with an energy safeguard shorten it"
 
 
@@ -56,14 +57,15 @@ def exactness(
         )
     clamp = lambda: {name: jnp.zeros(model.layers[name].shape) for name in clamped}
     free = eqx.filter_eval_shape(lambda model: model.condition(clamp()), model)
-    unknowns = update.unknowns(free)
-    return tuple(_of_layer(free, name, name in unknowns) for name in free.order)
+    return tuple(_of_layer(free, name, update) for name in free.order)
 
 
-def _of_layer(free: AbstractNetwork, name: str, unknown: bool) -> LayerExactness:
+def _of_layer(free: AbstractNetwork, name: str, update: AbstractUpdate) -> LayerExactness:
     bent, unbounded = free.not_affine_in(name), free.not_concave_in(name)
-    if not unknown:
+    if name not in update.unknowns(free):
         return LayerExactness(name, LayerStep.eliminated, None)
+    if unbounded is None and not update.descends(free):
+        return LayerExactness(name, LayerStep.together, None)
     if bent is None:
         return LayerExactness(name, LayerStep.exact, None)
     if unbounded is None:

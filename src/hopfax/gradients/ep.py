@@ -46,7 +46,7 @@ class EquilibriumPropagation(AbstractGradient):
 
     Args:
         beta: the nudge `β`, in (0, 1). Best are 0.01 to 0.1 in float32, and less than a tenth of
-            `hopfax.diagnostics.critical_nudge`.
+            `hopfax.diagnostics.critical_nudge`; 0.1 in deep networks of feedback below 0.1.
         variant: the finite difference.
     Raises: `ValueError` for another `beta`, a variant of another kind, or where it differentiates a state.
     Source: [scellier2017]; [laborieux2021]; the gradient with respect to the input follows [vandermeersch2023].

@@ -89,7 +89,8 @@ def convolutional(
         blocks: `ConvBlock`s, then numbers of neurons of dense hidden layers, if any.
         classes: neurons of the output.
         lagrangian: one for all layers, or one for each. By default input and output are linear and hidden neurons are
-            clipped to [0, 1], which bounds the energy from below whatever the weights.
+            clipped to [0, 1], which bounds the energy from below whatever the weights. `ReLU()` needs weak feedback:
+            with strong weights its energy is not bounded (status `nonfinite`).
         key: for weights and biases.
         bias_std: standard deviation of the first biases, at least 0.
     Raises: `ValueError` for other values, and for a kernel or window that is larger than the maps.
@@ -106,7 +107,7 @@ def residual(
     classes: int,
     *,
     stem: ConvBlock | None = None,
-    skip: float = 0.5,
+    skip: float = 0.25,
     lagrangian: AbstractLagrangian | Sequence[AbstractLagrangian] | None = None,
     key: Key[Array, ""],
 ) -> HAM:

@@ -45,8 +45,16 @@ class Layer(eqx.Module):
 
     def clamped(self, name: str, clamp: "PartialClamp") -> "Layer":
         """The layer `name` with some neurons clamped. Raises: `ValueError` where they are not independent."""
+        self.divided_by(name, clamp.mask)
+        return Layer(self.shape, self.lagrangian.clamped(clamp.state, clamp.mask))
+
+    def divided_by(self, name: str, mask: Bool[Array, "..."]) -> Bool[Array, ""]:
+        """Whether a mask clamps a part of neurons that belong together, see `AbstractLagrangian.divided_by`.
+
+        Raises: `ValueError` naming the layer `name` where no mask is possible.
+        """
         try:
-            return Layer(self.shape, self.lagrangian.clamped(clamp.state, clamp.mask))
+            return self.lagrangian.divided_by(mask, len(self.shape))
         except ValueError as error:
             raise ValueError(f"layer {name!r} cannot be clamped in part: {error}") from error
 

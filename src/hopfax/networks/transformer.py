@@ -39,8 +39,8 @@ def energy_transformer(
             network.
         key: for the weights.
     Raises: `ValueError` for numbers that are not positive and whole.
-    Source: Hoover et al. (2023), "Energy Transformer", arXiv:2302.07253, eq. 1 to 5; relaxed to equilibrium here, with
-        positions in the attention and the image as a layer.
+    Source: [hoover2023], eq. 1 to 5; relaxed to equilibrium here, with positions in the attention and the image as a
+        layer.
     """
     sizes = {"tokens": tokens, "dim": dim, "heads": heads, "memories": memories}
     for name, value in sizes.items():

@@ -28,7 +28,7 @@ class Attention(AbstractSynapse):
         beta: `β`, positive; `1/√width` if None. A float is fixed, an array is trained.
         attends_to_itself: whether `u = t` is one of the sum.
     Raises: `ValueError` for arrays that do not fit one another, or another `beta`.
-    Source: Hoover et al. (2023), "Energy Transformer", arXiv:2302.07253, eq. 3 and 4; positions are added here.
+    Source: [hoover2023], eq. 3 and 4; positions are added here.
     """
 
     layer: str = eqx.field(static=True)

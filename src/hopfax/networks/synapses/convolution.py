@@ -79,7 +79,11 @@ class AveragePool(AbstractPool):
 
 
 class MaxPool(AbstractPool):
-    """The largest element of a window. It is convex; where several are largest they share the gradient."""
+    """The largest element of a window. It is convex; where several are largest they share the gradient.
+
+    Below a negative activation a minimum of the energy may lie where elements tie, and there no state equals its drive.
+    Use `SoftPool` with signed neurons.
+    """
 
     window: Sizes = eqx.field(static=True, default=2)
     stride: Sizes | None = eqx.field(static=True, default=None)
@@ -226,7 +230,7 @@ class ConvPool(AbstractConvolution):
         layers, kernel, stride, padding, groups: as for `Conv`.
         pool: `AveragePool(2)`, `MaxPool(2)` or `SoftPool(2)`.
     Raises: `ValueError` as `Conv` does.
-    Source: Laborieux et al. (2021), "Scaling equilibrium propagation to deep convnets", arXiv:2006.03824, eq. 10.
+    Source: [laborieux2021], eq. 10.
     """
 
     layers: tuple[str, str] = eqx.field(static=True)

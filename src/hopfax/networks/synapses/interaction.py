@@ -21,6 +21,7 @@ class Interaction(AbstractSynapse):
         affine: whether the function is affine in each activation while the others are fixed, or the names of the
             layers in whose activations it is. Such layers can be minimised exactly.
         clamped: whether it is what is left of an interaction that has a clamped layer.
+    Raises: `ValueError` where `affine` names another layer.
     """
 
     layers: tuple[str, ...] = eqx.field(static=True)
@@ -28,6 +29,14 @@ class Interaction(AbstractSynapse):
     affine: bool | tuple[str, ...] = eqx.field(static=True, default=False)
     clamped: bool = eqx.field(static=True, default=False)
     vanishes: ClassVar[bool] = False
+
+    def __check_init__(self):
+        names = () if isinstance(self.affine, bool) else self.affine
+        # A string would be searched for parts of names.
+        if not isinstance(names, tuple) or not set(names) <= set(self.layers):
+            raise ValueError(
+                f"`Interaction(affine={self.affine!r})` must be True, False or a tuple of names among {self.layers}."
+            )
 
     def __call__(self, *activations: Inexact[Array, "..."]) -> Scalar:
         return self.function(*activations)
@@ -59,7 +68,8 @@ class Interaction(AbstractSynapse):
         if not free:
             return Constant(self.function(*fixed))
         function = _Partial(self.function, fixed)
-        left = Interaction(layers=tuple(free), function=function, affine=self.affine, clamped=True)
+        affine = tuple(name for name in free if self.affine_in(name))
+        left = Interaction(layers=tuple(free), function=function, affine=affine, clamped=True)
         last = free[-1]
         if len(free) > 1 or not left.affine_in(last):
             return left

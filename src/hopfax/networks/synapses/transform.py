@@ -105,7 +105,7 @@ class SharedDense(AbstractTransform):
         layers: the names of a and b.
         weight: `W`, of shape (last axis of a, last axis of b).
     Raises: `ValueError` unless there are two names, and for a weight that is not a floating-point array.
-    Source: Hoover et al. (2023), "Energy Transformer", arXiv:2302.07253, eq. 5.
+    Source: [hoover2023], eq. 5.
     """
 
     layers: tuple[str, str] = eqx.field(static=True)
