@@ -191,7 +191,7 @@ def test_even_odd_and_synchronous_updates_have_the_same_equilibrium(name):
 
 METHODS = {
     "implicit": Implicit(ConjugateGradient(rtol=1e-12)),
-    "unrolled": Unrolled(300),
+    "unrolled": Unrolled(150),
     "ep": EquilibriumPropagation(1e-3),
 }
 
@@ -209,7 +209,7 @@ def test_three_gradients_agree_in_every_parameter_array(name):
 
     gradients = {label: eqx.filter_grad(value)(model, method) for label, method in METHODS.items()}
     exact = jax.tree_util.tree_leaves_with_path(gradients["implicit"])
-    for label, tolerance in (("unrolled", 1e-6), ("ep", 1e-3)):
+    for label, tolerance in (("unrolled", 1e-5), ("ep", 1e-3)):  # unrolled through Anderson weights
         for (path, wanted), actual in zip(exact, jax.tree.leaves(gradients[label]), strict=True):
             distance = jnp.linalg.norm(actual - wanted)
             bound = tolerance * jnp.linalg.norm(wanted) + 1e-9
