@@ -117,6 +117,31 @@ def test_the_drives_of_pooled_maps_are_minus_the_derivative_of_the_energy(pool, 
         assert close(synapse.drive(name, a, b), -derivative, 1e-10)
 
 
+@pytest.mark.parametrize(
+    ("size", "stride", "padding", "groups"),
+    [
+        ((3, 2), (2, 3), (1, 0), 1),
+        ((2, 3), (1, 1), (4, 3), 1),
+        ((3, 2), (2, 1), (0, 2), 2),
+        ((5,), (3,), (2,), 1),
+    ],
+)
+def test_the_transposed_convolution_has_the_derivatives_of_a_bilinear_form(size, stride, padding, groups):
+    """`⟨c, Kᵀ y⟩ = ⟨K c, y⟩`: the gradient in the kernel, forward mode, and the mixed second derivative."""
+    a = jnp.asarray(MAPS if len(size) == 2 else MAPS[:, 0])
+    kernel = jr.normal(jr.key(5), (*size, 4 // groups, 6), jnp.float64)
+    of = lambda kernel: Conv(("a", "b"), kernel, stride, padding, groups)
+    y = jr.normal(jr.key(6), of(kernel).output_shape(a.shape), jnp.float64)
+    by_transpose = lambda kernel, y: jnp.sum(a * of(kernel).drive("a", a, y))
+    by_convolution = lambda kernel, y: jnp.sum(of(kernel).transform(a) * y)
+    assert close(jax.grad(by_transpose)(kernel, y), jax.grad(by_convolution)(kernel, y), 1e-10)
+    assert close(
+        *(jax.jvp(f, (kernel, y), (kernel + 1, y - 1)) for f in (by_transpose, by_convolution)), 1e-9
+    )
+    mixed = lambda f: jax.grad(lambda y: jnp.sum(jnp.sin(jax.grad(f)(kernel, y))))(y)
+    assert close(mixed(by_transpose), mixed(by_convolution), 1e-9)
+
+
 @pytest.mark.parametrize("pool", POOLS, ids=label)
 def test_pooling_is_convex_and_zero_at_zero(pool):
     """So the energy is concave below a nonnegative layer, and vanishes where an activation does."""

@@ -242,7 +242,7 @@ def test_which_synapses_are_affine_clamped_and_vanish():
     assert properties(Field("a", jnp.ones(2))) == (True, True, True)
     assert properties(Constant(jnp.zeros(()))) == (True, True, False)
     assert properties(Interaction(("a",), jnp.sum)) == (False, False, False)
-    assert properties(Interaction(("a",), jnp.sum, affine=("b",))) == (False, False, False)
+    assert properties(Interaction(("a", "b"), jnp.dot, affine=("b",))) == (False, False, False)
     assert properties(Interaction(("a",), jnp.sum, affine=("a",))) == (True, False, False)
 
 
