@@ -83,7 +83,7 @@ SMOKE = Config(networks=4, sweeps=6, guarded_sweeps=10, law=LAWFUL[:1], guard=()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    options = _options(arguments)
+    options = read_options(__doc__, arguments)
     path = options.results / f"energy_law-seed{options.seed}.json"
     if options.table:
         print(table(json.loads(path.read_text(encoding="utf-8"))))
@@ -204,7 +204,7 @@ def _in_batches(
     """A run of each network."""
     factors = np.geomspace(config.smallest, config.largest, config.networks)
     keys = jr.split(jr.key(config.seed), config.networks)
-    found: list[tuple[np.ndarray, ...]] = []
+    runs: list[tuple[np.ndarray, ...]] = []
     for convolutions in (2, 3):
 
         @jax.jit
@@ -216,8 +216,8 @@ def _in_batches(
 
         chosen = np.arange(convolutions % 2, config.networks, 2)
         for part in np.array_split(chosen, -(-len(chosen) // config.batch)):
-            found += list(zip(*map(np.asarray, one(keys[part], factors[part])), strict=True))
-    return found
+            runs += list(zip(*map(np.asarray, one(keys[part], factors[part])), strict=True))
+    return runs
 
 
 def table(result: Mapping[str, Any]) -> str:
@@ -225,8 +225,8 @@ def table(result: Mapping[str, Any]) -> str:
     head = "| pool | neurons | networks | sweeps | largest rise | sweeps that rise | networks with one | accepted |"
     rows = [head, "| --- " * 8 + "|"]
     for name, row in {**result["law"], **result["guard"]}.items():
-        accepted = row.get("guarded: accepted rises")
-        told = "" if accepted is None else f"{accepted} of {row['guarded: points']}"
+        rises = row.get("guarded: accepted rises")
+        accepted = "" if rises is None else f"{rises} of {row['guarded: points']}"
         shares = (
             f"{100 * row['sweeps with a rise'] / row['sweeps']:.1f} %",
             f"{100 * row['networks with a rise'] / row['networks']:.1f} %",
@@ -237,14 +237,15 @@ def table(result: Mapping[str, Any]) -> str:
             f"{row['sweeps']}",
             f"{row['largest rise']:.1e}",
             *shares,
-            told,
+            accepted,
         ]
         rows.append("| " + " | ".join(cells) + " |")
     return "\n".join(rows)
 
 
-def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+def read_options(description: str | None, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options of both experiments of this folder."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--smoke", action="store_true", help="seconds, to see that it runs")
     parser.add_argument("--table", action="store_true", help="what is stored, in Markdown")

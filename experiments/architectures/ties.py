@@ -5,11 +5,9 @@
 The networks are those of `energy_law`, relaxed from zero.
 """
 
-import argparse
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -24,8 +22,6 @@ from hopfax._internal.files import write_json
 from hopfax.networks import ConvPool
 
 from . import energy_law
-
-HERE = Path(__file__).parent
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,7 +49,7 @@ SMOKE = Config(networks=3, max_steps=20, combinations=(("max", "HardSigmoid"),))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    options = _options(arguments)
+    options = energy_law.read_options(__doc__, arguments)
     path = options.results / f"ties-seed{options.seed}.json"
     if options.table:
         print(table(json.loads(path.read_text(encoding="utf-8"))))
@@ -79,13 +75,13 @@ def ends(config: Config, pool: str, neurons: str) -> dict[str, dict[str, float |
         model_key, rest = jr.split(key)
         model = energy_law.network(shared, pool, neurons, 2, model_key, factor)
         image = jr.normal(jr.split(rest)[0], shared.shape, jnp.float64)
-        found = hopfax.relax(model, {"input": image}, method=method)
-        synapse, activation = model.synapses["hidden1-hidden2"], found.activation
+        equilibrium = hopfax.relax(model, {"input": image}, method=method)
+        synapse, activation = model.synapses["hidden1-hidden2"], equilibrium.activation
         assert isinstance(synapse, ConvPool)
         between = gaps(synapse.convolve(activation["hidden1"], synapse.kernel, (1, 1)))
         negative = activation["hidden2"] < 0
         smallest = lambda where: jnp.min(jnp.where(where, between, jnp.inf))
-        return found.status, smallest(negative), smallest(~negative)
+        return equilibrium.status, smallest(negative), smallest(~negative)
 
     factors = np.geomspace(config.smallest, config.largest, config.networks)
     keys = jr.split(jr.key(config.seed), config.networks)
@@ -120,21 +116,12 @@ def table(result: Mapping[str, Any]) -> str:
         "| pool, neurons | status | networks | gap below negative neurons | below others |",
         "| --- " * 5 + "|",
     ]
-    for name, found in result["ends"].items():
-        for status, row in found.items():
+    for name, statuses in result["ends"].items():
+        for status, row in statuses.items():
             medians = (row[f"gap below {sign}"] for sign in ("negative", "nonnegative"))
             distances = ("none" if median is None else f"{median:.1e}" for median in medians)
             rows.append("| " + " | ".join([name, status, str(row["networks"]), *distances]) + " |")
     return "\n".join(rows)
-
-
-def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--smoke", action="store_true", help="seconds, to see that it runs")
-    parser.add_argument("--table", action="store_true", help="what is stored, in Markdown")
-    parser.add_argument("--results", type=Path, default=HERE / "results", help="folder of the JSON")
-    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -24,13 +24,15 @@ import optax
 from jaxtyping import Array, Bool, Float
 
 from hopfax import Method, PartialClamp, relax
-from hopfax._internal.files import write_atomic, write_json
+from hopfax._internal.files import write_json
 from hopfax._internal.provenance import circumstances
 from hopfax.costs import SquaredError
-from hopfax.data import mnist
+from hopfax.data import Dataset, mnist
 from hopfax.gradients import ConjugateGradient, Implicit
 from hopfax.networks import HAM, Bias, energy_transformer
 from hopfax.objective import cost_gradient
+from hopfax.training import AbstractTask, Trainer, TrainState, train_chunks
+from hopfax.training.checkpoint import load_checkpoint, save_checkpoint
 
 TOKENS, PATCH, KNOWN = 49, 16, 25
 
@@ -42,7 +44,7 @@ class Config:
     dim: int = 64
     heads: int = 4
     memories: int = 256
-    steps: int = 4000
+    epochs: int = 4
     batch: int = 64
     learning_rate: float = 0.01
     rtol: float = 5e-3
@@ -123,52 +125,64 @@ def plain_gradient(model: Plain, images: Array, known: Array):
     return gradient, (value, jnp.ones(()))
 
 
+class Completion(AbstractTask):
+    """The error of the patches that are not known; `loss_gradient` is of a model, images and a mask."""
+
+    loss_gradient: Callable
+
+    def check(self, model, images, labels) -> None:
+        return
+
+    def draw(self, model, images, labels, key):
+        return images.reshape(-1, TOKENS, PATCH), known_patches(key, len(images))
+
+    def gradient(self, model, examples, step):
+        return self.loss_gradient(model, *examples)
+
+    def zero(self) -> tuple[Array, Array]:
+        return jnp.zeros(()), jnp.zeros(())
+
+    def means(self, sums, batches: int, batch_size: int) -> dict[str, float]:
+        return dict(zip(("loss", "converged"), (float(x) / batches for x in sums), strict=True))
+
+    def saturation(self, model, images, labels) -> dict[str, float]:
+        return {}
+
+    def explain_failure(self, before, after, examples, step) -> str:
+        return "the loss"
+
+
 def train(model, gradient: Callable, images: Array, config: Config, file: Path) -> tuple[Any, float]:
     """The trained model and its CPU seconds, from the checkpoint in `file` if there is one."""
-    schedule = optax.warmup_cosine_decay_schedule(0.0, config.learning_rate, 50, config.steps)
+    steps = config.epochs * (len(images) // config.batch)
+    schedule = optax.warmup_cosine_decay_schedule(0.0, config.learning_rate, min(50, steps // 2), steps)
     optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
-    state = model, optimiser.init(eqx.filter(model, eqx.is_array)), jnp.zeros((), jnp.int32), jnp.zeros(())
+    trainer = Trainer(optimiser, Completion(gradient), config.batch)
+    state, before = TrainState.begin(model, trainer, key=jr.key(config.seed + 1)), 0.0
     if file.exists():
-        state = eqx.tree_deserialise_leaves(file, state)
-
-    @eqx.filter_jit
-    def step(state, images):
-        model, memory, count, seconds = state
-        draw, mask = jr.split(jr.fold_in(jr.key(config.seed + 1), count))
-        batch = images[jr.randint(draw, (config.batch,), 0, len(images))]
-        change, numbers = gradient(model, batch, known_patches(mask, config.batch))
-        updates, memory = optimiser.update(change, memory, eqx.filter(model, eqx.is_array))
-        return (eqx.apply_updates(model, updates), memory, count + 1, seconds), numbers
-
-    began, before, rows = time.process_time(), float(state[3]), []
-    while int(state[2]) < config.steps:
-        state, numbers = step(state, images)
-        rows.append(numbers)
-        if int(state[2]) % 100 == 0:
-            state = (*state[:3], jnp.asarray(before + time.process_time() - began))
-            write_atomic(file, _serialised(state))
-            loss, converged = (float(np.mean(column)) for column in zip(*rows, strict=True))
-            print(
-                f"{file.stem} {int(state[2])}: {loss:.4f}, {converged:.3f} converged, {state[3]:.0f} s",
-                flush=True,
-            )
-            rows = []
-    return state[0], float(state[3])
+        state, metadata = load_checkpoint(file, state)
+        before = metadata["cpu_seconds"]
+    began, flat, no_labels = (
+        time.process_time(),
+        images.reshape(len(images), -1),
+        jnp.zeros(len(images), jnp.int32),
+    )
+    for chunk in train_chunks(trainer, state, flat, no_labels, epochs=config.epochs):
+        state, seconds = chunk.state.copy(), before + time.process_time() - began
+        save_checkpoint(file, state, {"cpu_seconds": seconds})
+        means = ", ".join(f"{name} {value:.4f}" for name, value in chunk.means().items())
+        print(
+            f"{file.stem}, epoch {chunk.epoch}, {chunk.batch} of {chunk.batches}: {means}, {seconds:.0f} s",
+            flush=True,
+        )
+        before, began = seconds, time.process_time()
+    return state.model, before
 
 
-def _serialised(state) -> bytes:
-    import io
-
-    buffer = io.BytesIO()
-    eqx.tree_serialise_leaves(buffer, state)
-    return buffer.getvalue()
-
-
-def measure(config: Config, folder: Path) -> dict[str, Any]:
+def measure(config: Config, data: Dataset, folder: Path) -> dict[str, Any]:
     """Every row: the error of an unknown pixel on the test images, and how the equilibria were reached."""
-    data = mnist()
     images, tested = patches(data.train_images), patches(data.test_images)[: config.tested]
-    known, mean = known_patches(jr.key(config.seed + 2), config.tested), jnp.mean(images, 0)
+    known, mean = known_patches(jr.key(config.seed + 2), len(tested)), jnp.mean(images, 0)
     error = lambda guess: float(jnp.sum(jnp.where(known, 0, guess - tested) ** 2) / jnp.sum(~known))
     network, seconds = train(
         energy_model(config, jnp.mean(images, (0, 1))),
@@ -187,9 +201,7 @@ def measure(config: Config, folder: Path) -> dict[str, Any]:
         result = relax(network, {"image": PartialClamp(images, known)}, method=method)
         return result.activation["image"], result.converged, result.steps
 
-    chunks = [
-        complete(network, tested[i : i + 500], known[i : i + 500]) for i in range(0, config.tested, 500)
-    ]
+    chunks = [complete(network, tested[i : i + 500], known[i : i + 500]) for i in range(0, len(tested), 500)]
     guess, converged, steps = (jnp.concatenate(column) for column in zip(*chunks, strict=True))
     count = lambda model: sum(x.size for x in jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array)))
     return {
@@ -219,15 +231,15 @@ def _nearest(stored: Array, images: Array, known: Array) -> Array:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     parser.add_argument("--runs", type=Path, default=Path("runs/energy_transformer"), help="of checkpoints")
-    parser.add_argument("--steps", type=int, default=Config.steps)
+    parser.add_argument("--epochs", type=int, default=Config.epochs)
     parser.add_argument("--tested", type=int, default=Config.tested)
     options = parser.parse_args()
-    config = Config(steps=options.steps, tested=options.tested)
+    config = Config(epochs=options.epochs, tested=options.tested)
     options.runs.mkdir(parents=True, exist_ok=True)
-    result = {"config": dataclasses.asdict(config), **measure(config, options.runs)}
+    result = {"config": dataclasses.asdict(config), **measure(config, mnist(), options.runs)}
     options.out.mkdir(parents=True, exist_ok=True)
     write_json(options.out / "mnist.json", {**result, "circumstances": circumstances()})
     print(json.dumps(result, indent=2))

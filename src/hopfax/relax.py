@@ -179,13 +179,15 @@ def _as_partial_clamp(name: str, layer: Layer, clamp: PartialClamp, label: str) 
 
 def _whole_rows(name: str, layer: Layer, mask: Array) -> Array:
     """`mask`. Raises: `ValueError` where it divides neurons that are not independent; inside `jit`, when that runs."""
+    if layer.lagrangian.elementwise:
+        return mask
     divided = layer.divided_by(name, mask)
     message = (
         f"layer {name!r} cannot be clamped in part: the mask divides neurons which belong together in "
         f"`{type(layer.lagrangian).__name__}`; clamp all or none of them."
     )
     if isinstance(divided, Tracer):
-        return mask if layer.lagrangian.elementwise else eqx.error_if(mask, divided, message)
+        return eqx.error_if(mask, divided, message)
     if divided:
         raise ValueError(message)
     return mask

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 import hopfax
+from hopfax.data import Dataset
 from hopfax.networks.synapses.dense import Bias, Dense
+from hopfax.training.checkpoint import save_checkpoint
 
 
 @pytest.fixture(autouse=True)
@@ -114,3 +116,30 @@ def test_a_rise_is_relative_to_the_size_and_between_accepted_points():
     energy, size = np.array([3.0, 5.0, 2.0, np.nan, 2.5]), np.array([10.0, 10.0, 5.0, 1.0, 5.0])
     accepted = np.array([True, False, True, True, True])
     assert energy_law.relative_rises(energy, size, accepted) == pytest.approx([-0.1, 0.1])
+
+
+def test_the_energy_transformer_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
+    """A run that is killed in an epoch has, continued, the weights of one that was not."""
+    from experiments.energy_transformer import run
+
+    images = np.asarray(jr.uniform(jr.key(0), (16, 784)), np.float32)
+    data = Dataset(
+        "noise", images, np.zeros(16, np.int32), images, np.zeros(16, np.int32), image_shape=(28, 28)
+    )
+    config = run.Config(dim=4, heads=1, memories=3, epochs=2, batch=8, evaluations=4)
+    whole = run.measure(config, data, tmp_path)
+    assert run.measure(config, data, tmp_path)["error"] == whole["error"]
+    assert set(whole["error"]) >= {"energy transformer", "plain transformer block", "mean image"}
+
+    def train(file):
+        begin, gradient = run.energy_model(config, jnp.zeros(16)), run.energy_gradient(config)
+        return run.train(begin, gradient, run.patches(images), config, file)[0]
+
+    def saved_and_killed(*arguments):
+        save_checkpoint(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as context:
+        context.setattr(run, "save_checkpoint", saved_and_killed)
+        pytest.raises(KeyboardInterrupt, train, tmp_path / "killed")
+    assert eqx.tree_equal(train(tmp_path / "killed"), train(tmp_path / "whole"))

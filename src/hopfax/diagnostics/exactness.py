@@ -61,13 +61,13 @@ def exactness(
 
 
 def _of_layer(free: AbstractNetwork, name: str, update: AbstractUpdate) -> LayerExactness:
-    bent, unbounded = free.not_affine_in(name), free.not_concave_in(name)
+    not_affine, not_concave = free.not_affine_in(name), free.not_concave_in(name)
     if name not in update.unknowns(free):
         return LayerExactness(name, LayerStep.eliminated, None)
-    if unbounded is None and not update.descends(free):
+    if not_concave is None and not update.descends(free):
         return LayerExactness(name, LayerStep.together, None)
-    if bent is None:
+    if not_affine is None:
         return LayerExactness(name, LayerStep.exact, None)
-    if unbounded is None:
-        return LayerExactness(name, LayerStep.majorised, bent)
-    return LayerExactness(name, LayerStep.guarded, unbounded)
+    if not_concave is None:
+        return LayerExactness(name, LayerStep.majorised, not_affine)
+    return LayerExactness(name, LayerStep.guarded, not_concave)

@@ -141,11 +141,16 @@ def build_chain(
     key: Key[Array, ""],
     bias_std: float,
 ) -> HAM:
-    """A chain of the shape of the input, then `ConvBlock`s or numbers of neurons; see `convolutional`."""
+    """A chain of the size or shape of the input, then `ConvBlock`s or numbers of neurons; see `convolutional`.
+
+    Of numbers alone it is `chain`, with the same weights for the same key.
+    """
+    if len(sizes) < 2:
+        raise ValueError(f"`{list(sizes)}` needs at least two layers; give an input and an output size.")
     require_key("convolutional", key)
     require_number("bias_std", bias_std, lambda x: x >= 0, "a number, 0 or more")
     names = chain_names(len(sizes))
-    shapes, synapses = [sizes[0]], []
+    shapes, synapses = [sizes[0] if isinstance(sizes[0], tuple) else (sizes[0],)], []
     for pair, size, weight_key in zip(
         itertools.pairwise(names), sizes[1:], jr.split(jr.fold_in(key, 0), len(sizes) - 1), strict=True
     ):
@@ -173,7 +178,7 @@ def _biases(layers: Mapping[str, Layer], key: Key[Array, ""], std: float) -> lis
     """One for each channel or dense neuron of every layer but the first."""
     rest = list(layers.items())[1:]
     draw = lambda key, size: std * jr.normal(key, (size,), jnp.float32)
-    keys = jr.split(key, len(rest))
+    keys = jr.split(key, len(layers))[:-1]  # as `connect` draws them
     return [Bias(name, draw(k, layer.shape[-1])) for (name, layer), k in zip(rest, keys, strict=True)]
 
 

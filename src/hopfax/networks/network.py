@@ -99,21 +99,24 @@ class AbstractNetwork(eqx.Module):
         """The drives `-∂/∂g Σ_synapses E` of the layers in `names`: `W ρ(s) + b`."""
         return {name: self._drive_of(name, activations) for name in names}
 
+    def _synapses_of(self, name: str) -> dict[str, AbstractSynapse]:
+        return {label: synapse for label, synapse in self.synapses.items() if name in synapse.layers}
+
     def _drive_of(self, name: str, activations: Mapping[str, Array]) -> Array:
-        synapses = [synapse for synapse in self.synapses.values() if name in synapse.layers]
+        synapses = self._synapses_of(name).values()
         drives = [synapse.drive(name, *(activations[n] for n in synapse.layers)) for synapse in synapses]
         return sum(drives[1:], drives[0]) if drives else jnp.zeros_like(activations[name])
 
     def not_affine_in(self, name: str) -> str | None:
         """The name of a synapse that is not affine in the activation of the layer `name`, if there is one."""
-        synapses = ((label, synapse) for label, synapse in self.synapses.items() if name in synapse.layers)
+        synapses = self._synapses_of(name).items()
         return next((label for label, synapse in synapses if not synapse.affine_in(name)), None)
 
     def not_concave_in(self, name: str) -> str | None:
         """The name of a synapse that may not be concave in the activation of the layer `name`, if there is one."""
         nonnegative = {other for other, layer in self.layers.items() if layer.lagrangian.nonnegative}
-        synapses = ((label, synapse) for label, synapse in self.synapses.items() if name in synapse.layers)
-        return next((label for label, s in synapses if not s.concave_in(name, nonnegative)), None)
+        synapses = self._synapses_of(name).items()
+        return next((label for label, synapse in synapses if not synapse.concave_in(name, nonnegative)), None)
 
     def energy_tree(self, states: Mapping[str, Array]) -> dict[str, dict[str, Scalar]]:
         """`{"layers": {name: energy}, "synapses": {name: energy}}` of one example.

@@ -66,7 +66,7 @@ def energy_transformer(
     if patch is not None:
         require_integer("energy_transformer(patch=...)", patch, 1)
         layers = {"image": Layer((tokens, patch), Identity()), **layers}
-        # Small beside the positions: a token whose patch is unknown must be told apart by its position first.
+        # Small beside the positions, by which tokens with unknown patches differ.
         embedding = 0.3 * normal(keys[4], patch, dim) / (patch + dim) ** 0.5
         synapses = [SharedDense(("image", "tokens"), embedding), *synapses]
         synapses += [Bias("tokens", normal(keys[5], tokens, dim)), Bias("image", jnp.zeros(patch))]

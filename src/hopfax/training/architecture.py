@@ -12,7 +12,7 @@ from ..lagrangians import AbstractLagrangian, Sigmoid
 from ..lagrangians.base import require_lagrangian
 from ..networks import AveragePool, ConvBlock, MaxPool, with_feedback
 from ..networks.convolutional import build_chain
-from ..networks.ham import HAM, chain
+from ..networks.ham import HAM
 
 LayerSize = int | tuple[int, ...] | ConvBlock
 """A number of neurons; of an input also its shape, and of a hidden layer of maps the convolution to it."""
@@ -53,11 +53,7 @@ class Architecture:
     def network(self, layers: Sequence[LayerSize], *, key: Key[Array, ""]) -> HAM:
         """An untrained chain of these layers, input first."""
         lagrangians = [self.input, *[self.hidden] * (len(layers) - 2), self.output]
-        sizes = [size for size in layers if isinstance(size, int)]
-        if len(sizes) == len(layers):
-            plain = chain(sizes, lagrangians, key=key, bias_std=self.bias_std)
-        else:
-            plain = build_chain(layers, lagrangians, key=key, bias_std=self.bias_std)
+        plain = build_chain(layers, lagrangians, key=key, bias_std=self.bias_std)
         return with_feedback(_scaled(plain, self.weight_scale), self.feedback)
 
 

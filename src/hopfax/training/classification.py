@@ -1,6 +1,5 @@
 """Classification: the task of training a network to read classes off its equilibrium."""
 
-import dataclasses
 from typing import Any
 
 import equinox as eqx
@@ -115,16 +114,13 @@ class Classification(AbstractTask):
         }
 
     def saturation(self, model: AbstractNetwork, images: Any, labels: Any) -> dict[str, float]:
-        # Nothing is differentiated here, and equilibrium propagation cannot differentiate a state.
-        method = dataclasses.replace(self.method, gradient=Method().gradient)
         clamp = jnp.asarray(images, jnp.float32).reshape(-1, *model.layers[self.clamp].shape)
-        states = relax(model, {self.clamp: clamp}, method=method).state
+        states = relax(model, {self.clamp: clamp}, method=self.method.undifferentiated()).state
         free = {name: state for name, state in states.items() if name != self.clamp}
         return {name: float(fraction) for name, fraction in saturation(model, free).items()}
 
     def explain_failure(self, before, after, examples, step) -> str:
-        names = nonfinite_parts(after)
-        return f"weights of {', '.join(names)}" if names else "the loss"
+        return what_is_nonfinite(after)
 
 
 def _check_labels(labels: Any, classes: int, layer: str) -> None:
@@ -136,8 +132,9 @@ def _check_labels(labels: Any, classes: int, layer: str) -> None:
         raise ValueError(f"`labels` lie in [{low}, {high}]; layer {layer!r} has {classes} neurons.")
 
 
-def nonfinite_parts(model: AbstractNetwork) -> list[str]:
-    """The synapses and layers whose weights or parameters are not finite, in order."""
+def what_is_nonfinite(model: AbstractNetwork) -> str:
+    """The synapses and layers whose weights or parameters are not finite, in order, or else the loss, in words."""
     parts = {f"synapse {label!r}": synapse for label, synapse in model.synapses.items()}
     parts |= {f"layer {name!r}": model.layers[name] for name in model.order}
-    return [name for name, part in parts.items() if not all_finite(part)]
+    names = [name for name, part in parts.items() if not all_finite(part)]
+    return f"weights of {', '.join(names)}" if names else "the loss"

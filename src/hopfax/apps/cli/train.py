@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import enum
 import functools as ft
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -226,7 +226,8 @@ def train(
     check_names(loggers)
     how = {"learning_rate": learning_rate, "shuffle": shuffle, "epochs": epochs, "batch_size": batch_size}
     how |= {"seed": seed, "validation": validation}
-    sizes = _sizes(network, layers, options_on_command_line(context), data, directory)
+    read = ft.cache(lambda name: load(name, directory))
+    sizes = _sizes(network, layers, options_on_command_line(context), lambda: read(data))
     what = _Choice(recipe, sizes, model, gradient, beta)
     run = None if resume else _new(what, how)
     join_processes(coordinator, processes, process_id, heartbeat)
@@ -237,7 +238,7 @@ def train(
         run = _resumed(options_on_command_line(context), what, {**how, "data": data}, stored, out)
         data = stored["data"]
     with interruptible(how_to_go_on("hopfax train", out, directory)):
-        dataset = load(data, directory)
+        dataset = read(data)
         result = _run(run or _new(what, how), dataset, out, resume, checkpoint_chunks, devices, loggers)
     if is_primary():
         emit(result, json, ft.partial(show_accuracy, result=result))
@@ -254,17 +255,16 @@ class _Choice(NamedTuple):
 
 
 def _sizes(
-    network: NetworkName, layers: str, typed: set[str], data: str, directory: Path | None
+    network: NetworkName, layers: str, typed: set[str], read: Callable[[], "Dataset"]
 ) -> tuple["LayerSize", ...]:
     """The layers of the network. Raises: `ValueError` where both options name some."""
     if network == NetworkName.dense:
         return layer_sizes(layers)
     if "layers" in typed:
         raise ValueError(f"--network {network} has layers of its own; leave out --layers.")
-    from ...data import load
     from ...training import conv_layers
 
-    dataset = load(data, directory)
+    dataset = read()
     return conv_layers(dataset.image_shape, dataset.classes, network.value)
 
 

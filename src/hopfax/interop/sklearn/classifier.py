@@ -68,19 +68,21 @@ class HAMClassifier(ClassifierMixin, AbstractHAMEstimator):
         n_iter_no_change: Any = 10,
         random_state: Any = None,
     ):
-        self.hidden_layers = hidden_layers
-        self.image_shape = image_shape
-        self.model = model
-        self.gradient = gradient
-        self.epochs = epochs
-        self.learning_rate = learning_rate
-        self.batch_size = batch_size
-        self.weight_decay = weight_decay
+        super().__init__(
+            hidden_layers,
+            image_shape=image_shape,
+            model=model,
+            gradient=gradient,
+            epochs=epochs,
+            learning_rate=learning_rate,
+            batch_size=batch_size,
+            weight_decay=weight_decay,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            random_state=random_state,
+        )
         self.class_weight = class_weight
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.random_state = random_state
 
     def fit(self, X, y, sample_weight=None) -> "HAMClassifier":
         """Train from new weights.

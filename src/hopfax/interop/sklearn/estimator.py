@@ -34,19 +34,36 @@ Data = tuple[Rows, np.ndarray, np.ndarray]
 class AbstractHAMEstimator(BaseEstimator, abc.ABC):
     """A network whose input layer is clamped at an example and whose output layer is read at equilibrium."""
 
-    hidden_layers: Any
-    image_shape: Any
-    model: Any
-    gradient: Any
-    epochs: Any
-    learning_rate: Any
-    batch_size: Any
-    weight_decay: Any
-    early_stopping: Any
-    validation_fraction: Any
-    n_iter_no_change: Any
-    random_state: Any
     n_features_in_: int
+
+    def __init__(
+        self,
+        hidden_layers: Any = (100,),
+        *,
+        image_shape: Any = None,
+        model: Any = "HAM-EO",
+        gradient: Any = None,
+        epochs: Any = 50,
+        learning_rate: Any = 0.01,
+        batch_size: Any = 64,
+        weight_decay: Any = 0.0,
+        early_stopping: Any = False,
+        validation_fraction: Any = 0.1,
+        n_iter_no_change: Any = 10,
+        random_state: Any = None,
+    ):
+        self.hidden_layers = hidden_layers
+        self.image_shape = image_shape
+        self.model = model
+        self.gradient = gradient
+        self.epochs = epochs
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.weight_decay = weight_decay
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.random_state = random_state
 
     @abc.abstractmethod
     def _cost(self) -> AbstractCost:
@@ -200,7 +217,6 @@ class AbstractHAMEstimator(BaseEstimator, abc.ABC):
 
 
 def _outputs_of(network: AbstractNetwork, method: Method, rows: np.ndarray) -> np.ndarray:
-    # Nothing is differentiated here, and equilibrium propagation cannot differentiate a state.
-    method = dataclasses.replace(method, gradient=Method().gradient)
     images = rows.reshape(-1, *network.layers["input"].shape)
-    return np.asarray(relax(network, {"input": images}, method=method).activation["output"], float)
+    equilibrium = relax(network, {"input": images}, method=method.undifferentiated())
+    return np.asarray(equilibrium.activation["output"], float)

@@ -12,7 +12,7 @@ from ...gradients.base import AdjointStats
 from ...method import Method
 from ...networks.network import AbstractNetwork
 from ...objective import cost_example
-from ...training.classification import nonfinite_parts
+from ...training.classification import what_is_nonfinite
 from ...training.task import AbstractTask
 
 
@@ -66,4 +66,4 @@ class WeightedLoss(AbstractTask):
         return {}
 
     def explain_failure(self, before, after, examples, step) -> str:
-        return f"weights of {', '.join(nonfinite_parts(after))}" if nonfinite_parts(after) else "the loss"
+        return what_is_nonfinite(after)

@@ -1,7 +1,5 @@
 """A hierarchical associative memory as a scikit-learn regressor."""
 
-from typing import Any
-
 import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.metrics import r2_score
@@ -31,35 +29,6 @@ class HAMRegressor(MultiOutputMixin, RegressorMixin, AbstractHAMEstimator):
         validation_scores_, best_validation_score_: R² of the validation share after each pass, and the best, where
             training stops early.
     """
-
-    def __init__(
-        self,
-        hidden_layers: Any = (100,),
-        *,
-        image_shape: Any = None,
-        model: Any = "HAM-EO",
-        gradient: Any = None,
-        epochs: Any = 50,
-        learning_rate: Any = 0.01,
-        batch_size: Any = 64,
-        weight_decay: Any = 0.0,
-        early_stopping: Any = False,
-        validation_fraction: Any = 0.1,
-        n_iter_no_change: Any = 10,
-        random_state: Any = None,
-    ):
-        self.hidden_layers = hidden_layers
-        self.image_shape = image_shape
-        self.model = model
-        self.gradient = gradient
-        self.epochs = epochs
-        self.learning_rate = learning_rate
-        self.batch_size = batch_size
-        self.weight_decay = weight_decay
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.random_state = random_state
 
     def fit(self, X, y, sample_weight=None) -> "HAMRegressor":
         """Train from new weights.

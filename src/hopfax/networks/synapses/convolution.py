@@ -213,6 +213,11 @@ class AbstractConvolution(AbstractTransform):
         """The number of axes along which the kernel moves."""
         return self.kernel.ndim - 2
 
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """The stride along each of these axes."""
+        return _spread(self.stride, self.dimensions)
+
     def convolve(self, activation: Array, kernel: Array, strides: tuple[int, ...]) -> Array:
         """The convolution of one example, in the dtype of `activation`."""
         return self._moves(strides).convolve(activation, kernel.astype(activation.dtype))
@@ -235,8 +240,8 @@ class AbstractConvolution(AbstractTransform):
                 f"`{type(self).__name__}` has a kernel of shape {self.kernel.shape} in {self.groups} groups, which "
                 f"needs a layer ({', '.join(axes)}, {needed}), but layer {self.layers[0]!r} has shape {shape}."
             )
-        extents = (_spread(value, self.dimensions) for value in (self.padding, self.stride))
-        sizes = zip(shape[:-1], self.kernel.shape[:-2], *extents, strict=True)
+        paddings = _spread(self.padding, self.dimensions)
+        sizes = zip(shape[:-1], self.kernel.shape[:-2], paddings, self.strides, strict=True)
         counts = [(size + 2 * padding - length) // stride + 1 for size, length, padding, stride in sizes]
         if min(counts) < 1:
             raise ValueError(
@@ -280,10 +285,10 @@ class Conv(AbstractConvolution):
         self.stride, self.padding, self.groups = stride, padding, groups
 
     def transform(self, activation: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
-        return self.convolve(activation, self.kernel, _spread(self.stride, self.dimensions))
+        return self.convolve(activation, self.kernel, self.strides)
 
     def transpose(self, a: Inexact[Array, "..."], b: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
-        return self.convolve_transposed(b, self.kernel, _spread(self.stride, self.dimensions), a.shape)
+        return self.convolve_transposed(b, self.kernel, self.strides, a.shape)
 
     def output_shape(self, shape: Shape) -> Shape:
         return self.maps_shape(shape)
@@ -332,21 +337,19 @@ class ConvPool(AbstractConvolution):
     def transform(self, activation: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
         if self.linear:
             return self.convolve(activation, *self._averaging())
-        return self.pool(self.convolve(activation, self.kernel, _spread(self.stride, self.dimensions)))
+        return self.pool(self.convolve(activation, self.kernel, self.strides))
 
     def transpose(self, a: Inexact[Array, "..."], b: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
         if self.linear:
             return self.convolve_transposed(b, *self._averaging(), a.shape)
-        strides = _spread(self.stride, self.dimensions)
-        maps = jax.vjp(self.pool, self.convolve(a, self.kernel, strides))[1](b)[0]
-        return self.convolve_transposed(maps, self.kernel, strides, a.shape)
+        maps = jax.vjp(self.pool, self.convolve(a, self.kernel, self.strides))[1](b)[0]
+        return self.convolve_transposed(maps, self.kernel, self.strides, a.shape)
 
     def _averaging(self) -> tuple[Array, tuple[int, ...]]:
         """The kernel and strides of the one convolution that convolves and averages."""
-        strides = _spread(self.stride, self.dimensions)
         windows, pool_strides = self.pool.sizes(self.dimensions)
-        both = tuple(a * b for a, b in zip(strides, pool_strides, strict=True))
-        return _blurred(self.kernel, windows, strides), both
+        both = tuple(a * b for a, b in zip(self.strides, pool_strides, strict=True))
+        return _blurred(self.kernel, windows, self.strides), both
 
     def output_shape(self, shape: Shape) -> Shape:
         maps = self.maps_shape(shape)
