@@ -110,7 +110,7 @@ class Family(AbstractMap):
     def at(self, index) -> "Family":
         return Family(self.problems, index, self.width)
 
-    def evaluate(self, states, energy=True):
+    def evaluate(self, states, energy=True, slope=False):
         return jax.lax.switch(self.index, [self._branch(p) for p in self.problems], states)
 
     def _branch(self, problem: Problem):

@@ -152,8 +152,9 @@ def guarded_sweeps(problem: Problem, start: dict[str, Array], sweeps: int) -> Ru
 
     def step(carry, _):
         point, dynamic = carry
+        exact = problem.evaluate(point)[1]
         point, state, info = solver.step(fn, point, None, {}, eqx.combine(dynamic, static), frozenset())
-        return (point, eqx.filter(state, eqx.is_array)), (info.energy, info.energy_size, info.accepted)
+        return (point, eqx.filter(state, eqx.is_array)), (exact.energy, exact.energy_size, info.accepted)
 
     return jax.lax.scan(step, (start, dynamic), None, length=sweeps)[1]
 

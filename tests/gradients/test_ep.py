@@ -108,6 +108,13 @@ def test_positive_and_negative_average_to_centred_and_a_random_sign_gives_each_o
     assert set(kinds) == {1, -1}
 
 
+def test_a_random_sign_does_not_need_holomorphic_neurons():
+    model = network(Identity(), ReLU(), Tanh())
+    variant = RandomSign(jr.key(0))
+    assert not variant.holomorphic
+    assert np.isfinite(gradient(EquilibriumPropagation(0.2, variant), model, SquaredError())).all()
+
+
 @pytest.mark.parametrize("cost", [SquaredError(), CrossEntropy()], ids=lambda c: type(c).__name__)
 def test_both_costs_agree_with_implicit_gradients_at_a_linear_output(cost):
     implicit = gradient(Implicit(ConjugateGradient(rtol=1e-12)), LINEAR_OUT, cost)

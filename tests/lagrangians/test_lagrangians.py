@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from jax.test_util import check_grads
+from problems import close
 
 from hopfax.lagrangians import HardSigmoid, Identity, LayerNorm, ReLU, Sigmoid, Softmax, SphericalNorm, Tanh
 
@@ -288,3 +289,12 @@ def test_bad_offsets_are_refused():
         Sigmoid(centre=float("nan"))
     with pytest.raises(ValueError, match=r"LayerNorm\(shift=.*filter_vmap"):
         LayerNorm(shift=jnp.zeros(2))
+
+
+def test_the_gradient_of_a_sigmoid_lagrangian_is_its_activation_where_the_state_is_zero():
+    zeros = jnp.zeros(3)
+    assert close(jax.grad(Sigmoid())(zeros), Sigmoid().activation(zeros))
+
+
+def test_a_mask_divides_no_independent_neurons():
+    assert not Tanh().divided_by(jnp.array([True, False]), 1)

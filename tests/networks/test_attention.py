@@ -68,6 +68,15 @@ def test_without_positions_the_order_of_tokens_has_no_meaning():
     assert close(synapse.drive("tokens", G[order]), synapse.drive("tokens", G)[order])
 
 
+def test_the_weights_of_a_new_energy_transformer_are_drawn_independently():
+    """Equal tables would mean that two were drawn from one key."""
+    model = energy_transformer(4, 4, 4, 4, patch=4, width=1, key=jr.key(0))
+    tables = [x.ravel() for x in jax.tree.leaves(model.synapses) if x.size == 16]
+    correlations = np.abs(np.corrcoef(np.stack(tables)))
+    assert len(tables) >= 6
+    assert np.max(correlations - np.eye(len(tables))) < 0.9
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

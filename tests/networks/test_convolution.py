@@ -14,7 +14,7 @@ from scipy.signal import correlate
 
 from hopfax import HAM, Layer
 from hopfax.lagrangians import ReLU
-from hopfax.networks import AveragePool, Conv, ConvPool, MaxPool, SoftPool
+from hopfax.networks import AveragePool, Conv, ConvBlock, ConvPool, MaxPool, SoftPool, convolutional
 from hopfax.networks.synapses.convolution import AbstractConvolution
 
 MAPS = np.asarray(jr.normal(jr.key(0), (7, 6, 4), jnp.float64))
@@ -219,6 +219,14 @@ def synapse_of(shape_a, shape_b, synapse: AbstractConvolution) -> HAM:
             lambda: synapse_of((7, 6, 2), (5, 5, 6), Conv(("a", "b"), KERNEL, stride=(1, 1, 1))),
             "3 numbers for 2",
         ),
+        (
+            lambda: HAM(
+                {name: Layer((4, 4, 1), ReLU()) for name in "abcd"},
+                [Conv(pair, jnp.ones((1, 1, 1, 1))) for pair in (("a", "b"), ("c", "d"))],
+            ),
+            "disconnected",
+        ),
+        (lambda: convolutional((6, 6, 1), [ConvBlock(2, 3)], 0, key=jr.key(0)), "classes"),
     ],
 )
 def test_what_does_not_fit_is_refused(make, message):

@@ -31,6 +31,7 @@ def states_of(model, seed=1):
         ([*JOINED, Bias("a", jnp.zeros(3))], r"bias on 'a' has shape \(3,\)"),
         ([*JOINED, Dense(("a", "c"), jnp.zeros((2, 3)))], r"weight on 'a' and 'c' has shape \(2, 3\)"),
         (JOINED[:1], r"layers \['c'\] are disconnected"),
+        ([*JOINED[:1], Bias("c", jnp.asarray(1.0))], r"bias on 'c' has shape \(\)"),
         ([*JOINED, Interaction(("a", "c"), lambda a, c: a * c)], "must return one scalar energy"),
     ],
 )

@@ -30,7 +30,7 @@ class Affine(AbstractMap):
 
     slope: jax.Array
 
-    def evaluate(self, states, energy=True):
+    def evaluate(self, states, energy=True, slope=False):
         image = {"z": self.slope * (states["z"] - 1) + 1}
         residual = rms(subtract(image, states))
         return image, StepInfo(residual, rms(image), jnp.zeros_like(residual), jnp.zeros_like(residual))

@@ -55,6 +55,7 @@ def test_forward_euler_is_damped_iteration_step_by_step():
     assert close(flow.state, damped[1].state)
     assert close(flow.statistics.trace[:STEPS], damped[0].statistics.trace[1:])
     assert flow.statistics.status == Status.max_steps
+    assert relax(model, clamp, method=Method(solver=EULER)).statistics.trace.shape == (0,)
     assert (flow.steps, flow.statistics.evaluations) == (STEPS, 1 + 2 * STEPS)
 
 

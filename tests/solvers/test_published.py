@@ -29,7 +29,7 @@ class Linear(AbstractMap):
     matrix: jax.Array
     shift: jax.Array
 
-    def evaluate(self, states, energy=True):
+    def evaluate(self, states, energy=True, slope=False):
         image = self.matrix @ states["z"] + self.shift
         rms = lambda x: jnp.sqrt(jnp.mean(jnp.square(x)))
         zero = jnp.zeros((), jnp.float64)

@@ -17,6 +17,7 @@ from hopfax.solvers import (
     Broyden,
     Chord,
     Energy,
+    EnergyEstimate,
     FixedPointIteration,
     Newton,
     Picard,
@@ -159,15 +160,16 @@ def test_settings_out_of_range_are_refused(make, message):
 
 
 def test_the_default_safeguard_watches_the_energy():
-    assert isinstance(Anderson().safeguard, Energy)
+    assert isinstance(Anderson().safeguard, EnergyEstimate)
 
 
 @pytest.mark.parametrize(
     ("solver", "watches"),
     [
         (Picard(), False),
-        (Anderson(), True),
-        (Broyden(), True),
+        (Anderson(safeguard=Energy()), True),
+        (Broyden(safeguard=Energy()), True),
+        (Anderson(), False),
         (Anderson(safeguard=Residual()), False),
         (PUBLISHED_ANDERSON, False),
         (Anderson(safeguard=Unguarded()), False),

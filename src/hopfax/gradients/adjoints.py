@@ -234,7 +234,7 @@ class _LinearMap(AbstractMap):
     product: Product
     right_side: States
 
-    def evaluate(self, states: States, energy: bool = True) -> tuple[States, StepInfo]:
+    def evaluate(self, states: States, energy: bool = True, slope: bool = False) -> tuple[States, StepInfo]:
         image = _add(self.right_side, self.product(states))
         residual = rms(subtract(image, states))
         return image, StepInfo(residual, rms(image), jnp.zeros_like(residual), jnp.zeros_like(residual))

@@ -21,6 +21,7 @@ from .plain import Picard as Picard
 from .plain import newton as newton
 from .safeguards import AbstractSafeguard as AbstractSafeguard
 from .safeguards import Energy as Energy
+from .safeguards import EnergyEstimate as EnergyEstimate
 from .safeguards import PaperSafeguard as PaperSafeguard
 from .safeguards import Residual as Residual
 from .safeguards import Unguarded as Unguarded

@@ -11,7 +11,7 @@ from .._internal.checks import require_integer, require_kind, require_number
 from .._internal.tree import accumulation_dtype, select
 from ..updates.problem import StepInfo
 from .guarded import AbstractGuardedSolver, fallback_of, halved, initial_info
-from .safeguards import AbstractSafeguard, Energy
+from .safeguards import AbstractSafeguard, EnergyEstimate
 
 MAX_WEIGHT = 1e6  # least-squares weights above this are taken for an unsolvable system
 
@@ -113,7 +113,7 @@ class Anderson(AbstractGuardedSolver):
 
     Args:
         window: how many points are used, including the newest; at least 2.
-        safeguard: `Energy()`, `Residual()`, `PaperSafeguard()` or `Unguarded()`.
+        safeguard: `EnergyEstimate()`, `Energy()`, `Residual()`, `PaperSafeguard()` or `Unguarded()`.
         ridge: `Relative()` or `Absolute()`.
         start_rtol: extrapolate only where the relative residual is at most this. Far from the equilibrium the map is
             not nearly linear, and a long step may leave the basin in which plain steps would end.
@@ -127,7 +127,7 @@ class Anderson(AbstractGuardedSolver):
     """
 
     window: int = eqx.field(static=True, default=5)
-    safeguard: AbstractSafeguard = Energy()
+    safeguard: AbstractSafeguard = EnergyEstimate()
     ridge: AbstractRidge = Relative()
     start_rtol: float = 0.1
     max_overrelaxation: float = 64.0
@@ -137,7 +137,7 @@ class Anderson(AbstractGuardedSolver):
 
     def __check_init__(self):
         require_integer("Anderson.window", self.window, 2)
-        require_kind("Anderson.safeguard", self.safeguard, AbstractSafeguard, "Energy()")
+        require_kind("Anderson.safeguard", self.safeguard, AbstractSafeguard, "EnergyEstimate()")
         require_kind("Anderson.ridge", self.ridge, AbstractRidge, "Relative()")
         rule = "a relative residual, 0 or more; infinity is no limit"
         require_number("Anderson.start_rtol", self.start_rtol, lambda x: x >= 0, rule)

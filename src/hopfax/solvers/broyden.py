@@ -9,7 +9,7 @@ from .._internal.checks import require_integer, require_kind, require_number
 from .._internal.tree import accumulation_dtype, select
 from ..updates.problem import StepInfo
 from .guarded import AbstractGuardedSolver, fallback_of, halved, initial_info
-from .safeguards import AbstractSafeguard, Energy
+from .safeguards import AbstractSafeguard, EnergyEstimate
 
 CANCELLATION = 1e-8  # a pair is skipped where its denominator is smaller than this, relative to its terms
 
@@ -75,7 +75,7 @@ class Broyden(AbstractGuardedSolver):
 
     Args:
         memory: how many pairs are stored, at least 1; `2 memory` vectors.
-        safeguard: `Energy()`, `Residual()`, `PaperSafeguard()` or `Unguarded()`.
+        safeguard: `EnergyEstimate()`, `Energy()`, `Residual()`, `PaperSafeguard()` or `Unguarded()`.
         reach: a step is at most this many times as long as a plain one, `|f(z) - z|`; at least 1.
         mixing: `β`, in (0, 1].
         rtol, atol: tolerances where optimistix runs the solver; `hopfax.relax` has its own.
@@ -84,7 +84,7 @@ class Broyden(AbstractGuardedSolver):
     """
 
     memory: int = eqx.field(static=True, default=8)
-    safeguard: AbstractSafeguard = Energy()
+    safeguard: AbstractSafeguard = EnergyEstimate()
     reach: float = 100.0
     mixing: float = 1.0
     rtol: float = 1e-5
@@ -92,7 +92,7 @@ class Broyden(AbstractGuardedSolver):
 
     def __check_init__(self):
         require_integer("Broyden.memory", self.memory, 1)
-        require_kind("Broyden.safeguard", self.safeguard, AbstractSafeguard, "Energy()")
+        require_kind("Broyden.safeguard", self.safeguard, AbstractSafeguard, "EnergyEstimate()")
         rule = "at least 1, the length of a plain step"
         require_number("Broyden.reach", self.reach, lambda x: x >= 1, rule)
         require_number("Broyden.mixing", self.mixing, lambda x: 0 < x <= 1, "in (0, 1]; 1 is no mixing")

@@ -34,6 +34,11 @@ class AbstractGuardedSolver(optx.AbstractFixedPointSolver):
         """Whether the safeguard needs the energy."""
         return self.safeguard.watches_energy
 
+    @property
+    def watches_slope(self) -> bool:
+        """Whether the slope of the energy serves the safeguard as well."""
+        return self.safeguard.watches_slope
+
     @abc.abstractmethod
     def advance(
         self,
@@ -88,13 +93,14 @@ def initial_info(aux: PyTree, like: Array) -> StepInfo:
     struct = (
         aux if isinstance(aux, StepInfo) else jax.eval_shape(lambda: _without_energy(rms(like), rms(like)))
     )
-    infinite, zero = (lambda x: jnp.full((), jnp.inf, x.dtype)), (lambda x: jnp.zeros((), x.dtype))
+    infinite, zero = (lambda x: jnp.full(x.shape, jnp.inf, x.dtype)), (lambda x: jnp.zeros(x.shape, x.dtype))
     return StepInfo(
         infinite(struct.residual),
         zero(struct.scale),
         infinite(struct.energy),
         zero(struct.energy_size),
         descends=struct.descends,
+        slope=jax.tree.map(zero, struct.slope),
     )
 
 

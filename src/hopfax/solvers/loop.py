@@ -197,12 +197,12 @@ def _solver_function(problem: AbstractMap, solver: IterativeSolver):
 
 
 def fixed_point_function(problem: AbstractMap, solver: optx.AbstractFixedPointSolver):
-    """`(states, args) -> (f(states), info)`; `info` has the energy unless the solver has `watches_energy = False`.
+    """`(states, args) -> (f(states), info)`; `info` has the energy or its slope if the solver watches them.
 
     Tracing and compiling the energy is expensive.
     """
-    watches_energy = getattr(solver, "watches_energy", True)
-    return lambda states, args: problem.evaluate(states, energy=watches_energy)
+    energy, slope = getattr(solver, "watches_energy", True), getattr(solver, "watches_slope", False)
+    return lambda states, args: problem.evaluate(states, energy, slope)
 
 
 def _scan(running, body, carry, steps: int) -> PyTree:

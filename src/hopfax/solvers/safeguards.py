@@ -17,12 +17,13 @@ class AbstractSafeguard(eqx.Module):
     """
 
     watches_energy: ClassVar[bool] = True
+    watches_slope: ClassVar[bool] = False
 
-    @abc.abstractmethod
     def admits(
         self, candidate: Float[Array, " n"], image: Float[Array, " n"], point: Float[Array, " n"]
     ) -> Bool[Array, ""]:
         """Whether to evaluate the map at `candidate` rather than at the plain image of `point`."""
+        return jnp.array(True)
 
     @abc.abstractmethod
     def rejects(self, info: StepInfo, accepted: StepInfo) -> Bool[Array, ""]:
@@ -41,12 +42,27 @@ class Energy(AbstractSafeguard):
 
     slack: float = 4.0
 
-    def admits(self, candidate, image, point):
-        return jnp.array(True)
-
     def rejects(self, info, accepted):
         rounding = jnp.finfo(info.energy.dtype).eps * accepted.energy_size
         return info.energy > accepted.energy + self.slack * rounding
+
+
+class EnergyEstimate(AbstractSafeguard):
+    """Accepts a point only if an estimate of the change of the energy, with its error added, is not positive.
+
+    The map gives the derivative of the energy, so no energy is evaluated. Two trapezoidal rules, along the activations
+    and along the states, give the estimate and its error; see `Slope.largest_rise_from`. Where the map does not give
+    the derivative this is `Energy()`: in a `CHN`, where a plain step may raise the energy, and where the layers that
+    are not eliminated have more than one colour.
+    Source: derived in this project.
+    """
+
+    watches_slope: ClassVar[bool] = True
+
+    def rejects(self, info, accepted):
+        if info.slope is None:
+            return Energy().rejects(info, accepted)
+        return info.slope.largest_rise_from(accepted.slope) > 0
 
 
 class Residual(AbstractSafeguard):
@@ -54,9 +70,6 @@ class Residual(AbstractSafeguard):
 
     watches_energy: ClassVar[bool] = False
     growth: float = 2.0
-
-    def admits(self, candidate, image, point):
-        return jnp.array(True)
 
     def rejects(self, info, accepted):
         return info.residual > self.growth * accepted.residual
@@ -83,9 +96,6 @@ class Unguarded(AbstractSafeguard):
     """Accepts every point."""
 
     watches_energy: ClassVar[bool] = False
-
-    def admits(self, candidate, image, point):
-        return jnp.array(True)
 
     def rejects(self, info, accepted):
         return jnp.array(False)

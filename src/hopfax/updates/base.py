@@ -37,6 +37,10 @@ class AbstractUpdate(eqx.Module):
         """Whether the energy of `f(z)` is never above that of `z`. If not, guarded solvers also guard plain steps."""
         return False
 
+    def gives_slope(self, model: AbstractNetwork) -> bool:
+        """Whether the image gives the slope of the energy: it is the response of the eliminated form of a HAM."""
+        return False
+
     @abc.abstractmethod
     def eliminated(self, model: AbstractNetwork) -> "BlockElimination":
         """The elimination with the same equilibria through which gradients are taken: there `∂f/∂g` is symmetric."""

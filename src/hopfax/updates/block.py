@@ -57,6 +57,9 @@ class EvenOdd(AbstractBlockUpdate):
     def descends(self, model: AbstractNetwork) -> bool:
         return True
 
+    def gives_slope(self, model: AbstractNetwork) -> bool:
+        return model.descends_in_activations
+
 
 class Coloured(AbstractBlockUpdate):
     """One colour of layers after the other, each at its drive given the newest activations of the others.
@@ -84,6 +87,10 @@ class Coloured(AbstractBlockUpdate):
 
     def descends(self, model: AbstractNetwork) -> bool:
         return not any(model.not_concave_in(name) for name in model.order)
+
+    def gives_slope(self, model: AbstractNetwork) -> bool:
+        unknowns = model.graph.without(set(self.eliminated(model).names))
+        return model.descends_in_activations and self.descends(model) and len(unknowns.colours()) == 1
 
 
 class Damped(AbstractBlockUpdate):

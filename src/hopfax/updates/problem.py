@@ -7,9 +7,40 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Scalar
 
-from .._internal.tree import accumulation_dtype, rms, subtract
+from .._internal.tree import accumulation_dtype, dot, rms, subtract
 from ..networks.network import AbstractNetwork, States
 from .base import AbstractUpdate
+
+
+class Slope(eqx.Module):
+    """The derivative of the energy of a HAM at a point, in the activations `g` and in the states `s` of the unknowns.
+
+    It is known from the map: `∂E/∂g = s - f(s)`. Eliminated layers are at their minimum, so their own change does not
+    count (envelope theorem).
+
+    Attributes:
+        states, activations: `s` and `g`.
+        by_state, by_activation: `∂E/∂s` and `∂E/∂g`.
+    """
+
+    states: States
+    activations: States
+    by_state: States
+    by_activation: States
+
+    def largest_rise_from(self, other: "Slope") -> Scalar:
+        """An estimate of `E(self) - E(other)`, and the error of the estimate added to it.
+
+        The trapezoidal rule along the line between the activations, and that along the line between the states, have
+        errors of third order in the step. The difference of the two is taken for the error of the larger.
+        """
+        mean = lambda a, b: jax.tree.map(lambda x, y: (x + y) / 2, a, b)
+        along_activations = dot(
+            mean(self.by_activation, other.by_activation), subtract(self.activations, other.activations)
+        )
+        along_states = dot(mean(self.by_state, other.by_state), subtract(self.states, other.states))
+        error = jnp.abs(along_activations - along_states)
+        return jnp.maximum(along_activations, along_states) + error
 
 
 class StepInfo(eqx.Module):
@@ -23,6 +54,7 @@ class StepInfo(eqx.Module):
         accepted: whether the solver accepts the point.
         restarted: whether the solver emptied its history for another reason than a rejection.
         descends: whether the energy of `f(z)` is known not to be above that of `z`.
+        slope: the slope of the energy at `z`, where the solver asked for it instead of the energy.
     """
 
     residual: Float[Array, ""]
@@ -32,14 +64,21 @@ class StepInfo(eqx.Module):
     accepted: Bool[Array, ""] = eqx.field(default_factory=lambda: jnp.array(True))
     restarted: Bool[Array, ""] = eqx.field(default_factory=lambda: jnp.array(False))
     descends: bool = eqx.field(static=True, default=True)
+    slope: Slope | None = None
 
 
 class AbstractMap(eqx.Module):
     """A map `f` whose fixed point is sought: what the solver loop needs of a problem."""
 
     @abc.abstractmethod
-    def evaluate(self, states: States, energy: bool = True) -> tuple[States, StepInfo]:
-        """`f(z)` and what the evaluation says about `z`, with the energy if `energy` is true."""
+    def evaluate(self, states: States, energy: bool = True, slope: bool = False) -> tuple[States, StepInfo]:
+        """`f(z)` and what the evaluation says about `z`.
+
+        Args:
+            states: `z`.
+            energy: whether the energy at `z` is wanted.
+            slope: whether the slope of the energy serves instead, where the map has it without further products.
+        """
 
 
 class Problem(AbstractMap):
@@ -57,16 +96,26 @@ class Problem(AbstractMap):
         """`f(z)`."""
         return self.update.image(self.model, states)
 
-    def evaluate(self, states: States, energy: bool = True) -> tuple[States, StepInfo]:
-        """`f(z)`, with the residual and if asked for the energy at `z`.
+    def evaluate(self, states: States, energy: bool = True, slope: bool = False) -> tuple[States, StepInfo]:
+        """`f(z)`, with the residual and if asked for the energy or its slope at `z`.
 
         The `StepInfo` is not differentiated, since it only steers the solver.
         """
         image = self.image(states)
         residual, scale = rms(subtract(image, states)), rms(image)
-        energies = self._energy(states) if energy else (jnp.zeros_like(residual),) * 2
-        info = StepInfo(residual, scale, *energies, descends=self.update.descends(self.model))
+        slopes = self._slope(states) if energy and slope else None
+        energies = self._energy(states) if energy and slopes is None else (jnp.zeros_like(residual),) * 2
+        info = StepInfo(residual, scale, *energies, descends=self.update.descends(self.model), slope=slopes)
         return image, jax.lax.stop_gradient(info)
+
+    def _slope(self, states: States) -> Slope | None:
+        """The slope of the energy; None where the image does not give it, or for complex states."""
+        if not self.update.gives_slope(self.model) or any(jnp.iscomplexobj(x) for x in states.values()):
+            return None
+        # `image` computes the same response, and XLA shares it.
+        by_activation = subtract(states, self.update.eliminated(self.model).image(self.model, states))
+        activations, by_state = jax.jvp(self.model.activations, (states,), (by_activation,))
+        return Slope(states, activations, by_state, by_activation)
 
     def _energy(self, states: States) -> tuple[Scalar, Scalar]:
         """Energy and size, in at least float32; zero for complex states, whose energies cannot be compared."""
