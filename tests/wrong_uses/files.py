@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 import hopfax
 from hopfax import Interaction, Memory, data, load_model, save_model
 from hopfax.apps.cli.arrays import read_rows
-from hopfax.data import DataError, Dataset, IdxFile, MissingDataError, Source, validation_split
+from hopfax.data import DataError, DataFile, Dataset, MissingDataError, Source, validation_split
 from hopfax.training.checkpoint import load_checkpoint, read_metadata, save_checkpoint
 from hopfax.training.classifier import ClassificationMetrics, read_recipe
 from hopfax.training.metrics import MetricsFile
@@ -30,7 +30,7 @@ def dataset(images=IMAGES, labels=LABELS, **options) -> Dataset:
 
 
 def source(name="small", digest="0" * 64, mirror="https://example.org/") -> Source:
-    file = IdxFile("train-images", 1, digest)
+    file = DataFile("train-images", 1, digest)
     return Source(name=name, description="", files=(file, file, file, file), mirrors=(mirror,))
 
 
