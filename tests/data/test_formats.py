@@ -1,4 +1,4 @@
-"""The readers of CIFAR and SVHN: what was written is read, anything else is refused; archives; colour data sets by name."""
+"""The readers of CIFAR and SVHN: what was written is read, anything else is refused; archives; data sets by name."""
 
 import dataclasses
 import gzip

@@ -46,7 +46,7 @@ def small(tool, monkeypatch):
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
     monkeypatch.setattr(tool, "IMAGES", 2)
-    opened = lambda *_: tarfile.open(fileobj=io.BytesIO(stream.getvalue()))
+    opened = lambda *_: tarfile.open(fileobj=io.BytesIO(stream.getvalue()))  # noqa: SIM115
     monkeypatch.setattr(tool, "npm_package", opened)
     contents = dict(tool.files(opened()))
     monkeypatch.setattr(tool, "MD5", {name: hashlib.md5(c).hexdigest() for name, c in contents.items()})

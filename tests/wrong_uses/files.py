@@ -107,6 +107,12 @@ BOMB = b"\0\0\x08\x03" + b"\xff" * 12 + b"x"
 
 ROWS = [
     Row(
+        "records with half a label",
+        lambda _: data.CifarRecords(label_bytes=0.5),
+        ValueError,
+        r"CifarRecords\(label_bytes=0\.5\)",
+    ),
+    Row(
         "data set of raw pixels",
         lambda _: dataset(np.zeros((4, 6), np.uint8)),
         DataError,

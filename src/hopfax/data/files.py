@@ -139,7 +139,8 @@ def _not_found(source: Source, missing: Sequence[DataFile], directory: Directory
 def _remedy(source: Source) -> str:
     return (
         f"Run `hopfax data fetch {source.name}`, or put {_what_to_put(source, 'the files')} into a folder "
-        f"{source.name} and set the environment variable {VARIABLE} (or `directory=`) to the directory that contains it."
+        f"{source.name} and set the environment variable {VARIABLE} (or `directory=`) to the directory that contains "
+        "it."
     )
 
 
