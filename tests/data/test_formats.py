@@ -161,7 +161,7 @@ def test_an_archive_on_this_machine_needs_no_network(tmp_path, server, archived)
 def test_a_damaged_archive_is_named(tmp_path, archived):
     tiny, packed = archived
     (tmp_path / "tiny").mkdir()
-    (tmp_path / "tiny" / "all.tar.gz").write_bytes(packed[:-1] + b"\0")
+    (tmp_path / "tiny" / "all.tar.gz").write_bytes(packed[:-1] + bytes([packed[-1] ^ 1]))
     with pytest.raises(DataError, match=r"all\.tar\.gz` is not all\.tar\.gz"):
         obtain(tiny, tmp_path)
 

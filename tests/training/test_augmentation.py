@@ -32,7 +32,7 @@ from hopfax.training.augmentation import augment_batch
 from hopfax.training.recipes import conv, from_config, standardised
 from hopfax.training.trainer import draw
 
-COLOUR, GREY = np.arange(24.0).reshape(2, 4, 3) + 1, np.arange(12.0).reshape(3, 4) + 1
+COLOUR, GREY = np.arange(36.0).reshape(3, 4, 3) + 1, np.arange(12.0).reshape(3, 4) + 1
 CROP_FLIP = Compose((RandomCrop(1), HorizontalFlip()))
 
 

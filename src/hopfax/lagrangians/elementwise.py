@@ -6,7 +6,8 @@ from typing import ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import ArrayLike
+import numpy as np
+from jaxtyping import Array, ArrayLike, Inexact
 
 from .base import AbstractElementwise, Scalar, State, like, require_finite, require_positive
 
@@ -218,9 +219,9 @@ def _entries(values: float | tuple[float, ...]) -> tuple[float, ...]:
     return values if isinstance(values, tuple) else (values,)
 
 
-def _by_channel(values: float | tuple[float, ...], state: State) -> State:
+def _by_channel(values: float | tuple[float, ...], state: State) -> Inexact[Array, "..."]:
     """The values in the dtype of the state, along its last axis."""
-    entries = like(_entries(values), state)
+    entries = like(np.asarray(_entries(values)), state)
     return entries.reshape((1,) * (state.ndim - 1) + (-1,))
 
 
