@@ -1,14 +1,15 @@
 """The networks that are trained: data, layers, gradient, epochs and seed; and the search for the recipe `conv`."""
 
 import dataclasses
+import functools as ft
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 from experiments.classify import Run
 
-from hopfax.data import load
+from hopfax.data import Dataset, load
 from hopfax.gradients import EquilibriumPropagation, Implicit
 from hopfax.gradients.base import AbstractGradient
 from hopfax.training import AbstractAugmentation, Compose, HorizontalFlip, RandomCrop, conv_layers
@@ -62,9 +63,15 @@ CHANGES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 )
 
 
+@ft.lru_cache(maxsize=1)
+def dataset_of(name: str) -> Dataset:
+    """The data set, read once for runs that follow one another."""
+    return load(name)
+
+
 def recipe(setting: Setting, gradient: str, seed: int = 0) -> Recipe:
     """The recipe of one network. The data set is read, for its shape and where images are standardised."""
-    dataset = load(setting.data)
+    dataset = dataset_of(setting.data)
     plain = conv(conv_layers(dataset.image_shape, dataset.classes, setting.network))
     how = {"epochs": setting.epochs, "seed": seed, "augmentation": setting.augmentation}
     chosen = dataclasses.replace(plain, gradient=_gradient(gradient, plain), **how)
@@ -81,25 +88,23 @@ def names() -> list[tuple[str, Setting, str, int]]:
     ]
 
 
-def runs(only: str = "") -> list[Run]:
+def runs(only: str = "") -> Iterator[Run]:
     """The runs whose names begin with `only`."""
-    return [
-        Run(name, recipe(setting, gradient, seed), setting.data)
-        for name, setting, gradient, seed in names()
-        if name.startswith(only)
-    ]
+    for name, setting, gradient, seed in names():
+        if name.startswith(only):
+            yield Run(name, recipe(setting, gradient, seed), setting.data)
 
 
-def trials(only: str = "validation") -> list[Run]:
+def trials(only: str = "validation") -> Iterator[Run]:
     """The search: on MNIST and CIFAR-10, by equilibrium propagation, seen on held-out training examples.
 
     Those whose names begin with `only`.
     """
-    shortened = [dataclasses.replace(SETTINGS[0], epochs=3), dataclasses.replace(SETTINGS[4], epochs=4)]
-    if not "validation".startswith(only[: len("validation")]):
-        return []
-    made = (trial for setting in shortened for trial in _trials(setting))
-    return [trial for trial in made if trial.name.startswith(only)]
+    for setting, epochs in ((SETTINGS[0], 3), (SETTINGS[4], 4)):
+        prefix = f"validation-{setting.data}"
+        if prefix.startswith(only) or only.startswith(prefix):
+            trials = _trials(dataclasses.replace(setting, epochs=epochs))
+            yield from (trial for trial in trials if trial.name.startswith(only))
 
 
 def smoke() -> list[Run]:

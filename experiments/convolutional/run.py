@@ -9,6 +9,7 @@ done again. The JSON of a run has the numbers of its last epoch; `test_error` is
 """
 
 import argparse
+import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -21,15 +22,16 @@ import numpy as np
 from experiments.classify import Run
 
 from hopfax import load_model, relax
-from hopfax.data import Dataset, load
+from hopfax.data import Dataset
 from hopfax.diagnostics.gradient_check import named_cosines
 from hopfax.gradients import EquilibriumPropagation
 from hopfax.networks import AbstractNetwork, Conv, ConvPool
 from hopfax.training import Chunk, ClassifierJob, run_and_store
+from hopfax.training.architecture import CONV_BLOCKS
 from hopfax.training.ep_checks import both_gradients
 from hopfax.training.job import stored_or_made
 
-from .config import Setting, names, runs, smoke, trials
+from .config import Setting, dataset_of, names, runs, smoke, trials
 
 HERE = Path(__file__).parent
 RUNS = Path("runs/convolutional")
@@ -46,8 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.table:
         write_table(options.results, options.readme)
         return
-    chosen = smoke() if options.smoke else [*runs(options.only), *trials(options.only or "validation")]
-    for run in chosen:
+    only = options.only
+    for run in smoke() if options.smoke else itertools.chain(runs(only), trials(only or "validation")):
         carry_out(run, options.results, options.runs)
 
 
@@ -67,7 +69,7 @@ def measured(run: Run, folder: Path) -> dict[str, Any]:
         if chunk.ends_epoch:
             print(f"{run.name}: epoch {chunk.epoch}, {chunk.progress()}, {chunk.seconds:.0f} s", flush=True)
 
-    dataset = load(run.data)
+    dataset = dataset_of(run.data)
     job = ClassifierJob(run.recipe, dataset)
     result = run_and_store(job, folder, callback=report)
     print(f"{run.name}: test error {1 - result['test_accuracy']:.2%}", flush=True)
@@ -75,6 +77,7 @@ def measured(run: Run, folder: Path) -> dict[str, Any]:
     return {
         "name": run.name,
         "data": run.data,
+        "network": next(name for name, blocks in CONV_BLOCKS.items() if run.recipe.layers[1:-1] == blocks),
         "gradient": "ep" if isinstance(run.recipe.gradient, EquilibriumPropagation) else "implicit",
         "epochs": run.recipe.epochs,
         "seed": run.recipe.seed,

@@ -35,14 +35,14 @@ def results(tmp_path_factory):
 def test_a_run_stores_its_numbers(results):
     assert set(results) == {"smoke-ep-seed0", "smoke-implicit-seed0"}
     for result in results.values():
-        assert (result["data"], result["epochs"], result["seed"]) == ("digits", 1, 0)
+        assert [result[key] for key in ("data", "network", "epochs", "seed")] == ["digits", "conv", 1, 0]
         assert 0 <= result["test_error"] <= 1
         assert result["seconds_per_epoch"] == result["metrics"][0]["seconds"]
         assert 0 <= result["converged"] <= 1
         assert result["sweeps"] >= 1
         assert np.shape(result["filters"]) == (5, 5, 1, 32)
     by_ep, by_implicit = results.values()
-    assert by_ep["gradient"], by_implicit["gradient"] == ("ep", "implicit")
+    assert (by_ep["gradient"], by_implicit["gradient"]) == ("ep", "implicit")
     assert by_ep["worst_cosine"] == min(by_ep["cosines"].values())
     assert len(by_ep["cosines"]) == 6  # kernels, matrix and biases
     assert by_implicit["cosines"] is None
@@ -94,14 +94,14 @@ def test_both_gradients_train_the_same_network(monkeypatch):
 
     from hopfax.data import digits
 
-    monkeypatch.setattr(config, "load", lambda name: digits())
+    monkeypatch.setattr(config, "dataset_of", lambda name: digits())
     for setting in config.SETTINGS:
         if setting.network == "conv":
             one, other = (config.recipe(setting, gradient) for gradient in config.GRADIENTS)
             assert dataclasses.replace(one, gradient=other.gradient) == other
     names = [name for name, *_ in config.names()]
     assert len(set(names)) == len(names) == 2 * config.SEEDS * len(config.SETTINGS)
-    trials = config.trials("validation-mnist")
+    trials = list(config.trials("validation-mnist"))
     assert len({trial.name for trial in trials}) == len(trials) == 9 + len(config.CHANGES)
     assert all(trial.recipe.validation == config.HELD_OUT for trial in trials)
-    assert config.trials("mnist") == []
+    assert list(config.trials("mnist")) == []

@@ -268,6 +268,7 @@ def conv(layers: Sequence[LayerSize], model: str = "HAM-EO") -> Recipe:
         dense,
         architecture=dataclasses.replace(dense.architecture, feedback=0.1),
         optimiser=Adam(weight_decay=0.01),
+        forward_steps=20,
     )
 
 

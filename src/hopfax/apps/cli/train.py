@@ -87,7 +87,7 @@ conv_pool: the same of stride 1, with average pooling.
 
 conv3: three convolutions 3 x 3 of stride 2, to 32, 64 and 128 channels.
 
-vgg5: four convolutions 3 x 3 with max-pooling, to 128, 256, 512 and 512 channels.
+vgg5: four convolutions 3 x 3 with max-pooling, to 128, 256, 512 and 512 channels, for images of 32 x 32.
 
 All end with one dense layer of the classes. Use them with --recipe conv.
 """
