@@ -12,6 +12,7 @@ from experiments.classify import Run
 from hopfax.data import Dataset, load
 from hopfax.gradients import EquilibriumPropagation, Implicit
 from hopfax.gradients.base import AbstractGradient
+from hopfax.networks import ConvBlock
 from hopfax.training import AbstractAugmentation, Compose, HorizontalFlip, RandomCrop, conv_layers
 from hopfax.training.optimisers import Adam
 from hopfax.training.recipes import Recipe, conv, standardised
@@ -110,7 +111,11 @@ def trials(only: str = "validation") -> Iterator[Run]:
 def smoke() -> list[Run]:
     """Takes seconds on the embedded digits. It shows that everything runs, and nothing else."""
     setting = Setting("digits", "conv", 1, RandomCrop(1), standardise=True)
-    small = [dataclasses.replace(recipe(setting, gradient), batch_size=500) for gradient in GRADIENTS]
+    layers = ((8, 8, 1), ConvBlock(4, 3, stride=2), 10)
+    small = [
+        dataclasses.replace(recipe(setting, gradient), batch_size=500, layers=layers)
+        for gradient in GRADIENTS
+    ]
     return [
         Run(f"smoke-{gradient}-seed0", one, "digits") for gradient, one in zip(GRADIENTS, small, strict=True)
     ]

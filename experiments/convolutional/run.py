@@ -25,11 +25,12 @@ from hopfax import load_model, relax
 from hopfax.data import Dataset
 from hopfax.diagnostics.gradient_check import named_cosines
 from hopfax.gradients import EquilibriumPropagation
-from hopfax.networks import AbstractNetwork, Conv, ConvPool
+from hopfax.networks import AbstractNetwork
 from hopfax.training import Chunk, ClassifierJob, run_and_store
 from hopfax.training.architecture import CONV_BLOCKS
 from hopfax.training.ep_checks import both_gradients
 from hopfax.training.job import stored_or_made
+from hopfax.training.recipes import Recipe
 
 from .config import Setting, dataset_of, names, runs, smoke, trials
 
@@ -77,7 +78,7 @@ def measured(run: Run, folder: Path) -> dict[str, Any]:
     return {
         "name": run.name,
         "data": run.data,
-        "network": next(name for name, blocks in CONV_BLOCKS.items() if run.recipe.layers[1:-1] == blocks),
+        "network": network_of(run.recipe),
         "gradient": "ep" if isinstance(run.recipe.gradient, EquilibriumPropagation) else "implicit",
         "epochs": run.recipe.epochs,
         "seed": run.recipe.seed,
@@ -87,6 +88,12 @@ def measured(run: Run, folder: Path) -> dict[str, Any]:
         "metrics": result["metrics"],
         "filters": filters(model),
     }
+
+
+def network_of(recipe: Recipe) -> str:
+    """The name of its layers; "small" for those of the short runs."""
+    named = (name for name, blocks in CONV_BLOCKS.items() if recipe.layers[1:-1] == blocks)
+    return next(named, "small")
 
 
 def convergence(job: ClassifierJob, model: AbstractNetwork, dataset: Dataset) -> dict[str, Any]:
@@ -111,8 +118,9 @@ def convergence(job: ClassifierJob, model: AbstractNetwork, dataset: Dataset) ->
 
 def filters(model: AbstractNetwork) -> list[Any]:
     """The kernel of the first convolution, of shape (height, width, input channels, channels), to four digits."""
-    first = next(synapse for synapse in model.synapses.values() if isinstance(synapse, Conv | ConvPool))
-    return np.round(np.asarray(first.kernel, np.float64), 4).tolist()
+    first = model.synapses["-".join(model.order[:2])]
+    (kernel,) = (leaf for leaf in jax.tree.leaves(first) if jnp.ndim(leaf) == 4)
+    return np.round(np.asarray(kernel, np.float64), 4).tolist()
 
 
 def stored(results: Path) -> dict[str, dict[str, Any]]:

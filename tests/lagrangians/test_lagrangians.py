@@ -19,7 +19,7 @@ from hopfax.lagrangians import (
     Sigmoid,
     Softmax,
     SphericalNorm,
-    Standardised,
+    StandardisedInput,
     Tanh,
 )
 
@@ -39,7 +39,7 @@ def standardised(s):
 CASES = {
     "identity": (Identity(), lambda s: np.sum(s**2) / 2, lambda s: s),
     "standardised": (
-        Standardised(CENTRE, SLOPE),
+        StandardisedInput(CENTRE, SLOPE),
         lambda s: np.sum((s - CENTRE) ** 2) / (2 * SLOPE),
         lambda s: (s - CENTRE) / SLOPE,
     ),

@@ -35,16 +35,16 @@ def results(tmp_path_factory):
 def test_a_run_stores_its_numbers(results):
     assert set(results) == {"smoke-ep-seed0", "smoke-implicit-seed0"}
     for result in results.values():
-        assert [result[key] for key in ("data", "network", "epochs", "seed")] == ["digits", "conv", 1, 0]
+        assert [result[key] for key in ("data", "network", "epochs", "seed")] == ["digits", "small", 1, 0]
         assert 0 <= result["test_error"] <= 1
         assert result["seconds_per_epoch"] == result["metrics"][0]["seconds"]
         assert 0 <= result["converged"] <= 1
         assert result["sweeps"] >= 1
-        assert np.shape(result["filters"]) == (5, 5, 1, 32)
+        assert np.shape(result["filters"]) == (3, 3, 1, 4)
     by_ep, by_implicit = results.values()
     assert (by_ep["gradient"], by_implicit["gradient"]) == ("ep", "implicit")
     assert by_ep["worst_cosine"] == min(by_ep["cosines"].values())
-    assert len(by_ep["cosines"]) == 6  # kernels, matrix and biases
+    assert len(by_ep["cosines"]) == 4  # kernel, matrix and biases
     assert by_implicit["cosines"] is None
 
 

@@ -13,7 +13,7 @@ import pytest
 from hopfax import load_model, relax, save_model
 from hopfax.costs import SquaredError
 from hopfax.data import Dataset, digits
-from hopfax.lagrangians import Identity, Standardised
+from hopfax.lagrangians import Identity, StandardisedInput
 from hopfax.networks import ConvBlock, convolutional
 from hopfax.papers import paper_method
 from hopfax.training import (
@@ -150,12 +150,12 @@ def test_an_image_shape_that_does_not_fit_is_refused(shape):
 
 
 def test_the_network_standardises_as_the_closed_form_does():
-    """A network with a `Standardised` input, clamped at raw images, is the plain one clamped at standardised images."""
+    """A network with this input, clamped at raw images, is the plain one clamped at standardised images."""
     mean, std = (0.4, 0.6), (0.3, 0.2)
     key, blocks = jr.key(0), [ConvBlock(2, 3)]
     neurons = lambda first: [first, *plain_neurons[1:]]
     plain_neurons = [layer.lagrangian for layer in tiny_model().layers.values()]
-    raw = convolutional((4, 4, 2), blocks, 2, neurons(Standardised(mean, std)), key=key)
+    raw = convolutional((4, 4, 2), blocks, 2, neurons(StandardisedInput(mean, std)), key=key)
     plain = convolutional((4, 4, 2), blocks, 2, neurons(Identity()), key=key)
     images = jr.uniform(jr.key(1), (3, 4, 4, 2), jnp.float32)
     scaled = jnp.asarray((np.asarray(images) - np.float32(mean)) / np.float32(std))
@@ -164,7 +164,7 @@ def test_the_network_standardises_as_the_closed_form_does():
 
 
 def test_a_standardising_network_is_saved_and_read(tmp_path):
-    neurons = [Standardised((0.4, 0.6), 0.5), Identity(), Identity()]
+    neurons = [StandardisedInput((0.4, 0.6), 0.5), Identity(), Identity()]
     model = convolutional((4, 4, 2), [ConvBlock(2, 3)], 2, neurons, key=jr.key(0))
     save_model(model, tmp_path)
     assert load_model(tmp_path).layers["input"] == model.layers["input"]

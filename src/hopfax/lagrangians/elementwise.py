@@ -61,7 +61,7 @@ class Linear(AbstractElementwise):
         return self.gain
 
 
-class Standardised(AbstractElementwise):
+class StandardisedInput(AbstractElementwise):
     """Linear neurons of standardised activation: `l(s) = (s - mean)² / (2 std)`, `g = (s - mean) / std`.
 
     `l* = std g² / 2 + mean g`. For an input that is clamped at raw pixels: the other layers see standardised ones,
@@ -79,9 +79,9 @@ class Standardised(AbstractElementwise):
 
     def __check_init__(self):
         for mean in _entries(self.mean):
-            require_finite("Standardised.mean", mean)
+            require_finite("StandardisedInput.mean", mean)
         for std in _entries(self.std):
-            require_positive("Standardised.std", std)
+            require_positive("StandardisedInput.std", std)
 
     def pointwise(self, state: State) -> State:
         mean, std = _by_channel(self.mean, state), _by_channel(self.std, state)
@@ -98,8 +98,8 @@ class Standardised(AbstractElementwise):
         for name, values in (("mean", self.mean), ("std", self.std)):
             if isinstance(values, tuple) and len(values) != shape[-1]:
                 raise ValueError(
-                    f"`Standardised({name}={values})` has {len(values)} channels, and the layer of shape {shape} has "
-                    f"{shape[-1]}; give one number for each, or one for all."
+                    f"`StandardisedInput({name}={values})` has {len(values)} channels, and the layer of shape {shape} "
+                    f"has {shape[-1]}; give one number for each, or one for all."
                 )
 
 

@@ -32,7 +32,7 @@ LAGRANGIANS = Registry(
     "a Lagrangian",
     (
         *(lagrangians.Identity, lagrangians.Linear, lagrangians.Sigmoid, lagrangians.Tanh, lagrangians.ReLU),
-        *(lagrangians.Standardised, lagrangians.HardSigmoid, lagrangians.Softmax, lagrangians.LayerNorm),
+        *(lagrangians.StandardisedInput, lagrangians.HardSigmoid, lagrangians.Softmax, lagrangians.LayerNorm),
         lagrangians.SphericalNorm,
         *(lagrangians.Polynomial, lagrangians.Exponential, lagrangians.Sparsemax, lagrangians.Entmax),
         *(lagrangians.ScaledLagrangian, lagrangians.SumLagrangian, lagrangians.AlongAxis),

@@ -16,7 +16,7 @@ from ..costs import AbstractCost, CrossEntropy, SquaredError, StateSquaredError
 from ..data import Dataset
 from ..gradients import EquilibriumPropagation
 from ..gradients.base import AbstractGradient
-from ..lagrangians import Identity, ReLU, Standardised
+from ..lagrangians import Identity, ReLU, StandardisedInput
 from ..method import Method
 from ..networks import AveragePool, ConvBlock, MaxPool, SoftPool
 from ..networks.chn import CHN
@@ -39,7 +39,7 @@ SETTINGS = Registry(
         *(lagrangians.HardSigmoid, lagrangians.Softmax, lagrangians.LayerNorm, lagrangians.SphericalNorm),
         *(SquaredError, CrossEntropy, StateSquaredError),
         *(Architecture, Madam, Adam, LinearDecay, CosineDecay),
-        *(lagrangians.Standardised, RandomCrop, HorizontalFlip, Compose),
+        *(lagrangians.StandardisedInput, RandomCrop, HorizontalFlip, Compose),
         *(ConvBlock, AveragePool, MaxPool, SoftPool),
         *(gradients.Implicit, gradients.RecurrentBackprop, gradients.EquilibriumPropagation),
         *(gradients.ConjugateGradient, gradients.Neumann),
@@ -276,7 +276,7 @@ def standardised(recipe: Recipe, dataset: Dataset) -> Recipe:
     """The recipe with an input layer that standardises images, by mean and deviation of the training images.
 
     They are those of each channel, if the input has the shape (height, width, channels), and else of all pixels. The
-    network itself standardises (`hopfax.lagrangians.Standardised`), so evaluation, saved models and resumed runs do.
+    network itself standardises (`hopfax.lagrangians.StandardisedInput`): evaluation, saved models, resumed runs.
     Raises: `ValueError` if the input of the recipe is not as large as an image.
     """
     shape, images = recipe.layers[0], dataset.train_images
@@ -289,7 +289,7 @@ def standardised(recipe: Recipe, dataset: Dataset) -> Recipe:
     mean, std = (
         tuple(round(float(x), 6) for x in f(pixels, axis=0, dtype=np.float64)) for f in (np.mean, np.std)
     )
-    neurons = Standardised(mean, std) if channels > 1 else Standardised(*mean, *std)
+    neurons = StandardisedInput(mean, std) if channels > 1 else StandardisedInput(*mean, *std)
     return dataclasses.replace(recipe, architecture=dataclasses.replace(recipe.architecture, input=neurons))
 
 

@@ -90,7 +90,7 @@ def test_augmented_and_standardised_images(tmp_path, capsys):
         "RandomCrop",
         "HorizontalFlip",
     ]
-    assert config["architecture"]["input"]["kind"] == "Standardised"
+    assert config["architecture"]["input"]["kind"] == "StandardisedInput"
     assert run(["evaluate", out, "--json", "-"]) == 0
     assert json.loads(capsys.readouterr().out)["test_accuracy"] == trained["test_accuracy"]
     assert run(["train", *options, "--out", out, "--resume"]) == 0

@@ -319,7 +319,7 @@ def _resumed(
     if "augment" in typed:
         changed = dataclasses.replace(run, augmentation=how["augmentation"]).config()
         _refuse_other_parts("--augment", {"augmentation": changed["augmentation"]}, stored, folder)
-    if "standardise" in typed and stored["architecture"]["input"]["kind"] != "Standardised":
+    if "standardise" in typed and stored["architecture"]["input"]["kind"] != "StandardisedInput":
         refuse_other_value("--standardise", True, False, folder)
     choice = {"model": what.model, "layers": list(what.layers)}
     for name, value in {**how, **choice}.items():
