@@ -50,7 +50,7 @@ def draw_filters(results: Results) -> Figure:
         if (runs := of_setting(results, setting, "ep"))
     }
     _require(rows)
-    figure = new_figure(9, 1.6 * len(rows))
+    figure = new_figure(9.0, 1.6 * len(rows))
     for axes, (title, result) in zip(
         figure.subplots(len(rows), 1, squeeze=False).flat, rows.items(), strict=True
     ):

@@ -6,7 +6,7 @@ import io
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 from jaxtyping import Integer, UInt8
@@ -127,7 +127,7 @@ def _mat_variables(content: bytes, name: str) -> dict[str, Any]:
         raise DataError(f"`{name}` is no .mat file of arrays ({type(error).__name__}: {error}).") from error
 
 
-def _is_bytes(array: Any, axes: int) -> bool:
+def _is_bytes(array: Any, axes: int) -> TypeGuard[np.ndarray]:
     return isinstance(array, np.ndarray) and array.dtype == np.uint8 and array.ndim == axes
 
 

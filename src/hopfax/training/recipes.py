@@ -286,9 +286,9 @@ def standardised(recipe: Recipe, dataset: Dataset) -> Recipe:
             f"`recipe` has an input of {channels} channels; {dataset.name} has {images.shape[1]} pixels."
         )
     pixels = images.reshape(-1, channels)
-    mean, std = (
-        tuple(round(float(x), 6) for x in f(pixels, axis=0, dtype=np.float64)) for f in (np.mean, np.std)
-    )
+    first, second = (values.mean(axis=0, dtype=np.float64) for values in (pixels, np.square(pixels)))
+    deviation = np.sqrt(np.maximum(second - first**2, 0))
+    mean, std = (tuple(round(float(x), 6) for x in values) for values in (first, deviation))
     neurons = StandardisedInput(mean, std) if channels > 1 else StandardisedInput(*mean, *std)
     return dataclasses.replace(recipe, architecture=dataclasses.replace(recipe.architecture, input=neurons))
 
