@@ -259,8 +259,9 @@ def low_feedback(
 def conv(layers: Sequence[LayerSize], model: str = "HAM-EO") -> Recipe:
     """Our recipe for convolutional networks: `low_feedback` with a feedback of 0.1 and small weight decay.
 
-    With that feedback the gradient by equilibrium propagation reaches the first layers with all its digits in float32.
-    `experiments/convolutional` has the search on held-out training examples, and results. Layers are those of
+    With a feedback of 0.1 the gradient by equilibrium propagation of every array has a cosine of 0.996 or more with the
+    implicit one, where 0.03 gives 0.92 in the first convolution (untrained `conv3`, 16 images of CIFAR-10, nudge 0.1).
+    `experiments/convolutional` has a search on held-out training examples. Layers are those of
     `hopfax.training.conv_layers`.
     """
     dense = low_feedback(layers, model)
