@@ -11,10 +11,12 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+import scipy.io
 
 from hopfax import Memory, chain, load_model, save_model
 from hopfax.apps.cli.arrays import read_rows
 from hopfax.data import read_idx
+from hopfax.data.formats import parse_cifar, parse_street_view
 from hopfax.lagrangians import Tanh
 from hopfax.memory.files import read_memory
 from hopfax.networks.files import DESCRIPTION, WEIGHTS
@@ -85,6 +87,13 @@ def _npy(array: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
+def _mat() -> bytes:
+    stream = io.BytesIO()
+    variables = {"X": np.ones((32, 32, 3, 1), np.uint8), "y": np.ones((1, 1), np.uint8)}
+    scipy.io.savemat(stream, variables, do_compression=True)
+    return stream.getvalue()
+
+
 MODEL = _model()
 TREE = {"a": jnp.zeros((2, 3), jnp.float32), "key": jr.key(1)}
 IDX = b"\0\0\x08\x02" + (3).to_bytes(4, "big") + (4).to_bytes(4, "big") + bytes(range(12))
@@ -98,6 +107,8 @@ SETTING = json.dumps(SETTINGS.to_dict(Architecture(input=Tanh(2.0), weight_scale
 READERS = {
     "idx": Reader(IDX, as_file("x", read_idx)),
     "idx, gzipped": Reader(gzip.compress(IDX, mtime=0), as_file("x", read_idx)),
+    "cifar": Reader(bytes(2 * 3073), lambda _, content: parse_cifar(content, "x")),
+    "svhn": Reader(_mat(), lambda _, content: parse_street_view(content, "x")),
     "model.json": Reader(MODEL[DESCRIPTION], in_model(DESCRIPTION)),
     "weights.safetensors": Reader(MODEL[WEIGHTS], in_model(WEIGHTS)),
     "memory": Reader(

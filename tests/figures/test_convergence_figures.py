@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 from matplotlib.collections import QuadMesh
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from hopfax.diagnostics import residual_histogram
 from hopfax.figures import convergence, images_figure, images_row
+from hopfax.figures.images import UNKNOWN
 
 
 @pytest.fixture
@@ -76,6 +78,16 @@ def test_images_row_draws_each_image_once_from_left_to_right(axes):
     assert drawn[0].get_extent()[1] <= drawn[1].get_extent()[0]
     assert drawn[0].cmap(np.ma.masked)[:3] != drawn[0].cmap(0.3)[:3]
     assert axes.get_ylabel() == "before"
+
+
+def test_colour_images_keep_their_colours_and_unknown_pixels_are_painted(axes):
+    images = np.zeros((1, 2, 2, 3))
+    images[0, 0, 0], images[0, 1, 1, 0] = [1, 0.5, 0], np.nan
+    images_row(axes, images)
+    (drawn,) = (np.asarray(image.get_array()) for image in axes.get_images())
+    np.testing.assert_allclose(drawn[0, 0], [1, 0.5, 0])
+    np.testing.assert_allclose(drawn[1, 1], to_rgb(UNKNOWN))
+    np.testing.assert_allclose(drawn[0, 1], 0)
 
 
 def test_images_figure_has_a_row_for_each_title():

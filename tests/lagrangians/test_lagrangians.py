@@ -12,7 +12,17 @@ from hypothesis import given, settings
 from jax.test_util import check_grads
 from problems import close
 
-from hopfax.lagrangians import HardSigmoid, Identity, LayerNorm, ReLU, Sigmoid, Softmax, SphericalNorm, Tanh
+from hopfax.lagrangians import (
+    HardSigmoid,
+    Identity,
+    LayerNorm,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    SphericalNorm,
+    StandardisedInput,
+    Tanh,
+)
 
 SLOPE, CENTRE, GAIN, SHIFT, EPS = 1.7, 0.3, 1.3, -0.4, 0.01
 
@@ -29,6 +39,11 @@ def standardised(s):
 # Each Lagrangian with its textbook value and activation, in plain NumPy.
 CASES = {
     "identity": (Identity(), lambda s: np.sum(s**2) / 2, lambda s: s),
+    "standardised": (
+        StandardisedInput(CENTRE, SLOPE),
+        lambda s: np.sum((s - CENTRE) ** 2) / (2 * SLOPE),
+        lambda s: (s - CENTRE) / SLOPE,
+    ),
     "sigmoid": (
         Sigmoid(parameter(SLOPE), parameter(CENTRE)),
         lambda s: np.sum(np.log(1 + np.exp(SLOPE * (s - CENTRE)))) / SLOPE,

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -13,7 +14,7 @@ from hopfax.costs import CrossEntropy, SquaredError, StateSquaredError
 from hopfax.gradients import Centred, EquilibriumPropagation, Implicit, RecurrentBackprop
 from hopfax.lagrangians import Identity, ReLU, ScaledLagrangian, Tanh
 from hopfax.training import recipes
-from hopfax.training.architecture import Architecture
+from hopfax.training.architecture import CONV_BLOCKS, Architecture, conv_layers
 from hopfax.training.optimisers import Adam, CosineDecay, LinearDecay, Madam, Schedule
 from hopfax.training.recipes import (
     SETTINGS,
@@ -157,3 +158,19 @@ def test_continuous_networks_are_trained_by_name_and_damped_ones_take_twice_the_
 def test_little_feedback_is_for_hams():
     with pytest.raises(ValueError, match="use a HAM"):
         low_feedback((64, 6, 10), model="CHN-EO")
+
+
+def test_the_named_convolutional_networks_have_the_published_shapes():
+    """Of three convolutions of stride 2, and of VGG5, whose last maps are of one pixel."""
+    shapes = {
+        "conv": [(32, 32, 3), (16, 16, 32), (8, 8, 64), (10,)],
+        "conv_pool": [(32, 32, 3), (16, 16, 32), (8, 8, 64), (10,)],
+        "conv3": [(32, 32, 3), (16, 16, 32), (8, 8, 64), (4, 4, 128), (10,)],
+        "vgg5": [(32, 32, 3), (16, 16, 128), (8, 8, 256), (4, 4, 512), (1, 1, 512), (10,)],
+    }
+    assert set(shapes) == set(CONV_BLOCKS)
+    for name, expected in shapes.items():
+        network = eqx.filter_eval_shape(recipes.conv(conv_layers((32, 32, 3), 10, name)).network)
+        assert [layer.shape for layer in network.layers.values()] == expected
+    with pytest.raises(ValueError, match="'vgg6'.*vgg5"):
+        conv_layers((32, 32, 3), 10, "vgg6")

@@ -1,6 +1,7 @@
 """Laws of training: what a step is, and that stopping, blocks and memory reuse change nothing."""
 
 import dataclasses
+import re
 
 import equinox as eqx
 import jax
@@ -88,6 +89,17 @@ def test_going_on_from_the_middle_of_an_epoch_changes_nothing():
     middle = next(iter(train_chunks(TRAINER, begin(), IMAGES, LABELS, epochs=2, per_epoch=3))).state.copy()
     assert 0 < int(middle.step) < 4
     assert_identical(last(state=middle), last())
+
+
+def test_progress_says_loss_error_convergence_and_steps():
+    chunk = next(iter(train_chunks(TRAINER, begin(), IMAGES, LABELS, epochs=1, per_epoch=1)))
+    means, examples = chunk.means(), 16
+    text = chunk.progress()
+    numbers = [float(number) for number in re.findall(r"[\d.]+(?=[ %,])", text + ",")]
+    expected = [means["loss"], 100 * (1 - means["train_accuracy"])]
+    expected += [100 * (1 - means["did_not_converge"] / examples), means["mean_steps"]]
+    np.testing.assert_allclose(numbers, expected, rtol=0.01, atol=0.06)
+    assert re.sub(r"[\d.]+", "N", text) == "loss N, error N%, N% converged, N steps"
 
 
 def test_fit_leaves_given_and_yielded_states_intact():

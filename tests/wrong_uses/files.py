@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 import hopfax
 from hopfax import Interaction, Memory, data, load_model, save_model
 from hopfax.apps.cli.arrays import read_rows
-from hopfax.data import DataError, Dataset, IdxFile, MissingDataError, Source, validation_split
+from hopfax.data import DataError, DataFile, Dataset, MissingDataError, Source, validation_split
 from hopfax.training.checkpoint import load_checkpoint, read_metadata, save_checkpoint
 from hopfax.training.classifier import ClassificationMetrics, read_recipe
 from hopfax.training.metrics import MetricsFile
@@ -30,7 +30,7 @@ def dataset(images=IMAGES, labels=LABELS, **options) -> Dataset:
 
 
 def source(name="small", digest="0" * 64, mirror="https://example.org/") -> Source:
-    file = IdxFile("train-images", 1, digest)
+    file = DataFile("train-images", 1, digest)
     return Source(name=name, description="", files=(file, file, file, file), mirrors=(mirror,))
 
 
@@ -106,6 +106,12 @@ ROWS_2 = np.eye(2, dtype=np.float32)
 BOMB = b"\0\0\x08\x03" + b"\xff" * 12 + b"x"
 
 ROWS = [
+    Row(
+        "records with half a label",
+        lambda _: data.CifarRecords(label_bytes=0.5),
+        ValueError,
+        r"CifarRecords\(label_bytes=0\.5\)",
+    ),
     Row(
         "data set of raw pixels",
         lambda _: dataset(np.zeros((4, 6), np.uint8)),

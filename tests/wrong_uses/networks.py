@@ -36,6 +36,18 @@ def matrix(weight=None, bias=None) -> BlockMatrix:
 
 
 ROWS = [
+    Row(
+        "standardise three channels of two",
+        lambda _: hopfax.Layer((4, 4, 2), neurons.StandardisedInput((0.1, 0.2, 0.3), 1.0)),
+        ValueError,
+        r"StandardisedInput\(mean=.*3 channels.*has 2",
+    ),
+    Row(
+        "divide by a deviation of 0",
+        lambda _: neurons.StandardisedInput(0.5, (1.0, 0.0)),
+        ValueError,
+        r"StandardisedInput\(std=0\.0\).*positive",
+    ),
     Row("chain of nothing", lambda _: chain([], key=KEY), ValueError, r"sizes=\[\].*at least two layers"),
     Row("chain of one layer", lambda _: chain([3], key=KEY), ValueError, r"sizes=\[3\].*give an input"),
     Row("chain of a number", lambda _: chain(3, key=KEY), ValueError, r"sizes.*3"),

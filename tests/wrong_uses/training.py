@@ -18,6 +18,8 @@ from hopfax.solvers import GradientFlow
 from hopfax.training import (
     Classification,
     ClassifierJob,
+    Compose,
+    RandomCrop,
     Trainer,
     TrainState,
     evaluate,
@@ -66,6 +68,29 @@ def classifier(**parameters) -> HAMClassifier:
 
 
 ROWS = [
+    Row(
+        "augment by a name",
+        lambda _: small(augmentation="crop"),
+        ValueError,
+        r"`Recipe\(augmentation='crop'\)`.*RandomCrop",
+    ),
+    Row(
+        "augment by a class",
+        lambda _: Classification(augmentation=RandomCrop),
+        ValueError,
+        r"`Classification\(augmentation=RandomCrop\)`.*RandomCrop\(padding=4\)",
+    ),
+    Row("compose names", lambda _: Compose(("crop",)), ValueError, r"augmentations='crop'.*RandomCrop\(4\)"),
+    Row("compose a list", lambda _: Compose([RandomCrop(4)]), ValueError, r"augmentations=.*HorizontalFlip"),
+    Row("crop by a half pixel", lambda _: RandomCrop(0.5), ValueError, r"RandomCrop\(padding=0\.5\)"),
+    Row(
+        "crop rows without a shape",
+        lambda _: fitted(
+            trainer=Trainer(optax.sgd(0.1), Classification(augmentation=RandomCrop(1)), batch_size=2)
+        ),
+        ValueError,
+        r"image_shape=None.*\(height, width\)",
+    ),
     Row(
         "train in a number",
         lambda _: train(ClassifierJob(SMALL, dataset()), 3),

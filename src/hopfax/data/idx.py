@@ -40,10 +40,13 @@ def read_idx(path: str | os.PathLike[str], *, max_bytes: int = 2**30) -> UInt8[n
 
 
 @contextlib.contextmanager
-def open_file(path: Path) -> Iterator[io.BufferedIOBase]:
-    """The content of `path`, unpacked if it is gzipped. Raises: `DataError`, which names the file, if reading fails."""
+def open_file(path: Path, *, packed: bool = False) -> Iterator[io.BufferedIOBase]:
+    """The content of `path`, unpacked if it is gzipped and is not to stay `packed`.
+
+    Raises: `DataError`, which names the file, if reading fails.
+    """
     try:
-        with path.open("rb") as file, unpacked(file) as stream:
+        with path.open("rb") as file, contextlib.nullcontext(file) if packed else unpacked(file) as stream:
             yield stream
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"`{path}` cannot be read ({type(error).__name__}: {error}).") from error

@@ -1,13 +1,11 @@
 """MNIST and data sets in the same format."""
 
-import io
-
 import numpy as np
 
 from .dataset import DataError, Dataset
 from .files import Directory, obtain
-from .idx import parse_idx
-from .source import FASHION_MNIST, MNIST, Source
+from .source import Source
+from .sources import FASHION_MNIST, KMNIST, MNIST
 
 
 def mnist(directory: Directory = None, download: bool = True) -> Dataset:
@@ -44,27 +42,39 @@ def fashion_mnist(directory: Directory = None, download: bool = True) -> Dataset
     return load_source(FASHION_MNIST, directory, download=download)
 
 
+def kmnist(directory: Directory = None, download: bool = True) -> Dataset:
+    """60,000 training and 10,000 test images of Japanese characters in ten classes, 28x28, each pixel `byte / 255`.
+
+    Searched and checked as `mnist` is, but only in folders named `kmnist`, and as the gzipped files that are published.
+
+    Args:
+        directory: the data directory to search first.
+        download: whether missing files may be downloaded.
+    Raises: `DataError` (a `ValueError`) for a damaged file, or a missing one that may not or cannot be downloaded.
+    Source: T. Clanuwat et al., Deep learning for classical Japanese literature (2018), arXiv 1812.01718. CC BY-SA 4.0.
+    """
+    return load_source(KMNIST, directory, download=download)
+
+
 def load_source(source: Source, directory: Directory = None, *, download: bool = True) -> Dataset:
     """The data set that `source` describes, searched, checked and scaled as `mnist` is.
 
     Raises: `DataError` (a `ValueError`) as `mnist` does, or if training and test images differ in shape.
     """
-    files = obtain(source, directory, download=download)
-    arrays = [parse_idx(io.BytesIO(f.content), str(f.path), max_bytes=len(f.content)) for f in files]
-    images, labels, test_images, test_labels = arrays
-    if images.ndim < 2 or images.shape[1:] != test_images.shape[1:]:
+    train, test = source.format.read(obtain(source, directory, download=download))
+    if train.images.ndim < 2 or train.images.shape[1:] != test.images.shape[1:]:
         raise DataError(
-            f"{source.name}: training images of shape {images.shape[1:]} and test images of shape "
-            f"{test_images.shape[1:]} do not fit together; check the order of `Source(files=...)`."
+            f"{source.name}: training images of shape {train.images.shape[1:]} and test images of shape "
+            f"{test.images.shape[1:]} do not fit together; check the order of `Source(files=...)`."
         )
     return Dataset(
         source.name,
-        _scaled(images),
-        labels.astype(np.int32),
-        _scaled(test_images),
-        test_labels.astype(np.int32),
+        _scaled(train.images),
+        train.labels.astype(np.int32),
+        _scaled(test.images),
+        test.labels.astype(np.int32),
         source.classes,
-        image_shape=images.shape[1:],
+        image_shape=train.images.shape[1:],
     )
 
 

@@ -7,9 +7,10 @@ from .dataset import DataError, Dataset
 from .digits import digits
 from .files import Directory, obtain
 from .mnist import load_source
-from .source import FASHION_MNIST, MNIST, Source
+from .source import Source
+from .sources import CIFAR10, CIFAR100, FASHION_MNIST, KMNIST, MNIST, SVHN
 
-SOURCES = {source.name: source for source in (MNIST, FASHION_MNIST)}
+SOURCES = {source.name: source for source in (MNIST, FASHION_MNIST, KMNIST, CIFAR10, CIFAR100, SVHN)}
 _DIGITS = "1,797 handwritten digits, 8x8 (1,500 + 297), from the UCI repository"
 
 
@@ -23,7 +24,7 @@ class DatasetInfo(NamedTuple):
 
 
 def load(name: str, directory: Directory = None, *, download: bool = True) -> Dataset:
-    """The data set named `name`: `digits`, `mnist` or `fashion-mnist`.
+    """The data set named `name`: `digits`, `mnist`, `fashion-mnist`, `kmnist`, `cifar10`, `cifar100` or `svhn`.
 
     Args:
         name: the name of the data set.

@@ -202,9 +202,13 @@ def _cosine(a: Array, b: Array) -> Scalar:
 
 def worst_array(a: PyTree, b: PyTree) -> tuple[str, float]:
     """The path and the cosine of the array in which two gradients agree least."""
-    cosines = np.asarray(array_cosines(a, b))
-    paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(b)]
-    return jax.tree_util.keystr(paths[int(np.argmin(cosines))]), float(np.min(cosines))
+    return min(named_cosines(a, b).items(), key=lambda pair: pair[1])
+
+
+def named_cosines(a: PyTree, b: PyTree) -> dict[str, float]:
+    """The cosine of each array of two gradients, by the path of the array."""
+    paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(b)]
+    return dict(zip(paths, np.asarray(array_cosines(a, b)).tolist(), strict=True))
 
 
 @eqx.filter_jit

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import ArrayLike, Real
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from .style import new_figure
@@ -13,23 +14,25 @@ from .style import new_figure
 UNKNOWN = "#8fc4ec"  # blue, not a grey level, so that an unknown pixel does not look like a pale one
 
 
-def images_row(axes: Axes, images: Real[ArrayLike, "count height width"], title: str = "") -> Axes:
-    """Images side by side, 0 white and 1 black, with `title` to their left.
+def images_row(axes: Axes, images: Real[ArrayLike, "count height width *channels"], title: str = "") -> Axes:
+    """Images side by side, 0 white and 1 black, or of red, green and blue, with `title` to their left.
 
     Values must lie in [0, 1]; unknown pixels are NaN and drawn in blue.
     Raises: `ValueError` for no images, or values outside [0, 1].
     """
     images = np.asarray(images, float)
-    if images.ndim != 3 or not images.size:
+    images = images[..., 0] if images.ndim == 4 and images.shape[3] == 1 else images
+    if not images.size or not (images.ndim == 3 or (images.ndim == 4 and images.shape[3] == 3)):
         raise ValueError(
-            f"`images` has shape {images.shape}; give (count, height, width) with at least one image."
+            f"`images` has shape {images.shape}; give (count, height, width) or (count, height, width, 3) with at "
+            "least one image."
         )
     if np.nanmin(images, initial=0) < -0.01 or np.nanmax(images, initial=0) > 1.01:
         raise ValueError(f"`images` lie in [{np.nanmin(images)}, {np.nanmax(images)}]; scale them to [0, 1].")
-    count, height, width = images.shape
+    count, height, width = images.shape[:3]
     for index, image in enumerate(images):
         left = index * (width + 1)
-        axes.imshow(image, cmap=_greys(), vmin=0, vmax=1, extent=(left, left + width, 0, height))
+        axes.imshow(_painted(image), cmap=_greys(), vmin=0, vmax=1, extent=(left, left + width, 0, height))
         axes.plot(*_frame(left, width, height), color="0.75", linewidth=0.6, clip_on=False)
     axes.set(
         xlim=(-0.1, count * (width + 1) - 0.9),
@@ -43,7 +46,7 @@ def images_row(axes: Axes, images: Real[ArrayLike, "count height width"], title:
     return axes
 
 
-def images_figure(rows: Sequence[tuple[str, Real[ArrayLike, "count height width"]]]) -> Figure:
+def images_figure(rows: Sequence[tuple[str, Real[ArrayLike, "count height width *channels"]]]) -> Figure:
     """A figure with one `images_row` for each pair of a title and images, from top to bottom.
 
     Raises: `ValueError` for no rows, and as `images_row`.
@@ -56,6 +59,14 @@ def images_figure(rows: Sequence[tuple[str, Real[ArrayLike, "count height width"
     for axes, (title, images) in zip(grid.flat, rows, strict=True):
         images_row(axes, images, title)
     return figure
+
+
+def _painted(image: np.ndarray) -> np.ndarray:
+    """A colour image with its unknown pixels painted; a grey one is painted by its colour map."""
+    if image.ndim == 2:
+        return image
+    unknown = np.isnan(image).any(axis=2, keepdims=True)
+    return np.clip(np.where(unknown, to_rgb(UNKNOWN), image), 0, 1)
 
 
 def _frame(left: int, width: int, height: int) -> tuple[list[int], list[int]]:

@@ -26,6 +26,7 @@ from .elementwise import Identity as Identity
 from .elementwise import Linear as Linear
 from .elementwise import ReLU as ReLU
 from .elementwise import Sigmoid as Sigmoid
+from .elementwise import StandardisedInput as StandardisedInput
 from .elementwise import Tanh as Tanh
 from .separations import Entmax as Entmax
 from .separations import Exponential as Exponential

@@ -3,9 +3,11 @@
 import math
 from typing import ClassVar
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import ArrayLike
+import numpy as np
+from jaxtyping import Array, ArrayLike, Inexact
 
 from .base import AbstractElementwise, Scalar, State, like, require_finite, require_positive
 
@@ -57,6 +59,48 @@ class Linear(AbstractElementwise):
     @property
     def linear_gain(self) -> float | None:
         return self.gain
+
+
+class StandardisedInput(AbstractElementwise):
+    """Linear neurons of standardised activation: `l(s) = (s - mean)² / (2 std)`, `g = (s - mean) / std`.
+
+    `l* = std g² / 2 + mean g`. For an input that is clamped at raw pixels: the other layers see standardised ones,
+    wherever the network is used. `hopfax.training.recipes.standardised` takes mean and deviation from training images.
+
+    Args:
+        mean, std: one number, or one for each channel, the last axis of the layer; `std` is positive. They are fixed.
+    Raises: `ValueError` for other values, and on a layer of another number of channels.
+    """
+
+    mean: float | tuple[float, ...] = eqx.field(static=True, default=0.0)
+    std: float | tuple[float, ...] = eqx.field(static=True, default=1.0)
+    holomorphic: ClassVar[bool] = True
+    linear_gain: ClassVar[float | None] = None  # that of one channel is not that of another
+
+    def __check_init__(self):
+        for mean in _entries(self.mean):
+            require_finite("StandardisedInput.mean", mean)
+        for std in _entries(self.std):
+            require_positive("StandardisedInput.std", std)
+
+    def pointwise(self, state: State) -> State:
+        mean, std = _by_channel(self.mean, state), _by_channel(self.std, state)
+        return jnp.square(state - mean) / (2 * std)
+
+    def activation(self, state: State) -> State:
+        return (state - _by_channel(self.mean, state)) / _by_channel(self.std, state)
+
+    def energy(self, state: State) -> Scalar:
+        mean, std = _by_channel(self.mean, state), _by_channel(self.std, state)
+        return jnp.sum((jnp.square(state) - jnp.square(mean)) / (2 * std))
+
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if isinstance(values, tuple) and len(values) != shape[-1]:
+                raise ValueError(
+                    f"`StandardisedInput({name}={values})` has {len(values)} channels, and the layer of shape {shape} "
+                    f"has {shape[-1]}; give one number for each, or one for all."
+                )
 
 
 class Sigmoid(AbstractElementwise):
@@ -169,6 +213,16 @@ class HardSigmoid(AbstractElementwise):
 
     def energy(self, state: State) -> Scalar:
         return jnp.sum(0.5 * jnp.square(jnp.clip(state, 0.0, 1.0)))
+
+
+def _entries(values: float | tuple[float, ...]) -> tuple[float, ...]:
+    return values if isinstance(values, tuple) else (values,)
+
+
+def _by_channel(values: float | tuple[float, ...], state: State) -> Inexact[Array, "..."]:
+    """The values in the dtype of the state, along its last axis."""
+    entries = like(np.asarray(_entries(values)), state)
+    return entries.reshape((1,) * (state.ndim - 1) + (-1,))
 
 
 def _soft_maximum(a, b, slope):

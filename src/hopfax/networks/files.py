@@ -32,7 +32,8 @@ LAGRANGIANS = Registry(
     "a Lagrangian",
     (
         *(lagrangians.Identity, lagrangians.Linear, lagrangians.Sigmoid, lagrangians.Tanh, lagrangians.ReLU),
-        *(lagrangians.HardSigmoid, lagrangians.Softmax, lagrangians.LayerNorm, lagrangians.SphericalNorm),
+        *(lagrangians.StandardisedInput, lagrangians.HardSigmoid, lagrangians.Softmax, lagrangians.LayerNorm),
+        lagrangians.SphericalNorm,
         *(lagrangians.Polynomial, lagrangians.Exponential, lagrangians.Sparsemax, lagrangians.Entmax),
         *(lagrangians.ScaledLagrangian, lagrangians.SumLagrangian, lagrangians.AlongAxis),
     ),

@@ -3,6 +3,10 @@
 from .._internal.lazy import submodules as _submodules
 from .architecture import Architecture as Architecture
 from .architecture import conv_layers as conv_layers
+from .augmentation import AbstractAugmentation as AbstractAugmentation
+from .augmentation import Compose as Compose
+from .augmentation import HorizontalFlip as HorizontalFlip
+from .augmentation import RandomCrop as RandomCrop
 from .chunk import Chunk as Chunk
 from .classification import Classification as Classification
 from .classifier import ClassificationMetrics as ClassificationMetrics

@@ -71,7 +71,7 @@ def conv_layers(image_shape: Sequence[int], classes: int, network: str = "conv")
         classes: neurons of the output.
         network: "conv", 5 x 5 to 32 channels and 3 x 3 to 64, of stride 2; "conv_pool", the same of stride 1 with
             average pooling; "conv3", three of stride 2 to 32, 64 and 128; "vgg5", four of 3 x 3 to 128, 256, 512 and
-            512 with max-pooling, as in Laborieux et al. (2021).
+            512 with max-pooling, the last without padding, as in [laborieux2021], for images of 32 x 32.
     Raises: `ValueError` for another name.
     """
     if network not in CONV_BLOCKS:
@@ -85,6 +85,9 @@ CONV_BLOCKS: Mapping[str, tuple[ConvBlock, ...]] = MappingProxyType(
         "conv": (ConvBlock(32, 5, stride=2), ConvBlock(64, 3, stride=2)),
         "conv_pool": (ConvBlock(32, 5, pool=AveragePool(2)), ConvBlock(64, 3, pool=AveragePool(2))),
         "conv3": tuple(ConvBlock(channels, 3, stride=2) for channels in (32, 64, 128)),
-        "vgg5": tuple(ConvBlock(channels, 3, pool=MaxPool(2)) for channels in (128, 256, 512, 512)),
+        "vgg5": (
+            *(ConvBlock(channels, 3, pool=MaxPool(2)) for channels in (128, 256, 512)),
+            ConvBlock(512, 3, padding=0, pool=MaxPool(2)),
+        ),
     }
 )

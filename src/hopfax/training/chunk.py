@@ -29,3 +29,7 @@ class Chunk(eqx.Module):
     def means(self) -> dict[str, Any]:
         """Means over the epoch so far by name, the loss first."""
         return self.trainer.task.means(self.state.sums, self.batch, self.trainer.batch_size)
+
+    def progress(self) -> str:
+        """What is shown of the epoch so far while it runs."""
+        return self.trainer.task.progress(self.state.sums, self.batch, self.trainer.batch_size)

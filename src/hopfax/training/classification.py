@@ -1,5 +1,6 @@
 """Classification: the task of training a network to read classes off its equilibrium."""
 
+import math
 from typing import Any
 
 import equinox as eqx
@@ -19,6 +20,7 @@ from ..networks.network import AbstractNetwork
 from ..objective import cost_example
 from ..relax import all_states, relax
 from ..solvers.equilibrium import Status
+from .augmentation import AbstractAugmentation, augment_batch
 from .task import AbstractTask
 
 
@@ -40,6 +42,8 @@ class Classification(AbstractTask):
         cost: of one example; the loss of a batch is the mean.
         clamp: the layer that is clamped at the image.
         smoothing: `ε` of the target `(1 - ε) one-hot + ε / classes`, in [0, 1).
+        augmentation: of the images of each step, drawn from the key of the run; None leaves them as they are.
+        image_shape: (height, width) or (height, width, channels) for the augmentation; by default that of the layer.
     Raises: `ValueError` for an object of another kind, or another smoothing.
     """
 
@@ -47,10 +51,15 @@ class Classification(AbstractTask):
     cost: AbstractCost = SquaredError()
     clamp: str = eqx.field(static=True, default="input")
     smoothing: float = eqx.field(static=True, default=0.0)
+    augmentation: AbstractAugmentation | None = None
+    image_shape: tuple[int, ...] | None = eqx.field(static=True, default=None)
 
     def __check_init__(self):
         require_kind("Classification.method", self.method, Method, 'hopfax.papers.paper_method("HAM-EO")')
         require_kind("Classification.cost", self.cost, AbstractCost, "SquaredError()")
+        if self.augmentation is not None:
+            label = "Classification.augmentation"
+            require_kind(label, self.augmentation, AbstractAugmentation, "RandomCrop(padding=4)")
         require_number("Classification.smoothing", self.smoothing, lambda x: 0 <= x < 1, "in [0, 1)")
 
     def zero(self) -> ClassificationSums:
@@ -68,10 +77,22 @@ class Classification(AbstractTask):
             raise ValueError(
                 f"`images` have shape {np.shape(images)}; layer {self.clamp!r} needs (examples, {image_layer.size})."
             )
+        shape = self._image_shape(model)
+        if self.augmentation is not None and (len(shape) < 2 or math.prod(shape) != image_layer.size):
+            raise ValueError(
+                f"`Classification(image_shape={self.image_shape})` must be (height, width) or (height, width, "
+                f"channels) of {image_layer.size} pixels for an augmentation; layer {self.clamp!r} has the shape "
+                f"{image_layer.shape}."
+            )
         _check_labels(labels, output.size, self.cost.layers[0])
 
     def draw(self, model, images, labels, key) -> tuple[Array, Array]:
-        return images, labels
+        if self.augmentation is None:
+            return images, labels
+        return augment_batch(self.augmentation, images, self._image_shape(model), key), labels
+
+    def _image_shape(self, model: AbstractNetwork) -> tuple[int, ...]:
+        return model.layers[self.clamp].shape if self.image_shape is None else self.image_shape
 
     def gradient(
         self, model: AbstractNetwork, examples: tuple[Array, Array], step: Int[Array, ""]
@@ -112,6 +133,14 @@ class Classification(AbstractTask):
             "did_not_converge": int(sums.did_not_converge),
             "gradient_flagged": int(sums.gradient_flagged),
         }
+
+    def progress(self, sums: ClassificationSums, batches: int, batch_size: int) -> str:
+        means, examples = self.means(sums, batches, batch_size), batches * batch_size
+        converged = 1 - means["did_not_converge"] / examples
+        return (
+            f"loss {means['loss']:.4g}, error {1 - means['train_accuracy']:.2%}, {converged:.1%} converged, "
+            f"{means['mean_steps']:.1f} steps"
+        )
 
     def saturation(self, model: AbstractNetwork, images: Any, labels: Any) -> dict[str, float]:
         clamp = jnp.asarray(images, jnp.float32).reshape(-1, *model.layers[self.clamp].shape)

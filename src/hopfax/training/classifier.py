@@ -70,10 +70,20 @@ class ClassifierJob(AbstractJob):
         pixels, classes = self.dataset.train_images.shape[1], self.dataset.classes
         layers = self.recipe.layers
         size = math.prod(layers[0]) if isinstance(layers[0], tuple) else layers[0]
+        if isinstance(layers[0], tuple) and len(layers[0]) > 1:
+            self._check_shape(layers[0])
         if (size, layers[-1]) != (pixels, classes):
             raise ValueError(
                 f"layers {list(layers)} do not fit {self.dataset.name}: they must begin with {pixels} pixels and "
                 f"end with {classes} classes."
+            )
+
+    def _check_shape(self, shape: tuple[int, ...]) -> None:
+        image_shape = self.dataset.image_shape
+        if shape not in (image_shape, (*image_shape, 1)):
+            raise ValueError(
+                f"`Recipe(layers=...)` begins with the shape {shape}, and an image of {self.dataset.name} has "
+                f"{image_shape}; take `conv_layers(dataset.image_shape, dataset.classes)`."
             )
 
     @property
@@ -90,7 +100,7 @@ class ClassifierJob(AbstractJob):
         return {**self.recipe.config(), **data_settings(self.dataset)}
 
     def trainer(self) -> Trainer:
-        return make_trainer(self.recipe, len(self.data.train_labels))
+        return make_trainer(self.recipe, len(self.data.train_labels), self.data.image_shape)
 
     def begin(self, trainer: Trainer) -> TrainState:
         key = jr.fold_in(jr.key(self.recipe.seed), 1)
@@ -149,14 +159,15 @@ def read_recipe(folder: str | Path) -> tuple[Recipe, str]:
         raise ValueError(f"{path} is no run of a classifier: {error}") from error
 
 
-def make_trainer(recipe: Recipe, examples: int) -> Trainer:
-    """The trainer of a recipe, for so many training examples. Raises: `ValueError` if they fill no batch."""
+def make_trainer(recipe: Recipe, examples: int, image_shape: tuple[int, ...] | None = None) -> Trainer:
+    """The trainer of a recipe, for so many images of this shape. Raises: `ValueError` if they fill no batch."""
     batches = examples // recipe.batch_size
     if not batches:
         raise ValueError(
             f"`batch_size={recipe.batch_size}` is more than the {examples} training examples; lower it."
         )
-    task = Classification(recipe.method, recipe.cost, smoothing=recipe.smoothing)
+    options = {"smoothing": recipe.smoothing, "augmentation": recipe.augmentation, "image_shape": image_shape}
+    task = Classification(recipe.method, recipe.cost, **options)
     return Trainer(recipe.transformation(batches), task, recipe.batch_size, recipe.shuffle)
 
 

@@ -39,7 +39,7 @@ def check_nudge(trainer: Trainer, model: AbstractNetwork, dataset: Dataset) -> f
     images, labels = (x[: trainer.batch_size] for x in (dataset.train_images, dataset.train_labels))
     images, labels = jnp.asarray(images, jnp.float32), jnp.asarray(labels, jnp.int32)
     warn_of_large_nudge(task.method.gradient.beta, critical_nudges(task, model, images, labels))
-    array, cosine = worst_array(*_both_gradients(task, model, images, labels))
+    array, cosine = worst_array(*both_gradients(task, model, images, labels))
     if cosine < LEAST_COSINE:
         warnings.warn(
             f"the gradient of equilibrium propagation for `{array.lstrip('.')}` has cosine {cosine:.3f} with the "
@@ -51,7 +51,7 @@ def check_nudge(trainer: Trainer, model: AbstractNetwork, dataset: Dataset) -> f
 
 
 @eqx.filter_jit
-def _both_gradients(
+def both_gradients(
     task: Classification, model: AbstractNetwork, images: Images, labels: Labels
 ) -> tuple[PyTree, PyTree]:
     """The gradient of the mean cost by the task, and the implicit gradient."""

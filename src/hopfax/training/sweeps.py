@@ -62,7 +62,7 @@ def run_sweep(
 
     Args:
         recipes: as `variations` makes them, or by any names that can be folders.
-        data: digits, mnist or fashion-mnist; searched for in `directory` first, then where `hopfax.data.load` looks.
+        data: a name for `hopfax.data.load`; searched for in `directory` first, then where `load` looks.
         launcher: where the runs are computed.
     Raises: `ValueError` where a folder has a run of other settings, or a recipe does not fit the data.
     """

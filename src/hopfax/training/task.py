@@ -37,6 +37,11 @@ class AbstractTask(eqx.Module):
     def means(self, sums: Sums, batches: int, batch_size: int) -> dict[str, Any]:
         """Means over `batches` batches by name, the loss first: shown and logged in training."""
 
+    def progress(self, sums: Sums, batches: int, batch_size: int) -> str:
+        """What is shown of the epoch so far while it runs: by default the first three means."""
+        means = list(self.means(sums, batches, batch_size).items())[:3]
+        return ", ".join(f"{name} {value:.4g}" for name, value in means)
+
     @abc.abstractmethod
     def saturation(self, model: PyTree, images: Any, labels: Any) -> dict[str, float]:
         """The fraction of saturated neurons by layer at the equilibria of a batch; empty if nothing can saturate."""

@@ -82,5 +82,5 @@ def _one_of_each(dataset: Dataset) -> Int[np.ndarray, " classes"]:
 
 
 def _rows(dataset: Dataset, rows: Sequence[tuple[str, Float[ArrayLike, "count pixels"]]]) -> ImageRows:
-    shape = dataset.image_shape[:2]
+    shape = dataset.image_shape
     return [(title, np.asarray(images).reshape(-1, *shape)) for title, images in rows]

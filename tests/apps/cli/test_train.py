@@ -67,6 +67,38 @@ def test_a_recipe_with_its_gradient_and_with_another(tmp_path, capsys):
     assert "--gradient ep" in capsys.readouterr().err
 
 
+def test_augmented_and_standardised_images(tmp_path, capsys):
+    """What the network does with its images is in its files; the images that are tested are not changed."""
+    out = str(tmp_path / "run")
+    options = ["--recipe", "conv", "--augment", "crop:1,flip", "--standardise"]
+    settings = [
+        "--data",
+        "digits",
+        "--layers",
+        "64,8,10",
+        "--epochs",
+        "1",
+        "--batch-size",
+        "500",
+        "--json",
+        "-",
+    ]
+    assert run(["train", *settings, *options, "--out", out]) == 0
+    trained = json.loads(capsys.readouterr().out)
+    config = json.loads((tmp_path / "run" / "run.json").read_text())["config"]
+    assert [part["kind"] for part in config["augmentation"]["augmentations"]] == [
+        "RandomCrop",
+        "HorizontalFlip",
+    ]
+    assert config["architecture"]["input"]["kind"] == "StandardisedInput"
+    assert run(["evaluate", out, "--json", "-"]) == 0
+    assert json.loads(capsys.readouterr().out)["test_accuracy"] == trained["test_accuracy"]
+    assert run(["train", *options, "--out", out, "--resume"]) == 0
+    for other in (["--augment", "flip"], ["--recipe", "goemaere2024"]):
+        assert run(["train", *other, "--out", out, "--resume"]) == 2
+        assert f"{other[0]}" in capsys.readouterr().err
+
+
 def command(out, *more):
     settings = [*SETTINGS, "--epochs", str(EPOCHS), "--checkpoint-chunks", "7", "--out", str(out), *more]
     return [sys.executable, "-m", "hopfax.apps.cli", "train", *settings]

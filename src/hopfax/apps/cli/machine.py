@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.padding import Padding
 
-from .options import Directory, data_sets
+from .options import DATA_SETS, Directory, data_sets
 from .output import Json, check_json, emit, error_console, one_line
 
 data_app = typer.Typer(help="List the data sets, or download one.", no_args_is_help=True)
@@ -29,9 +29,7 @@ def list_data(directory: Directory = None, json: Json = None) -> None:
 
 @data_app.command("fetch")
 def fetch_data(
-    name: Annotated[
-        str, typer.Argument(help="Data set: digits, mnist or fashion-mnist.", autocompletion=data_sets)
-    ],
+    name: Annotated[str, typer.Argument(help=f"Data set: {', '.join(DATA_SETS)}.", autocompletion=data_sets)],
     directory: Directory = None,
     json: Json = None,
 ) -> None:

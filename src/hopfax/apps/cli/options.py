@@ -2,13 +2,17 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+if TYPE_CHECKING:
+    from ...training import AbstractAugmentation
+
 Number = TypeVar("Number", int, float)
 
-DATA_SETS = ("digits", "mnist", "fashion-mnist")  # those of `hopfax.data.load`, whose import is slow
+# Those of `hopfax.data.load`, whose import is slow.
+DATA_SETS = ("digits", "mnist", "fashion-mnist", "kmnist", "cifar10", "cifar100", "svhn")
 
 
 def data_sets() -> list[str]:
@@ -21,7 +25,7 @@ DataName = Annotated[
     typer.Option(
         "--data",
         metavar="NAME",
-        help="Data set: digits, mnist or fashion-mnist.",
+        help=f"Data set: {', '.join(DATA_SETS)}.",
         autocompletion=data_sets,
     ),
 ]
@@ -75,6 +79,32 @@ def whole_numbers(option: str, text: str, example: str) -> tuple[int, ...]:
 def real_numbers(option: str, text: str, example: str) -> tuple[float, ...]:
     """The numbers in `text`, which commas separate. Raises: `ValueError` naming `option` and an `example`."""
     return _numbers(text, float, f"{option} {text!r} must be numbers separated by commas, such as {example}.")
+
+
+def augmentation(text: str) -> "AbstractAugmentation":
+    """The value of `--augment`, such as `crop:4,flip`. Raises: `ValueError`."""
+    from ...training import Compose
+
+    parts = tuple(_augmentation(text, *part.partition(":")[::2]) for part in split_names(text))
+    if not parts:
+        raise _no_augmentation(text)
+    return parts[0] if len(parts) == 1 else Compose(parts)
+
+
+def _augmentation(text: str, name: str, number: str) -> "AbstractAugmentation":
+    from ...training import HorizontalFlip, RandomCrop
+
+    if name == "flip" and not number:
+        return HorizontalFlip()
+    if name == "crop" and number.isdecimal():
+        return RandomCrop(int(number))
+    raise _no_augmentation(text)
+
+
+def _no_augmentation(text: str) -> ValueError:
+    return ValueError(
+        f"--augment {text!r} must be crop:N (from N zeros more on each side), flip, or both, such as crop:4,flip."
+    )
 
 
 def split_names(text: str) -> list[str]:

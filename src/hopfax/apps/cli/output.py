@@ -109,12 +109,19 @@ def progress_bar(epochs: int) -> "Iterator[Callable[[Chunk], None]]":
 
     Before the first chunk it says that the run compiles.
     """
+    from ...training.loggers import numbers_of
+
     description, means = TextColumn("{task.description}"), TextColumn("{task.fields[means]}")
     with terminal_progress(description, BarColumn(), means, TimeRemainingColumn()) as progress:
         task = progress.add_task(COMPILING, total=None, means="")
 
+        checked = ""  # the cosine of the gradient, which is checked after each epoch
+
         def show(chunk: "Chunk") -> None:
-            means = ", ".join(f"{name} {value:.4g}" for name, value in list(chunk.means().items())[:3])
+            nonlocal checked
+            cosine = numbers_of(chunk).get("gradient_cosine")
+            checked = checked if cosine is None else f", worst cosine {cosine:.3f}"
+            means = chunk.progress() + checked
             done = (chunk.epoch - 1) * chunk.batches + chunk.batch
             epoch = f"epoch {chunk.epoch}/{epochs}"
             total = epochs * chunk.batches

@@ -21,7 +21,7 @@ from .jax_setup import (
     ProcessId,
     join_processes,
 )
-from .options import DataName, Directory, layer_sizes
+from .options import DataName, Directory, augmentation, layer_sizes
 from .output import Json, check_json, emit, progress_bar, writable_folder
 from .resuming import (
     Context,
@@ -38,7 +38,9 @@ if TYPE_CHECKING:
     from ...training.architecture import LayerSize
     from ...training.recipes import Recipe
 
-CHANGED = ("learning_rate", "shuffle", "epochs", "batch_size", "seed", "validation", "gradient")  # by options
+CHANGED = (  # by options
+    *("learning_rate", "shuffle", "epochs", "batch_size", "seed", "validation", "gradient", "augmentation"),
+)
 AS_RECIPE = "Default: that of the recipe."
 PANEL = "Examples and checkpoints"
 
@@ -50,6 +52,7 @@ class RecipeName(enum.StrEnum):
     goemaere2024 = "goemaere2024"
     goemaere_ep = "goemaere_ep"
     low_feedback = "low_feedback"
+    conv = "conv"
 
 
 RECIPES = """\
@@ -60,6 +63,8 @@ goemaere2024: the paper of 2024, for any number of layers.
 goemaere_ep: those of the papers with a linear output, by equilibrium propagation.
 
 low_feedback: ours; ReLU, cross-entropy, Adam, a feedback of 0.03. The most accurate.
+
+conv: ours for convolutional networks; the same with a feedback of 0.1.
 """
 
 
@@ -82,9 +87,9 @@ conv_pool: the same of stride 1, with average pooling.
 
 conv3: three convolutions 3 x 3 of stride 2, to 32, 64 and 128 channels.
 
-vgg5: four convolutions 3 x 3 with max-pooling, to 128, 256, 512 and 512 channels.
+vgg5: four convolutions 3 x 3 with max-pooling, to 128, 256, 512 and 512 channels, for images of 32 x 32.
 
-All end with one dense layer of the classes. Use them with --recipe low_feedback.
+All end with one dense layer of the classes. Use them with --recipe conv.
 """
 
 
@@ -184,6 +189,26 @@ def train(
             rich_help_panel=PANEL,
         ),
     ] = None,
+    augment: Annotated[
+        str | None,
+        typer.Option(
+            "--augment",
+            metavar="NAMES",
+            help="Change the training images at random at each step: crop:N, a crop from N zeros more on each side; "
+            "flip, left and right; crop:4,flip.",
+            show_default=False,
+            rich_help_panel=PANEL,
+        ),
+    ] = None,
+    standardise: Annotated[
+        bool,
+        typer.Option(
+            "--standardise",
+            help="Let the network subtract the mean of the training images and divide by their standard deviation, in "
+            "each channel.",
+            rich_help_panel=PANEL,
+        ),
+    ] = False,
     checkpoint_chunks: Annotated[
         int,
         typer.Option(
@@ -219,6 +244,7 @@ def train(
     from ...data import load
     from ...parallel.processes import is_primary
     from ...training.loggers import check_names
+    from ...training.recipes import standardised
 
     if checkpoint_chunks < 1:
         raise ValueError(f"--checkpoint-chunks {checkpoint_chunks} must be at least 1.")
@@ -226,6 +252,8 @@ def train(
     check_names(loggers)
     how = {"learning_rate": learning_rate, "shuffle": shuffle, "epochs": epochs, "batch_size": batch_size}
     how |= {"seed": seed, "validation": validation}
+    if augment is not None:
+        how["augmentation"] = augmentation(augment)
     read = ft.cache(lambda name: load(name, directory))
     sizes = _sizes(network, layers, options_on_command_line(context), lambda: read(data))
     what = _Choice(recipe, sizes, model, gradient, beta)
@@ -239,7 +267,9 @@ def train(
         data = stored["data"]
     with interruptible(how_to_go_on("hopfax train", out, directory)):
         dataset = read(data)
-        result = _run(run or _new(what, how), dataset, out, resume, checkpoint_chunks, devices, loggers)
+        run = run or _new(what, how)
+        run = standardised(run, dataset) if standardise and stored is None else run
+        result = _run(run, dataset, out, resume, checkpoint_chunks, devices, loggers)
     if is_primary():
         emit(result, json, ft.partial(show_accuracy, result=result))
 
@@ -286,6 +316,11 @@ def _resumed(
     if "network" in typed:
         other = _recipe(RecipeName.low_feedback, what.layers, None, None).config()
         _refuse_other_parts("--network", {"layers": other["layers"]}, stored, folder)
+    if "augment" in typed:
+        changed = dataclasses.replace(run, augmentation=how["augmentation"]).config()
+        _refuse_other_parts("--augment", {"augmentation": changed["augmentation"]}, stored, folder)
+    if "standardise" in typed and stored["architecture"]["input"]["kind"] != "StandardisedInput":
+        refuse_other_value("--standardise", True, False, folder)
     choice = {"model": what.model, "layers": list(what.layers)}
     for name, value in {**how, **choice}.items():
         if name in typed:
@@ -296,7 +331,11 @@ def _resumed(
         other = _with_gradient(run, what.gradient, what.beta).config()
         _refuse_other_parts(option, {"gradient": other["gradient"]}, stored, folder)
     if what.recipe is not None:
-        other = _recipe(what.recipe, run.layers, run.model, what.gradient).config()
+        other = _recipe(what.recipe, run.layers, run.model, what.gradient)
+        same_input = dataclasses.replace(
+            other.architecture, input=run.architecture.input
+        )  # standardised, perhaps
+        other = dataclasses.replace(other, architecture=same_input).config()
         parts = {name: part for name, part in other.items() if name not in CHANGED}
         _refuse_other_parts(f"--recipe {what.recipe}", parts, stored, folder)
     return run
@@ -306,7 +345,7 @@ def _refuse_other_parts(
     option: str, parts: Mapping[str, Any], stored: Mapping[str, Any], folder: Path
 ) -> None:
     """Raises: `ValueError` naming the `parts`, which `option` stands for, that are not those `stored` in `folder`."""
-    different = [name for name, part in parts.items() if part != stored[name]]
+    different = [name for name, part in parts.items() if part != stored.get(name)]
     if different:
         raise ValueError(
             f"{option} is not the setting of the run in {folder}, which has another {', '.join(different)}; leave it "

@@ -1,0 +1,141 @@
+"""The networks that are trained: data, layers, gradient, epochs and seed; and the search for the recipe `conv`."""
+
+import dataclasses
+import functools as ft
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from experiments.classify import Run
+
+from hopfax.data import Dataset, load
+from hopfax.gradients import EquilibriumPropagation, Implicit
+from hopfax.gradients.base import AbstractGradient
+from hopfax.networks import ConvBlock
+from hopfax.training import AbstractAugmentation, Compose, HorizontalFlip, RandomCrop, conv_layers
+from hopfax.training.optimisers import Adam
+from hopfax.training.recipes import Recipe, conv, standardised
+
+SEEDS = 3
+HELD_OUT = 10_000
+SHIFTS, SHIFTS_FLIP = RandomCrop(2), Compose((RandomCrop(2), HorizontalFlip()))
+CROP_FLIP = Compose((RandomCrop(4), HorizontalFlip()))
+GRADIENTS = ("ep", "implicit")
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What is trained for so many epochs, by both gradients and with several seeds; `bar` is the error to reach."""
+
+    data: str
+    network: str
+    epochs: int
+    augmentation: AbstractAugmentation | None = None
+    standardise: bool = False
+    bar: float | None = None  # a fraction
+
+    @property
+    def name(self) -> str:
+        changes = "-augmented" if self.augmentation else ""
+        return f"{self.data}-{self.network}{changes}-{self.epochs}"
+
+
+SETTINGS = (
+    Setting("mnist", "conv", 5, bar=0.010),
+    Setting("mnist", "conv", 20, bar=0.0060),
+    Setting("mnist", "conv", 20, SHIFTS, bar=0.0045),
+    Setting("fashion-mnist", "conv", 20, SHIFTS_FLIP, bar=0.075),
+    Setting("cifar10", "conv3", 10, CROP_FLIP, True, bar=0.32),
+    Setting("cifar10", "conv3", 40, CROP_FLIP, True, bar=0.24),
+    Setting("cifar10", "vgg5", 100, CROP_FLIP, True, bar=0.111),
+)
+# Every choice of the first two, and each other change alone, on held-out training examples.
+SEARCHED: Mapping[str, Sequence[float]] = MappingProxyType(
+    {"feedback": (0.03, 0.1, 0.3), "learning_rate": (0.0005, 0.001, 0.002)}
+)
+CHANGES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "weight decay 0": {"optimiser": Adam()},
+        "weight decay 0.05": {"optimiser": Adam(weight_decay=0.05)},
+        "no smoothing": {"smoothing": 0.0},
+        "batches of 64": {"batch_size": 64},
+    }
+)
+
+
+@ft.lru_cache(maxsize=1)
+def dataset_of(name: str) -> Dataset:
+    """The data set, read once for runs that follow one another."""
+    return load(name)
+
+
+def recipe(setting: Setting, gradient: str, seed: int = 0) -> Recipe:
+    """The recipe of one network. The data set is read, for its shape and where images are standardised."""
+    dataset = dataset_of(setting.data)
+    plain = conv(conv_layers(dataset.image_shape, dataset.classes, setting.network))
+    how = {"epochs": setting.epochs, "seed": seed, "augmentation": setting.augmentation}
+    chosen = dataclasses.replace(plain, gradient=_gradient(gradient, plain), **how)
+    return standardised(chosen, dataset) if setting.standardise else chosen
+
+
+def names() -> list[tuple[str, Setting, str, int]]:
+    """Name, setting, gradient and seed of each run, seed by seed: an early end leaves every setting with some."""
+    return [
+        (f"{setting.name}-{gradient}-seed{seed}", setting, gradient, seed)
+        for seed in range(SEEDS)
+        for setting in SETTINGS
+        for gradient in GRADIENTS
+    ]
+
+
+def runs(only: str = "") -> Iterator[Run]:
+    """The runs whose names begin with `only`."""
+    for name, setting, gradient, seed in names():
+        if name.startswith(only):
+            yield Run(name, recipe(setting, gradient, seed), setting.data)
+
+
+def trials(only: str = "validation") -> Iterator[Run]:
+    """The search: on MNIST and CIFAR-10, by equilibrium propagation, seen on held-out training examples.
+
+    Those whose names begin with `only`.
+    """
+    for setting, epochs in ((SETTINGS[0], 3), (SETTINGS[4], 4)):
+        prefix = f"validation-{setting.data}"
+        if prefix.startswith(only) or only.startswith(prefix):
+            trials = _trials(dataclasses.replace(setting, epochs=epochs))
+            yield from (trial for trial in trials if trial.name.startswith(only))
+
+
+def smoke() -> list[Run]:
+    """Takes seconds on the embedded digits. It shows that everything runs, and nothing else."""
+    setting = Setting("digits", "conv", 1, RandomCrop(1), standardise=True)
+    layers = ((8, 8, 1), ConvBlock(4, 3, stride=2), 10)
+    small = [
+        dataclasses.replace(recipe(setting, gradient), batch_size=500, layers=layers)
+        for gradient in GRADIENTS
+    ]
+    return [
+        Run(f"smoke-{gradient}-seed0", one, "digits") for gradient, one in zip(GRADIENTS, small, strict=True)
+    ]
+
+
+def _gradient(name: str, plain: Recipe) -> AbstractGradient:
+    return EquilibriumPropagation(plain.nudge) if name == "ep" else Implicit()
+
+
+def _trials(setting: Setting) -> list[Run]:
+    base = dataclasses.replace(recipe(setting, "ep"), validation=HELD_OUT)
+    grid = {}
+    for feedback, rate in itertools.product(*SEARCHED.values()):
+        architecture = dataclasses.replace(base.architecture, feedback=feedback)
+        varied = dataclasses.replace(base, architecture=architecture, learning_rate=rate)
+        grid[f"feedback {feedback} rate {rate}"] = dataclasses.replace(
+            varied, gradient=_gradient("ep", varied)
+        )
+    changed = {name: dataclasses.replace(base, **change) for name, change in CHANGES.items()}
+    return [
+        Run(f"validation-{setting.name}-{name.replace(' ', '-')}", one, setting.data)
+        for name, one in {**grid, **changed}.items()
+    ]

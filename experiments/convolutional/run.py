@@ -1,0 +1,181 @@
+"""Convolutional networks trained by equilibrium propagation and by the implicit gradient: trains, tests, writes JSON.
+
+    python -m experiments.convolutional.run [--only mnist-conv-5-ep] [--smoke]
+    python -m experiments.convolutional.run --only validation
+    python -m experiments.convolutional.run --table
+
+Networks in training lie in `runs/`. An interrupted run goes on from its last checkpoint, and what the JSON has is not
+done again. The JSON of a run has the numbers of its last epoch; `test_error` is a fraction.
+"""
+
+import argparse
+import itertools
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from experiments.classify import Run
+
+from hopfax import load_model, relax
+from hopfax.data import Dataset
+from hopfax.diagnostics.gradient_check import named_cosines
+from hopfax.gradients import EquilibriumPropagation
+from hopfax.networks import AbstractNetwork
+from hopfax.training import Chunk, ClassifierJob, run_and_store
+from hopfax.training.architecture import CONV_BLOCKS
+from hopfax.training.ep_checks import both_gradients
+from hopfax.training.job import stored_or_made
+from hopfax.training.recipes import Recipe
+
+from .config import Setting, dataset_of, names, runs, smoke, trials
+
+HERE = Path(__file__).parent
+RUNS = Path("runs/convolutional")
+TESTED = 1_000  # test images whose solves are counted
+TABLE = re.compile(r"(?<=<!-- results -->\n\n).*?(?=\n\n<!-- end of results -->)", re.DOTALL)
+HEAD = (
+    "| data | network | augmented | epochs | gradient | seeds | test error, % | to reach, % | seconds an epoch | "
+    "converged, % | sweeps | worst cosine |"
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = _options(arguments)
+    if options.table:
+        write_table(options.results, options.readme)
+        return
+    only = options.only
+    for run in smoke() if options.smoke else itertools.chain(runs(only), trials(only or "validation")):
+        carry_out(run, options.results, options.runs)
+
+
+def carry_out(run: Run, results: Path, folders: Path) -> dict[str, Any]:
+    """The result, from `results` if it is there; else trained in a folder of `folders`, which may be interrupted.
+
+    Raises: `ValueError` if the stored result has other settings.
+    """
+    make = lambda: measured(run, folders / run.name)
+    return stored_or_made(results / f"{run.name}.json", run.config(), make)
+
+
+def measured(run: Run, folder: Path) -> dict[str, Any]:
+    """What is stored of a run: its name, the numbers of the last epoch, the metrics of all, and the first filters."""
+
+    def report(chunk: Chunk) -> None:
+        if chunk.ends_epoch:
+            print(f"{run.name}: epoch {chunk.epoch}, {chunk.progress()}, {chunk.seconds:.0f} s", flush=True)
+
+    dataset = dataset_of(run.data)
+    job = ClassifierJob(run.recipe, dataset)
+    result = run_and_store(job, folder, callback=report)
+    print(f"{run.name}: test error {1 - result['test_accuracy']:.2%}", flush=True)
+    model = load_model(folder)
+    return {
+        "name": run.name,
+        "data": run.data,
+        "network": network_of(run.recipe),
+        "gradient": "ep" if isinstance(run.recipe.gradient, EquilibriumPropagation) else "implicit",
+        "epochs": run.recipe.epochs,
+        "seed": run.recipe.seed,
+        "test_error": 1 - result["test_accuracy"],
+        "seconds_per_epoch": float(np.median(result["seconds_per_epoch"])),
+        **convergence(job, model, dataset),
+        "metrics": result["metrics"],
+        "filters": filters(model),
+    }
+
+
+def network_of(recipe: Recipe) -> str:
+    """The name of its layers; "small" for those of the short runs."""
+    named = (name for name, blocks in CONV_BLOCKS.items() if recipe.layers[1:-1] == blocks)
+    return next(named, "small")
+
+
+def convergence(job: ClassifierJob, model: AbstractNetwork, dataset: Dataset) -> dict[str, Any]:
+    """Of 1,000 test images: the share that meets the tolerance of training, and sweeps.
+
+    Of the first training batch: the cosine of the two gradients for each array of weights; none by the implicit one.
+    """
+    images = jnp.asarray(dataset.test_images[:TESTED]).reshape(-1, *model.layers["input"].shape)
+    method = job.recipe.method.undifferentiated()
+    statistics = jax.jit(lambda x: relax(model, {"input": x}, method=method).statistics)(images)
+    numbers = {
+        "converged": float(jnp.mean(statistics.status == 0)),
+        "sweeps": float(jnp.mean(statistics.evaluations)),
+    }
+    if not isinstance(job.recipe.gradient, EquilibriumPropagation):
+        return {**numbers, "cosines": None, "worst_cosine": None}
+    trainer, size = job.trainer(), job.recipe.batch_size
+    images, labels = jnp.asarray(job.data.train_images[:size]), jnp.asarray(job.data.train_labels[:size])
+    cosines = named_cosines(*both_gradients(trainer.task, model, images, labels))
+    return {**numbers, "cosines": cosines, "worst_cosine": min(cosines.values())}
+
+
+def filters(model: AbstractNetwork) -> list[Any]:
+    """The kernel of the first convolution, of shape (height, width, input channels, channels), to four digits."""
+    first = model.synapses["-".join(model.order[:2])]
+    (kernel,) = (leaf for leaf in jax.tree.leaves(first) if jnp.ndim(leaf) == 4)
+    return np.round(np.asarray(kernel, np.float64), 4).tolist()
+
+
+def stored(results: Path) -> dict[str, dict[str, Any]]:
+    """The results by the names of their runs, from the JSON alone."""
+    contents = (json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob("*.json")))
+    return {content["name"]: content for content in contents}
+
+
+def table(results: Path) -> str:
+    """One row for each setting and gradient, in Markdown; "not run" where no seed is stored."""
+    contents = stored(results)
+    groups: dict[tuple[Setting, str], list[dict[str, Any]]] = {}
+    for name, setting, gradient, _ in names():
+        groups.setdefault((setting, gradient), []).extend([contents[name]] if name in contents else [])
+    rows = [_row(setting, gradient, group) for (setting, gradient), group in groups.items()]
+    return "\n".join([HEAD, "| " + " | ".join(["---"] * HEAD.count(" | ") + ["---"]) + " |", *rows])
+
+
+def _row(setting: Setting, gradient: str, group: Sequence[Mapping[str, Any]]) -> str:
+    augmented = "yes" if setting.augmentation else "no"
+    bar = "" if setting.bar is None else f"{100 * setting.bar:.2f}"
+    what = [setting.data, setting.network, augmented, setting.epochs, gradient, len(group)]
+    if not group:
+        return _line([*what, "not run", bar, "", "", "", ""])
+    mean = lambda name: float(np.mean([result[name] for result in group]))
+    errors = ", ".join(f"{100 * result['test_error']:.2f}" for result in group)
+    error = f"{100 * mean('test_error'):.2f}" + (f" ({errors})" if len(group) > 1 else "")
+    cosine = "" if gradient == "implicit" else f"{min(result['worst_cosine'] for result in group):.3f}"
+    seconds, sweeps = f"{mean('seconds_per_epoch'):.0f}", f"{mean('sweeps'):.1f}"
+    return _line([*what, error, bar, seconds, f"{100 * mean('converged'):.1f}", sweeps, cosine])
+
+
+def _line(cells: Sequence[Any]) -> str:
+    return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def write_table(results: Path, readme: Path) -> None:
+    """Put the table into the page, and print it."""
+    new = table(results)
+    readme.write_text(TABLE.sub(lambda _: new, readme.read_text(encoding="utf-8")), encoding="utf-8")
+    print(new)
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="runs whose names begin so; `validation` is the search")
+    parser.add_argument(
+        "--table", action="store_true", help="write what is stored into the page; no training"
+    )
+    parser.add_argument("--smoke", action="store_true", help="seconds on small digits, to see that it runs")
+    parser.add_argument("--results", type=Path, default=HERE / "results", help="folder of the JSON")
+    parser.add_argument("--readme", type=Path, default=HERE / "README.md", help="page of the table")
+    parser.add_argument("--runs", type=Path, default=RUNS, help="folder of the networks in training")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    main()
