@@ -132,8 +132,8 @@ def test_the_energy_transformer_goes_on_from_its_checkpoint(tmp_path, monkeypatc
     assert set(whole["error"]) >= {"energy transformer", "plain transformer block", "mean image"}
 
     def train(file):
-        begin, gradient = run.energy_model(config, jnp.zeros(16)), run.energy_gradient(config)
-        return run.train(begin, gradient, run.patches(images), config, file)[0]
+        begin, task = run.energy_model(config, jnp.zeros(16)), run.energy_task(config)
+        return run.train(begin, task, run.patches(images), config, file)[0]
 
     def saved_and_killed(*arguments):
         save_checkpoint(*arguments)

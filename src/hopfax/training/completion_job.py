@@ -1,0 +1,242 @@
+"""Networks that complete images: a recipe, trained on a data set in a folder."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.random as jr
+import numpy as np
+
+from .._internal.checks import is_integer, require_integer, require_kind, require_number
+from ..data import Dataset
+from ..gradients import EquilibriumPropagation, Implicit
+from ..gradients.base import AbstractGradient
+from ..lagrangians import HardSigmoid
+from ..method import Method
+from ..networks import HAM, save_model
+from ..networks.gaussian import gaussian
+from ..networks.network import AbstractNetwork
+from . import masks
+from .chunk import Chunk
+from .completion import MASKS, Completion
+from .completion_evaluation import completion_table
+from .job import AbstractJob, data_settings
+from .optimisers import AbstractDecay, AbstractOptimiser, Adam, CosineDecay, Schedule
+from .recipes import SETTINGS
+from .trainer import Trainer, TrainState
+
+BETA = 0.001
+TASK = "completion"  # marks the settings of such a run
+REGISTRY = SETTINGS.extended((masks.ScatteredPixels, masks.Block, masks.Half, masks.Mixture))
+
+
+def equilibrium_propagation(beta: float | None = None) -> EquilibriumPropagation:
+    """Equilibrium propagation with a nudge that is below the stiffness of the Gaussian's softest directions."""
+    return EquilibriumPropagation(BETA if beta is None else beta)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CompletionRecipe:
+    """A network that begins as the Gaussian of the training images, with hidden layers that learn the rest.
+
+    Attributes:
+        layers: the number of pixels, and the sizes of the hidden layers above them, if any.
+        factors: linear neurons of the Gaussian, see `hopfax.networks.gaussian`; at most as many as pixels.
+        ridge: of its covariance.
+        hidden_std: standard deviation of the first weights of the hidden layers.
+        masks: what is missing in training.
+        optimiser: without its learning rate.
+        learning_rate: the largest.
+        final_learning_rate_fraction: the last learning rate relative to the largest, in (0, 1].
+        decay: how the learning rate falls.
+        rtol: largest relative residual of an equilibrium in training.
+        max_steps: the most updates of a solve in training.
+        gradient: how the cost at the equilibrium is differentiated.
+        tested: how many test images are completed in the end.
+    Raises: `ValueError` naming the value that is out of range.
+    """
+
+    layers: tuple[int, ...] = (784, 512)
+    factors: int = 512
+    ridge: float = 0.005
+    hidden_std: float = 0.001
+    masks: masks.AbstractMasks = MASKS
+    optimiser: AbstractOptimiser = Adam()
+    epochs: int = 10
+    batch_size: int = 64
+    learning_rate: float = 3e-4
+    final_learning_rate_fraction: float = 0.01
+    decay: AbstractDecay = CosineDecay()
+    rtol: float = 1e-3
+    max_steps: int = 60
+    gradient: AbstractGradient = Implicit()
+    seed: int = 0
+    tested: int = 1000
+
+    def __post_init__(self):
+        for name, least in (
+            ("factors", 1),
+            ("epochs", 1),
+            ("batch_size", 1),
+            ("max_steps", 1),
+            ("tested", 1),
+        ):
+            require_integer(f"CompletionRecipe.{name}", getattr(self, name), least)
+        sizes = self.layers if isinstance(self.layers, tuple) else ()
+        if not sizes or any(not is_integer(n) or n < 1 for n in sizes):
+            raise ValueError(
+                f"`CompletionRecipe(layers={self.layers!r})` must be a tuple of positive whole numbers, such as (784, "
+                "512): the pixels, then the hidden layers."
+            )
+        for name in ("ridge", "hidden_std", "learning_rate"):
+            positive = lambda x: 0 < x < math.inf
+            require_number(f"CompletionRecipe.{name}", getattr(self, name), positive, "positive and finite")
+        fraction = self.final_learning_rate_fraction
+        require_number(
+            "CompletionRecipe.final_learning_rate_fraction", fraction, lambda x: 0 < x <= 1, "in (0, 1]"
+        )
+        require_number("CompletionRecipe.rtol", self.rtol, lambda x: 0 < x < 1, "in (0, 1)")
+        if not is_integer(self.seed) or not 0 <= self.seed < 2**32:
+            raise ValueError(f"`CompletionRecipe(seed={self.seed})` must be a whole number in [0, 2^32).")
+        require_kind("CompletionRecipe.masks", self.masks, masks.AbstractMasks, "ScatteredPixels()")
+        require_kind("CompletionRecipe.optimiser", self.optimiser, AbstractOptimiser, "Adam()")
+        require_kind("CompletionRecipe.decay", self.decay, AbstractDecay, "CosineDecay()")
+        require_kind("CompletionRecipe.gradient", self.gradient, AbstractGradient, "Implicit()")
+
+    @property
+    def method(self) -> Method:
+        """How the network is relaxed and differentiated in training."""
+        return Method(gradient=self.gradient, rtol=self.rtol, max_steps=self.max_steps)
+
+    def network(self, dataset: Dataset) -> HAM:
+        """The untrained network of this seed: the clipped Gaussian of the training images."""
+        images = dataset.train_images.astype(np.float64)
+        return gaussian(
+            images.mean(axis=0),
+            np.cov(images.T),
+            ridge=self.ridge,
+            factors=min(self.factors, images.shape[1]),
+            visible=HardSigmoid(),
+            hidden=self.layers[1:],
+            hidden_std=self.hidden_std,
+            key=jr.fold_in(jr.key(self.seed), 0),
+        )
+
+    def schedule(self, batches: int) -> Schedule:
+        """The learning rate at each step, for epochs of so many batches."""
+        fraction = self.final_learning_rate_fraction
+        return Schedule(self.learning_rate, fraction, self.epochs, batches, self.decay)
+
+    def config(self) -> dict[str, Any]:
+        """The recipe in types that JSON has; `completion_from_config` is the inverse."""
+        fields = [field.name for field in dataclasses.fields(self)]
+        return {"task": TASK, **{name: REGISTRY.to_dict(getattr(self, name)) for name in fields}}
+
+
+def completion_from_config(config: Mapping[str, Any]) -> CompletionRecipe:
+    """The recipe whose `config` it was. Raises: `ValueError` for settings that are none, or incomplete."""
+    fields = {"task", *(field.name for field in dataclasses.fields(CompletionRecipe))}
+    if config.keys() != fields or config["task"] != TASK:
+        missing, extra = sorted(fields - config.keys()), sorted(config.keys() - fields)
+        raise ValueError(
+            f"these settings are no recipe of a completion: missing {missing}, unexpected {extra}."
+        )
+    return CompletionRecipe(
+        **{name: REGISTRY.from_dict(value) for name, value in config.items() if name != "task"}
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CompletionMetrics:
+    """Means over the training images of one epoch, each seen by the network as it was at that time.
+
+    Attributes:
+        epoch: from 1. step: batches since the beginning.
+        loss: mean cost of an image, half of its squared error. error_per_pixel: squared, of a missing pixel.
+        mean_steps: updates until an image converged. did_not_converge: images that did not.
+        gradient_flagged: images whose backward or nudged solves missed their tolerance.
+        seconds: spent on training, without compilation and evaluation.
+    """
+
+    epoch: int
+    step: int
+    loss: float
+    error_per_pixel: float
+    mean_steps: float
+    did_not_converge: int
+    gradient_flagged: int
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class CompletionJob(AbstractJob):
+    """A network trained by a recipe to complete the images of a data set.
+
+    Raises: `ValueError` where the layers, the batch size or the masks do not fit the data.
+    """
+
+    recipe: CompletionRecipe
+    dataset: Dataset
+    metrics_type: ClassVar[type] = CompletionMetrics
+
+    def __post_init__(self):
+        require_kind("recipe", self.recipe, CompletionRecipe, "CompletionRecipe()")
+        require_kind("dataset", self.dataset, Dataset, "hopfax.data.digits()")
+        pixels = self.dataset.train_images.shape[1]
+        if self.recipe.layers[0] != pixels:
+            raise ValueError(
+                f"layers {list(self.recipe.layers)} do not fit {self.dataset.name}: they must begin with {pixels} "
+                "pixels, and the hidden layers follow."
+            )
+        self.recipe.masks.check(self.dataset.image_shape)
+        if self.recipe.batch_size > len(self.dataset.train_images):
+            raise ValueError(
+                f"`batch_size={self.recipe.batch_size}` is more than the {len(self.dataset.train_images)} training "
+                "examples; lower it."
+            )
+
+    @property
+    def epochs(self) -> int:
+        return self.recipe.epochs
+
+    @property
+    def data(self) -> Dataset:
+        return self.dataset
+
+    def config(self) -> dict[str, Any]:
+        return {**self.recipe.config(), **data_settings(self.dataset)}
+
+    def trainer(self) -> Trainer:
+        recipe = self.recipe
+        schedule = recipe.schedule(len(self.dataset.train_images) // recipe.batch_size)
+        task = Completion(recipe.method, recipe.masks, image_shape=self.dataset.image_shape)
+        return Trainer(recipe.optimiser.transformation(schedule), task, recipe.batch_size)
+
+    def begin(self, trainer: Trainer) -> TrainState:
+        key = jr.fold_in(jr.key(self.recipe.seed), 1)
+        return TrainState.begin(self.recipe.network(self.dataset), trainer, key=key)
+
+    def check_start(self, trainer: Trainer, model: AbstractNetwork) -> None:
+        return
+
+    def epoch_metrics(self, chunk: Chunk, model: AbstractNetwork) -> CompletionMetrics:
+        step = int(chunk.state.step)
+        return CompletionMetrics(epoch=chunk.epoch, step=step, seconds=chunk.seconds, **chunk.means())
+
+    def save(self, model: AbstractNetwork, folder: Path) -> None:
+        save_model(model, folder)
+
+    def measure(self, model: AbstractNetwork, metrics: Sequence[CompletionMetrics]) -> dict[str, Any]:
+        """Errors of the first test images by mask and start, and the metrics of each epoch."""
+        weights = jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))
+        return {
+            "completion": completion_table(model, self.dataset, examples=self.recipe.tested),
+            "parameters": sum(leaf.size for leaf in weights),
+            "seconds_per_epoch": [row.seconds for row in metrics],
+            "data": self.dataset.name,
+            "metrics": [dataclasses.asdict(row) for row in metrics],
+        }
