@@ -10,6 +10,7 @@ from .classifier import ClassifierJob as ClassifierJob
 from .classifier import train_in_memory as train_in_memory
 from .completion import Completion as Completion
 from .completion_evaluation import CompletionEvaluation as CompletionEvaluation
+from .completion_evaluation import complete as complete
 from .completion_evaluation import completion_table as completion_table
 from .completion_evaluation import evaluate_completion as evaluate_completion
 from .completion_job import CompletionJob as CompletionJob

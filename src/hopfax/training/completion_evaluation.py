@@ -50,16 +50,39 @@ def evaluate_completion(
     layer: str = "visible",
     chunk: int = 100,
 ) -> CompletionEvaluation:
-    """Clamp the known pixels of each image, relax the others from a guess, and compare them with those of the image.
+    """`complete` images whose missing pixels are known too, and compare them.
+
+    Args: as for `complete`; `images` with all of their pixels. Raises: `ValueError` as `complete`.
+    """
+    options = {"method": method, "layer": layer, "chunk": chunk}
+    completed, converged, sweeps = complete(model, images, known, guess, **options)
+    missing = jnp.sum(~jnp.broadcast_to(jnp.asarray(known), completed.shape), axis=1)
+    errors = jnp.sum(jnp.square(completed - jnp.asarray(images)), axis=1)
+    return CompletionEvaluation(completed, errors, missing, converged, sweeps)
+
+
+def complete(
+    model: AbstractNetwork,
+    images: Float[ArrayLike, "..."],
+    known: Bool[ArrayLike, "..."],
+    guess: Float[ArrayLike, "..."] = 0.5,
+    *,
+    method: Method = Method(),
+    layer: str = "visible",
+    chunk: int = 100,
+) -> tuple[Images, Bool[Array, " examples"], Int[Array, " examples"]]:
+    """Clamp the known pixels of each image and relax the others from a guess.
 
     Args:
-        images: of shape (examples, pixels), in [0, 1].
+        images: of shape (examples, pixels), in [0, 1]; missing pixels may be NaN.
         known: true where a pixel is known, of one image or of each.
-        guess: from which the missing pixels start, of one image or of each.
+        guess: from which the missing pixels start: a number, or pixels of one image or of each.
         method: how the network is relaxed.
         layer: the layer of pixels.
         chunk: how many images are relaxed at a time.
-    Raises: `ValueError` for a layer that cannot be clamped at pixels, or shapes that do not fit.
+    Returns: the completed images with the known pixels unchanged, which of them converged, and the sweeps of each.
+    Raises: `ValueError` for a layer that cannot be clamped at pixels, shapes that do not fit, or known pixels outside
+        [0, 1].
     """
     require_kind("model", model, AbstractNetwork, "hopfax.load_model(folder)")
     require_integer("chunk", chunk, 1)
@@ -68,13 +91,11 @@ def evaluate_completion(
     count = len(images)
     chunk = min(chunk, count)
     parts = [
-        _relaxed(model, *_rows((images, known, guess), i, chunk), method, layer)
-        for i in range(0, count, chunk)
+        _relaxed(model, *_rows((images, known, guess), first, chunk), method, layer)
+        for first in range(0, count, chunk)
     ]
-    completed, converged, sweeps = (jnp.concatenate(column)[:count] for column in zip(*parts, strict=True))
-    completed = jnp.where(known, images, completed)
-    errors = jnp.sum(jnp.square(completed - images), axis=1)
-    return CompletionEvaluation(completed, errors, jnp.sum(~known, axis=1), converged, sweeps)
+    activations, converged, sweeps = (jnp.concatenate(column)[:count] for column in zip(*parts, strict=True))
+    return jnp.where(known, images, activations), converged, sweeps
 
 
 def completion_table(
@@ -130,13 +151,19 @@ def _as_arrays(
 ) -> tuple[Array, Array, Array]:
     """The three as arrays of one shape. Raises: `ValueError` for shapes that do not fit."""
     images, known, guess = jnp.asarray(images), jnp.asarray(known), jnp.asarray(guess)
+    floating = jnp.issubdtype(images.dtype, jnp.floating)
+    images = images if floating else images.astype(jnp.float32)
     size = model.layers[layer].size
     if images.ndim != 2 or images.shape[1] != size or not len(images):
         raise ValueError(f"`images` have shape {images.shape}; layer {layer!r} needs (examples, {size}).")
     if known.dtype != bool:
         raise ValueError(f"`known` must be bool, got {known.dtype}; compare, as in `known > 0`.")
     for name, array in (("known", known), ("guess", guess)):
-        if array.shape not in (images.shape, images.shape[1:]):
+        if array.shape not in (images.shape, images.shape[1:], ()):
             raise ValueError(f"`{name}` has shape {array.shape}; the images have {images.shape}.")
+    inside = np.asarray((images >= 0) & (images <= 1) | ~known)
+    if not inside.all():
+        rows = np.flatnonzero(~inside.all(axis=1))[:5].tolist()
+        raise ValueError(f"`images` has known pixels outside [0, 1] in the rows {rows}; scale them.")
     same = lambda array: jnp.broadcast_to(array, images.shape)
     return images, same(known), same(guess).astype(images.dtype)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from hopfax.apps.cli import run
@@ -110,6 +111,15 @@ def test_a_network_that_completes_images_is_trained_resumed_and_evaluated(tmp_pa
     assert json.loads(capsys.readouterr().out)["completion"] == trained
     assert run(["train", *settings, "--out", out, "--resume"]) == 0
     assert "top half" in capsys.readouterr().out
+    queries, filled = tmp_path / "queries.npy", tmp_path / "filled.npy"
+    rows_with_holes = np.where(np.arange(64) % 3 == 0, np.nan, np.full((2, 64), 0.25))
+    np.save(queries, rows_with_holes)
+    recall = ["recall", "--network", out, "--queries", str(queries), "--out", str(filled)]
+    assert run(recall) == 0
+    assert "0 of 2 queries did not converge" in capsys.readouterr().out
+    known = ~np.isnan(rows_with_holes)
+    assert np.all(np.isfinite(np.load(filled)))
+    np.testing.assert_array_equal(np.load(filled)[known], rows_with_holes[known])
     others = ["--layers 64,9", "--task classification", "--gradient implicit", "--beta 0.5", "--seed 3"]
     for other in others:
         assert run(["train", "--out", out, "--resume", *other.split()]) == 2

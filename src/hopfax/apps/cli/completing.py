@@ -8,6 +8,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from .options import check_network_folder
+from .output import emit, error_console
 from .resuming import refuse_other_value
 
 if TYPE_CHECKING:
@@ -68,6 +70,35 @@ def resumed_recipe(
     if "beta" in typed:
         refuse_other_value("--beta", other["beta"], stored["gradient"]["beta"], folder)
     return recipe
+
+
+def complete_rows(folder: Path, queries: Path, out: Path, json: Path | None) -> None:
+    """Write the queries with their unknown values filled in by the network in `folder`, and print how that went.
+
+    Raises: `ValueError` for a folder without such a network, or queries that do not fit it.
+    """
+    import numpy as np
+
+    from ...networks.files import load_model
+    from ...training import complete
+    from .arrays import Rows, read_table, write_table
+
+    check_network_folder(folder, "model.json")
+    model = load_model(folder)
+    asked = read_table(queries, missing=True)
+    with error_console().status("completing"):
+        filled, converged, sweeps = complete(model, asked.numbers, ~np.isnan(asked.numbers))
+    write_table(out, Rows(np.asarray(filled), asked.columns, asked.index))
+    result = {
+        "queries": [{"converged": bool(c), "sweeps": int(n)} for c, n in zip(converged, sweeps, strict=True)]
+    }
+    unfinished = int(np.sum(~np.asarray(converged)))
+
+    def show(console: Console) -> None:
+        console.print(f"{unfinished} of {len(asked.numbers)} queries did not converge", soft_wrap=True)
+        console.print(f"Written to {out}", soft_wrap=True)
+
+    emit(result, json, show)
 
 
 def show_completion(console: Console, result: Mapping[str, Any]) -> None:
