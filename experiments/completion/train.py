@@ -14,15 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from hopfax.data import load
-from hopfax.gradients import Implicit
 from hopfax.gradients.base import AbstractGradient
 from hopfax.training import Chunk, CompletionJob, CompletionRecipe, run_and_store
-from hopfax.training.completion_job import equilibrium_propagation
+from hopfax.training.completion_job import IMPLICIT, equilibrium_propagation
 from hopfax.training.job import stored_or_made
 
 SEEDS = 3
 EPOCHS = 20
-GRADIENTS: dict[str, AbstractGradient] = {"ep": equilibrium_propagation(), "implicit": Implicit()}
+GRADIENTS: dict[str, AbstractGradient] = {"ep": equilibrium_propagation(), "implicit": IMPLICIT}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -539,6 +539,12 @@ ROWS = [
         r"`guess` has shape \(3,\)",
     ),
     Row(
+        "completion of raw pixels",
+        lambda _: Completion(masks=ScatteredPixels()).check(pixels(), 255 + IMAGES, LABELS),
+        ValueError,
+        r"lie in \[255.*scale pixels",
+    ),
+    Row(
         "completion of other images",
         lambda _: CompletionJob(CompletionRecipe(), dataset()),
         ValueError,

@@ -90,6 +90,8 @@ class AbstractCompletion(AbstractTask):
         size = int(np.prod(shape))
         if np.ndim(images) != 2 or np.shape(images)[1] != size:
             raise ValueError(f"`images` have shape {np.shape(images)}; the model needs (examples, {size}).")
+        if np.size(images) and not (np.min(images) >= 0 and np.max(images) <= 1):
+            raise ValueError(f"`images` lie in [{np.min(images)}, {np.max(images)}]; scale pixels to [0, 1].")
         if self.image_shape is not None and int(np.prod(self.image_shape)) != size:
             raise ValueError(
                 f"`image_shape={self.image_shape}` does not fit the {size} pixels of the model; give the shape of one "
@@ -182,7 +184,8 @@ class Completion(AbstractCompletion):
 
     def saturation(self, model: AbstractNetwork, images: Any, labels: Any) -> dict[str, float]:
         """Of the other layers: most pixels of an image are at an end of their range by right."""
-        examples = self.draw(model, jnp.asarray(images, jnp.float32), labels, jr.key(0))
+        pixels = jnp.asarray(images, jnp.float32)
+        examples = self.draw(model, pixels, jnp.asarray(labels), jr.key(0))
         clamp = {self.layer: PartialClamp(examples.images, examples.known)}
         start = {self.layer: examples.filled}
         states = relax(model, clamp, start=start, method=self.method.undifferentiated()).state

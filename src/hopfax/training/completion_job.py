@@ -1,6 +1,7 @@
 """Networks that complete images: a recipe, trained on a data set in a folder."""
 
 import dataclasses
+import functools as ft
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,28 +11,30 @@ import equinox as eqx
 import jax
 import jax.random as jr
 import numpy as np
+import optax
 
 from .._internal.checks import is_integer, require_integer, require_kind, require_number
 from ..data import Dataset
-from ..gradients import EquilibriumPropagation, Implicit
+from ..gradients import ConjugateGradient, EquilibriumPropagation, Implicit
 from ..gradients.base import AbstractGradient
 from ..lagrangians import HardSigmoid
 from ..method import Method
 from ..networks import HAM, save_model
 from ..networks.gaussian import gaussian
 from ..networks.network import AbstractNetwork
-from . import masks
 from .chunk import Chunk
 from .completion import MASKS, Completion
 from .completion_evaluation import completion_table
 from .job import AbstractJob, data_settings
+from .masks import AbstractMasks, Block, Half, Mixture, ScatteredPixels
 from .optimisers import AbstractDecay, AbstractOptimiser, Adam, CosineDecay, Schedule
 from .recipes import SETTINGS
 from .trainer import Trainer, TrainState
 
+IMPLICIT = Implicit(ConjugateGradient(rtol=1e-2, max_products=50))  # beside the noise of a batch, exact
 BETA = 0.001
 TASK = "completion"  # marks the settings of such a run
-REGISTRY = SETTINGS.extended((masks.ScatteredPixels, masks.Block, masks.Half, masks.Mixture))
+REGISTRY = SETTINGS.extended((ScatteredPixels, Block, Half, Mixture))
 
 
 def equilibrium_propagation(beta: float | None = None) -> EquilibriumPropagation:
@@ -53,6 +56,7 @@ class CompletionRecipe:
         learning_rate: the largest.
         final_learning_rate_fraction: the last learning rate relative to the largest, in (0, 1].
         decay: how the learning rate falls.
+        largest_gradient: norm to which larger gradients are scaled; an image near a saddle of the energy has a large one.
         rtol: largest relative residual of an equilibrium in training.
         max_steps: the most updates of a solve in training.
         gradient: how the cost at the equilibrium is differentiated.
@@ -64,16 +68,17 @@ class CompletionRecipe:
     factors: int = 512
     ridge: float = 0.005
     hidden_std: float = 0.001
-    masks: masks.AbstractMasks = MASKS
+    masks: AbstractMasks = MASKS
     optimiser: AbstractOptimiser = Adam()
     epochs: int = 10
     batch_size: int = 64
     learning_rate: float = 3e-4
     final_learning_rate_fraction: float = 0.01
     decay: AbstractDecay = CosineDecay()
+    largest_gradient: float = 5.0
     rtol: float = 1e-3
     max_steps: int = 60
-    gradient: AbstractGradient = Implicit()
+    gradient: AbstractGradient = IMPLICIT
     seed: int = 0
     tested: int = 1000
 
@@ -92,7 +97,7 @@ class CompletionRecipe:
                 f"`CompletionRecipe(layers={self.layers!r})` must be a tuple of positive whole numbers, such as (784, "
                 "512): the pixels, then the hidden layers."
             )
-        for name in ("ridge", "hidden_std", "learning_rate"):
+        for name in ("ridge", "hidden_std", "learning_rate", "largest_gradient"):
             positive = lambda x: 0 < x < math.inf
             require_number(f"CompletionRecipe.{name}", getattr(self, name), positive, "positive and finite")
         fraction = self.final_learning_rate_fraction
@@ -102,7 +107,7 @@ class CompletionRecipe:
         require_number("CompletionRecipe.rtol", self.rtol, lambda x: 0 < x < 1, "in (0, 1)")
         if not is_integer(self.seed) or not 0 <= self.seed < 2**32:
             raise ValueError(f"`CompletionRecipe(seed={self.seed})` must be a whole number in [0, 2^32).")
-        require_kind("CompletionRecipe.masks", self.masks, masks.AbstractMasks, "ScatteredPixels()")
+        require_kind("CompletionRecipe.masks", self.masks, AbstractMasks, "ScatteredPixels()")
         require_kind("CompletionRecipe.optimiser", self.optimiser, AbstractOptimiser, "Adam()")
         require_kind("CompletionRecipe.decay", self.decay, AbstractDecay, "CosineDecay()")
         require_kind("CompletionRecipe.gradient", self.gradient, AbstractGradient, "Implicit()")
@@ -135,6 +140,14 @@ class CompletionRecipe:
         """The recipe in types that JSON has; `completion_from_config` is the inverse."""
         fields = [field.name for field in dataclasses.fields(self)]
         return {"task": TASK, **{name: REGISTRY.to_dict(getattr(self, name)) for name in fields}}
+
+
+@ft.cache
+def _clipped(
+    optimiser: AbstractOptimiser, schedule: Schedule, largest: float
+) -> optax.GradientTransformation:
+    """The optimiser behind a clip of the gradient; equal settings give the same object, and compile once."""
+    return optax.chain(optax.clip_by_global_norm(largest), optimiser.transformation(schedule))
 
 
 def completion_from_config(config: Mapping[str, Any]) -> CompletionRecipe:
@@ -214,7 +227,8 @@ class CompletionJob(AbstractJob):
         recipe = self.recipe
         schedule = recipe.schedule(len(self.dataset.train_images) // recipe.batch_size)
         task = Completion(recipe.method, recipe.masks, image_shape=self.dataset.image_shape)
-        return Trainer(recipe.optimiser.transformation(schedule), task, recipe.batch_size)
+        optimiser = _clipped(recipe.optimiser, schedule, recipe.largest_gradient)
+        return Trainer(optimiser, task, recipe.batch_size)
 
     def begin(self, trainer: Trainer) -> TrainState:
         key = jr.fold_in(jr.key(self.recipe.seed), 1)

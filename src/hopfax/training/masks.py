@@ -34,8 +34,8 @@ class ScatteredPixels(AbstractMasks):
     Raises: `ValueError` unless `0 <= least <= most <= 1`.
     """
 
-    least: float = eqx.field(static=True, default=0.1)
-    most: float = eqx.field(static=True, default=0.9)
+    least: int | float = eqx.field(static=True, default=0.1)
+    most: int | float = eqx.field(static=True, default=0.9)
 
     def __check_init__(self):
         _require_range("ScatteredPixels", self.least, self.most)
@@ -46,7 +46,7 @@ class ScatteredPixels(AbstractMasks):
     def draw(self, key: Key[Array, ""], shape: Shape) -> Bool[Array, "..."]:
         fraction, pixels = jr.split(key)
         missing = jr.uniform(fraction, (), jnp.float32, self.least, self.most)
-        return _to_channels(jr.uniform(pixels, shape[:2]) >= missing, shape)
+        return _to_channels(jr.uniform(pixels, shape[:2], jnp.float32) >= missing, shape)
 
 
 class Block(AbstractMasks):
@@ -55,8 +55,8 @@ class Block(AbstractMasks):
     Raises: `ValueError` unless `0 <= least <= most <= 1`.
     """
 
-    least: float = eqx.field(static=True, default=0.25)
-    most: float = eqx.field(static=True, default=0.75)
+    least: int | float = eqx.field(static=True, default=0.25)
+    most: int | float = eqx.field(static=True, default=0.75)
 
     def __check_init__(self):
         _require_range("Block", self.least, self.most)
@@ -126,7 +126,7 @@ class Mixture(AbstractMasks):
 
     def draw(self, key: Key[Array, ""], shape: Shape) -> Bool[Array, "..."]:
         choice, mask = jr.split(key)
-        weights = jnp.asarray(self.weights or (1.0,) * len(self.parts))
+        weights = jnp.asarray(self.weights or (1.0,) * len(self.parts), jnp.float32)
         index = jr.categorical(choice, jnp.log(weights))
         return jax.lax.switch(index, [lambda k, part=part: part.draw(k, shape) for part in self.parts], mask)
 
@@ -144,7 +144,7 @@ class UniformNoise(AbstractGuess):
 
     def draw(self, key: Key[Array, ""], shape: Shape) -> Float[Array, "..."]:
         ends, pixels = jr.split(key)
-        low, high = jnp.sort(jr.uniform(ends, (2,)))
+        low, high = jnp.sort(jr.uniform(ends, (2,), jnp.float32))
         return jr.uniform(pixels, shape, jnp.float32, low, high)
 
 

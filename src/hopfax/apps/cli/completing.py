@@ -117,11 +117,10 @@ def show_completion(console: Console, result: Mapping[str, Any]) -> None:
 
 def _gradient(name: str | None, beta: float | None) -> "AbstractGradient":
     """The gradient of these options. Raises: `ValueError` for `beta` without equilibrium propagation."""
-    from ...gradients import Implicit
-    from ...training.completion_job import equilibrium_propagation
+    from ...training.completion_job import IMPLICIT, equilibrium_propagation
 
     if name == "recurrent":
         raise ValueError("--gradient recurrent is for networks that classify; use ep or implicit.")
     if beta is not None and name != "ep":
         raise ValueError(f"--beta {beta} is the nudge of equilibrium propagation; add --gradient ep.")
-    return equilibrium_propagation(beta) if name == "ep" else Implicit()
+    return equilibrium_propagation(beta) if name == "ep" else IMPLICIT
