@@ -67,7 +67,7 @@ RECIPE = CompletionRecipe(
 def network():
     train_images = images(64, 0)
     cov, mean = np.cov(train_images.T), train_images.mean(axis=0)
-    options = {"hidden": (5,), "hidden_std": 0.2, "key": jr.key(1)}
+    options = {"hidden": 5, "hidden_gain": 0.5, "hidden_std": 0.4, "key": jr.key(1)}
     return double(gaussian(mean, cov, ridge=0.1, factors=6, visible=HardSigmoid(), **options))
 
 

@@ -1,7 +1,5 @@
 """A Gaussian as a HAM: the network that fills in missing values by the conditional mean, and the layers above it."""
 
-from collections.abc import Sequence
-
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -21,8 +19,9 @@ def gaussian(
     ridge: float,
     factors: int | None = None,
     visible: AbstractLagrangian | None = None,
-    hidden: Sequence[int] = (),
-    hidden_std: float = 0.001,
+    hidden: int = 0,
+    hidden_gain: float = 0.01,
+    hidden_std: float = 0.03,
     key: Key[Array, ""] | None = None,
 ) -> HAM:
     """Linear layers "factors" and "visible", whose energy is that of a Gaussian with this mean and covariance.
@@ -33,17 +32,18 @@ def gaussian(
     though the energy joins every visible neuron to every other one. With fewer `factors` the largest eigenvalues are
     kept, as in probabilistic PCA. Activations of `HardSigmoid` neurons also obey `0 <= g <= 1`.
 
-    `hidden` adds layers of rectified neurons, "hidden" or "hidden1", "hidden2", ... in a chain above the visible layer.
-    Their first weights are small, so that training starts from the Gaussian.
+    `hidden` adds a layer "hidden" of rectified neurons. With a small gain they hardly feed back at first, so that
+    training starts from the Gaussian, and yet their states are large enough that no neuron falls silent.
 
     Args:
         mean, covariance: `μ` and `Σ`, such as those of the training images.
         ridge: `ε`, positive; a small one is more exact, and takes more sweeps to relax.
         factors: how many; all, if None.
         visible: the Lagrangian of the visible layer; `Identity()` if None.
-        hidden: the sizes of the hidden layers, from the visible layer upwards.
+        hidden: how many rectified neurons; 0 for none.
+        hidden_gain: the slope of their activation, positive.
         hidden_std: standard deviation of their first weights.
-        key: for these weights; needed where there are hidden layers.
+        key: for these weights; needed where there are hidden neurons.
     Raises: `ValueError` for shapes that do not fit, a covariance that is not symmetric and positive semidefinite, or
         numbers out of range.
     Source: [tipping1999], eq. 4 for the model; the form as a HAM is derived in this project.
@@ -61,29 +61,26 @@ def gaussian(
         Dense(("factors", "visible"), jnp.asarray(weight.T, jnp.float32)),
         Bias("visible", jnp.asarray(bias, jnp.float32)),
     ]
-    visible_layer = Layer(len(mean), Identity() if visible is None else visible)
-    added, joints = _hidden(hidden, len(mean), hidden_std, key)
-    return HAM({**layers, **added, "visible": visible_layer}, [*synapses, *joints])
+    require_integer("gaussian.hidden", hidden, 0)
+    if hidden:
+        layers["hidden"] = _rectified(hidden, hidden_gain)
+        synapses += _first_weights(hidden, len(mean), hidden_std, key)
+    layers["visible"] = Layer(len(mean), Identity() if visible is None else visible)
+    return HAM(layers, synapses)
 
 
-def _hidden(
-    sizes: Sequence[int], visible: int, std: float, key: Key[Array, ""] | None
-) -> tuple[dict[str, Layer], list[AbstractSynapse]]:
-    """A chain of rectified layers above the visible one: the layers from the top, and their synapses and biases."""
-    if not sizes:
-        return {}, []
+def _rectified(size: int, gain: float) -> Layer:
+    require_number("gaussian.hidden_gain", gain, lambda x: 0 < x < np.inf, "positive")
+    return Layer(size, gain * ReLU())
+
+
+def _first_weights(
+    hidden: int, visible: int, std: float, key: Key[Array, ""] | None
+) -> list[AbstractSynapse]:
     require_key("gaussian", key)
     require_number("gaussian.hidden_std", std, lambda x: 0 < x < np.inf, "positive")
-    names = ["hidden"] if len(sizes) == 1 else [f"hidden{i + 1}" for i in range(len(sizes))]
-    below = [("visible", visible), *zip(names, sizes, strict=True)]
-    synapses: list[AbstractSynapse] = []
-    for name, size, (lower, lower_size), one in zip(
-        names, sizes, below[:-1], jr.split(key, len(sizes)), strict=True
-    ):
-        synapses.append(Dense((name, lower), std * jr.normal(one, (size, lower_size), jnp.float32)))
-        synapses.append(Bias(name, jnp.zeros(size, jnp.float32)))
-    layers = {name: Layer(size, ReLU()) for name, size in zip(names, sizes, strict=True)}
-    return dict(reversed(layers.items())), synapses
+    weight = std * jr.normal(key, (hidden, visible), jnp.float32)
+    return [Dense(("hidden", "visible"), weight), Bias("hidden", jnp.zeros(hidden, jnp.float32))]
 
 
 def _spectrum(mean: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -178,7 +178,9 @@ class Completion(AbstractCompletion):
             return value, statistics
 
         values, statistics = jax.vmap(example)(examples.images, examples.known, examples.filled, stats)
-        loss, unfinished = jnp.mean(values), statistics.status != Status.converged
+        unfinished = statistics.status != Status.converged
+        # An image that did not converge is at no equilibrium, so it counts in the loss and not in its gradient.
+        loss = jnp.mean(jnp.where(unfinished, jax.lax.stop_gradient(values), values))
         counts = jnp.sum(statistics.steps), jnp.sum(unfinished), jnp.zeros((), jnp.int32)
         return loss, CompletionSums(loss, examples.missing, *counts)
 

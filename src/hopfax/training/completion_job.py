@@ -47,16 +47,16 @@ class CompletionRecipe:
     """A network that begins as the Gaussian of the training images, with hidden layers that learn the rest.
 
     Attributes:
-        layers: the number of pixels, and the sizes of the hidden layers above them, if any.
+        layers: the number of pixels, and that of hidden neurons.
         factors: linear neurons of the Gaussian, see `hopfax.networks.gaussian`; at most as many as pixels.
         ridge: of its covariance.
-        hidden_std: standard deviation of the first weights of the hidden layers.
+        hidden_gain, hidden_std: of the hidden neurons at the start, see there.
         masks: what is missing in training.
         optimiser: without its learning rate.
         learning_rate: the largest.
         final_learning_rate_fraction: the last learning rate relative to the largest, in (0, 1].
         decay: how the learning rate falls.
-        largest_gradient: norm to which larger gradients are scaled; an image near a saddle of the energy has a large one.
+        largest_gradient: norm to which larger gradients are scaled; near a saddle an image has a large one.
         rtol: largest relative residual of an equilibrium in training.
         max_steps: the most updates of a solve in training.
         gradient: how the cost at the equilibrium is differentiated.
@@ -64,10 +64,11 @@ class CompletionRecipe:
     Raises: `ValueError` naming the value that is out of range.
     """
 
-    layers: tuple[int, ...] = (784, 512)
+    layers: tuple[int, int] = (784, 512)
     factors: int = 512
     ridge: float = 0.005
-    hidden_std: float = 0.001
+    hidden_gain: float = 0.01
+    hidden_std: float = 0.03
     masks: AbstractMasks = MASKS
     optimiser: AbstractOptimiser = Adam()
     epochs: int = 10
@@ -92,12 +93,12 @@ class CompletionRecipe:
         ):
             require_integer(f"CompletionRecipe.{name}", getattr(self, name), least)
         sizes = self.layers if isinstance(self.layers, tuple) else ()
-        if not sizes or any(not is_integer(n) or n < 1 for n in sizes):
+        if len(sizes) != 2 or any(not is_integer(n) or n < 1 for n in sizes):
             raise ValueError(
-                f"`CompletionRecipe(layers={self.layers!r})` must be a tuple of positive whole numbers, such as (784, "
-                "512): the pixels, then the hidden layers."
+                f"`CompletionRecipe(layers={self.layers!r})` must be two positive whole numbers, such as (784, 512): "
+                "the pixels and the hidden neurons."
             )
-        for name in ("ridge", "hidden_std", "learning_rate", "largest_gradient"):
+        for name in ("ridge", "hidden_gain", "hidden_std", "learning_rate", "largest_gradient"):
             positive = lambda x: 0 < x < math.inf
             require_number(f"CompletionRecipe.{name}", getattr(self, name), positive, "positive and finite")
         fraction = self.final_learning_rate_fraction
@@ -126,7 +127,8 @@ class CompletionRecipe:
             ridge=self.ridge,
             factors=min(self.factors, images.shape[1]),
             visible=HardSigmoid(),
-            hidden=self.layers[1:],
+            hidden=self.layers[1],
+            hidden_gain=self.hidden_gain,
             hidden_std=self.hidden_std,
             key=jr.fold_in(jr.key(self.seed), 0),
         )
@@ -202,8 +204,8 @@ class CompletionJob(AbstractJob):
         pixels = self.dataset.train_images.shape[1]
         if self.recipe.layers[0] != pixels:
             raise ValueError(
-                f"layers {list(self.recipe.layers)} do not fit {self.dataset.name}: they must begin with {pixels} "
-                "pixels, and the hidden layers follow."
+                f"layers {list(self.recipe.layers)} do not fit {self.dataset.name}: they must be {pixels} "
+                "pixels and the hidden neurons."
             )
         self.recipe.masks.check(self.dataset.image_shape)
         if self.recipe.batch_size > len(self.dataset.train_images):

@@ -54,7 +54,7 @@ class TaskName(enum.StrEnum):
 TASKS = """\
 classification: the label.
 
-completion: the pixels that are missing. --layers are the pixels and the hidden layers, without an output; --network,
+completion: the pixels that are missing. --layers are the pixels and the hidden neurons, such as 784,512; --network,
 --model, --recipe, --validation and --shuffle are for classification.
 """
 
