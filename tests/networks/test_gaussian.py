@@ -10,7 +10,7 @@ from tests.problems import double
 
 from hopfax import Method, PartialClamp, relax
 from hopfax.lagrangians import HardSigmoid
-from hopfax.networks import gaussian
+from hopfax.networks import gaussian, with_hidden
 
 RIDGE, SIZE = 0.05, 7
 SAMPLES = np.random.default_rng(0).uniform(size=(40, SIZE)) @ np.random.default_rng(1).normal(
@@ -40,6 +40,11 @@ def conditional_means(covariance):
 def test_the_missing_values_are_the_conditional_mean():
     expected = conditional_means(COVARIANCE + RIDGE * np.eye(SIZE))
     np.testing.assert_allclose(completed(gaussian(MEAN, COVARIANCE, ridge=RIDGE)), expected, atol=1e-5)
+
+
+def test_no_equilibrium_depends_on_the_gain_of_the_factors():
+    one, other = (gaussian(MEAN, COVARIANCE, ridge=RIDGE, factor_gain=gain) for gain in (1.0, 0.01))
+    np.testing.assert_allclose(completed(one), completed(other), atol=1e-5)
 
 
 def test_fewer_factors_are_the_gaussian_of_the_largest_eigenvalues():
@@ -81,8 +86,8 @@ def test_the_energy_is_that_of_the_gaussian_and_a_constant():
 
 def test_hidden_neurons_start_as_a_small_change_of_the_gaussian_in_two_colours():
     plain = gaussian(MEAN, COVARIANCE, ridge=RIDGE)
-    model = gaussian(MEAN, COVARIANCE, ridge=RIDGE, hidden=4, hidden_gain=1e-4, hidden_std=1.0, key=jr.key(0))
-    assert model.order == ("factors", "hidden", "visible")
+    model = with_hidden(plain, 4, gain=1e-4, std=1.0, key=jr.key(0))
+    assert model.order == ("hidden", "factors", "visible")
     assert model.graph.odd_cycle() is None
     np.testing.assert_allclose(completed(model), completed(plain), atol=0.05)
 

@@ -1,4 +1,4 @@
-"""A Gaussian as a HAM: the network that fills in missing values by the conditional mean, and the layers above it."""
+"""A Gaussian as a HAM, which fills in missing values by the conditional mean, and a hidden layer beside it."""
 
 import jax.numpy as jnp
 import jax.random as jr
@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Key
 
 from .._internal.checks import require_integer, require_key, require_number
-from ..lagrangians import AbstractLagrangian, Identity, ReLU
+from ..lagrangians import AbstractLagrangian, Identity, Linear, ReLU
 from .ham import HAM
 from .layers import Layer
 from .synapses import AbstractSynapse, Bias, Dense
@@ -18,32 +18,24 @@ def gaussian(
     *,
     ridge: float,
     factors: int | None = None,
+    factor_gain: float = 1.0,
     visible: AbstractLagrangian | None = None,
-    hidden: int = 0,
-    hidden_gain: float = 0.01,
-    hidden_std: float = 0.03,
-    key: Key[Array, ""] | None = None,
 ) -> HAM:
     """Linear layers "factors" and "visible", whose energy is that of a Gaussian with this mean and covariance.
 
     At its least given the visible activations `g`, the energy is `½ ε (g - μ)ᵀ (Σ + ε I)⁻¹ (g - μ)` and a constant,
-    with the ridge `ε`: each factor has the weights `u √(λ / (λ + ε))`, for an eigenvector `u` of `Σ` with eigenvalue
-    `λ`. So with some neurons clamped, the equilibrium is the conditional mean of the others. The graph has two colours,
+    with the ridge `ε`: a factor of gain 1 has the weights `u √(λ / (λ + ε))`, for an eigenvector `u` of `Σ` with
+    eigenvalue `λ`. So with some neurons clamped, the equilibrium is the conditional mean of the others. The graph has two colours,
     though the energy joins every visible neuron to every other one. With fewer `factors` the largest eigenvalues are
     kept, as in probabilistic PCA. Activations of `HardSigmoid` neurons also obey `0 <= g <= 1`.
-
-    `hidden` adds a layer "hidden" of rectified neurons. With a small gain they hardly feed back at first, so that
-    training starts from the Gaussian, and yet their states are large enough that no neuron falls silent.
 
     Args:
         mean, covariance: `μ` and `Σ`, such as those of the training images.
         ridge: `ε`, positive; a small one is more exact, and takes more sweeps to relax.
         factors: how many; all, if None.
+        factor_gain: the slope of their activation, positive, on which no equilibrium depends: weights are larger by
+            `1 / √gain`. Where these are trained, one step of an optimiser then changes them less beside their size.
         visible: the Lagrangian of the visible layer; `Identity()` if None.
-        hidden: how many rectified neurons; 0 for none.
-        hidden_gain: the slope of their activation, positive.
-        hidden_std: standard deviation of their first weights.
-        key: for these weights; needed where there are hidden neurons.
     Raises: `ValueError` for shapes that do not fit, a covariance that is not symmetric and positive semidefinite, or
         numbers out of range.
     Source: [tipping1999], eq. 4 for the model; the form as a HAM is derived in this project.
@@ -56,31 +48,54 @@ def gaussian(
     values, vectors = values[-count:], vectors[:, -count:]
     weight = vectors * np.sqrt(values / (values + ridge))
     bias = mean - weight @ (weight.T @ mean)
-    layers = {"factors": Layer(weight.shape[1], Identity())}
+    require_number("gaussian.factor_gain", factor_gain, lambda x: 0 < x < np.inf, "positive")
+    layers = {"factors": Layer(weight.shape[1], Linear(factor_gain))}
     synapses: list[AbstractSynapse] = [
-        Dense(("factors", "visible"), jnp.asarray(weight.T, jnp.float32)),
+        Dense(("factors", "visible"), jnp.asarray(weight.T / np.sqrt(factor_gain), jnp.float32)),
         Bias("visible", jnp.asarray(bias, jnp.float32)),
     ]
-    require_integer("gaussian.hidden", hidden, 0)
-    if hidden:
-        layers["hidden"] = _rectified(hidden, hidden_gain)
-        synapses += _first_weights(hidden, len(mean), hidden_std, key)
     layers["visible"] = Layer(len(mean), Identity() if visible is None else visible)
     return HAM(layers, synapses)
 
 
-def _rectified(size: int, gain: float) -> Layer:
-    require_number("gaussian.hidden_gain", gain, lambda x: 0 < x < np.inf, "positive")
-    return Layer(size, gain * ReLU())
+def with_hidden(
+    model: HAM,
+    size: int,
+    *,
+    layer: str = "visible",
+    gain: float = 0.01,
+    std: float = 0.03,
+    key: Key[Array, ""],
+) -> HAM:
+    """The model with one more layer, "hidden", of rectified neurons that are joined to all neurons of `layer`.
 
+    With a small gain they hardly feed back at first, so that training starts from the equilibria of `model`; yet their
+    states are large enough that none falls silent.
 
-def _first_weights(
-    hidden: int, visible: int, std: float, key: Key[Array, ""] | None
-) -> list[AbstractSynapse]:
-    require_key("gaussian", key)
-    require_number("gaussian.hidden_std", std, lambda x: 0 < x < np.inf, "positive")
-    weight = std * jr.normal(key, (hidden, visible), jnp.float32)
-    return [Dense(("hidden", "visible"), weight), Bias("hidden", jnp.zeros(hidden, jnp.float32))]
+    Args:
+        model: without a layer "hidden".
+        size: how many neurons.
+        layer: the layer that they are joined to.
+        gain: the slope of their activation, positive.
+        std: standard deviation of their first weights, positive; biases begin at 0.
+        key: for the weights.
+    Raises: `ValueError` for an unknown layer, a model that has hidden neurons, or numbers out of range.
+    """
+    require_key("with_hidden", key)
+    require_integer("with_hidden.size", size, 1)
+    for name, value in (("gain", gain), ("std", std)):
+        require_number(f"with_hidden.{name}", value, lambda x: 0 < x < np.inf, "positive")
+    if layer not in model.layers or "hidden" in model.layers:
+        raise ValueError(
+            f"`with_hidden(layer={layer!r})` must name a layer of a model without a layer 'hidden'; the layers are "
+            f"{list(model.order)}."
+        )
+    weight = std * jr.normal(key, (size, model.layers[layer].size), jnp.float32)
+    added = {
+        "hidden-" + layer: Dense(("hidden", layer), weight),
+        "hidden": Bias("hidden", jnp.zeros(size, jnp.float32)),
+    }
+    return HAM({"hidden": Layer(size, gain * ReLU()), **model.layers}, {**model.synapses, **added})
 
 
 def _spectrum(mean: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -21,10 +21,11 @@ from ..objective import cost_example
 from ..relax import relax
 from ..solvers.equilibrium import Status
 from .classification import what_is_nonfinite
-from .masks import AbstractGuess, AbstractMasks, Half, Mixture, ScatteredPixels, UniformNoise
+from .masks import AbstractGuess, AbstractMasks, Block, Half, Mixture, ScatteredPixels, UniformNoise
 from .task import AbstractTask
 
-MASKS = Mixture((ScatteredPixels(), Half()))
+# Few scattered pixels are easy, and a half is hard: its larger errors would outweigh theirs.
+MASKS = Mixture((ScatteredPixels(0.1, 0.5), ScatteredPixels(), Half(), Block()), (6.0, 1.5, 1.5, 1.0))
 
 
 class Incomplete(eqx.Module):

@@ -20,7 +20,7 @@ from ..gradients.base import AbstractGradient
 from ..lagrangians import HardSigmoid
 from ..method import Method
 from ..networks import HAM, save_model
-from ..networks.gaussian import gaussian
+from ..networks.gaussian import gaussian, with_hidden
 from ..networks.network import AbstractNetwork
 from .chunk import Chunk
 from .completion import MASKS, Completion
@@ -49,8 +49,9 @@ class CompletionRecipe:
     Attributes:
         layers: the number of pixels, and that of hidden neurons.
         factors: linear neurons of the Gaussian, see `hopfax.networks.gaussian`; at most as many as pixels.
+        factor_gain: theirs; small, because the Gaussian is sensitive to small changes of its weights.
         ridge: of its covariance.
-        hidden_gain, hidden_std: of the hidden neurons at the start, see there.
+        hidden_gain, hidden_std: of the hidden neurons, see `hopfax.networks.with_hidden`.
         masks: what is missing in training.
         optimiser: without its learning rate.
         learning_rate: the largest.
@@ -66,6 +67,7 @@ class CompletionRecipe:
 
     layers: tuple[int, int] = (784, 512)
     factors: int = 512
+    factor_gain: float = 1e-4
     ridge: float = 0.005
     hidden_gain: float = 0.01
     hidden_std: float = 0.03
@@ -73,7 +75,7 @@ class CompletionRecipe:
     optimiser: AbstractOptimiser = Adam()
     epochs: int = 10
     batch_size: int = 64
-    learning_rate: float = 3e-4
+    learning_rate: float = 1e-3
     final_learning_rate_fraction: float = 0.01
     decay: AbstractDecay = CosineDecay()
     largest_gradient: float = 5.0
@@ -98,7 +100,14 @@ class CompletionRecipe:
                 f"`CompletionRecipe(layers={self.layers!r})` must be two positive whole numbers, such as (784, 512): "
                 "the pixels and the hidden neurons."
             )
-        for name in ("ridge", "hidden_gain", "hidden_std", "learning_rate", "largest_gradient"):
+        for name in (
+            "factor_gain",
+            "ridge",
+            "hidden_gain",
+            "hidden_std",
+            "learning_rate",
+            "largest_gradient",
+        ):
             positive = lambda x: 0 < x < math.inf
             require_number(f"CompletionRecipe.{name}", getattr(self, name), positive, "positive and finite")
         fraction = self.final_learning_rate_fraction
@@ -121,17 +130,16 @@ class CompletionRecipe:
     def network(self, dataset: Dataset) -> HAM:
         """The untrained network of this seed: the clipped Gaussian of the training images."""
         images = dataset.train_images.astype(np.float64)
-        return gaussian(
+        model = gaussian(
             images.mean(axis=0),
             np.cov(images.T),
             ridge=self.ridge,
             factors=min(self.factors, images.shape[1]),
+            factor_gain=self.factor_gain,
             visible=HardSigmoid(),
-            hidden=self.layers[1],
-            hidden_gain=self.hidden_gain,
-            hidden_std=self.hidden_std,
-            key=jr.fold_in(jr.key(self.seed), 0),
         )
+        key, hidden = jr.fold_in(jr.key(self.seed), 0), self.layers[1]
+        return with_hidden(model, hidden, gain=self.hidden_gain, std=self.hidden_std, key=key)
 
     def schedule(self, batches: int) -> Schedule:
         """The learning rate at each step, for epochs of so many batches."""

@@ -157,7 +157,7 @@ class FixedGuess(AbstractGuess):
         return jnp.broadcast_to(self.pixels, shape) if self.pixels.ndim == 0 else self.pixels.reshape(shape)
 
 
-def _require_range(name: str, least: float, most: float) -> None:
+def _require_range(name: str, least: int | float, most: int | float) -> None:
     for field, value in (("least", least), ("most", most)):
         require_number(f"{name}.{field}", value, lambda x: 0 <= x <= 1, "in [0, 1]")
     if least > most:

@@ -103,7 +103,7 @@ def test_a_run_that_is_killed_ends_with_the_same_bits(tmp_path):
 def test_a_network_that_completes_images_is_trained_resumed_and_evaluated(tmp_path, capsys):
     out, data = str(tmp_path / "run"), ["--data", "digits"]
     settings = ["--task", "completion", *data, "--layers", "64,8", "--batch-size", "500", "--epochs", "1"]
-    assert run(["train", *settings, "--gradient", "ep", "--out", out, "--json", "-"]) == 0
+    assert run(["train", *settings, "--out", out, "--json", "-"]) == 0
     trained = json.loads(capsys.readouterr().out)["completion"]
     assert set(trained) == {"top half", "30 % of pixels"}
     assert set(trained["top half"]) == {"mean", "black", "white", "noise"}
@@ -120,7 +120,7 @@ def test_a_network_that_completes_images_is_trained_resumed_and_evaluated(tmp_pa
     known = ~np.isnan(rows_with_holes)
     assert np.all(np.isfinite(np.load(filled)))
     np.testing.assert_array_equal(np.load(filled)[known], rows_with_holes[known])
-    others = ["--layers 64,9", "--task classification", "--gradient implicit", "--beta 0.5", "--seed 3"]
+    others = ["--layers 64,9", "--task classification", "--gradient ep", "--seed 3"]
     for other in others:
         assert run(["train", "--out", out, "--resume", *other.split()]) == 2
         assert f"{other} is not the setting" in capsys.readouterr().err
