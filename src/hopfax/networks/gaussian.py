@@ -25,9 +25,9 @@ def gaussian(
 
     At its least given the visible activations `g`, the energy is `½ ε (g - μ)ᵀ (Σ + ε I)⁻¹ (g - μ)` and a constant,
     with the ridge `ε`: a factor of gain 1 has the weights `u √(λ / (λ + ε))`, for an eigenvector `u` of `Σ` with
-    eigenvalue `λ`. So with some neurons clamped, the equilibrium is the conditional mean of the others. The graph has two colours,
-    though the energy joins every visible neuron to every other one. With fewer `factors` the largest eigenvalues are
-    kept, as in probabilistic PCA. Activations of `HardSigmoid` neurons also obey `0 <= g <= 1`.
+    eigenvalue `λ`. So with some neurons clamped, the equilibrium is the conditional mean of the others. The graph has
+    two colours, though the energy joins every visible neuron to every other one. With fewer `factors` the largest
+    eigenvalues are kept, as in probabilistic PCA. Activations of `HardSigmoid` neurons also obey `0 <= g <= 1`.
 
     Args:
         mean, covariance: `μ` and `Σ`, such as those of the training images.
