@@ -80,7 +80,7 @@ class CompletionRecipe:
     decay: AbstractDecay = CosineDecay()
     largest_gradient: float = 5.0
     rtol: float = 1e-3
-    max_steps: int = 60
+    max_steps: int = 100
     gradient: AbstractGradient = IMPLICIT
     seed: int = 0
     tested: int = 1000
