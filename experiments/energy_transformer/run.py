@@ -109,7 +109,7 @@ def energy_task(config: Config) -> Completion:
     """The missing patches at equilibrium, by the implicit gradient."""
     adjoint = ConjugateGradient(rtol=1e-2, max_products=15)
     method = Method(gradient=Implicit(adjoint), rtol=config.rtol, max_steps=config.evaluations)
-    return Completion(method, KnownPatches(), "image", guess=FixedGuess(0.0))
+    return Completion(method=method, masks=KnownPatches(), layer="image", guess=FixedGuess(0.0))
 
 
 class PlainCompletion(AbstractCompletion):

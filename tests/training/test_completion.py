@@ -126,7 +126,7 @@ EXACT_ADJOINT = Implicit(ConjugateGradient(rtol=1e-10))
 
 
 def task(gradient=EXACT_ADJOINT):
-    return Completion(dataclasses.replace(EXACT, gradient=gradient), image_shape=SHAPE)
+    return Completion(method=dataclasses.replace(EXACT, gradient=gradient), image_shape=SHAPE)
 
 
 def examples(model):

@@ -141,9 +141,11 @@ def _relaxed(
     return result.activation[layer].reshape(images.shape), result.converged, result.statistics.evaluations
 
 
-def _rows(arrays: tuple[Array, ...], first: int, count: int) -> tuple[Array, ...]:
+def _rows(arrays: tuple[Array, Array, Array], first: int, count: int) -> tuple[Array, Array, Array]:
     """`count` rows from `first` on; the last row is repeated where they end, so that all chunks have one shape."""
-    return tuple(x[jnp.minimum(jnp.arange(first, first + count), len(x) - 1)] for x in arrays)
+    images, known, guess = arrays
+    index = jnp.minimum(jnp.arange(first, first + count), len(images) - 1)
+    return images[index], known[index], guess[index]
 
 
 def _as_arrays(

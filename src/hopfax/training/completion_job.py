@@ -236,7 +236,8 @@ class CompletionJob(AbstractJob):
     def trainer(self) -> Trainer:
         recipe = self.recipe
         schedule = recipe.schedule(len(self.dataset.train_images) // recipe.batch_size)
-        task = Completion(recipe.method, recipe.masks, image_shape=self.dataset.image_shape)
+        shape = self.dataset.image_shape
+        task = Completion(method=recipe.method, masks=recipe.masks, image_shape=shape)
         optimiser = _clipped(recipe.optimiser, schedule, recipe.largest_gradient)
         return Trainer(optimiser, task, recipe.batch_size)
 
