@@ -11,9 +11,8 @@ import argparse
 import dataclasses
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -26,13 +25,13 @@ from jaxtyping import Array, Bool, Float
 from hopfax import Method, PartialClamp, relax
 from hopfax._internal.files import write_json
 from hopfax._internal.provenance import circumstances
-from hopfax.costs import SquaredError
 from hopfax.data import Dataset, mnist
 from hopfax.gradients import ConjugateGradient, Implicit
 from hopfax.networks import HAM, Bias, energy_transformer
-from hopfax.objective import cost_gradient
-from hopfax.training import AbstractTask, Trainer, TrainState, train_chunks
+from hopfax.training import Completion, FixedGuess, Trainer, TrainState, train_chunks
 from hopfax.training.checkpoint import load_checkpoint, save_checkpoint
+from hopfax.training.completion import AbstractCompletion, CompletionSums, Incomplete, half_squared_error
+from hopfax.training.masks import AbstractGuess, AbstractMasks
 
 TOKENS, PATCH, KNOWN = 49, 16, 25
 
@@ -58,11 +57,15 @@ def patches(images: np.ndarray) -> Float[Array, "images tokens patch"]:
     return jnp.asarray(images.reshape(-1, 7, 4, 7, 4).transpose(0, 1, 3, 2, 4).reshape(-1, TOKENS, PATCH))
 
 
-def known_patches(key: Array, count: int) -> Bool[Array, "count tokens patch"]:
-    """True in 25 patches of each image, drawn at random."""
-    draws = jr.uniform(key, (count, TOKENS))
-    ranks = jnp.argsort(jnp.argsort(draws, axis=1), axis=1)
-    return jnp.broadcast_to((ranks < KNOWN)[..., None], (count, TOKENS, PATCH))
+class KnownPatches(AbstractMasks):
+    """25 patches of each image are known, drawn at random."""
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        return
+
+    def draw(self, key: Array, shape: tuple[int, ...]) -> Bool[Array, "tokens patch"]:
+        ranks = jnp.argsort(jnp.argsort(jr.uniform(key, shape[:1])))
+        return jnp.broadcast_to((ranks < KNOWN)[:, None], shape)
 
 
 class Plain(eqx.Module):
@@ -102,48 +105,34 @@ def energy_model(config: Config, mean: Array) -> HAM:
     return HAM(model.layers, {**model.synapses, "image": Bias("image", mean)})
 
 
-def energy_gradient(config: Config) -> Callable:
-    """The gradient of the mean squared error of an unknown pixel, and what is printed."""
+def energy_task(config: Config) -> Completion:
+    """The missing patches at equilibrium, by the implicit gradient."""
     adjoint = ConjugateGradient(rtol=1e-2, max_products=15)
     method = Method(gradient=Implicit(adjoint), rtol=config.rtol, max_steps=config.evaluations)
-
-    def gradient(model, images, known):
-        clamp = {"image": PartialClamp(images, known)}
-        result = cost_gradient(model, clamp, SquaredError("image"), images, method=method)
-        unknown = (TOKENS - KNOWN) * PATCH
-        numbers = 2 * result.cost / unknown, jnp.mean(result.equilibrium.converged)
-        return jax.tree.map(lambda g: g / unknown, result.gradient), numbers
-
-    return gradient
+    return Completion(method=method, masks=KnownPatches(), layer="image", guess=FixedGuess(0.0))
 
 
-def plain_gradient(model: Plain, images: Array, known: Array):
-    def loss(model):
-        return jnp.sum(jnp.where(known, 0, jax.vmap(model)(images, known) - images) ** 2) / jnp.sum(~known)
+class PlainCompletion(AbstractCompletion):
+    """The missing patches in one pass of a feed-forward block; all count as converged."""
 
-    value, gradient = eqx.filter_value_and_grad(loss)(model)
-    return gradient, (value, jnp.ones(()))
+    masks: AbstractMasks = KnownPatches()
+    guess: AbstractGuess = FixedGuess(0.0)
+    image_shape: ClassVar[None] = None
 
+    def pixels(self, model: Plain) -> tuple[int, ...]:
+        return TOKENS, PATCH
 
-class Completion(AbstractTask):
-    """The error of the patches that are not known; `loss_gradient` is of a model, images and a mask."""
-
-    loss_gradient: Callable
-
-    def check(self, model, images, labels) -> None:
+    def check_model(self, model: Plain) -> None:
         return
 
-    def draw(self, model, images, labels, key):
-        return images.reshape(-1, TOKENS, PATCH), known_patches(key, len(images))
+    def gradient(self, model: Plain, examples: Incomplete, step: Array) -> tuple[Plain, CompletionSums]:
+        def loss(model):
+            completed = jax.vmap(model)(examples.images, examples.known)
+            return half_squared_error(completed, examples)
 
-    def gradient(self, model, examples, step):
-        return self.loss_gradient(model, *examples)
-
-    def zero(self) -> tuple[Array, Array]:
-        return jnp.zeros(()), jnp.zeros(())
-
-    def means(self, sums, batches: int, batch_size: int) -> dict[str, float]:
-        return dict(zip(("loss", "converged"), (float(x) / batches for x in sums), strict=True))
+        value, gradient = eqx.filter_value_and_grad(loss)(model)
+        sums = eqx.tree_at(lambda s: (s.loss, s.missing), self.zero(), (value, examples.missing))
+        return gradient, sums
 
     def saturation(self, model, images, labels) -> dict[str, float]:
         return {}
@@ -152,12 +141,15 @@ class Completion(AbstractTask):
         return "the loss"
 
 
-def train(model, gradient: Callable, images: Array, config: Config, file: Path) -> tuple[Any, float]:
+def train(
+    model: Any, task: AbstractCompletion, images: Array, config: Config, file: Path
+) -> tuple[Any, float]:
     """The trained model and its CPU seconds, from the checkpoint in `file` if there is one."""
     steps = config.epochs * (len(images) // config.batch)
     schedule = optax.warmup_cosine_decay_schedule(0.0, config.learning_rate, min(50, steps // 2), steps)
-    optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
-    trainer = Trainer(optimiser, Completion(gradient), config.batch)
+    per_pixel = optax.scale(1 / ((TOKENS - KNOWN) * PATCH))
+    optimiser = optax.chain(per_pixel, optax.clip_by_global_norm(1.0), optax.adam(schedule))
+    trainer = Trainer(optimiser, task, config.batch)
     state, before = TrainState.begin(model, trainer, key=jr.key(config.seed + 1)), 0.0
     if file.exists():
         state, metadata = load_checkpoint(file, state)
@@ -182,17 +174,18 @@ def train(model, gradient: Callable, images: Array, config: Config, file: Path) 
 def measure(config: Config, data: Dataset, folder: Path) -> dict[str, Any]:
     """Every row: the error of an unknown pixel on the test images, and how the equilibria were reached."""
     images, tested = patches(data.train_images), patches(data.test_images)[: config.tested]
-    known, mean = known_patches(jr.key(config.seed + 2), len(tested)), jnp.mean(images, 0)
+    keys, mean = jr.split(jr.key(config.seed + 2), len(tested)), jnp.mean(images, 0)
+    known = jax.vmap(lambda key: KnownPatches().draw(key, (TOKENS, PATCH)))(keys)
     error = lambda guess: float(jnp.sum(jnp.where(known, 0, guess - tested) ** 2) / jnp.sum(~known))
     network, seconds = train(
         energy_model(config, jnp.mean(images, (0, 1))),
-        energy_gradient(config),
+        energy_task(config),
         images,
         config,
         folder / "energy",
     )
     plain, plain_seconds = train(
-        Plain(config, jr.key(config.seed)), plain_gradient, images, config, folder / "plain"
+        Plain(config, jr.key(config.seed)), PlainCompletion(), images, config, folder / "plain"
     )
     method = Method(rtol=1e-3, max_steps=30)
 

@@ -132,8 +132,8 @@ def test_the_energy_transformer_goes_on_from_its_checkpoint(tmp_path, monkeypatc
     assert set(whole["error"]) >= {"energy transformer", "plain transformer block", "mean image"}
 
     def train(file):
-        begin, gradient = run.energy_model(config, jnp.zeros(16)), run.energy_gradient(config)
-        return run.train(begin, gradient, run.patches(images), config, file)[0]
+        begin, task = run.energy_model(config, jnp.zeros(16)), run.energy_task(config)
+        return run.train(begin, task, run.patches(images), config, file)[0]
 
     def saved_and_killed(*arguments):
         save_checkpoint(*arguments)
@@ -143,3 +143,19 @@ def test_the_energy_transformer_goes_on_from_its_checkpoint(tmp_path, monkeypatc
         context.setattr(run, "save_checkpoint", saved_and_killed)
         pytest.raises(KeyboardInterrupt, train, tmp_path / "killed")
     assert eqx.tree_equal(train(tmp_path / "killed"), train(tmp_path / "whole"))
+
+
+def test_completion_is_trained_by_both_gradients_and_stored_once(tmp_path, capsys):
+    from experiments.completion import train
+
+    options = ["--smoke", "--results", str(tmp_path), "--runs", str(tmp_path / "runs")]
+    train.main(options)
+    paths = sorted(tmp_path.glob("*.json"))
+    assert [path.stem for path in paths] == ["smoke-ep", "smoke-implicit"]
+    written = [path.read_bytes() for path in paths]
+    assert "| smoke-ep |" in capsys.readouterr().out
+    train.main(options)
+    assert [path.read_bytes() for path in paths] == written
+    assert "epoch" not in capsys.readouterr().out.replace("seconds an epoch", "")
+    recipes = {run.name: run.recipe for run in train.runs()}
+    assert len(recipes) == 2 * train.SEEDS

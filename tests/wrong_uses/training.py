@@ -12,17 +12,26 @@ from hopfax.costs import SquaredError
 from hopfax.data import Dataset
 from hopfax.interop.hub import pull_model, push_model
 from hopfax.interop.sklearn import HAMClassifier, HopfieldMemory
+from hopfax.networks import gaussian
 from hopfax.papers import paper_method
 from hopfax.parallel.mesh import device_grid, device_mesh, shard_layers
 from hopfax.solvers import GradientFlow
 from hopfax.training import (
+    Block,
     Classification,
     ClassifierJob,
+    Completion,
+    CompletionJob,
+    CompletionRecipe,
     Compose,
+    Half,
+    Mixture,
     RandomCrop,
+    ScatteredPixels,
     Trainer,
     TrainState,
     evaluate,
+    evaluate_completion,
     fit,
     open_loggers,
     train,
@@ -48,6 +57,10 @@ def small(**changes) -> Recipe:
 
 def dataset() -> Dataset:
     return Dataset("small", IMAGES, LABELS, IMAGES, LABELS, classes=2, image_shape=(1, 2))
+
+
+def pixels():
+    return gaussian(np.zeros(2), np.eye(2), ridge=0.1)
 
 
 def fitted(images=IMAGES, labels=LABELS, trainer=TRAINER, epochs=1) -> list:
@@ -512,5 +525,78 @@ ROWS = [
     ),
     Row(
         "images of a batch for a state of text", lambda _: fitted(jnp.zeros(())), ValueError, r"images.*\(\)"
+    ),
+    Row("masks out of range", lambda _: ScatteredPixels(0.5, 1.5), ValueError, r"most=1\.5.*\[0, 1\]"),
+    Row("masks of no range", lambda _: Block(0.6, 0.4), ValueError, r"least=0\.6.*least <= most"),
+    Row("a mixture of no masks", lambda _: Mixture(()), ValueError, r"tuple of masks"),
+    Row(
+        "a mixture of too few weights",
+        lambda _: Mixture((Half(), Block()), (1.0,)),
+        ValueError,
+        r"positive weight for each",
+    ),
+    Row("halves of a vector", lambda _: Half().check((2,)), ValueError, r"height, width.*\(2,\)"),
+    Row(
+        "completion by a name", lambda _: Completion(masks="half"), ValueError, r"masks=.*ScatteredPixels\(\)"
+    ),
+    Row(
+        "completion by sigmoid pixels",
+        lambda _: Completion(layer="input").check(tiny(), IMAGES, LABELS),
+        ValueError,
+        r"'input'.*HardSigmoid\(\)",
+    ),
+    Row(
+        "completion of no layer",
+        lambda _: Completion().check(tiny(), IMAGES, LABELS),
+        ValueError,
+        r"no layer 'visible'.*'input'",
+    ),
+    Row(
+        "completion of a mask of numbers",
+        lambda _: evaluate_completion(pixels(), IMAGES, np.ones(2), np.zeros(2)),
+        ValueError,
+        r"`known` must be bool, got float",
+    ),
+    Row(
+        "completion from a guess of another size",
+        lambda _: evaluate_completion(pixels(), IMAGES, np.ones(2, bool), np.zeros(3)),
+        ValueError,
+        r"`guess` has shape \(3,\)",
+    ),
+    Row(
+        "completion of raw pixels",
+        lambda _: Completion(masks=ScatteredPixels()).check(pixels(), 255 + IMAGES, LABELS),
+        ValueError,
+        r"lie in \[255.*scale pixels",
+    ),
+    Row(
+        "completion of other images",
+        lambda _: CompletionJob(CompletionRecipe(), dataset()),
+        ValueError,
+        r"\[784, 512\] do not fit small.*2 pixels",
+    ),
+    Row(
+        "completion by no layers",
+        lambda _: CompletionRecipe(layers=784),
+        ValueError,
+        r"layers=784.*\(784, 512\)",
+    ),
+    Row(
+        "a Gaussian of another size",
+        lambda _: gaussian(np.zeros(3), np.eye(2), ridge=0.1),
+        ValueError,
+        r"`covariance` has shape \(2, 2\)",
+    ),
+    Row(
+        "a Gaussian of no covariance",
+        lambda _: gaussian(np.zeros(2), -np.eye(2), ridge=0.1),
+        ValueError,
+        r"negative eigenvalue -1",
+    ),
+    Row(
+        "a Gaussian without a ridge",
+        lambda _: gaussian(np.zeros(2), np.eye(2), ridge=0.0),
+        ValueError,
+        r"ridge=0",
     ),
 ]

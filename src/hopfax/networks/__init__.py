@@ -8,6 +8,8 @@ from .convolutional import convolutional as convolutional
 from .convolutional import residual as residual
 from .files import load_model as load_model
 from .files import save_model as save_model
+from .gaussian import gaussian as gaussian
+from .gaussian import with_hidden as with_hidden
 from .graph import Graph as Graph
 from .ham import HAM as HAM
 from .ham import chain as chain

@@ -12,6 +12,14 @@ from .classification import Classification as Classification
 from .classifier import ClassificationMetrics as ClassificationMetrics
 from .classifier import ClassifierJob as ClassifierJob
 from .classifier import train_in_memory as train_in_memory
+from .completion import Completion as Completion
+from .completion_evaluation import CompletionEvaluation as CompletionEvaluation
+from .completion_evaluation import complete as complete
+from .completion_evaluation import completion_table as completion_table
+from .completion_evaluation import evaluate_completion as evaluate_completion
+from .completion_job import CompletionJob as CompletionJob
+from .completion_job import CompletionMetrics as CompletionMetrics
+from .completion_job import CompletionRecipe as CompletionRecipe
 from .evaluation import Evaluation as Evaluation
 from .evaluation import evaluate as evaluate
 from .job import AbstractJob as AbstractJob
@@ -22,6 +30,12 @@ from .loggers import AbstractLogger as AbstractLogger
 from .loggers import open_loggers as open_loggers
 from .loop import fit as fit
 from .loop import train_chunks as train_chunks
+from .masks import Block as Block
+from .masks import FixedGuess as FixedGuess
+from .masks import Half as Half
+from .masks import Mixture as Mixture
+from .masks import ScatteredPixels as ScatteredPixels
+from .masks import UniformNoise as UniformNoise
 from .recipes import Recipe as Recipe
 from .task import AbstractTask as AbstractTask
 from .trainer import Trainer as Trainer

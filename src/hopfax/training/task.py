@@ -1,4 +1,4 @@
-"""Tasks: what a training step does with a batch. Classification is one, the ELBO of a VAE another."""
+"""Tasks: what a training step does with a batch. Classification is one; completion and the ELBO of a VAE are others."""
 
 import abc
 from typing import Any

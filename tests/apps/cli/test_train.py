@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from hopfax.apps.cli import run
@@ -129,3 +130,29 @@ def test_a_run_that_is_killed_ends_with_the_same_bits(tmp_path):
     results = [json.loads((folder / "run.json").read_text()) for folder in (whole, killed)]
     for key in ("test_accuracy", "iterations_mean", "iterations_std", "did_not_converge"):
         assert results[0][key] == results[1][key]
+
+
+def test_a_network_that_completes_images_is_trained_resumed_and_evaluated(tmp_path, capsys):
+    out, data = str(tmp_path / "run"), ["--data", "digits"]
+    settings = ["--task", "completion", *data, "--layers", "64,8", "--batch-size", "500", "--epochs", "1"]
+    assert run(["train", *settings, "--out", out, "--json", "-"]) == 0
+    trained = json.loads(capsys.readouterr().out)["completion"]
+    assert set(trained) == {"top half", "30 % of pixels"}
+    assert set(trained["top half"]) == {"mean", "black", "white", "noise"}
+    assert run(["evaluate", out, "--json", "-"]) == 0
+    assert json.loads(capsys.readouterr().out)["completion"] == trained
+    assert run(["train", *settings, "--out", out, "--resume"]) == 0
+    assert "top half" in capsys.readouterr().out
+    queries, filled = tmp_path / "queries.npy", tmp_path / "filled.npy"
+    rows_with_holes = np.where(np.arange(64) % 3 == 0, np.nan, np.full((2, 64), 0.25))
+    np.save(queries, rows_with_holes)
+    recall = ["recall", "--network", out, "--queries", str(queries), "--out", str(filled)]
+    assert run(recall) == 0
+    assert "0 of 2 queries did not converge" in capsys.readouterr().out
+    known = ~np.isnan(rows_with_holes)
+    assert np.all(np.isfinite(np.load(filled)))
+    np.testing.assert_array_equal(np.load(filled)[known], rows_with_holes[known])
+    others = ["--layers 64,9", "--task classification", "--gradient ep", "--seed 3"]
+    for other in others:
+        assert run(["train", "--out", out, "--resume", *other.split()]) == 2
+        assert f"{other} is not the setting" in capsys.readouterr().err

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from ..._internal.compiled import cache_compiled_code
+from .completing import is_completion, show_completion
 from .options import Directory, OtherData, check_network_folder
 from .output import COMPILING, Json, check_json, emit, error_console
 
@@ -19,7 +20,7 @@ def evaluate(
     directory: Directory = None,
     json: Json = None,
 ) -> None:
-    """Evaluate a trained network on the test images.
+    """Evaluate a trained network on the test images: how it classifies or completes them.
 
     Example: hopfax evaluate runs/digits --json -
     """
@@ -27,7 +28,8 @@ def evaluate(
     check_network_folder(folder, "run.json")
     with error_console().status(f"evaluating; {COMPILING}"):
         result = _evaluate(folder, data, directory)
-    emit(result, json, ft.partial(show_accuracy, result=result))
+    show = show_completion if "completion" in result else show_accuracy
+    emit(result, json, ft.partial(show, result=result))
 
 
 def show_accuracy(console: Console, result: Mapping[str, Any]) -> None:
@@ -49,9 +51,16 @@ def show_accuracy(console: Console, result: Mapping[str, Any]) -> None:
 def _evaluate(folder: Path, data: str | None, directory: Path | None) -> dict[str, Any]:
     from ...data import load
     from ...networks.files import load_model
+    from ...training import completion_table
     from ...training.classifier import ClassifierJob, read_recipe
+    from ...training.job import RESULT, read_result
 
     cache_compiled_code()
+    config = read_result(folder / RESULT)["config"]
+    if is_completion(config):
+        dataset = load(data or config["data"], directory)
+        table = completion_table(load_model(folder), dataset, examples=config["tested"])
+        return {"completion": table, "data": dataset.name}
     recipe, trained_on = read_recipe(folder)
     dataset = load(data or trained_on, directory)
     result = ClassifierJob(recipe, dataset).measure(load_model(folder), [])

@@ -9,6 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from .completing import complete_rows
 from .output import Json, check_file, check_json, emit, error_console
 
 if TYPE_CHECKING:
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
 
     from ...memory.recall import Recall
 
-Patterns = Annotated[
-    Path, typer.Option("--patterns", metavar="FILE", help=".npy or .csv, one pattern a row.")
-]
 Queries = Annotated[
     Path,
     typer.Option(
@@ -26,6 +24,19 @@ Queries = Annotated[
         metavar="FILE",
         help=".npy or .csv, one query a row; NaN, or a blank cell, marks an unknown value.",
     ),
+]
+OfNetwork = Annotated[
+    Path | None,
+    typer.Option(
+        "--network",
+        metavar="DIR",
+        help="In place of --patterns: a finished `hopfax train --task completion`, which fills in unknown values.",
+        show_default=False,
+    ),
+]
+PatternsOrNetwork = Annotated[
+    Path | None,
+    typer.Option("--patterns", metavar="FILE", help=".npy or .csv, one pattern a row.", show_default=False),
 ]
 Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="File for the recalled rows, .npy or .csv.")]
 Values = Annotated[
@@ -47,15 +58,16 @@ DotOption = Annotated[
 
 
 def recall(
-    patterns: Patterns,
     queries: Queries,
     out: Out,
+    patterns: PatternsOrNetwork = None,
+    network: OfNetwork = None,
     values: Values = None,
     beta: Beta = None,
     dot: DotOption = False,
     json: Json = None,
 ) -> None:
-    """Recall a stored pattern, or its values, from each query.
+    """Recall a stored pattern, or its values, from each query; or complete it with a trained network.
 
     The known values of a query with unknown ones are clamped. A .csv file may have names of columns
     and rows, as pandas writes them, and a .csv file of results has those of the queries.
@@ -70,6 +82,14 @@ def recall(
 
     check_json(json)
     check_file(out, ".npy", ".csv")
+    if (patterns is None) == (network is None):
+        raise ValueError("give either --patterns, a file, or --network, a folder of `hopfax train`.")
+    if network is not None:
+        if values is not None or beta is not None or dot:
+            raise ValueError("--values, --beta and --dot are for --patterns; leave them out with --network.")
+        complete_rows(network, queries, out, json)
+        return
+    assert patterns is not None
     stored = read_rows(patterns)
     asked = read_table(queries, stored.shape[1], missing=True)
     outputs = None if values is None else read_table(values)

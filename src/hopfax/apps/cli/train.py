@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from ..._internal.compiled import cache_compiled_code
+from .completing import is_completion, new_recipe, resumed_recipe, show_completion
 from .evaluate import show_accuracy
 from .interrupts import interruptible
 from .jax_setup import (
@@ -34,7 +35,7 @@ from .resuming import (
 
 if TYPE_CHECKING:
     from ...data import Dataset
-    from ...training import Chunk
+    from ...training import AbstractJob, Chunk, CompletionRecipe
     from ...training.architecture import LayerSize
     from ...training.recipes import Recipe
 
@@ -43,6 +44,21 @@ CHANGED = (  # by options
 )
 AS_RECIPE = "Default: that of the recipe."
 PANEL = "Examples and checkpoints"
+
+
+class TaskName(enum.StrEnum):
+    """What is learned of the images."""
+
+    classification = "classification"
+    completion = "completion"
+
+
+TASKS = """\
+classification: the label.
+
+completion: the pixels that are missing. --layers are the pixels and the hidden neurons, such as 784,512; --network,
+--model, --recipe, --validation and --shuffle are for classification.
+"""
 
 
 class RecipeName(enum.StrEnum):
@@ -116,6 +132,7 @@ def train(
         Path, typer.Option("--out", metavar="DIR", help="Folder for the weights, metrics and checkpoints.")
     ],
     data: DataName = "mnist",
+    task: Annotated[TaskName, typer.Option("--task", metavar="NAME", help=TASKS)] = TaskName.classification,
     layers: Annotated[
         str,
         typer.Option(
@@ -235,7 +252,7 @@ def train(
     heartbeat: Heartbeat = 60,
     json: Json = None,
 ) -> None:
-    """Train a network to classify images, and evaluate it on the test images.
+    """Train a network to classify or to complete images, and evaluate it on the test images.
 
     With --resume, --out alone is enough: the other settings are those of the run in that folder.
 
@@ -256,14 +273,14 @@ def train(
         how["augmentation"] = augmentation(augment)
     read = ft.cache(lambda name: load(name, directory))
     sizes = _sizes(network, layers, options_on_command_line(context), lambda: read(data))
-    what = _Choice(recipe, sizes, model, gradient, beta)
+    what = _Choice(task, recipe, sizes, model, gradient, beta, options_on_command_line(context))
     run = None if resume else _new(what, how)
     join_processes(coordinator, processes, process_id, heartbeat)
     if is_primary():
         check_json(json, to_be_made=out)
     stored = stored_settings(out) if resume else None
     if stored is not None:
-        run = _resumed(options_on_command_line(context), what, {**how, "data": data}, stored, out)
+        run = _resumed(what, {**how, "data": data}, stored, out)
         data = stored["data"]
     with interruptible(how_to_go_on("hopfax train", out, directory)):
         dataset = read(data)
@@ -271,17 +288,20 @@ def train(
         run = standardised(run, dataset) if standardise and stored is None else run
         result = _run(run, dataset, out, resume, checkpoint_chunks, devices, loggers)
     if is_primary():
-        emit(result, json, ft.partial(show_accuracy, result=result))
+        show = show_completion if "completion" in result else show_accuracy
+        emit(result, json, ft.partial(show, result=result))
 
 
 class _Choice(NamedTuple):
-    """The options that choose a recipe."""
+    """The options that choose a recipe, and the names of those that were typed."""
 
+    task: TaskName
     recipe: RecipeName | None
     layers: tuple["LayerSize", ...]
     model: str | None
     gradient: GradientName | None
     beta: float | None
+    typed: set[str]
 
 
 def _sizes(
@@ -298,20 +318,29 @@ def _sizes(
     return conv_layers(dataset.image_shape, dataset.classes, network.value)
 
 
-def _new(what: _Choice, how: Mapping[str, Any]) -> "Recipe":
+def _new(what: _Choice, how: Mapping[str, Any]) -> "Recipe | CompletionRecipe":
     """The recipe of a new run; None in `how` leaves what the recipe has."""
+    if what.task == TaskName.completion:
+        return new_recipe(what.typed, _plain(what.layers), what.gradient, what.beta, how)
     run = _recipe(what.recipe, what.layers, what.model, what.gradient)
     changes = {name: value for name, value in how.items() if value is not None}
     return dataclasses.replace(_with_gradient(run, what.gradient, what.beta), **changes)
 
 
 def _resumed(
-    typed: set[str], what: _Choice, how: Mapping[str, Any], stored: Mapping[str, Any], folder: Path
-) -> "Recipe":
+    what: _Choice, how: Mapping[str, Any], stored: Mapping[str, Any], folder: Path
+) -> "Recipe | CompletionRecipe":
     """The recipe of the run in `folder`. Raises: `ValueError` naming an option that was typed and differs from it."""
     from ...training.job import without_data_settings
     from ...training.recipes import from_config
 
+    typed = what.typed
+    if "task" in typed:
+        refuse_other_value(
+            "--task", what.task.value, stored.get("task", TaskName.classification.value), folder
+        )
+    if is_completion(stored):
+        return resumed_recipe(typed, _plain(what.layers), what.gradient, what.beta, how, stored, folder)
     run = from_config(without_data_settings(stored))
     if "network" in typed:
         other = _recipe(RecipeName.low_feedback, what.layers, None, None).config()
@@ -377,8 +406,20 @@ def _with_gradient(recipe: "Recipe", name: GradientName | None, beta: float | No
     return recipe if name is None else dataclasses.replace(recipe, gradient=gradients[name])
 
 
+def _plain(layers: tuple["LayerSize", ...]) -> tuple[int, ...]:
+    """Sizes of dense layers; none for the blocks of a convolutional network, which completion refuses."""
+    return tuple(size for size in layers if isinstance(size, int))
+
+
+def _job(recipe: "Recipe | CompletionRecipe", dataset: "Dataset") -> "AbstractJob":
+    from ...training import ClassifierJob, CompletionJob
+
+    make: Any = CompletionJob if is_completion(recipe.config()) else ClassifierJob
+    return make(recipe, dataset)
+
+
 def _run(
-    recipe: "Recipe",
+    recipe: "Recipe | CompletionRecipe",
     dataset: "Dataset",
     out: Path,
     resume: bool,
@@ -387,7 +428,7 @@ def _run(
     loggers: list[str],
 ) -> dict[str, Any]:
     from ...parallel.processes import is_primary
-    from ...training import ClassifierJob, open_loggers, run_and_store
+    from ...training import open_loggers, run_and_store
 
     cache_compiled_code()
     primary = is_primary()
@@ -402,7 +443,7 @@ def _run(
 
     with open_loggers(loggers if primary else [], recipe.config()) as log, bar as show:
         result = run_and_store(
-            ClassifierJob(recipe, dataset),
+            _job(recipe, dataset),
             out,
             resume=resume,
             checkpoint_chunks=checkpoint_chunks,

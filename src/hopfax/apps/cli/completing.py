@@ -1,0 +1,126 @@
+"""`hopfax train --task completion`: which recipe the options choose, and how the result is shown."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from .options import check_network_folder
+from .output import emit, error_console
+from .resuming import refuse_other_value
+
+if TYPE_CHECKING:
+    from ...gradients.base import AbstractGradient
+    from ...training import CompletionRecipe
+
+OF_CLASSIFIERS = ("network", "model", "recipe", "validation", "shuffle")
+CHANGES = ("epochs", "seed", "batch_size", "learning_rate")
+
+
+def is_completion(config: Mapping[str, Any]) -> bool:
+    """Whether these are the settings of a network that completes images."""
+    return config.get("task") == "completion"
+
+
+def new_recipe(
+    typed: set[str],
+    layers: tuple[int, ...],
+    gradient: str | None,
+    beta: float | None,
+    changes: Mapping[str, Any],
+) -> "CompletionRecipe":
+    """The recipe of a new run. Raises: `ValueError` for an option that is of classifiers only."""
+    from ...training import CompletionRecipe
+
+    for name in OF_CLASSIFIERS:
+        if name in typed:
+            raise ValueError(f"--{name} is for networks that classify; leave it out with --task completion.")
+    values = {name: value for name, value in changes.items() if name in CHANGES and value is not None}
+    if "layers" in typed:
+        values["layers"] = layers
+    return CompletionRecipe(**values, gradient=_gradient(gradient, beta))
+
+
+def resumed_recipe(
+    typed: set[str],
+    layers: tuple[int, ...],
+    gradient: str | None,
+    beta: float | None,
+    changes: Mapping[str, Any],
+    stored: Mapping[str, Any],
+    folder: Path,
+) -> "CompletionRecipe":
+    """The recipe of the run in `folder`. Raises: `ValueError` naming an option that was typed and differs from it."""
+    from ...training.completion_job import completion_from_config
+    from ...training.job import without_data_settings
+
+    recipe = completion_from_config(without_data_settings(stored))
+    of_run = "ep" if stored["gradient"]["kind"] == "EquilibriumPropagation" else "implicit"
+    other = new_recipe(typed, layers, gradient or of_run, beta, changes).config()["gradient"]
+    for name in (*CHANGES, "data"):
+        if name in typed:
+            refuse_other_value(f"--{name.replace('_', '-')}", changes[name], stored[name], folder)
+    if "layers" in typed:
+        refuse_other_value("--layers", layers, recipe.layers, folder)
+    if "gradient" in typed:
+        refuse_other_value("--gradient", gradient, of_run, folder)
+    if "beta" in typed:
+        refuse_other_value("--beta", other["beta"], stored["gradient"]["beta"], folder)
+    return recipe
+
+
+def complete_rows(folder: Path, queries: Path, out: Path, json: Path | None) -> None:
+    """Write the queries with their unknown values filled in by the network in `folder`, and print how that went.
+
+    Raises: `ValueError` for a folder without such a network, or queries that do not fit it.
+    """
+    import numpy as np
+
+    from ...networks.files import load_model
+    from ...training import complete
+    from .arrays import Rows, read_table, write_table
+
+    check_network_folder(folder, "model.json")
+    model = load_model(folder)
+    asked = read_table(queries, missing=True)
+    with error_console().status("completing"):
+        filled, converged, sweeps = complete(model, asked.numbers, ~np.isnan(asked.numbers))
+    write_table(out, Rows(np.asarray(filled), asked.columns, asked.index))
+    result = {
+        "queries": [{"converged": bool(c), "sweeps": int(n)} for c, n in zip(converged, sweeps, strict=True)]
+    }
+    unfinished = int(np.sum(~np.asarray(converged)))
+
+    def show(console: Console) -> None:
+        console.print(f"{unfinished} of {len(asked.numbers)} queries did not converge", soft_wrap=True)
+        console.print(f"Written to {out}", soft_wrap=True)
+
+    emit(result, json, show)
+
+
+def show_completion(console: Console, result: Mapping[str, Any]) -> None:
+    """Print the errors by what is missing and where the missing pixels start."""
+    table = Table(
+        "missing", "start", "squared error", "per pixel", "converged", box=box.SIMPLE_HEAD, pad_edge=False
+    )
+    for mask, starts in result["completion"].items():
+        for start, row in starts.items():
+            error = f"{row['error']:.3f} ± {row['standard_error']:.3f}"
+            pixel, converged = f"{row['error_per_pixel']:.4f}", f"{row['converged']:.1%}"
+            table.add_row(mask, start, error, pixel, converged)
+    console.print(f"Test images of {result['data']}, completed at equilibrium:", soft_wrap=True)
+    console.print(table)
+
+
+def _gradient(name: str | None, beta: float | None) -> "AbstractGradient":
+    """The gradient of these options. Raises: `ValueError` for `beta` without equilibrium propagation."""
+    from ...training.completion_job import IMPLICIT, equilibrium_propagation
+
+    if name == "recurrent":
+        raise ValueError("--gradient recurrent is for networks that classify; use ep or implicit.")
+    if beta is not None and name != "ep":
+        raise ValueError(f"--beta {beta} is the nudge of equilibrium propagation; add --gradient ep.")
+    return equilibrium_propagation(beta) if name == "ep" else IMPLICIT

@@ -1,0 +1,117 @@
+"""A Gaussian as a HAM, which fills in missing values by the conditional mean, and a hidden layer beside it."""
+
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Key
+
+from .._internal.checks import require_integer, require_key, require_number
+from ..lagrangians import AbstractLagrangian, Identity, Linear, ReLU
+from .ham import HAM
+from .layers import Layer
+from .synapses import AbstractSynapse, Bias, Dense
+
+
+def gaussian(
+    mean: Float[ArrayLike, " size"],
+    covariance: Float[ArrayLike, "size size"],
+    *,
+    ridge: float,
+    factors: int | None = None,
+    factor_gain: float = 1.0,
+    visible: AbstractLagrangian | None = None,
+) -> HAM:
+    """Linear layers "factors" and "visible", whose energy is that of a Gaussian with this mean and covariance.
+
+    At its least given the visible activations `g`, the energy is `½ ε (g - μ)ᵀ (Σ + ε I)⁻¹ (g - μ)` and a constant,
+    with the ridge `ε`: a factor of gain 1 has the weights `u √(λ / (λ + ε))`, for an eigenvector `u` of `Σ` with
+    eigenvalue `λ`. So with some neurons clamped, the equilibrium is the conditional mean of the others. The graph has
+    two colours, though the energy joins every visible neuron to every other one. With fewer `factors` the largest
+    eigenvalues are kept, as in probabilistic PCA. Activations of `HardSigmoid` neurons also obey `0 <= g <= 1`.
+
+    Args:
+        mean, covariance: `μ` and `Σ`, such as those of the training images.
+        ridge: `ε`, positive; a small one is more exact, and takes more sweeps to relax.
+        factors: how many; all, if None.
+        factor_gain: the slope of their activation, positive, on which no equilibrium depends: weights are larger by
+            `1 / √gain`. Where these are trained, one step of an optimiser then changes them less beside their size.
+        visible: the Lagrangian of the visible layer; `Identity()` if None.
+    Raises: `ValueError` for shapes that do not fit, a covariance that is not symmetric and positive semidefinite, or
+        numbers out of range.
+    Source: [tipping1999], eq. 4 for the model; the form as a HAM is derived in this project.
+    """
+    mean, covariance = np.asarray(mean, np.float64), np.asarray(covariance, np.float64)
+    values, vectors = _spectrum(mean, covariance)
+    require_number("gaussian.ridge", ridge, lambda x: 0 < x < np.inf, "a positive number, such as 0.01")
+    count = len(mean) if factors is None else factors
+    require_integer("gaussian.factors", count, 1)
+    values, vectors = values[-count:], vectors[:, -count:]
+    weight = vectors * np.sqrt(values / (values + ridge))
+    bias = mean - weight @ (weight.T @ mean)
+    require_number("gaussian.factor_gain", factor_gain, lambda x: 0 < x < np.inf, "positive")
+    layers = {"factors": Layer(weight.shape[1], Linear(factor_gain))}
+    synapses: list[AbstractSynapse] = [
+        Dense(("factors", "visible"), jnp.asarray(weight.T / np.sqrt(factor_gain), jnp.float32)),
+        Bias("visible", jnp.asarray(bias, jnp.float32)),
+    ]
+    layers["visible"] = Layer(len(mean), Identity() if visible is None else visible)
+    return HAM(layers, synapses)
+
+
+def with_hidden(
+    model: HAM,
+    size: int,
+    *,
+    layer: str = "visible",
+    gain: float = 0.01,
+    std: float = 0.03,
+    key: Key[Array, ""],
+) -> HAM:
+    """The model with one more layer, "hidden", of rectified neurons that are joined to all neurons of `layer`.
+
+    With a small gain they hardly feed back at first, so that training starts from the equilibria of `model`; yet their
+    states are large enough that none falls silent.
+
+    Args:
+        model: without a layer "hidden".
+        size: how many neurons.
+        layer: the layer that they are joined to.
+        gain: the slope of their activation, positive.
+        std: standard deviation of their first weights, positive; biases begin at 0.
+        key: for the weights.
+    Raises: `ValueError` for an unknown layer, a model that has hidden neurons, or numbers out of range.
+    """
+    require_key("with_hidden", key)
+    require_integer("with_hidden.size", size, 1)
+    for name, value in (("gain", gain), ("std", std)):
+        require_number(f"with_hidden.{name}", value, lambda x: 0 < x < np.inf, "positive")
+    if layer not in model.layers or "hidden" in model.layers:
+        raise ValueError(
+            f"`with_hidden(layer={layer!r})` must name a layer of a model without a layer 'hidden'; the layers are "
+            f"{list(model.order)}."
+        )
+    weight = std * jr.normal(key, (size, model.layers[layer].size), jnp.float32)
+    added = {
+        "hidden-" + layer: Dense(("hidden", layer), weight),
+        "hidden": Bias("hidden", jnp.zeros(size, jnp.float32)),
+    }
+    return HAM({"hidden": Layer(size, gain * ReLU()), **model.layers}, {**model.synapses, **added})
+
+
+def _spectrum(mean: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues and eigenvectors of the covariance. Raises: `ValueError` where it is none of this mean."""
+    if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
+        raise ValueError(
+            f"`covariance` has shape {covariance.shape}, but the mean has {mean.shape}; give a vector of n numbers and "
+            "a matrix of n by n, such as `images.mean(axis=0)` and `np.cov(images.T)`."
+        )
+    finite = np.isfinite(mean).all() and np.isfinite(covariance).all()
+    scale = np.abs(covariance).max() if finite else np.nan
+    if not finite or not np.allclose(covariance, covariance.T, atol=1e-6 * scale):
+        raise ValueError("`covariance` must be finite and symmetric; use `np.cov(images.T)`.")
+    values, vectors = np.linalg.eigh(covariance)
+    if values[0] < -1e-5 * scale:
+        raise ValueError(
+            f"`covariance` has the negative eigenvalue {values[0]:.3g}; use that of samples, `np.cov(images.T)`."
+        )
+    return np.maximum(values, 0), vectors
