@@ -216,15 +216,16 @@ def test_lookup(torch, theirs):
 
 
 def test_encoder_block(torch, theirs):
-    padding = torch.tensor(~MASK)
+    """Outputs of padded tokens are of no meaning, and differ: here they are those of zeros."""
+    padding, kept = torch.tensor(~MASK), torch.tensor(MASK)[..., None]
     layer = theirs.Hopfield(input_size=6, num_heads=2)
     assert_same(
         torch,
         theirs.transformer.HopfieldEncoderLayer(layer, dim_feedforward=9, dropout=0.0),
         EncoderBlock(Hopfield(6, heads=2, key=KEY), 9, key=KEY),
         of_encoder,
-        lambda m, x: m(x, src_key_padding_mask=padding),
-        lambda m, x: jax.vmap(lambda x, mask: m(x, token_mask=mask))(x, MASK),
+        lambda m, x: kept * m(x, src_key_padding_mask=padding),
+        lambda m, x: MASK[..., None] * jax.vmap(lambda x, mask: m(x, token_mask=mask))(x, MASK),
         (TOKENS,),
     )
 

@@ -6,12 +6,16 @@ import equinox as eqx
 import jax
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float, Key, Real
+from jaxtyping import Array, Bool, Float, Key, Real
 
 from .._internal.checks import require, require_integer, require_key, require_kind
-from .hopfield import Hopfield, PairMask, RowMask
+from .hopfield import Hopfield
 
 Tokens = Real[Array | np.ndarray, "tokens width"]
+TokenMask = Bool[Array | np.ndarray, " tokens"]
+PairMask = Bool[Array | np.ndarray, "tokens tokens"]
+Encoded = Real[Array | np.ndarray, "encoded encoded_width"]
+EncodedMask = Bool[Array | np.ndarray, " encoded"]
 Activation = Callable[[Array], Array]
 
 
@@ -53,7 +57,7 @@ class FeedForwardBlock(eqx.Module):
 
 
 class EncoderBlock(eqx.Module):
-    """`x' = LayerNorm(x + Hopfield(x))`, then `FeedForwardBlock(x')`: a Transformer's encoder block, norms after the sums.
+    """`x' = LayerNorm(x + Hopfield(x))`, then `FeedForwardBlock(x')`: the encoder of a Transformer, norms after sums.
 
     It takes one sequence; batch with `jax.vmap`.
 
@@ -92,7 +96,7 @@ class EncoderBlock(eqx.Module):
         self,
         tokens: Tokens,
         *,
-        token_mask: RowMask | None = None,
+        token_mask: TokenMask | None = None,
         association_mask: PairMask | None = None,
         key: Key[Array, ""] | None = None,
     ) -> Float[Array, "tokens width"]:
@@ -153,11 +157,11 @@ class DecoderBlock(eqx.Module):
     def __call__(
         self,
         tokens: Tokens,
-        encoded: Tokens,
+        encoded: Encoded,
         *,
-        token_mask: RowMask | None = None,
+        token_mask: TokenMask | None = None,
         association_mask: PairMask | None = None,
-        encoded_mask: RowMask | None = None,
+        encoded_mask: EncodedMask | None = None,
         key: Key[Array, ""] | None = None,
     ) -> Float[Array, "tokens width"]:
         """The new tokens.

@@ -23,8 +23,11 @@ from ..memory.similarities import Dot
 from .iterations import AbstractIteration, Repeated
 
 Rows = Float[Array, "rows width"]
-RowMask = Bool[Array | np.ndarray, " patterns"]
-PairMask = Bool[Array | np.ndarray, "queries patterns"]
+Queries = Real[Array | np.ndarray, "queries width"]
+Patterns = Real[Array | np.ndarray, "patterns pattern_width"]
+Values = Real[Array | np.ndarray, "patterns value_width"]
+PatternMask = Bool[Array | np.ndarray, " patterns"]
+AssociationMask = Bool[Array | np.ndarray, "queries patterns"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,12 +159,12 @@ class Hopfield(eqx.Module):
 
     def __call__(
         self,
-        queries: Real[Array | np.ndarray, "queries width"],
-        patterns: Real[Array | np.ndarray, "patterns pattern_width"] | None = None,
-        values: Real[Array | np.ndarray, "patterns value_width"] | None = None,
+        queries: Queries,
+        patterns: Patterns | None = None,
+        values: Values | None = None,
         *,
-        pattern_mask: RowMask | None = None,
-        association_mask: PairMask | None = None,
+        pattern_mask: PatternMask | None = None,
+        association_mask: AssociationMask | None = None,
         key: Key[Array, ""] | None = None,
     ) -> Float[Array, "queries outputs"]:
         """The output of `associate`, which has the same arguments."""
@@ -170,12 +173,12 @@ class Hopfield(eqx.Module):
 
     def associate(
         self,
-        queries: Real[Array | np.ndarray, "queries width"],
-        patterns: Real[Array | np.ndarray, "patterns pattern_width"] | None = None,
-        values: Real[Array | np.ndarray, "patterns value_width"] | None = None,
+        queries: Queries,
+        patterns: Patterns | None = None,
+        values: Values | None = None,
         *,
-        pattern_mask: RowMask | None = None,
-        association_mask: PairMask | None = None,
+        pattern_mask: PatternMask | None = None,
+        association_mask: AssociationMask | None = None,
         key: Key[Array, ""] | None = None,
     ) -> Association:
         """The output with the weights, the energies and the last states.
@@ -211,7 +214,7 @@ class Hopfield(eqx.Module):
         output = jax.vmap(self.output_projection)(mixed.reshape(len(queries), -1))
         return Association(output, weights, energy, retrieval)
 
-    def calibrated(self, patterns: Real[Array | np.ndarray, "patterns width"]) -> "Hopfield":
+    def calibrated(self, patterns: Patterns) -> "Hopfield":
         """The same layer with a trained `beta` of each head, at which 99 % of these patterns are fixed points.
 
         It is `memory.calibrate(X_h, similarity=Dot()).recall_beta` of the projected patterns. Raises: `ValueError` for
@@ -221,7 +224,7 @@ class Hopfield(eqx.Module):
         betas = [calibrate(np.asarray(rows), similarity=Dot()).recall_beta for rows in heads]
         return eqx.tree_at(lambda layer: layer.beta, self, jnp.asarray(betas, heads.dtype))
 
-    def _weights(self, queries: Rows, patterns: Rows, mask: Array | None) -> tuple[Array, Array, Retrieval]:
+    def _weights(self, queries: Array, patterns: Array, mask: Array | None) -> tuple[Array, Array, Retrieval]:
         states = self._in_heads(self.query_projection, queries)
         stored = self._in_heads(self.pattern_projection, patterns)
         beta = jnp.broadcast_to(jnp.asarray(self.beta, states.dtype), (self.heads,))

@@ -7,9 +7,7 @@ from jaxtyping import Array, Float, Key, Real
 
 from .._internal.checks import require, require_kind
 from ..memory.inputs import as_rows, as_values
-from .hopfield import Association, Hopfield, PairMask, RowMask
-
-Matrix = Real[Array | np.ndarray, "rows width"]
+from .hopfield import Association, AssociationMask, Hopfield, PatternMask, Patterns, Queries, Values
 
 
 class HopfieldPooling(eqx.Module):
@@ -26,7 +24,7 @@ class HopfieldPooling(eqx.Module):
     association: Hopfield
     queries: Float[Array, "queries width"]
 
-    def __init__(self, association: Hopfield, queries: Matrix):
+    def __init__(self, association: Hopfield, queries: Queries):
         require_kind(
             "HopfieldPooling.association", association, Hopfield, "Hopfield(64, key=jax.random.key(0))"
         )
@@ -35,10 +33,10 @@ class HopfieldPooling(eqx.Module):
 
     def __call__(
         self,
-        patterns: Matrix,
-        values: Matrix | None = None,
+        patterns: Patterns,
+        values: Values | None = None,
         *,
-        pattern_mask: RowMask | None = None,
+        pattern_mask: PatternMask | None = None,
         key: Key[Array, ""] | None = None,
     ) -> Float[Array, " queries_times_outputs"]:
         """The outputs of all queries in one vector; arguments as for `Hopfield.associate`."""
@@ -46,10 +44,10 @@ class HopfieldPooling(eqx.Module):
 
     def associate(
         self,
-        patterns: Matrix,
-        values: Matrix | None = None,
+        patterns: Patterns,
+        values: Values | None = None,
         *,
-        pattern_mask: RowMask | None = None,
+        pattern_mask: PatternMask | None = None,
         key: Key[Array, ""] | None = None,
     ) -> Association:
         """The outputs with the weights of the patterns, the energies and the last states."""
@@ -68,10 +66,10 @@ class HopfieldLayer(eqx.Module):
     """
 
     association: Hopfield
-    patterns: Float[Array, "patterns width"]
-    values: Float[Array, "values value_width"] | None
+    patterns: Float[Array, "patterns pattern_width"]
+    values: Float[Array, "patterns value_width"] | None
 
-    def __init__(self, association: Hopfield, patterns: Matrix, values: Matrix | None = None):
+    def __init__(self, association: Hopfield, patterns: Patterns, values: Values | None = None):
         require_kind(
             "HopfieldLayer.association", association, Hopfield, "Hopfield(64, key=jax.random.key(0))"
         )
@@ -84,9 +82,9 @@ class HopfieldLayer(eqx.Module):
 
     def __call__(
         self,
-        queries: Matrix,
+        queries: Queries,
         *,
-        association_mask: PairMask | None = None,
+        association_mask: AssociationMask | None = None,
         key: Key[Array, ""] | None = None,
     ) -> Float[Array, "queries outputs"]:
         """One output for each query; arguments as for `Hopfield.associate`."""
@@ -94,9 +92,9 @@ class HopfieldLayer(eqx.Module):
 
     def associate(
         self,
-        queries: Matrix,
+        queries: Queries,
         *,
-        association_mask: PairMask | None = None,
+        association_mask: AssociationMask | None = None,
         key: Key[Array, ""] | None = None,
     ) -> Association:
         """The outputs with the weights of the patterns, the energies and the last states."""
@@ -105,7 +103,9 @@ class HopfieldLayer(eqx.Module):
         )
 
 
-def _trained(label: str, rows: Matrix, width: int | None) -> Float[Array, "rows width"]:
+def _trained(
+    label: str, rows: Real[Array | np.ndarray, "rows width"], width: int | None
+) -> Float[Array, "rows width"]:
     """`rows` as a matrix. Raises: `ValueError` unless it is finite and of this width."""
     matrix = as_rows(label, rows)
     require(
