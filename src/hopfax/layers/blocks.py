@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Key, Real
 
 from .._internal.checks import require, require_integer, require_key, require_kind
+from ..memory.inputs import as_rows, check_row_mask
 from .hopfield import Hopfield
 
 Tokens = Real[Array | np.ndarray, "tokens width"]
@@ -103,11 +104,12 @@ class EncoderBlock(eqx.Module):
         """The new tokens.
 
         Args:
-            token_mask: true for tokens and false for padding, which no other token sees.
+            token_mask: true for tokens and false for padding, which no other token sees. Outputs there have no meaning.
             association_mask: which tokens each token sees.
             key: for dropout.
         """
         keys = _split(key, 3)
+        tokens = _without_padding(tokens, token_mask)
         masks = {"pattern_mask": token_mask, "association_mask": association_mask}
         change = self.dropout(self.association(tokens, **masks, key=keys[0]), key=keys[1])
         return self.feed_forward(jax.vmap(self.norm)(tokens + change), key=keys[2])
@@ -174,12 +176,19 @@ class DecoderBlock(eqx.Module):
             key: for dropout.
         """
         keys = _split(key, 5)
+        tokens = _without_padding(tokens, token_mask)
         masks = {"pattern_mask": token_mask, "association_mask": association_mask}
         change = self.dropout(self.association(tokens, **masks, key=keys[0]), key=keys[1])
         tokens = jax.vmap(self.norm)(tokens + change)
         change = self.cross(tokens, encoded, pattern_mask=encoded_mask, key=keys[2])
         tokens = jax.vmap(self.cross_norm)(tokens + self.dropout(change, key=keys[3]))
         return self.feed_forward(tokens, key=keys[4])
+
+
+def _without_padding(tokens: Tokens, mask: TokenMask | None) -> Float[Array, "tokens width"]:
+    """The tokens, zero where `mask` is false."""
+    checked = None if mask is None else check_row_mask("token_mask", mask, len(tokens))
+    return as_rows("tokens", tokens, checked)
 
 
 def _split(key: Key[Array, ""] | None, count: int):

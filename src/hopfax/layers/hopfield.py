@@ -4,7 +4,7 @@ import dataclasses
 import functools as ft
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -28,6 +28,15 @@ Patterns = Real[Array | np.ndarray, "patterns pattern_width"]
 Values = Real[Array | np.ndarray, "patterns value_width"]
 PatternMask = Bool[Array | np.ndarray, " patterns"]
 AssociationMask = Bool[Array | np.ndarray, "queries patterns"]
+
+
+class _Widths(NamedTuple):
+    queries: int
+    patterns: int
+    values: int
+    head: int
+    head_values: int
+    outputs: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +66,7 @@ class Sizes:
             if width is not None or field.name == "queries":
                 require_integer(f"Sizes.{field.name}", width, 1)
 
-    def complete(self, heads: int) -> "Sizes":
+    def complete(self, heads: int) -> "_Widths":
         """All widths. Raises: `ValueError` where `head` is left out and `queries` is no multiple of `heads`."""
         require(
             self.head is not None or self.queries % heads == 0,
@@ -66,7 +75,9 @@ class Sizes:
         patterns = self.patterns or self.queries
         head = self.head or self.queries // heads
         outputs = self.outputs or self.queries
-        return Sizes(self.queries, patterns, self.values or patterns, head, self.head_values or head, outputs)
+        return _Widths(
+            self.queries, patterns, self.values or patterns, head, self.head_values or head, outputs
+        )
 
 
 class Association(eqx.Module):
@@ -124,7 +135,7 @@ class Hopfield(eqx.Module):
     iteration: AbstractIteration
     dropout: eqx.nn.Dropout
     separation: Callable[[ArrayLike], AbstractLagrangian] = eqx.field(static=True)
-    sizes: Sizes = eqx.field(static=True)
+    sizes: _Widths = eqx.field(static=True)
     heads: int = eqx.field(static=True)
 
     def __init__(
@@ -135,27 +146,27 @@ class Hopfield(eqx.Module):
         beta: ArrayLike | None = None,
         separation: Callable[[ArrayLike], AbstractLagrangian] = Softmax,
         iteration: AbstractIteration = Repeated(),
-        norm: Callable[[int], eqx.Module] = eqx.nn.LayerNorm,
+        norm: Callable[..., Callable[..., Array]] = eqx.nn.LayerNorm,
         dropout: float = 0.0,
         key: Key[Array, ""],
     ):
         require_integer("Hopfield.heads", heads, 1)
         require_kind("Hopfield.iteration", iteration, AbstractIteration, "Repeated(3)")
         require_key("Hopfield", key)
-        sizes = (sizes if isinstance(sizes, Sizes) else Sizes(sizes)).complete(heads)
+        widths = (sizes if isinstance(sizes, Sizes) else Sizes(sizes)).complete(heads)
         keys = iter(jr.split(key, 4))
         project = lambda width, head: eqx.nn.Sequential(
             [norm(width), eqx.nn.Linear(width, heads * head, key=next(keys))]
         )
-        self.query_projection = project(sizes.queries, sizes.head)
-        self.pattern_projection = project(sizes.patterns, sizes.head)
-        self.value_projection = project(sizes.values, sizes.head_values)
-        self.output_projection = eqx.nn.Linear(heads * sizes.head_values, sizes.outputs, key=next(keys))
+        self.query_projection = project(widths.queries, widths.head)
+        self.pattern_projection = project(widths.patterns, widths.head)
+        self.value_projection = project(widths.values, widths.head_values)
+        self.output_projection = eqx.nn.Linear(heads * widths.head_values, widths.outputs, key=next(keys))
         self.head_norm = eqx.nn.Identity()
-        self.beta = 1 / math.sqrt(sizes.head) if beta is None else _check_beta(beta, heads)
+        self.beta = 1 / math.sqrt(widths.head) if beta is None else _check_beta(beta, heads)
         self.iteration, self.separation = iteration, separation
         self.dropout = eqx.nn.Dropout(dropout)
-        self.sizes, self.heads = sizes, heads
+        self.sizes, self.heads = widths, heads
 
     def __call__(
         self,
@@ -248,7 +259,7 @@ class Hopfield(eqx.Module):
     def _per_head(self, rows: Rows) -> Float[Array, "heads rows head"]:
         return jnp.moveaxis(rows.reshape(len(rows), self.heads, -1), 1, 0)
 
-    def _rows(self, label: str, values: Any, width: int | None) -> Rows:
+    def _rows(self, label: str, values: Any, width: int) -> Rows:
         """`values` as a matrix of floating point. Raises: `ValueError` for another width or number of axes."""
         array = as_array(label, values)
         require(

@@ -51,7 +51,7 @@ class Repeated(AbstractIteration):
             scale=largest_norm(memory.patterns),
             tolerance=self.tolerance,
             max_steps=self.max_steps,
-            unrolled=True,
+            unroll=self.max_steps,
         )
 
 
