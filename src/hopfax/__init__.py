@@ -54,8 +54,8 @@ _HOMES = {
 }
 _NAMES = {name: module for module, names in _HOMES.items() for name in names}
 _NAMESPACES = (
-    *("costs", "data", "diagnostics", "figures", "gradients", "interop", "lagrangians", "memory", "networks"),
-    *("papers", "parallel", "solvers", "training", "updates", "vae"),
+    *("costs", "data", "diagnostics", "figures", "gradients", "interop", "lagrangians", "layers", "memory"),
+    *("networks", "papers", "parallel", "solvers", "training", "updates", "vae"),
 )
 
 __all__ = sorted({*_NAMES, *_NAMESPACES})  # pyright: ignore[reportUnsupportedDunderAll]

@@ -19,6 +19,7 @@ from hopfax.lagrangians import (
     ReLU,
     Sigmoid,
     Softmax,
+    Softmax1,
     SphericalNorm,
     StandardisedInput,
     Tanh,
@@ -64,6 +65,11 @@ CASES = {
         Softmax(parameter(SLOPE)),
         lambda s: np.log(np.sum(np.exp(SLOPE * s))) / SLOPE,
         lambda s: np.exp(SLOPE * s) / np.sum(np.exp(SLOPE * s)),
+    ),
+    "softmax1": (
+        Softmax1(parameter(SLOPE)),
+        lambda s: np.log(1 + np.sum(np.exp(SLOPE * s))) / SLOPE,
+        lambda s: np.exp(SLOPE * s) / (1 + np.sum(np.exp(SLOPE * s))),
     ),
     "layer_norm": (
         LayerNorm(parameter(GAIN), parameter(SHIFT), parameter(EPS)),
@@ -263,6 +269,22 @@ def test_softmax_and_norms_are_over_the_whole_layer():
     for lagrangian in (Softmax(2.0), LayerNorm(), SphericalNorm()):
         flattened = np.reshape(everything(lagrangian, state.ravel())[1], (2, 3))
         np.testing.assert_allclose(everything(lagrangian, state)[1], flattened, rtol=1e-13)
+
+
+@over(LAGRANGIANS)
+def test_shift_invariant_ones_have_weights_that_ignore_a_common_shift(lagrangian):
+    state = jnp.asarray(STATE)
+    same = np.allclose(*(everything(lagrangian, s)[1] for s in (state, state + 3.0)), atol=1e-12)
+    assert same == lagrangian.shift_invariant
+
+
+def test_softmax1_is_softmax_beside_a_neuron_at_zero_and_attends_to_nothing_where_states_are_low():
+    state, softmax1 = jnp.asarray(STATE), Softmax1(SLOPE)
+    beside = everything(Softmax(SLOPE), jnp.append(state, 0.0))
+    got = everything(softmax1, state)
+    np.testing.assert_allclose(got[1], beside[1][:-1], rtol=1e-13)
+    np.testing.assert_allclose([got[0], got[2]], [beside[0], beside[2]], rtol=1e-13)
+    assert everything(softmax1, state - 50.0)[1].max() < 1e-30
 
 
 def test_paper_sigmoid():

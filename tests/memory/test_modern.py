@@ -12,7 +12,7 @@ import pytest
 import hopfax
 from hopfax import EvenOdd, ModernHopfield, PartialClamp
 from hopfax.lagrangians import Identity, Softmax, SphericalNorm, Tanh
-from hopfax.lagrangians.separations import Entmax, Exponential, Polynomial, Sparsemax
+from hopfax.lagrangians.separations import Entmax, Exponential, Polynomial, Softmax1, Sparsemax
 from hopfax.memory.similarities import Dot, Euclidean, Raw, Standardised, UnitNorm
 
 PATTERNS = jr.normal(jr.key(1), (5, 4))
@@ -25,7 +25,7 @@ SIMPLEX = {
     "entmax": ft.partial(Entmax, 1.5),
     "entmax3": ft.partial(Entmax, 3.0),
 }
-CONES = {"polynomial": ft.partial(Polynomial, 3), "exponential": Exponential}
+OTHERS = {"softmax1": Softmax1, "polynomial": ft.partial(Polynomial, 3), "exponential": Exponential}
 each_separation = lambda cases: pytest.mark.parametrize("separation", cases.values(), ids=cases)
 
 
@@ -34,7 +34,7 @@ def over(function, states):
     return jax.vmap(function)(states)
 
 
-@each_separation({**SIMPLEX, **CONES})
+@each_separation({**SIMPLEX, **OTHERS})
 def test_activation_is_the_gradient_and_fenchel_young_an_equality_there_and_an_inequality_elsewhere(
     separation,
 ):
@@ -106,6 +106,7 @@ def test_exponential_and_softmax_point_spherical_neurons_the_same_way():
 NETWORKS = {
     "softmax": ModernHopfield(PATTERNS, BETA),
     "euclidean sparsemax": ModernHopfield(PATTERNS, BETA, separation=Sparsemax, similarity=Euclidean()),
+    "softmax1": ModernHopfield(PATTERNS, BETA, separation=Softmax1),
     "entmax": ModernHopfield(PATTERNS, BETA, separation=ft.partial(Entmax, 1.5)),
     "polynomial": ModernHopfield(PATTERNS, 0.5, separation=ft.partial(Polynomial, 3), visible=Tanh()),
 }
@@ -157,7 +158,7 @@ def test_jacobian_is_the_derivative_of_the_update(network):
     np.testing.assert_allclose(*over(both, STATES), atol=1e-11)
 
 
-@each_separation(SIMPLEX)
+@each_separation({**SIMPLEX, "softmax1": Softmax1})
 def test_hessian_is_one_less_the_jacobian(separation):
     network = ModernHopfield(PATTERNS, BETA, separation=separation)
     hessian, jacobian = over(lambda x: (network.hessian(x), network.jacobian(x)), STATES)
@@ -276,6 +277,7 @@ PADDED = {
     "softmax": {},
     "euclidean": {"similarity": Euclidean()},
     "sparsemax": {"separation": Sparsemax, "similarity": Euclidean()},
+    "softmax1": {"separation": Softmax1},
     "entmax": {"separation": ft.partial(Entmax, 1.5)},
     "polynomial": {"separation": ft.partial(Polynomial, 3), "visible": Tanh()},
     "exponential": {"separation": Exponential, "visible": Tanh()},
@@ -351,6 +353,11 @@ def test_padding_is_excluded_in_single_precision_at_high_beta():
     assert jnp.all(jnp.isfinite(result[1]))
 
 
+def test_a_traced_mask_that_leaves_no_pattern_leaves_no_weight():
+    weights = lambda mask: ModernHopfield(PATTERNS, BETA, pattern_mask=mask).weights(STATES[0])
+    np.testing.assert_array_equal(jax.jit(weights)(jnp.zeros(5, bool)), 0)
+
+
 def test_normalisations():
     rows = jnp.concatenate([PATTERNS, jnp.zeros((1, 4))])
     np.testing.assert_allclose(jnp.linalg.norm(UnitNorm()(rows), axis=1), [1] * 5 + [0], atol=1e-14)
@@ -391,7 +398,7 @@ def test_bad_arguments_are_refused(build, message):
 def test_the_dtype_of_the_state_is_kept():
     state = MEMORIES[0].astype(jnp.float32)
     assert isinstance(NETWORKS["softmax"].visible, Identity)
-    for separation in (*SIMPLEX.values(), *CONES.values()):
+    for separation in (*SIMPLEX.values(), *OTHERS.values()):
         lagrangian = separation(BETA)
         for function in (lagrangian, lagrangian.activation, lagrangian.energy):
             assert jax.eval_shape(function, state).dtype == jnp.float32

@@ -159,3 +159,16 @@ def test_completion_is_trained_by_both_gradients_and_stored_once(tmp_path, capsy
     assert "epoch" not in capsys.readouterr().out.replace("seconds an epoch", "")
     recipes = {run.name: run.recipe for run in train.runs()}
     assert len(recipes) == 2 * train.SEEDS
+
+
+def test_hopfield_pooling_learns_every_task_of_bags_with_as_many_weights_as_the_others(tmp_path):
+    from experiments.bags import run
+
+    run.main(["--smoke", "--seeds", "1", "--results", str(tmp_path)])
+    results = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in tmp_path.glob("*.json")}
+    assert set(results) == {"bits", "latch", "mnist"}
+    for result in results.values():
+        sizes = [row["seeds"][0]["weights"] for row in result["models"].values()]
+        assert max(sizes) < 1.05 * min(sizes)
+        # Chance is a half, with a standard deviation of 0.03 on 256 bags.
+        assert result["models"]["hopfield"]["accuracy"] > 0.7

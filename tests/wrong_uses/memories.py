@@ -5,8 +5,19 @@ import functools as ft
 import jax.numpy as jnp
 import numpy as np
 
-from hopfax import Memory, ModernHopfield
+from hopfax import Memory, Method, ModernHopfield
+from hopfax.gradients import EquilibriumPropagation
 from hopfax.lagrangians import Softmax
+from hopfax.layers import (
+    DecoderBlock,
+    EncoderBlock,
+    Hopfield,
+    HopfieldLayer,
+    HopfieldPooling,
+    Relaxed,
+    Repeated,
+    Sizes,
+)
 from hopfax.memory import phase
 from hopfax.memory.binary import BinaryHopfield, RandomSchedule
 from hopfax.memory.calibration import calibrate
@@ -53,6 +64,145 @@ def binary_network() -> BinaryHopfield:
 
 def trial(**options) -> capacity.Trial:
     return capacity.Trial(4, **options)
+
+
+ROWS_OF_SIX = np.ones((3, 6), np.float32)
+
+
+def hopfield(sizes=6, **options) -> Hopfield:
+    return Hopfield(sizes, **{"heads": 2, "key": KEY, **options})
+
+
+def associated(*rows, **masks) -> object:
+    return hopfield()(*(rows or (ROWS_OF_SIX,)), **masks)
+
+
+LAYERS = [
+    Row("layer of width zero", lambda _: hopfield(0), ValueError, r"Sizes\(queries=0\).*at least 1"),
+    Row("layer of width 2.5", lambda _: hopfield(2.5), ValueError, r"queries=2\.5.*whole number"),
+    Row("layer of no outputs", lambda _: hopfield(Sizes(6, outputs=0)), ValueError, r"outputs=0"),
+    Row("layer of no heads", lambda _: hopfield(heads=0), ValueError, r"heads=0.*at least 1"),
+    Row("layer of four heads for six", lambda _: hopfield(heads=4), ValueError, r"no multiple of `heads=4`"),
+    Row("layer at beta zero", lambda _: hopfield(beta=0.0), ValueError, r"`beta` must be positive"),
+    Row("layer of betas NaN", lambda _: hopfield(beta=np.array([1, NAN])), ValueError, r"positive"),
+    Row("layer of three betas", lambda _: hopfield(beta=np.ones(3)), ValueError, r"`beta` has shape.*\(2,\)"),
+    Row("layer without a key", lambda _: hopfield(key=0), ValueError, r"Hopfield\(key=\.\.\.\)"),
+    Row(
+        "layer of an iteration by number",
+        lambda _: hopfield(iteration=3),
+        ValueError,
+        r"iteration=3.*Repeated\(3\)",
+    ),
+    Row("minus one update", lambda _: Repeated(-1), ValueError, r"max_steps=-1"),
+    Row("updates to a negative tolerance", lambda _: Repeated(1, -1.0), ValueError, r"tolerance=-1"),
+    Row("relaxed by a name", lambda _: Relaxed("anderson"), ValueError, r"method.*Method\("),
+    Row(
+        "relaxed with equilibrium propagation",
+        lambda _: Relaxed(Method(gradient=EquilibriumPropagation(0.1))),
+        ValueError,
+        r"EquilibriumPropagation.*Implicit",
+    ),
+    Row(
+        "queries of another width",
+        lambda _: associated(np.ones((3, 5))),
+        ValueError,
+        r"`patterns`.*\(rows, 6\)",
+    ),
+    Row(
+        "a batch of queries", lambda _: associated(np.ones((2, 3, 6))), ValueError, r"Batch with `jax\.vmap`"
+    ),
+    Row("no patterns", lambda _: associated(ROWS_OF_SIX, ROWS_OF_SIX[:0]), ValueError, r"at least one row"),
+    Row(
+        "more values than patterns",
+        lambda _: associated(ROWS_OF_SIX, ROWS_OF_SIX[:2], ROWS_OF_SIX),
+        ValueError,
+        r"3 rows for 2 patterns",
+    ),
+    Row(
+        "association of a tensor",
+        lambda _: associated(Tensor()),
+        ValueError,
+        r"np\.asarray",
+    ),
+    Row(
+        "pattern mask of another length",
+        lambda _: associated(pattern_mask=np.ones(2, bool)),
+        ValueError,
+        r"`pattern_mask` has shape \(2,\)",
+    ),
+    Row(
+        "pattern mask of numbers",
+        lambda _: associated(pattern_mask=np.ones(3)),
+        ValueError,
+        r"`pattern_mask` must be bool",
+    ),
+    Row(
+        "pattern mask false everywhere",
+        lambda _: associated(pattern_mask=np.zeros(3, bool)),
+        ValueError,
+        r"`pattern_mask` is false everywhere",
+    ),
+    Row(
+        "association mask of another shape",
+        lambda _: associated(association_mask=np.ones(3, bool)),
+        ValueError,
+        r"`association_mask` has shape \(3,\); it must be \(3, 3\)",
+    ),
+    Row(
+        "association mask of numbers",
+        lambda _: associated(association_mask=np.ones((3, 3))),
+        ValueError,
+        r"`association_mask` must be bool",
+    ),
+    Row(
+        "pooling without a layer",
+        lambda _: HopfieldPooling(Hopfield, ROWS_OF_SIX),
+        ValueError,
+        r"association=Hopfield\)",
+    ),
+    Row(
+        "pooling by queries of another width",
+        lambda _: HopfieldPooling(hopfield(), np.ones((1, 5))),
+        ValueError,
+        r"`queries` has shape \(1, 5\).*width 6",
+    ),
+    Row(
+        "lookup of patterns NaN",
+        lambda _: HopfieldLayer(hopfield(), ROWS_OF_SIX * NAN),
+        ValueError,
+        r"`patterns` must be finite",
+    ),
+    Row(
+        "lookup of values of another width",
+        lambda _: HopfieldLayer(hopfield(), ROWS_OF_SIX, np.ones((3, 5))),
+        ValueError,
+        r"`values` has shape \(3, 5\).*width 6",
+    ),
+    Row(
+        "lookup of more values than patterns",
+        lambda _: HopfieldLayer(hopfield(), ROWS_OF_SIX, np.ones((4, 6))),
+        ValueError,
+        r"4 rows for 3 patterns",
+    ),
+    Row(
+        "encoder block of another width",
+        lambda _: EncoderBlock(hopfield(Sizes(6, outputs=5)), 9, key=KEY),
+        ValueError,
+        r"width 6 and outputs of width 5",
+    ),
+    Row(
+        "encoder block of nothing hidden",
+        lambda _: EncoderBlock(hopfield(), 0, key=KEY),
+        ValueError,
+        r"hidden=0",
+    ),
+    Row(
+        "decoder block of two widths",
+        lambda _: DecoderBlock(hopfield(), hopfield(4), 9, key=KEY),
+        ValueError,
+        r"width 4, and `association` of 6",
+    ),
+]
 
 
 ROWS = [
@@ -549,4 +699,5 @@ ROWS = [
         ValueError,
         r"patterns.*at least 3",
     ),
+    *LAYERS,
 ]

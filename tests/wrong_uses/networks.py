@@ -347,6 +347,7 @@ ROWS = [
     Row("polynomial of degree NaN", lambda _: Polynomial(float("nan")), ValueError, r"degree=nan"),
     Row("polynomial of infinite degree", lambda _: Polynomial(float("inf")), ValueError, r"degree=inf"),
     Row("exponential of negative beta", lambda _: Exponential(-1.0), ValueError, r"beta.*positive"),
+    Row("softmax1 at beta zero", lambda _: neurons.Softmax1(0.0), ValueError, r"Softmax1\(beta.*positive"),
     Row("sparsemax of NaN", lambda _: Sparsemax(float("nan")), ValueError, r"beta.*finite"),
     Row(
         "block matrix that is not symmetric",

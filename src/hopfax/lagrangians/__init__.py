@@ -31,4 +31,5 @@ from .elementwise import Tanh as Tanh
 from .separations import Entmax as Entmax
 from .separations import Exponential as Exponential
 from .separations import Polynomial as Polynomial
+from .separations import Softmax1 as Softmax1
 from .separations import Sparsemax as Sparsemax

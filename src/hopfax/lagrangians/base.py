@@ -41,6 +41,11 @@ class AbstractLagrangian(eqx.Module):
         """Whether all activations are at least 0, whatever the state."""
         return False
 
+    @property
+    def shift_invariant(self) -> bool:
+        """Whether activations stay the same where a constant is added to all states."""
+        return False
+
     @abstractmethod
     def __call__(self, state: State) -> Scalar:
         """`L(s)`, summed over the layer."""

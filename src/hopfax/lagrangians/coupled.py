@@ -37,6 +37,7 @@ class Softmax(AbstractCoupled):
 
     nonnegative: ClassVar[bool] = True
     holomorphic: ClassVar[bool] = True
+    shift_invariant: ClassVar[bool] = True
 
     def __check_init__(self):
         require_positive("Softmax.beta", self.beta)
@@ -74,6 +75,7 @@ class LayerNorm(AbstractCoupled):
     eps: ArrayLike = 1e-5
 
     holomorphic: ClassVar[bool] = True
+    shift_invariant: ClassVar[bool] = True
 
     def __check_init__(self):
         require_positive("LayerNorm.gain", self.gain)

@@ -15,10 +15,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, ArrayLike
+from jaxtyping import Array, ArrayLike, Inexact
 
 from .._internal.checks import require_number
 from .base import AbstractCoupled, AbstractElementwise, Scalar, State, like, require_positive
+from .coupled import Softmax
 
 
 class Polynomial(AbstractElementwise):
@@ -89,6 +90,42 @@ class Exponential(AbstractElementwise):
         return jnp.sum((state - 1 / beta) * jnp.exp(beta * state))
 
 
+class Softmax1(AbstractCoupled):
+    """Softmax with one more neuron, whose state is 0: `g = exp(beta s) / (1 + Σ_j exp(beta s_j))`.
+
+    `L(s) = log(1 + Σ_i exp(beta s_i)) / beta` and `L* = (Σ_i g_i log g_i + g_0 log g_0) / beta`, with the weight
+    `g_0 = 1 - Σ_i g_i` of that neuron, a "ghost" pattern of zeros. Where all states are low, all weights are near
+    zero: attention to nothing. A constant added to all states changes the weights, other than with `Softmax`.
+
+    Args:
+        beta: positive scalar, the inverse temperature; a float is fixed, an array is trained.
+    Raises: `ValueError` for another `beta`.
+    Source: Hu et al. (2024), "Outlier-efficient Hopfield layers for large transformer-based models",
+        arXiv:2404.03828.
+    """
+
+    beta: ArrayLike = 1.0
+    nonnegative: ClassVar[bool] = True
+    holomorphic: ClassVar[bool] = True
+
+    def __check_init__(self):
+        require_positive("Softmax1.beta", self.beta)
+
+    def __call__(self, state: State) -> Scalar:
+        return Softmax(self.beta)(_with_zero(state))
+
+    def activation(self, state: State) -> State:
+        return Softmax(self.beta).activation(_with_zero(state))[1:].reshape(state.shape)
+
+    def energy(self, state: State) -> Scalar:
+        return Softmax(self.beta).energy(_with_zero(state))
+
+
+def _with_zero(state: State) -> Inexact[Array, " neurons_and_zero"]:
+    """All neurons in one vector, after one of state 0."""
+    return jnp.concatenate([jnp.zeros(1, state.dtype), state.reshape(-1)])
+
+
 class Sparsemax(AbstractCoupled):
     """`g` is the Euclidean projection of `beta s` onto the simplex: few entries are positive, the others exactly zero.
 
@@ -104,6 +141,7 @@ class Sparsemax(AbstractCoupled):
     beta: ArrayLike = 1.0
     nonnegative: ClassVar[bool] = True
     holomorphic: ClassVar[bool] = False
+    shift_invariant: ClassVar[bool] = True
 
     def __check_init__(self):
         require_positive("Sparsemax.beta", self.beta)
@@ -141,6 +179,7 @@ class Entmax(AbstractCoupled):
     beta: ArrayLike = 1.0
     nonnegative: ClassVar[bool] = True
     holomorphic: ClassVar[bool] = False
+    shift_invariant: ClassVar[bool] = True
 
     def __check_init__(self):
         rule = "a finite number above 1; `Softmax` is the limit at 1"

@@ -84,6 +84,17 @@ def check_row_mask(label: str, mask: Any, count: int) -> Bool[Array, " rows"]:
     return jnp.asarray(array)
 
 
+def check_association_mask(mask: Any, shape: tuple[int, int]) -> Bool[Array, "queries patterns"]:
+    """`mask` as an array. Raises: `ValueError` unless it is boolean and of this shape, (queries, patterns)."""
+    array = as_array("association_mask", mask)
+    require(
+        array.shape == shape,
+        f"`association_mask` has shape {array.shape}; it must be {shape}, (queries, patterns).",
+    )
+    _require_boolean("association_mask", array, "the pairs to keep")
+    return jnp.asarray(array)
+
+
 def check_known(queries: Array | np.ndarray, known: Any) -> Array | np.ndarray:
     """`known` in the shape of `queries`. Raises: `ValueError` for another shape, or values other than booleans."""
     array, shape = as_array("known", known), np.shape(queries)

@@ -36,7 +36,7 @@ class ModernHopfield(eqx.Module):
     Args:
         patterns: in rows, (patterns, dimension); stored as `normalisation` returns them.
         beta: inverse temperature, a positive scalar; a float is fixed, an array is trained.
-        separation: from `beta` to the memory layer's Lagrangian: `Softmax`, `Sparsemax`, `Exponential`,
+        separation: from `beta` to the memory layer's Lagrangian: `Softmax`, `Softmax1`, `Sparsemax`, `Exponential`,
             `functools.partial(Entmax, 1.5)`, `functools.partial(Polynomial, 3)`. The last and `Exponential` are
             unbounded and need bounded visible neurons (`Tanh()`, `SphericalNorm()`) for an energy bounded below.
         similarity: `Dot()`, or `Euclidean()`, which adds a bias to the memory layer.
@@ -111,8 +111,12 @@ class ModernHopfield(eqx.Module):
         return self._exclude_padding(self.patterns @ activation + thresholds[0])
 
     def weights(self, state: State, known: Known | None = None) -> Weights:
-        """`p`, the activation of the memory layer: the weight of each pattern in the next state."""
-        return self.memory.activation(self.drive(state, known))
+        """`p`, the activation of the memory layer: the weight of each pattern in the next state.
+
+        That of padding is zero, also where a traced mask leaves no pattern.
+        """
+        p = self.memory.activation(self.drive(state, known))
+        return p if self.pattern_mask is None else jnp.where(self.pattern_mask, p, 0)
 
     def update(self, state: State) -> State:
         """`x' = Xᵀ p`, which never raises the energy."""
@@ -166,8 +170,9 @@ class ModernHopfield(eqx.Module):
         return largest / 2 + self.memory(self._exclude_padding(zeros))
 
     def centred(self, state: State) -> Float[Array, "patterns dimension"]:
-        """The patterns, minus their mean `Xᵀ p` if the neurons of the memory layer compete."""
-        return self.patterns if self.memory.elementwise else self.patterns - self.update(state)[None, :]
+        """The patterns, minus their mean `Xᵀ p` if the weights ignore what all scores share."""
+        shift = self.update(state) if self.memory.shift_invariant else jnp.zeros_like(state)
+        return self.patterns - shift[None, :]
 
     def jacobian(self, state: State) -> Float[Array, "dimension dimension"]:
         """`J = dx'/dx`; for linear visible neurons it is symmetric and has no negative eigenvalue.

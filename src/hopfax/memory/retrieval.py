@@ -39,6 +39,7 @@ def repeat_update(
     scale: Float[Array, ""],
     tolerance: ScalarLike,
     max_steps: ScalarLike,
+    unroll: int | None = None,
 ) -> Retrieval:
     """Repeats `update` until the steps are short; states of a batch that have converged no longer change.
 
@@ -48,6 +49,8 @@ def repeat_update(
         scale: the largest norm of a pattern.
         tolerance: a state has converged when its step is at most this fraction of `scale`.
         max_steps: the largest number of updates.
+        unroll: make exactly that many updates in a `scan`, so that the states can be differentiated in reverse mode.
+            Those after convergence have no effect.
     """
     unit = jnp.where(scale > 0, scale, 1)
 
@@ -55,7 +58,8 @@ def repeat_update(
         state, residual, steps, count = carry
         new = update(state) if known is None else jnp.where(known, start, update(state))
         active = residual > tolerance
-        length = jnp.linalg.norm(new - state, axis=-1) / unit
+        # Its derivative would be NaN at a fixed point, and is of no use.
+        length = lax.stop_gradient(jnp.linalg.norm(new - state, axis=-1) / unit)
         state = jnp.where(active[..., None], new, state)
         return state, jnp.where(active, length, residual), steps + active, count + 1
 
@@ -64,5 +68,9 @@ def repeat_update(
 
     batch = start.shape[:-1]
     first = (start, jnp.full(batch, jnp.inf, unit.dtype), jnp.zeros(batch, int), 0)
-    state, residual, steps, _ = lax.while_loop(unfinished, step, first)
+    if unroll is None:
+        last = lax.while_loop(unfinished, step, first)
+    else:
+        last = lax.scan(lambda carry, _: (step(carry), None), first, length=unroll)[0]
+    state, residual, steps, _ = last
     return Retrieval(state, residual, steps, residual <= tolerance)

@@ -1,0 +1,198 @@
+"""Hopfield pooling of sets, beside attention pooling and mean pooling with as many weights.
+
+    python -m experiments.bags.run [--only mnist] [--seeds 5] [--smoke]
+
+Three tasks: bit patterns, latch sequences, and bags of MNIST images of different size. Each result is the accuracy on
+test bags after the last epoch, for every seed; a seed has its own weights, order and bags.
+"""
+
+import argparse
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import optax
+
+from hopfax._internal.files import write_json
+from hopfax._internal.provenance import circumstances
+from hopfax.data import Dataset, load
+from hopfax.training import AbstractTask, Trainer, TrainState, train_chunks
+
+from .models import POOLS, BagClassifier, build, weights
+from .tasks import Bags, bit_patterns, digit_bags, latch, signals
+
+HERE = Path(__file__).parent
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """A task and its training.
+
+    Attributes:
+        name: of the task.
+        make: from a count and a generator to bags. Test bags come from a generator of their own; `make(0, ...)` is
+            not asked for.
+        trained, tested: how many bags.
+        hidden: neurons of the embedding in front of Hopfield pooling.
+    """
+
+    name: str
+    make: Callable[[int, np.random.Generator, bool], Bags]
+    trained: int
+    tested: int
+    epochs: int
+    hidden: int = 32
+    batch: int = 32
+    learning_rate: float = 2e-3
+
+    def json(self) -> dict[str, Any]:
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: value for name, value in fields.items() if name != "make"}
+
+
+def configs() -> tuple[Config, ...]:
+    """Sizes of the examples of hopfield-layers and of Ilse et al."""
+    return (
+        Config(name="bits", make=bits(8, 8, 8, 24), trained=2048, tested=1024, epochs=100),
+        Config(name="latch", make=sequences(32, 20), trained=4096, tested=1024, epochs=20),
+        Config(name="mnist", make=digits("mnist", 9, 10), trained=1000, tested=1000, epochs=60, hidden=64),
+    )
+
+
+def smoke() -> tuple[Config, ...]:
+    """Seconds, on easier tasks."""
+    options = {"trained": 512, "tested": 256, "learning_rate": 1e-2}
+    return (
+        Config(name="bits", make=bits(6, 2, 3, 6), epochs=12, **options),
+        Config(name="latch", make=sequences(8, 6), epochs=4, **options),
+        Config(name="mnist", make=digits("digits", 0, 5), epochs=6, **options),
+    )
+
+
+def bits(width: int, count: int, smallest: int, largest: int):
+    """Bit patterns; the signals are the same for training and test."""
+    chosen = signals(count, width, np.random.default_rng(43))
+    return lambda bags, rng, test: bit_patterns(bags, chosen, rng, smallest=smallest, largest=largest)
+
+
+def sequences(length: int, characters: int):
+    """Latch sequences."""
+    return lambda bags, rng, test: latch(bags, rng, length=length, characters=characters)
+
+
+def digits(data: str, target: int, mean: float):
+    """Bags of the training images for training, and of the test images for the test."""
+
+    def make(bags: int, rng: np.random.Generator, test: bool) -> Bags:
+        dataset: Dataset = load(data)
+        part = (
+            (dataset.test_images, dataset.test_labels)
+            if test
+            else (dataset.train_images, dataset.train_labels)
+        )
+        return digit_bags(*part, bags, rng, target=target, mean=mean)
+
+    return make
+
+
+class BagTask(AbstractTask):
+    """The mean logistic loss; an example is the number of a bag."""
+
+    rows: jax.Array
+    members: jax.Array
+    mask: jax.Array
+
+    def check(self, model, images, labels) -> None:
+        return
+
+    def draw(self, model, images, labels, key):
+        chosen = images[:, 0].astype(int)
+        return self.rows[self.members[chosen]], self.mask[chosen], labels
+
+    def gradient(self, model, examples, step):
+        def loss(model):
+            *bags, labels = examples
+            logits = jax.vmap(model)(*bags)
+            losses = optax.sigmoid_binary_cross_entropy(logits, labels)
+            return jnp.mean(losses), jnp.mean((logits > 0) == labels)
+
+        (value, right), gradient = eqx.filter_value_and_grad(loss, has_aux=True)(model)
+        return gradient, (value, right)
+
+    def zero(self):
+        return jnp.zeros(()), jnp.zeros(())
+
+    def means(self, sums, batches: int, batch_size: int) -> dict[str, float]:
+        return dict(zip(("loss", "accuracy"), (float(x) / batches for x in sums), strict=True))
+
+    def saturation(self, model, images, labels) -> dict[str, float]:
+        return {}
+
+    def explain_failure(self, before, after, examples, step) -> str:
+        return "the loss"
+
+
+def train(config: Config, model: BagClassifier, bags: Bags, seed: int) -> tuple[BagClassifier, float]:
+    """The trained model and its accuracy on the training bags in the last epoch."""
+    steps = config.epochs * (len(bags.labels) // config.batch)
+    optimiser = optax.adam(optax.cosine_decay_schedule(config.learning_rate, steps))
+    task = BagTask(*(jnp.asarray(x) for x in (bags.rows, bags.members, bags.mask)))
+    trainer = Trainer(optimiser, task, config.batch)
+    state = TrainState.begin(model, trainer, key=jr.key(seed))
+    numbers = np.arange(len(bags.labels), dtype=np.float32)[:, None]
+    for chunk in train_chunks(trainer, state, numbers, bags.labels, epochs=config.epochs, per_epoch=1):
+        model, means = chunk.state.copy().model, chunk.means()
+    return model, means["accuracy"]
+
+
+def accuracy(model: BagClassifier, bags: Bags) -> float:
+    """The fraction of the bags whose logit has the right sign."""
+    logit = lambda members, mask: model(jnp.asarray(bags.rows)[members], mask)
+    logits = jax.jit(lambda *pair: jax.lax.map(lambda one: logit(*one), pair, batch_size=100))
+    return float(np.mean((np.asarray(logits(bags.members, bags.mask)) > 0) == bags.labels))
+
+
+def measure(config: Config, name: str, seed: int) -> dict[str, float]:
+    """One model, trained from one seed."""
+    made = [
+        config.make(count, np.random.default_rng((seed, test)), bool(test))
+        for test, count in enumerate((config.trained, config.tested))
+    ]
+    model = build(name, made[0].rows.shape[1], config.hidden, jr.key(seed))
+    model, trained = train(config, model, made[0], seed)
+    return {"accuracy": accuracy(model, made[1]), "train accuracy": trained, "weights": weights(model)}
+
+
+def run(config: Config, seeds: int) -> dict[str, Any]:
+    """Every model from every seed, with mean and standard deviation of the accuracy."""
+    models = {}
+    for name in POOLS:
+        runs = [measure(config, name, seed) for seed in range(seeds)]
+        values = [one["accuracy"] for one in runs]
+        spread = float(np.std(values, ddof=1)) if seeds > 1 else None
+        models[name] = {"accuracy": float(np.mean(values)), "spread": spread, "seeds": runs}
+        print(f"{config.name}, {name}: {models[name]['accuracy']:.4f}, spread {spread}", flush=True)
+    return {"config": config.json(), "models": models, "circumstances": circumstances()}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="tasks whose names begin so")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--smoke", action="store_true", help="seconds, on easier tasks")
+    parser.add_argument("--results", type=Path, default=HERE / "results", help="folder of the JSON")
+    options = parser.parse_args(arguments)
+    options.results.mkdir(parents=True, exist_ok=True)
+    for config in smoke() if options.smoke else configs():
+        if config.name.startswith(options.only):
+            write_json(options.results / f"{config.name}.json", run(config, options.seeds), indent=1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""How the state of a query moves through the energy of a memory before it is read."""
+
+import abc
+import math
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, ScalarLike
+
+from .._internal.checks import require, require_integer, require_kind, require_number
+from ..gradients.ep import EquilibriumPropagation
+from ..memory.modern import VISIBLE, ModernHopfield
+from ..memory.retrieval import Retrieval, largest_norm, repeat_update
+from ..method import Method
+from ..relax import solve_example
+
+State = Float[Array, " dimension"]
+
+
+class AbstractIteration(eqx.Module):
+    """From the state of one query to the state at which the memory is read; each query stops by itself."""
+
+    @abc.abstractmethod
+    def __call__(self, memory: ModernHopfield, state: State) -> Retrieval:
+        """The last state, differentiable, and whether it is a fixed point."""
+
+
+class Repeated(AbstractIteration):
+    """Repeats `memory.update` until a step is short, at most `max_steps` times; differentiated by backpropagation.
+
+    Zero updates are attention: the memory is read at the query itself. The state and its gradient after `n` updates
+    are those of a loop of `n` updates, whether it converged or not. A state that has converged no longer changes.
+
+    Args:
+        max_steps: the most updates, at least 0. Memory for backpropagation grows with it.
+        tolerance: a state has converged when its step is at most this fraction of the largest norm of a pattern.
+    Raises: `ValueError` for other values.
+    """
+
+    max_steps: int = eqx.field(static=True, default=0)
+    tolerance: ScalarLike = 1e-4
+
+    def __check_init__(self):
+        require_integer("Repeated.max_steps", self.max_steps, 0)
+        require_number("Repeated.tolerance", self.tolerance, lambda x: x >= 0, "a number, 0 or more")
+
+    def __call__(self, memory: ModernHopfield, state: State) -> Retrieval:
+        return repeat_update(
+            memory.update,
+            state,
+            scale=largest_norm(memory.patterns),
+            tolerance=self.tolerance,
+            max_steps=self.max_steps,
+            unroll=self.max_steps,
+        )
+
+
+class Relaxed(AbstractIteration):
+    """Relaxes `memory.ham()` from the query, as `hopfax.relax` does, with the solver and gradient of `method`.
+
+    An equilibrium does not depend on where the solve starts. So implicit gradients reach patterns, values and `beta`,
+    but not the queries; `Unrolled()` reaches them too.
+
+    Args:
+        method: update, solver, gradient and tolerances.
+    Raises: `ValueError` for equilibrium propagation, which differentiates a cost and not a state.
+    """
+
+    method: Method = Method()
+
+    def __check_init__(self):
+        require_kind("Relaxed.method", self.method, Method, "Method(rtol=1e-6)")
+        require(
+            not isinstance(self.method.gradient, EquilibriumPropagation),
+            "`Relaxed(method=...)` cannot use the gradient `EquilibriumPropagation`, which needs a cost; use another "
+            "gradient, such as `Implicit()`.",
+        )
+
+    def __call__(self, memory: ModernHopfield, state: State) -> Retrieval:
+        equilibrium = solve_example(memory.ham(), {}, {VISIBLE: state}, self.method)
+        # The length of a step in units of the largest norm, as elsewhere: `residual` is a root mean square.
+        scale = largest_norm(memory.patterns)
+        residual = equilibrium.residual * math.sqrt(state.size) / jnp.where(scale > 0, scale, 1)
+        return Retrieval(equilibrium.state[VISIBLE], residual, equilibrium.steps, equilibrium.converged)
