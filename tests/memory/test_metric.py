@@ -1,99 +1,87 @@
-"""The metric memory is the conditional mean of a density estimate, computed here by NumPy and SciPy."""
+"""The metric memory is the conditional mean of a mixture of Gaussians, computed here by NumPy and SciPy."""
 
-import jax
-import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 from scipy.stats import multivariate_normal
 
-from hopfax.memory import Kernel, Mahalanobis, Memory
-from hopfax.memory.sharded import ShardedPatterns
-from hopfax.memory.similarities import Euclidean
+from hopfax.memory import Mahalanobis, Memory
 
-COUNT, WIDTH = 23, 5
+COUNT, WIDTH, RIDGE = 23, 5, 0.2
 MIXING = np.asarray(jr.normal(jr.key(0), (WIDTH, WIDTH)))
 PATTERNS = np.asarray(jr.normal(jr.key(1), (COUNT, WIDTH))) @ MIXING
 QUERIES = np.asarray(jr.normal(jr.key(2), (4, WIDTH))) @ MIXING
 KNOWN = np.array([[1, 1, 0, 0, 1], [0, 0, 0, 0, 1], [1, 1, 1, 1, 1], [0, 0, 0, 0, 0]], bool)
-BETA = 0.7
-MEMORY = Memory.store(PATTERNS, BETA, metric=Mahalanobis(ridge=0.2, neighbours=3), chunk=6)
 
 
-def conditional_mean(query, known, patterns, covariance):
-    """The mean of a mixture of Gaussians given the known elements, and the weights of its components."""
-    if not known.any():
-        return patterns.mean(axis=0), np.full(len(patterns), 1 / len(patterns))
+def conditional_mean(query, known, neighbours, beta):
+    """The mean of Gaussians around the neighbours of a query given its known elements, and their weights."""
+    patterns = PATTERNS[nearest(query, known, neighbours)]
+    covariance = np.cov(patterns.T, bias=True)
+    covariance = covariance + RIDGE * np.trace(covariance) / WIDTH * np.eye(WIDTH)
     inner = covariance[np.ix_(known, known)]
-    density = [multivariate_normal(row[known], inner).pdf(query[known]) for row in patterns]
+    density = [multivariate_normal(row[known], inner / beta).pdf(query[known]) for row in patterns]
     gain = covariance[:, known] @ np.linalg.inv(inner)
     means = [row + gain @ (query[known] - row[known]) for row in patterns]
     weights = np.array(density) / np.sum(density)
     return weights @ means, weights
 
 
-def test_the_covariance_is_that_of_differences_to_neighbours():
-    distances = cdist(PATTERNS, PATTERNS) + np.diag(np.full(COUNT, np.inf))
-    nearest = np.argsort(distances, axis=1)[:, :3]
-    differences = (PATTERNS[:, None] - PATTERNS[nearest]).reshape(-1, WIDTH)
-    local = differences.T @ differences / len(differences)
-    expected = local + 0.2 * np.trace(local) / WIDTH * np.eye(WIDTH)
-    np.testing.assert_allclose(MEMORY.kernel.covariance, expected, rtol=1e-10)
+def nearest(query, known, neighbours):
+    return np.argsort(cdist(query[None, known], PATTERNS[:, known])[0])[:neighbours]
 
 
-def test_recall_is_the_conditional_mean_of_the_mixture_of_gaussians():
-    recalled = MEMORY.recall(np.where(KNOWN, QUERIES, np.nan), KNOWN)
-    covariance = np.asarray(MEMORY.kernel.covariance) / BETA
-    for i in range(len(QUERIES)):
-        mean, weights = conditional_mean(QUERIES[i], KNOWN[i], PATTERNS, covariance)
+@pytest.mark.parametrize("neighbours", [9, 1024])
+def test_recall_is_the_conditional_mean_of_gaussians_around_the_neighbours(neighbours):
+    memory = Memory.store(PATTERNS, 0.7, metric=Mahalanobis(neighbours, RIDGE), chunk=6)
+    recalled = memory.recall(np.where(KNOWN, QUERIES, np.nan), KNOWN)
+    for i in range(3):
+        mean, weights = conditional_mean(QUERIES[i], KNOWN[i], neighbours, 0.7)
         np.testing.assert_allclose(recalled.state[i], mean, atol=1e-10)
-        if KNOWN[i].any():
-            assert recalled.index[i] == np.argmax(weights)
-            assert recalled.weight[i] == pytest.approx(weights.max(), rel=1e-9)
+        index = nearest(QUERIES[i], KNOWN[i], neighbours)
+        assert recalled.index[i] == index[np.argmax(weights)]
+        assert recalled.weight[i] == pytest.approx(weights.max(), rel=1e-9)
     np.testing.assert_array_equal(recalled.state[KNOWN], QUERIES[KNOWN])
+    np.testing.assert_allclose(recalled.state[3], PATTERNS.mean(axis=0))
     assert recalled.converged.all()
 
 
-def test_at_low_beta_it_is_linear_regression_on_the_mean_of_all_patterns():
-    covariance = np.cov(PATTERNS.T)
-    stored = ShardedPatterns(jnp.asarray(PATTERNS), Euclidean(), COUNT, 6)
-    kernel, arguments = Kernel(jnp.asarray(covariance), COUNT), (jnp.asarray(QUERIES[:2]), jnp.asarray(KNOWN[:2]))
-    complete = lambda beta: kernel.complete(stored, *arguments, beta, None, 1)[0]
-    states = jax.jit(complete)(jnp.asarray(1e-12))
-    for state, query, known in zip(states, QUERIES[:2], KNOWN[:2], strict=True):
-        slopes = np.linalg.lstsq(PATTERNS[:, known] - PATTERNS[:, known].mean(axis=0), PATTERNS, rcond=None)[0]
-        line = PATTERNS.mean(axis=0) + (query - PATTERNS.mean(axis=0))[known] @ slopes
-        np.testing.assert_allclose(state[~known], line[~known], atol=1e-8)
+def test_at_low_beta_it_is_linear_regression_on_all_neighbours():
+    memory = Memory.store(PATTERNS, 1e-12, metric=Mahalanobis(ridge=1e-12))
+    states = memory.recall(QUERIES[:2], KNOWN[:2]).state
+    for state, query, known in zip(states, QUERIES, KNOWN, strict=False):
+        mean = PATTERNS.mean(axis=0)
+        slopes = np.linalg.lstsq((PATTERNS - mean)[:, known], PATTERNS - mean, rcond=None)[0]
+        np.testing.assert_allclose(state, mean + (query - mean)[known] @ slopes, atol=1e-7)
 
 
-def test_a_short_list_is_a_memory_of_the_nearest_patterns():
-    known, query = KNOWN[0], QUERIES[0]
-    memory = Memory.store(PATTERNS, BETA, metric=Mahalanobis(ridge=0.2, neighbours=3, shortlist=7), chunk=6)
-    nearest = np.argsort(cdist(query[None, known], PATTERNS[:, known])[0])[:7]
-    covariance = np.asarray(MEMORY.kernel.covariance) / BETA
-    mean, _ = conditional_mean(query, known, PATTERNS[nearest], covariance)
-    np.testing.assert_allclose(memory.recall(query, known).state, mean, atol=1e-10)
+def test_at_high_beta_a_stored_pattern_is_recalled_from_a_part():
+    memory = Memory.store(PATTERNS, 1e6, metric=Mahalanobis())
+    recalled = memory.recall(np.where(KNOWN[0], PATTERNS, np.nan), np.broadcast_to(KNOWN[0], PATTERNS.shape))
+    np.testing.assert_allclose(recalled.state, PATTERNS, atol=1e-8)
+    np.testing.assert_array_equal(recalled.index, np.arange(COUNT))
 
 
 def test_values_are_mixed_with_the_weights_and_a_file_holds_the_metric(tmp_path):
     values = np.asarray(jr.normal(jr.key(3), (COUNT, 2)))
-    memory = Memory.store(PATTERNS, BETA, values=values, metric=Mahalanobis(ridge=0.2, neighbours=3))
-    covariance = np.asarray(memory.kernel.covariance) / BETA
-    _, weights = conditional_mean(QUERIES[0], KNOWN[0], PATTERNS, covariance)
+    memory = Memory.store(PATTERNS, 0.7, values=values, metric=Mahalanobis(9, RIDGE))
+    _, weights = conditional_mean(QUERIES[0], KNOWN[0], 9, 0.7)
     recalled = memory.recall(QUERIES[0], KNOWN[0])
-    np.testing.assert_allclose(recalled.value, weights @ values, atol=1e-10)
+    expected = weights @ values[nearest(QUERIES[0], KNOWN[0], 9)]
+    np.testing.assert_allclose(recalled.value, expected, atol=1e-10)
     memory.save(tmp_path / "memory.safetensors")
-    again = Memory.load(tmp_path / "memory.safetensors").recall(QUERIES[0], KNOWN[0])
-    np.testing.assert_array_equal(again.state, recalled.state)
+    loaded = Memory.load(tmp_path / "memory.safetensors")
+    assert loaded.metric == memory.metric
+    np.testing.assert_array_equal(loaded.recall(QUERIES[0], KNOWN[0]).state, recalled.state)
 
 
-def test_beta_is_low_for_one_gaussian_and_high_for_points_on_a_curve():
+def test_the_calibrated_beta_is_low_for_one_gaussian_and_high_for_points_on_a_curve():
     normal = np.asarray(jr.normal(jr.key(4), (400, WIDTH))) @ MIXING
     angle = np.linspace(0, 2 * np.pi, 400, endpoint=False)
     curve = np.stack([np.sin((i + 1) * angle + i) for i in range(WIDTH)], axis=1)
     low, high = (float(Memory.store(x, metric=Mahalanobis(ridge=0.01)).beta) for x in (normal, curve))
-    assert low < 0.2 < 1 < high
+    assert low <= 0.25 < 1 < high
 
 
 def test_equal_patterns_are_recalled():

@@ -168,7 +168,7 @@ def test_unknown_pixels_have_no_influence_and_no_known_pixels_end_at_the_prior_m
         ((IMAGES[:, :3], KNOWN, GUESS), {}, r"images.*\(examples, 6\)"),
         ((IMAGES, KNOWN[:3], GUESS), {}, "known.*shape"),
         ((IMAGES, KNOWN, GUESS), {"tolerance": -1.0}, "tolerance=-1.0.*0 or more"),
-        ((IMAGES, KNOWN, GUESS), {"max_steps": 0.5}, "max_steps=0.5.*whole number"),
+        ((IMAGES, KNOWN, GUESS), {"max_steps": -1}, "max_steps=-1.*whole number"),
     ],
 )
 def test_what_cannot_be_completed_is_refused(linear, arguments, settings, message):

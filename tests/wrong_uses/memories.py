@@ -96,9 +96,14 @@ ROWS = [
         ValueError,
         r"`values`.*Tensor.*np\.asarray",
     ),
-    Row("memory with a metric by name", lambda _: stored(metric="x"), ValueError, r"`metric='x'`.*Mahalanobis\(\)"),
+    Row(
+        "memory with a metric by name",
+        lambda _: stored(metric="x"),
+        ValueError,
+        r"`metric='x'`.*Mahalanobis\(\)",
+    ),
     Row("metric without a ridge", lambda _: Mahalanobis(ridge=0.0), ValueError, r"Mahalanobis\(ridge=0\.0\)"),
-    Row("metric of no patterns", lambda _: Mahalanobis(shortlist=0), ValueError, r"shortlist=0.*at least 1"),
+    Row("metric of no patterns", lambda _: Mahalanobis(1), ValueError, r"neighbours=1.*at least 2"),
     Row(
         "recall with a metric, nothing unknown",
         lambda _: stored(metric=Mahalanobis()).recall(PATTERNS),

@@ -8,7 +8,6 @@ from .calibration import calibrate as calibrate
 from .memory import AveragingWarning as AveragingWarning
 from .memory import Memory as Memory
 from .memory import Recall as Recall
-from .metric import Kernel as Kernel
 from .metric import Mahalanobis as Mahalanobis
 from .modern import ModernHopfield as ModernHopfield
 from .retrieval import Retrieval as Retrieval

@@ -1,5 +1,5 @@
 """Memories as files: one safetensors file with the patterns, their values, `beta`, the name of the similarity and the
-covariance of a metric.
+numbers of a metric.
 
 Loading a file runs no code from it.
 """
@@ -7,14 +7,13 @@ Loading a file runs no code from it.
 from os import PathLike
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from .._internal.files import write_atomic
-from .metric import Kernel
+from .metric import Mahalanobis
 from .similarities import AbstractSimilarity, Dot, Euclidean
 
 FORMAT, VERSION = "hopfax memory", "1"
@@ -27,7 +26,7 @@ def write_memory(
     beta: float,
     similarity: AbstractSimilarity,
     values: Float[np.ndarray, "values outputs"] | None = None,
-    kernel: Kernel | None = None,
+    metric: Mahalanobis | None = None,
 ) -> None:
     """Writes the file whole or not at all.
 
@@ -39,21 +38,20 @@ def write_memory(
             f"`similarity` {type(similarity).__name__} cannot be saved; only {list(_SIMILARITIES)} can."
         )
     metadata = {"format": FORMAT, "version": VERSION, "similarity": names[0]}
+    if metric is not None:
+        metadata |= {"neighbours": str(metric.neighbours), "ridge": repr(float(metric.ridge))}
     tensors = {"patterns": np.ascontiguousarray(patterns), "beta": np.asarray(beta, np.float64)}
     if values is not None:
         tensors["values"] = np.ascontiguousarray(values)
-    if kernel is not None:
-        tensors["covariance"] = np.ascontiguousarray(kernel.covariance)
-        metadata["shortlist"] = str(kernel.shortlist)
     write_atomic(Path(path), save(tensors, metadata))
 
 
 def read_memory(
     path: str | PathLike,
 ) -> tuple[
-    Float[np.ndarray, "patterns dimension"], float, AbstractSimilarity, np.ndarray | None, Kernel | None
+    Float[np.ndarray, "patterns dimension"], float, AbstractSimilarity, np.ndarray | None, Mahalanobis | None
 ]:
-    """Patterns, `beta`, similarity, and values and the kernel of a metric if there are any.
+    """Patterns, `beta`, similarity, and values and a metric if there are any.
 
     Raises: `ValueError` naming the file and what is wrong with it; `FileNotFoundError`.
     """
@@ -70,10 +68,19 @@ def read_memory(
     if fault := _fault(metadata, tensors):
         raise ValueError(f"{path} does not hold a memory: {fault}. Write it with `Memory.save`.")
     similarity = _SIMILARITIES[metadata["similarity"]]()
-    kernel = None
-    if "covariance" in tensors:
-        kernel = Kernel(jnp.asarray(tensors["covariance"]), int(metadata["shortlist"]))
-    return tensors["patterns"], float(tensors["beta"]), similarity, tensors.get("values"), kernel
+    metric = _metric(path, metadata)
+    return tensors["patterns"], float(tensors["beta"]), similarity, tensors.get("values"), metric
+
+
+def _metric(path: str | PathLike, metadata: dict[str, str]) -> Mahalanobis | None:
+    if "neighbours" not in metadata:
+        return None
+    try:
+        return Mahalanobis(int(metadata["neighbours"]), float(metadata["ridge"]))
+    except (KeyError, ValueError) as error:
+        raise ValueError(
+            f"{path} does not hold a memory: its metric is not one: {error}. Write it with `Memory.save`."
+        ) from error
 
 
 def _fault(metadata: dict[str, str], tensors: dict[str, np.ndarray]) -> str | None:
@@ -85,7 +92,7 @@ def _fault(metadata: dict[str, str], tensors: dict[str, np.ndarray]) -> str | No
         return f"its similarity is {similarity!r}, not one of {list(_SIMILARITIES)}"
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
     if (
-        set(shapes) - {"values", "covariance"} != {"patterns", "beta"}
+        set(shapes) - {"values"} != {"patterns", "beta"}
         or len(shapes["patterns"]) != 2
         or shapes["patterns"][0] < 2
         or shapes["patterns"][1] < 1
@@ -98,18 +105,4 @@ def _fault(metadata: dict[str, str], tensors: dict[str, np.ndarray]) -> str | No
     values = tensors.get("values", patterns)
     if values.ndim != 2 or len(values) != len(patterns) or not np.isfinite(values).all():
         return f"its values, of shape {values.shape}, are not finite rows, one for each pattern"
-    if "covariance" in tensors and (fault := _covariance_fault(metadata, tensors)):
-        return fault
     return None if 0 < beta < np.inf else f"its beta is {beta}, not positive"
-
-
-def _covariance_fault(metadata: dict[str, str], tensors: dict[str, np.ndarray]) -> str | None:
-    """What is wrong with the covariance of a metric, or None."""
-    covariance, size = tensors["covariance"], tensors["patterns"].shape[1]
-    if covariance.shape != (size, size) or not np.isfinite(covariance).all():
-        return (
-            f"its covariance, of shape {covariance.shape}, is not a finite matrix of {size} rows and columns"
-        )
-    shortlist = metadata.get("shortlist", "")
-    valid = shortlist.isdecimal() and int(shortlist) > 0
-    return None if valid else f"its shortlist is {shortlist!r}, not a positive whole number"

@@ -23,7 +23,7 @@ from .._internal.checks import (
 from .calibration import calibrate
 from .files import read_memory, write_memory
 from .inputs import as_array, as_values, check_beta, to_floating
-from .metric import Kernel, Mahalanobis
+from .metric import Mahalanobis
 from .modern import ModernHopfield
 from .phase.effective import mean_field_beta
 from .phase.transitions import thresholds
@@ -50,7 +50,7 @@ class Memory(eqx.Module):
     stored: ShardedPatterns
     beta: Float[Array, ""]
     values: Float[Array, "values outputs"] | None = None
-    kernel: Kernel | None = None
+    metric: Mahalanobis | None = None
 
     @classmethod
     def store(
@@ -71,9 +71,9 @@ class Memory(eqx.Module):
                 2,000 patterns.
             values: one row for each pattern, which is then a key: recall returns their mixture too.
             similarity: `Euclidean()`, with which patterns of small norm are recalled as well as others, or `Dot()`.
-            metric: `Mahalanobis()` for a memory that completes what it has never seen: recall returns the mean of a
-                density estimate given the known elements, see `memory.Kernel`. `similarity` plays no part then, and
-                "auto" takes the `beta` of least error where patterns are left out and completed from half of them.
+            metric: `Mahalanobis()` for a memory that completes what it has never seen. Recall then returns the mean of
+                the unknown elements given the known ones. Neighbours are Euclidean whatever `similarity` is, and "auto"
+                takes the `beta` of least error where patterns are left out and completed from half of their elements.
             chunk: how many rows are compared at once.
         Raises: `ValueError` for patterns that are not finite, fewer than two of them, values that are not
             finite or not one row for each, or `beta` not positive.
@@ -82,20 +82,19 @@ class Memory(eqx.Module):
         """
         array = as_array("patterns", patterns)
         check_patterns(array)
-        _check_options(similarity, chunk)
+        similarity = _check_options(similarity, metric, chunk)
         array = to_floating(array)
         stored = ShardedPatterns(array, similarity, array.shape[0], chunk)
         outputs = None if values is None else as_values(values, len(array)).astype(array.dtype)
-        kernel = _kernel(metric, stored)
         if isinstance(beta, str):
             require(beta == "auto", f'`beta` must be "auto" or a positive number, got {beta!r}.')
             plain = lambda: calibrate(array, similarity=similarity).recall_beta
-            beta = plain() if kernel is None else kernel.calibrate(stored)
-            return cls(stored, jnp.asarray(beta, array.dtype), outputs, kernel)
+            beta = plain() if metric is None else metric.calibrate(stored)
+            return cls(stored, jnp.asarray(beta, array.dtype), outputs, metric)
         check_beta(beta)
-        if kernel is None:
+        if metric is None:
             _warn_if_averaging(array, beta)
-        return cls(stored, jnp.asarray(beta, array.dtype), outputs, kernel)
+        return cls(stored, jnp.asarray(beta, array.dtype), outputs, metric)
 
     @classmethod
     def store_sharded(
@@ -120,10 +119,10 @@ class Memory(eqx.Module):
         """
         require_matrix("patterns", patterns)
         require(len(patterns) >= 2, f"`patterns` must hold two rows or more, got {len(patterns)}.")
-        _check_options(similarity, chunk)
+        similarity = _check_options(similarity, metric, chunk)
         check_beta(beta)
         stored = ShardedPatterns.from_host(patterns, similarity, _devices(devices), chunk)
-        return cls(stored, jnp.asarray(beta, stored.patterns.dtype), kernel=_kernel(metric, stored))
+        return cls(stored, jnp.asarray(beta, stored.patterns.dtype), metric=metric)
 
     @property
     def patterns(self) -> Float[Array, "patterns dimension"]:
@@ -136,7 +135,7 @@ class Memory(eqx.Module):
         Raises: `ValueError` for a memory with a metric, which is none.
         """
         require(
-            self.kernel is None,
+            self.metric is None,
             "`network()` needs a memory without a `metric`; store the patterns without one.",
         )
         return ModernHopfield(self.patterns, self.beta, similarity=self.stored.similarity, values=self.values)
@@ -169,7 +168,7 @@ class Memory(eqx.Module):
         """
         array, mask = check_queries(queries, known, self.stored.patterns.shape[1])
         require(
-            self.kernel is None or mask is not None,
+            self.metric is None or mask is not None,
             "`known` is needed by a memory with a `metric`, which completes; give `known=~np.isnan(queries)`.",
         )
         require_integer("candidates", candidates, 1)
@@ -179,7 +178,7 @@ class Memory(eqx.Module):
             self.stored,
             self.beta,
             self.values,
-            self.kernel,
+            self.metric,
             jnp.atleast_2d(to_floating(array).astype(self.stored.patterns.dtype)),
             None if mask is None else jnp.atleast_2d(mask),
             limits=(jnp.asarray(tolerance), jnp.asarray(max_steps)),
@@ -190,34 +189,34 @@ class Memory(eqx.Module):
 
     def shard(self, devices: Sequence[Any] | None = None) -> "Memory":
         """The same memory with its patterns spread evenly over `devices`, by default all there are."""
-        return Memory(self.stored.shard(_devices(devices)), self.beta, self.values, self.kernel)
+        return Memory(self.stored.shard(_devices(devices)), self.beta, self.values, self.metric)
 
     def save(self, path: str | PathLike) -> None:
         """Writes a safetensors file, whole or not at all. Raises: `OSError` where it cannot be written."""
         values = None if self.values is None else np.asarray(self.values)
         patterns, beta = np.asarray(self.patterns), float(self.beta)
-        write_memory(path, patterns, beta, self.stored.similarity, values, self.kernel)
+        write_memory(path, patterns, beta, self.stored.similarity, values, self.metric)
 
     @classmethod
     def load(cls, path: str | PathLike, *, chunk: int = 4096) -> "Memory":
         """Reads a file that `save` wrote. Raises: `ValueError` for any other file; `FileNotFoundError`."""
         require_integer("chunk", chunk, 1)
-        patterns, beta, similarity, values, kernel = read_memory(path)
+        patterns, beta, similarity, values, metric = read_memory(path)
         stored = ShardedPatterns(jnp.asarray(patterns), similarity, len(patterns), chunk)
         outputs = None if values is None else jnp.asarray(values)
-        return cls(stored, jnp.asarray(beta, stored.patterns.dtype), outputs, kernel)
+        return cls(stored, jnp.asarray(beta, stored.patterns.dtype), outputs, metric)
 
 
-def _kernel(metric: Mahalanobis | None, stored: ShardedPatterns) -> Kernel | None:
-    if metric is None:
-        return None
-    require_kind("metric", metric, Mahalanobis, "Mahalanobis()")
-    return metric.kernel(stored)
-
-
-def _check_options(similarity: AbstractSimilarity, chunk: int) -> None:
+def _check_options(
+    similarity: AbstractSimilarity, metric: Mahalanobis | None, chunk: int
+) -> AbstractSimilarity:
+    """The similarity by which patterns are compared."""
     require_kind("similarity", similarity, AbstractSimilarity, "Dot()")
     require_integer("chunk", chunk, 1)
+    if metric is None:
+        return similarity
+    require_kind("metric", metric, Mahalanobis, "Mahalanobis()")
+    return Euclidean()
 
 
 def _devices(devices: Sequence[Any] | None) -> list[Any]:

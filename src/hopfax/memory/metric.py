@@ -1,4 +1,4 @@
-"""A metric for completing patterns: the Gaussian kernel of a density estimate, conditioned on the known elements."""
+"""A metric for completion: a Gaussian around every neighbour of a query, conditioned on the known elements."""
 
 import math
 
@@ -8,121 +8,107 @@ import jax.numpy as jnp
 import jax.random as jr
 from jax import lax
 from jax.scipy.linalg import cho_solve, solve_triangular
-from jaxtyping import Array, Bool, Float, Int, Scalar
+from jaxtyping import Array, Bool, Float, Int
 
 from .._internal.checks import require_integer, require_number
 from .sharded import Beta, ShardedPatterns, States
 from .streaming import TopK, top_k
 
-BETAS = tuple(2.0 ** (i / 2) for i in range(-20, 9))  # candidates of `Kernel.calibrate`, 1/1024 to 16
-PROBES = 128  # patterns that `Kernel.calibrate` leaves out, one at a time
-TOGETHER = 8  # queries whose shortlists are compared at a time
+BETAS = tuple(2.0**i for i in range(-10, 5))  # candidates of `Mahalanobis.calibrate`
+PROBES = 128  # patterns that it leaves out, one at a time
+TOGETHER = 8  # queries whose neighbours are compared at a time
 
 Element = Float[Array, " dimension"]
+Rows = Float[Array, "rows dimension"]
+Known = Bool[Array, "batch dimension"]
+Outputs = Float[Array, "batch outputs"] | None
 
 
 class Mahalanobis(eqx.Module):
-    """Compare by Mahalanobis distance under the covariance of the differences of near patterns.
+    """Compare by Mahalanobis distance under the covariance of a query's neighbours, and correct by their regression.
 
-    The covariance is `S + ridge (tr S / d) I`, where `S` is the mean of `(x - y)(x - y)ᵀ` over patterns `x` and their
-    nearest neighbours `y`. Give it to `Memory.store(patterns, metric=Mahalanobis())`, which then completes queries as
-    `Kernel` says.
+    The neighbours are the patterns that are nearest in the known elements `K` by Euclidean distance. They are the
+    centres `x_i` of Gaussians of covariance `C / beta`, where `C = S + ridge (tr S / d) I` and `S` is the covariance of
+    the neighbours. The retrieval weights and the mean of the unknown elements `U` in this mixture are
+
+        w_i ∝ exp(-beta/2 (x_K - x_iK)ᵀ C_KK⁻¹ (x_K - x_iK)),   m = Σ_i w_i x_i,
+        E[x_U | x_K] = m_U + C_UK C_KK⁻¹ (x_K - m_K).
+
+    At low `beta` this is local linear regression: all neighbours have the same weight. At high `beta` it is the nearest
+    pattern with a linear correction. With as many neighbours as patterns and a low `beta`, it is the linear Gaussian.
 
     Args:
+        neighbours: how many; all patterns if there are fewer. Of equally near patterns, the first ones are taken.
         ridge: relative to the mean variance of an element, positive.
-        neighbours: how many of each pattern.
-        shortlist: how many patterns are compared with a query, the nearest in the known elements by Euclidean
-            distance. With as many as there are patterns, the conditional mean is exact.
-        sample: the most patterns whose neighbours are looked for.
     Raises: `ValueError` for a number out of range.
-    Source: derived in this project.
+    Source: Nadaraya (1964) and Watson (1964) for the regression of a density estimate, Cleveland (1979) for local
+        regression; the combination is derived in this project.
     """
 
-    ridge: float = 0.35
-    neighbours: int = eqx.field(static=True, default=5)
-    shortlist: int = eqx.field(static=True, default=1024)
-    sample: int = eqx.field(static=True, default=2000)
+    neighbours: int = eqx.field(static=True, default=1024)
+    ridge: float = eqx.field(static=True, default=0.1)
 
     def __check_init__(self):
-        require_number("Mahalanobis.ridge", self.ridge, lambda x: 0 < x < math.inf, "positive; try 0.35")
-        for name in ("neighbours", "shortlist", "sample"):
-            require_integer(f"Mahalanobis.{name}", getattr(self, name), 1)
-
-    def kernel(self, stored: ShardedPatterns) -> "Kernel":
-        """The kernel of these patterns."""
-        stride = -(-stored.count // self.sample)
-        index, neighbours = jnp.arange(0, stored.count, stride), min(self.neighbours, stored.count - 1)
-        covariance = _covariance(stored, index, neighbours, jnp.asarray(self.ridge))
-        return Kernel(covariance, self.shortlist)
-
-
-class Kernel(eqx.Module):
-    """`p(x) = 1/N Σ_i N(x; x_i, covariance / beta)`: a density with a Gaussian around every pattern.
-
-    With the known elements `K` of a query and the others `U`, and `C` the covariance, the retrieval weights are
-
-        w_i ∝ exp(-beta/2 (x_K - x_iK)ᵀ C_KK⁻¹ (x_K - x_iK)),
-
-    and `E[x_U | x_K] = m_U + C_UK C_KK⁻¹ (x_K - m_K)` with the mixture `m = Σ_i w_i x_i`. For `beta = 0` this is linear
-    regression on the mean of all patterns, for large `beta` on the nearest one.
-
-    Args:
-        covariance: symmetric and positive definite.
-        shortlist: as in `Mahalanobis`.
-    Source: Nadaraya (1964) and Watson (1964) for the regression of a density estimate.
-    """
-
-    covariance: Float[Array, "dimension dimension"]
-    shortlist: int = eqx.field(static=True)
+        require_integer("Mahalanobis.neighbours", self.neighbours, 2)
+        require_number("Mahalanobis.ridge", self.ridge, lambda x: 0 < x < math.inf, "positive; try 0.1")
 
     def complete(
         self,
         stored: ShardedPatterns,
         queries: States,
-        known: Bool[Array, "batch dimension"],
+        known: Known,
         beta: Beta,
         values: Float[Array, "values outputs"] | None,
         candidates: int,
-    ) -> tuple[States, TopK, Float[Array, "batch outputs"] | None]:
+    ) -> tuple[States, TopK, Outputs]:
         """The conditional mean of each query, the `candidates` patterns of largest weight, and the mixed values.
 
         A query without known elements becomes the mean of all patterns.
         """
         queries = jnp.where(known, queries, 0)
-        shortlists = self._shortlists(stored, queries, known, self.shortlist)
 
         def example(inputs):
             query, known, index = inputs
-            conditional = _Conditional.of(self.covariance, known)
-            patterns = stored.patterns[index]
-            scores = -beta / 2 * conditional.squared_distances(query, patterns)
+            rows = stored.patterns[index]
+            conditional = self._conditional(rows, jnp.ones(len(rows), bool), known)
+            scores = -beta / 2 * conditional.squared_distances(query, rows)
             weights = jax.nn.softmax(scores)
-            state = conditional.mean(query, weights @ patterns)
-            value = None if values is None else weights @ values[index]
+            state = jnp.where(jnp.any(known), conditional.mean(query, weights @ rows), stored.mean())
             best, place = lax.top_k(scores, min(candidates, len(scores)))
-            total = jnp.sum(jnp.exp(scores - best[0]))
-            return jnp.where(jnp.any(known), state, stored.mean()), TopK(best, index[place], total), value
+            top = TopK(best, index[place], jnp.sum(jnp.exp(scores - best[0])))
+            return state, top, None if values is None else weights @ values[index]
 
-        return lax.map(example, (queries, known, shortlists), batch_size=TOGETHER)
+        nearest = _nearest(stored, queries, known, self.neighbours)
+        return lax.map(example, (queries, known, nearest), batch_size=TOGETHER)
 
-    def calibrate(self, stored: ShardedPatterns, seed: int = 0) -> Float[Array, ""]:
+    def calibrate(self, stored: ShardedPatterns) -> Float[Array, ""]:
         """The `beta` of least error where patterns are left out and completed from a random half of their elements.
 
-        It is searched among `BETAS`, with at most `PROBES` patterns; the error is squared, summed over the others.
+        It is searched among `BETAS`, with at most `PROBES` patterns. The error is squared, summed over the elements.
         """
         stride = -(-stored.count // PROBES)
-        errors = _errors_left_out(self, stored, jnp.arange(0, stored.count, stride), jr.key(seed))
+        errors = _errors_left_out(self, stored, jnp.arange(0, stored.count, stride), jr.key(0))
         return jnp.asarray(BETAS, stored.patterns.dtype)[jnp.argmin(errors)]
 
-    def _shortlists(
-        self, stored: ShardedPatterns, queries: States, known: Bool[Array, "batch dimension"], length: int
-    ) -> Int[Array, "batch shortlist"]:
-        one = jnp.ones((), queries.dtype)
-        return top_k(stored, queries, one, length, known).index
+    def _conditional(
+        self, rows: Rows, included: Bool[Array, " rows"], known: Bool[Array, " dimension"]
+    ) -> "_Conditional":
+        """The Gaussian with the covariance of the `included` rows."""
+        share = (included / jnp.sum(included)).astype(rows.dtype)
+        centred = rows - (share @ rows)[None, :]
+        covariance = (centred * share[:, None]).T @ centred
+        size = len(covariance)
+        variance = jnp.trace(covariance) / size
+        variance = jnp.where(variance > 0, variance, 1)  # where all neighbours are equal
+        identity = jnp.eye(size, dtype=rows.dtype)
+        return _Conditional.of(covariance + self.ridge * variance * identity, known)
 
 
 class _Conditional(eqx.Module):
-    """The Gaussian of one query given its known elements; rows and columns of the unknown ones are those of `I`."""
+    """A Gaussian given the known elements of a query; `factor` is the Cholesky factor of `C_KK`.
+
+    Rows and columns of unknown elements are those of the identity there, so that all masks have one shape.
+    """
 
     known: Element
     covariance: Float[Array, "dimension dimension"]
@@ -136,59 +122,43 @@ class _Conditional(eqx.Module):
         masked = covariance * mask[:, None] * mask[None, :] + jnp.diag(1 - mask)
         return _Conditional(mask, covariance, jnp.linalg.cholesky(masked))
 
-    def squared_distances(
-        self, query: Element, patterns: Float[Array, "patterns dimension"]
-    ) -> Float[Array, " patterns"]:
+    def squared_distances(self, query: Element, rows: Rows) -> Float[Array, " rows"]:
         """`(x_K - x_iK)ᵀ C_KK⁻¹ (x_K - x_iK)`."""
-        differences = (query[None, :] - patterns) * self.known[None, :]
+        differences = (query[None, :] - rows) * self.known[None, :]
         return jnp.sum(jnp.square(solve_triangular(self.factor, differences.T, lower=True)), axis=0)
 
     def mean(self, query: Element, centre: Element) -> Element:
-        """The known elements, and `m_U + C_UK C_KK⁻¹ (x_K - m_K)`."""
+        """The known elements, and `m_U + C_UK C_KK⁻¹ (x_K - m_K)` with the centre `m`."""
         residual = cho_solve((self.factor, True), (query - centre) * self.known)
         return jnp.where(self.known > 0, query, centre + self.covariance @ residual)
 
 
-@eqx.filter_jit
-def _covariance(
-    stored: ShardedPatterns, index: Int[Array, " sample"], neighbours: int, ridge: Scalar
-) -> Float[Array, "dimension dimension"]:
-    patterns = stored.patterns[index]
-    # A pattern is its own nearest, at a difference of zero.
-    nearest = top_k(stored, patterns, jnp.ones((), patterns.dtype), neighbours + 1).index
-
-    def add(total, column):
-        differences = patterns - stored.patterns[column]
-        return total + differences.T @ differences, None
-
-    size = patterns.shape[1]
-    total, _ = lax.scan(add, jnp.zeros((size, size), patterns.dtype), nearest.T)
-    local = total / (len(index) * neighbours)
-    variance = jnp.trace(local) / size
-    variance = jnp.where(variance > 0, variance, 1)  # where all neighbours are equal
-    return local + ridge.astype(local.dtype) * variance * jnp.eye(size, dtype=local.dtype)
+def _nearest(
+    stored: ShardedPatterns, queries: States, known: Known, count: int
+) -> Int[Array, "batch neighbours"]:
+    """The patterns that are nearest in the known elements, if the similarity is Euclidean."""
+    return top_k(stored, queries, jnp.ones((), queries.dtype), count, known).index
 
 
 @eqx.filter_jit
 def _errors_left_out(
-    kernel: Kernel, stored: ShardedPatterns, index: Int[Array, " probes"], key: Array
+    metric: Mahalanobis, stored: ShardedPatterns, index: Int[Array, " probes"], key: Array
 ) -> Float[Array, " betas"]:
+    """The error at each of `BETAS`, summed over the patterns of `index`."""
     patterns = stored.patterns[index]
     known = jr.bernoulli(key, 0.5, patterns.shape)
-    length = kernel.shortlist + 1  # the pattern itself is one of them
-    shortlists = kernel._shortlists(stored, jnp.where(known, patterns, 0), known, length)
+    nearest = _nearest(stored, patterns, known, metric.neighbours + 1)  # the pattern itself is one of them
 
     def example(inputs):
-        query, known, own, index = inputs
-        conditional, others = _Conditional.of(kernel.covariance, known), stored.patterns[index]
-        distances = conditional.squared_distances(query, others)
-        distances = jnp.where(index == own, jnp.inf, distances)
+        query, known, own, nearest = inputs
+        rows, others = stored.patterns[nearest], nearest != own
+        conditional = metric._conditional(rows, others, known)
+        distances = jnp.where(others, conditional.squared_distances(query, rows), jnp.inf)
 
         def error(beta):
-            mixture = jax.nn.softmax(-beta / 2 * distances) @ others
-            return jnp.sum(jnp.square(conditional.mean(query, mixture) - query))
+            centre = jax.nn.softmax(-beta / 2 * distances) @ rows
+            return jnp.sum(jnp.square(conditional.mean(query, centre) - query))
 
         return lax.map(error, jnp.asarray(BETAS, query.dtype))
 
-    errors = lax.map(example, (patterns, known, index, shortlists), batch_size=TOGETHER)
-    return jnp.sum(errors, axis=0)
+    return jnp.sum(lax.map(example, (patterns, known, index, nearest), batch_size=TOGETHER), axis=0)

@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int, Real, ScalarLike
 from .._internal.checks import as_real_array, require
 from ..solvers.equilibrium import Status
 from .inputs import as_array, check_known
-from .metric import Kernel
+from .metric import Mahalanobis
 from .phase.classification import LEAST_CONTRAST, StateKind, split
 from .retrieval import Retrieval
 from .sharded import Beta, ShardedPatterns
@@ -59,7 +59,7 @@ def recall_batch(
     stored: ShardedPatterns,
     beta: Beta,
     values: Float[Array, "values outputs"] | None,
-    kernel: Kernel | None,
+    metric: Mahalanobis | None,
     queries: Float[Array, "batch dimension"],
     known: Bool[Array, "batch dimension"] | None,
     *,
@@ -67,12 +67,12 @@ def recall_batch(
     candidates: int,
 ) -> Recall:
     """Recalls a batch; `limits` are the tolerance and the largest number of updates, as in `Memory.recall`."""
-    if kernel is None:
+    if metric is None:
         result = retrieve(stored, queries, beta, known, tolerance=limits[0], max_steps=limits[1])
         top = top_k(stored, result.state, beta, candidates + 1)
         value = None if values is None else read(stored, result.state, beta, values)
     else:
-        state, top, value = kernel.complete(stored, queries, known, beta, values, candidates + 1)
+        state, top, value = metric.complete(stored, queries, known, beta, values, candidates + 1)
         result = _one_step(state)
     kind, members, size, confidence = _classify(top, stored.count)
     return Recall(

@@ -16,12 +16,12 @@ from .passes import in_chunks
 class HopfieldImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """An imputer: `fit` stores the complete rows of `X`, `transform` replaces NaN by what they recall.
 
-    With a metric, the default, a row is compared with the stored rows by Mahalanobis distance in its known elements, and
-    becomes the conditional mean of a density estimate, a local linear regression (`hopfax.memory.Kernel`). Without, the
-    known elements are clamped and the others relax by `x <- X^T softmax(beta (X x + t))`, as in `hopfax.Memory.recall`:
-    a large `beta` takes values from the nearest stored row, a small one averages over many. A row with no known element
-    becomes an average of the stored rows. Features should have the same scale: `StandardScaler` ignores NaN and may
-    come first.
+    With a metric, the default, a row is completed by its neighbours in the known elements: a mixture of Gaussians, or a
+    linear regression on them where the calibrated `beta` is low (`hopfax.memory.Mahalanobis`). Without, the known
+    elements are clamped and the others relax by `x <- X^T softmax(beta (X x + t))`, as in `hopfax.Memory.recall`: a
+    large `beta` takes values from the stored row that is nearest in the known elements, a small one averages over many.
+    A row with no known element becomes an average of the stored rows. Distances depend on the scale of the features,
+    which should be the same: `StandardScaler` ignores NaN and may come first.
 
     Args:
         beta, tolerance, max_steps: as for `HopfieldMemory`; a metric needs `beta` only.
