@@ -76,12 +76,21 @@ def test_values_are_mixed_with_the_weights_and_a_file_holds_the_metric(tmp_path)
     np.testing.assert_array_equal(loaded.recall(QUERIES[0], KNOWN[0]).state, recalled.state)
 
 
-def test_the_calibrated_beta_is_low_for_one_gaussian_and_high_for_points_on_a_curve():
-    normal = np.asarray(jr.normal(jr.key(4), (400, WIDTH))) @ MIXING
-    angle = np.linspace(0, 2 * np.pi, 400, endpoint=False)
+def test_the_calibrated_beta_suits_points_on_a_curve_and_a_gaussian():
+    """Linear regression is right for the Gaussian, and far from it on the curve."""
+    angle = 2 * np.pi * np.asarray(jr.uniform(jr.key(4), (500,)))
     curve = np.stack([np.sin((i + 1) * angle + i) for i in range(WIDTH)], axis=1)
-    low, high = (float(Memory.store(x, metric=Mahalanobis(ridge=0.01)).beta) for x in (normal, curve))
-    assert low <= 0.25 < 1 < high
+    normal = np.asarray(jr.normal(jr.key(5), (500, WIDTH))) @ MIXING
+    known = np.arange(WIDTH) < 3
+    ratios = []
+    for data in (curve, normal):
+        queries = data[400:]
+        memories = [Memory.store(data[:400], beta, metric=Mahalanobis(ridge=0.01)) for beta in ("auto", 1e-9)]
+        states = [memory.recall(queries, np.broadcast_to(known, queries.shape)).state for memory in memories]
+        own, linear = (np.sum(np.square(state - queries)) for state in states)
+        ratios.append(own / linear)
+    assert ratios[0] < 0.2
+    assert ratios[1] < 1.1
 
 
 def test_equal_patterns_are_recalled():

@@ -75,11 +75,12 @@ class Mahalanobis(eqx.Module):
             weights = jax.nn.softmax(scores)
             state = jnp.where(jnp.any(known), conditional.mean(query, weights @ rows), stored.mean())
             best, place = lax.top_k(scores, min(candidates, len(scores)))
-            top = TopK(best, index[place], jnp.sum(jnp.exp(scores - best[0])))
+            top = best, index[place], jnp.sum(jnp.exp(scores - best[0]))
             return state, top, None if values is None else weights @ values[index]
 
         nearest = _nearest(stored, queries, known, self.neighbours)
-        return lax.map(example, (queries, known, nearest), batch_size=TOGETHER)
+        state, top, value = lax.map(example, (queries, known, nearest), batch_size=TOGETHER)
+        return state, TopK(*top), value
 
     def calibrate(self, stored: ShardedPatterns) -> Float[Array, ""]:
         """The `beta` of least error where patterns are left out and completed from a random half of their elements.

@@ -54,8 +54,7 @@ class HopfieldImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 f"`X` has {len(complete)} rows without NaN among {len(rows)}; `HopfieldImputer` stores complete rows "
                 "and needs two or more. Leave out features that are mostly missing, or use `KNNImputer`."
             )
-        metric = Mahalanobis() if isinstance(self.metric, str) and self.metric == "auto" else self.metric
-        self.memory_ = Memory.store(complete, self.beta, metric=metric)
+        self.memory_ = Memory.store(complete, self.beta, metric=self._metric())
         self.beta_ = float(self.memory_.beta)
         return self
 
@@ -71,6 +70,16 @@ class HopfieldImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         tags = super().__sklearn_tags__()  # how scikit-learn combines the tags of a class and its mixins
         tags.input_tags.allow_nan = True
         return tags
+
+    def _metric(self) -> Mahalanobis | None:
+        """Raises: `ValueError` for a metric that is none."""
+        automatic = isinstance(self.metric, str) and self.metric == "auto"
+        metric = Mahalanobis() if automatic else self.metric
+        if metric is not None and not isinstance(metric, Mahalanobis):
+            raise ValueError(
+                f'`HopfieldImputer(metric={metric!r})` must be "auto", None or an object, such as `Mahalanobis()`.'
+            )
+        return metric
 
     def _validated(self, X, *, reset: bool, ensure_min_samples: int = 1) -> np.ndarray:
         return np.asarray(
