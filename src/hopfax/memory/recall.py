@@ -67,7 +67,7 @@ def recall_batch(
     candidates: int,
 ) -> Recall:
     """Recalls a batch; `limits` are the tolerance and the largest number of updates, as in `Memory.recall`."""
-    if metric is None:
+    if metric is None or known is None:  # `Memory.recall` asks for `known` where there is a metric
         result = retrieve(stored, queries, beta, known, tolerance=limits[0], max_steps=limits[1])
         top = top_k(stored, result.state, beta, candidates + 1)
         value = None if values is None else read(stored, result.state, beta, values)

@@ -86,7 +86,7 @@ def inpaint(
     inputs = _as_arrays(vae, images, known, guess)
     latents = encode_mean(vae, jnp.where(inputs.known, inputs.images, inputs.guess))
     tolerance = jnp.asarray(tolerance, latents.dtype)
-    descend_chunk = lambda chunk: _descend(vae, *chunk, tolerance, int(max_steps))
+    descend_chunk = lambda chunk: _descend(vae, chunk, tolerance, int(max_steps))
     descent = in_chunks(descend_chunk, (inputs.images, inputs.known, latents))
     mean = jax.vmap(vae.likelihood.mean)(decode_all(vae, descent.point)[0])
     completed = jnp.where(inputs.known, inputs.images, mean)
@@ -180,12 +180,16 @@ def _errors(
 
 
 @eqx.filter_jit
-def _descend(vae: AbstractVAE, images, known, latents, tolerance: Array, max_steps: int) -> Descent:
+def _descend(
+    vae: AbstractVAE, chunk: tuple[Array, Array, Array], tolerance: Array, max_steps: int
+) -> Descent:
+    """The descent of each image of a chunk: images, masks, and the latents from which it starts."""
+
     def example(image, known, latent):
         function = lambda latent: negative_log_posterior(vae, latent, image, known)
         return descend(function, latent, tolerance=tolerance, max_steps=max_steps)
 
-    return jax.vmap(example)(images, known, latents)
+    return jax.vmap(example)(*chunk)
 
 
 @eqx.filter_jit
