@@ -288,7 +288,7 @@ def test_sharded_over_devices_it_recalls_the_same():
     """In a process of its own: the number of devices is fixed when JAX starts."""
     program = """
         import jax, numpy as np
-        from hopfax.memory import Memory
+        from hopfax.memory import Mahalanobis, Memory
         rng = np.random.default_rng(0)
         patterns = rng.normal(size=(10, 6)).astype(np.float32)
         queries = patterns + 0.2 * rng.normal(size=(10, 6)).astype(np.float32)
@@ -305,6 +305,11 @@ def test_sharded_over_devices_it_recalls_the_same():
         unknown = np.arange(6) >= 3
         a, b = (m.recall(np.where(unknown, 0, queries), ~unknown) for m in (whole, sharded))
         np.testing.assert_allclose(a.state, b.state, atol=1e-5)
+        whole = Memory.store(patterns, metric=Mahalanobis(neighbours=7))
+        sharded = whole.shard()
+        a, b = (m.recall(queries, ~unknown) for m in (whole, sharded))
+        np.testing.assert_allclose(a.state, b.state, atol=1e-4)
+        np.testing.assert_array_equal(a.index, b.index)
     """
     flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
     process = subprocess.run(

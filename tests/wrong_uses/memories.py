@@ -18,7 +18,7 @@ from hopfax.layers import (
     Repeated,
     Sizes,
 )
-from hopfax.memory import phase
+from hopfax.memory import Mahalanobis, phase
 from hopfax.memory.binary import BinaryHopfield, RandomSchedule
 from hopfax.memory.calibration import calibrate
 from hopfax.memory.capacity import measure as capacity
@@ -245,6 +245,26 @@ ROWS = [
         lambda _: stored(values=Tensor()),
         ValueError,
         r"`values`.*Tensor.*np\.asarray",
+    ),
+    Row(
+        "memory with a metric by name",
+        lambda _: stored(metric="x"),
+        ValueError,
+        r"`metric='x'`.*Mahalanobis\(\)",
+    ),
+    Row("metric without a ridge", lambda _: Mahalanobis(ridge=0.0), ValueError, r"Mahalanobis\(ridge=0\.0\)"),
+    Row("metric of no patterns", lambda _: Mahalanobis(1), ValueError, r"neighbours=1.*at least 2"),
+    Row(
+        "recall with a metric, nothing unknown",
+        lambda _: stored(metric=Mahalanobis()).recall(PATTERNS),
+        ValueError,
+        r"`known` is needed.*isnan",
+    ),
+    Row(
+        "network of a memory with a metric",
+        lambda _: stored(metric=Mahalanobis()).network(),
+        ValueError,
+        r"without a `metric`",
     ),
     Row("memory of None", lambda _: stored(None), ValueError, r"`patterns`"),
     Row("memory at beta zero", lambda _: stored(beta=0.0), ValueError, r"`beta=0\.0`.*positive"),

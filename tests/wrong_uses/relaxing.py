@@ -351,7 +351,7 @@ ROWS = [
         "Anderson with a named safeguard",
         lambda _: s.Anderson(safeguard="energy"),
         ValueError,
-        r"safeguard='energy'.*Energy\(\)",
+        r"safeguard='energy'.*EnergyEstimate\(\)",
     ),
     Row(
         "Anderson with a number for a ridge",

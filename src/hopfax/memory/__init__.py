@@ -8,6 +8,7 @@ from .calibration import calibrate as calibrate
 from .memory import AveragingWarning as AveragingWarning
 from .memory import Memory as Memory
 from .memory import Recall as Recall
+from .metric import Mahalanobis as Mahalanobis
 from .modern import ModernHopfield as ModernHopfield
 from .retrieval import Retrieval as Retrieval
 from .similarities import AbstractNormalisation as AbstractNormalisation

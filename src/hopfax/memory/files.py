@@ -1,4 +1,5 @@
-"""Memories as files: one safetensors file with the patterns, their values, `beta` and the name of the similarity.
+"""Memories as files: one safetensors file with the patterns, their values, `beta`, the name of the similarity and the
+numbers of a metric.
 
 Loading a file runs no code from it.
 """
@@ -12,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from .._internal.files import write_atomic
+from .metric import Mahalanobis
 from .similarities import AbstractSimilarity, Dot, Euclidean
 
 FORMAT, VERSION = "hopfax memory", "1"
@@ -24,6 +26,7 @@ def write_memory(
     beta: float,
     similarity: AbstractSimilarity,
     values: Float[np.ndarray, "values outputs"] | None = None,
+    metric: Mahalanobis | None = None,
 ) -> None:
     """Writes the file whole or not at all.
 
@@ -35,6 +38,8 @@ def write_memory(
             f"`similarity` {type(similarity).__name__} cannot be saved; only {list(_SIMILARITIES)} can."
         )
     metadata = {"format": FORMAT, "version": VERSION, "similarity": names[0]}
+    if metric is not None:
+        metadata |= {"neighbours": str(metric.neighbours), "ridge": repr(float(metric.ridge))}
     tensors = {"patterns": np.ascontiguousarray(patterns), "beta": np.asarray(beta, np.float64)}
     if values is not None:
         tensors["values"] = np.ascontiguousarray(values)
@@ -43,8 +48,10 @@ def write_memory(
 
 def read_memory(
     path: str | PathLike,
-) -> tuple[Float[np.ndarray, "patterns dimension"], float, AbstractSimilarity, np.ndarray | None]:
-    """Patterns, `beta`, similarity, and values if there are any.
+) -> tuple[
+    Float[np.ndarray, "patterns dimension"], float, AbstractSimilarity, np.ndarray | None, Mahalanobis | None
+]:
+    """Patterns, `beta`, similarity, and values and a metric if there are any.
 
     Raises: `ValueError` naming the file and what is wrong with it; `FileNotFoundError`.
     """
@@ -61,7 +68,19 @@ def read_memory(
     if fault := _fault(metadata, tensors):
         raise ValueError(f"{path} does not hold a memory: {fault}. Write it with `Memory.save`.")
     similarity = _SIMILARITIES[metadata["similarity"]]()
-    return tensors["patterns"], float(tensors["beta"]), similarity, tensors.get("values")
+    metric = _metric(path, metadata)
+    return tensors["patterns"], float(tensors["beta"]), similarity, tensors.get("values"), metric
+
+
+def _metric(path: str | PathLike, metadata: dict[str, str]) -> Mahalanobis | None:
+    if "neighbours" not in metadata:
+        return None
+    try:
+        return Mahalanobis(int(metadata["neighbours"]), float(metadata["ridge"]))
+    except (KeyError, ValueError) as error:
+        raise ValueError(
+            f"{path} does not hold a memory: its metric is not one: {error}. Write it with `Memory.save`."
+        ) from error
 
 
 def _fault(metadata: dict[str, str], tensors: dict[str, np.ndarray]) -> str | None:

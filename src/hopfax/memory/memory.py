@@ -23,6 +23,7 @@ from .._internal.checks import (
 from .calibration import calibrate
 from .files import read_memory, write_memory
 from .inputs import as_array, as_values, check_beta, to_floating
+from .metric import Mahalanobis
 from .modern import ModernHopfield
 from .phase.effective import mean_field_beta
 from .phase.transitions import thresholds
@@ -49,6 +50,7 @@ class Memory(eqx.Module):
     stored: ShardedPatterns
     beta: Float[Array, ""]
     values: Float[Array, "values outputs"] | None = None
+    metric: Mahalanobis | None = None
 
     @classmethod
     def store(
@@ -58,6 +60,7 @@ class Memory(eqx.Module):
         *,
         values: Real[Array | np.ndarray, "values outputs"] | None = None,
         similarity: AbstractSimilarity = Euclidean(),
+        metric: Mahalanobis | None = None,
         chunk: int = 4096,
     ) -> "Memory":
         """A memory of patterns in rows.
@@ -68,6 +71,9 @@ class Memory(eqx.Module):
                 2,000 patterns.
             values: one row for each pattern, which is then a key: recall returns their mixture too.
             similarity: `Euclidean()`, with which patterns of small norm are recalled as well as others, or `Dot()`.
+            metric: `Mahalanobis()` for a memory that completes what it has never seen. Recall then returns the mean of
+                the unknown elements given the known ones. Neighbours are Euclidean whatever `similarity` is, and "auto"
+                takes the `beta` of least error where patterns are left out and completed from half of their elements.
             chunk: how many rows are compared at once.
         Raises: `ValueError` for patterns that are not finite, fewer than two of them, values that are not
             finite or not one row for each, or `beta` not positive.
@@ -76,17 +82,19 @@ class Memory(eqx.Module):
         """
         array = as_array("patterns", patterns)
         check_patterns(array)
-        _check_options(similarity, chunk)
+        similarity = _check_options(similarity, metric, chunk)
         array = to_floating(array)
         stored = ShardedPatterns(array, similarity, array.shape[0], chunk)
         outputs = None if values is None else as_values(values, len(array)).astype(array.dtype)
         if isinstance(beta, str):
             require(beta == "auto", f'`beta` must be "auto" or a positive number, got {beta!r}.')
-            beta = calibrate(array, similarity=similarity).recall_beta
-            return cls(stored, jnp.asarray(beta, array.dtype), outputs)
+            plain = lambda: calibrate(array, similarity=similarity).recall_beta
+            beta = plain() if metric is None else metric.calibrate(stored)
+            return cls(stored, jnp.asarray(beta, array.dtype), outputs, metric)
         check_beta(beta)
-        _warn_if_averaging(array, beta)
-        return cls(stored, jnp.asarray(beta, array.dtype), outputs)
+        if metric is None:
+            _warn_if_averaging(array, beta)
+        return cls(stored, jnp.asarray(beta, array.dtype), outputs, metric)
 
     @classmethod
     def store_sharded(
@@ -95,6 +103,7 @@ class Memory(eqx.Module):
         beta: ScalarLike,
         *,
         similarity: AbstractSimilarity = Euclidean(),
+        metric: Mahalanobis | None = None,
         chunk: int = 4096,
         devices: Sequence[Any] | None = None,
     ) -> "Memory":
@@ -104,15 +113,16 @@ class Memory(eqx.Module):
             patterns: on the host, best mapped from a file: `numpy.load(path, mmap_mode="r")`. Each of several
                 processes (`hopfax.parallel.processes.join`) gives the same patterns, and later the same queries.
             beta: inverse temperature; `memory.calibrate` of a sample gives one.
+            metric: as for `store`.
             devices: by default all devices of all processes.
         Raises: `ValueError` for patterns that are not finite, fewer than two of them, or `beta` not positive.
         """
         require_matrix("patterns", patterns)
         require(len(patterns) >= 2, f"`patterns` must hold two rows or more, got {len(patterns)}.")
-        _check_options(similarity, chunk)
+        similarity = _check_options(similarity, metric, chunk)
         check_beta(beta)
         stored = ShardedPatterns.from_host(patterns, similarity, _devices(devices), chunk)
-        return cls(stored, jnp.asarray(beta, stored.patterns.dtype))
+        return cls(stored, jnp.asarray(beta, stored.patterns.dtype), metric=metric)
 
     @property
     def patterns(self) -> Float[Array, "patterns dimension"]:
@@ -120,7 +130,14 @@ class Memory(eqx.Module):
         return self.stored.patterns if self.stored.mesh is None else self.stored.patterns[: self.stored.count]
 
     def network(self) -> ModernHopfield:
-        """The same memory as a `ModernHopfield`, with energy, Jacobian and HAM."""
+        """The same memory as a `ModernHopfield`, with energy, Jacobian and HAM.
+
+        Raises: `ValueError` for a memory with a metric, which is none.
+        """
+        require(
+            self.metric is None,
+            "`network()` needs a memory without a `metric`; store the patterns without one.",
+        )
         return ModernHopfield(self.patterns, self.beta, similarity=self.stored.similarity, values=self.values)
 
     def recall(
@@ -144,10 +161,16 @@ class Memory(eqx.Module):
                 of a pattern.
             max_steps: the largest number of updates.
             candidates: how many patterns a subset may have; wider averages count as the average of all.
+        With a metric, one step computes the conditional mean of the unknown elements; `tolerance` and `max_steps` play
+        no part.
         Raises: `ValueError` for queries of another width, known elements that are not finite, NaN without `known`,
-            or a mask of another shape.
+            a mask of another shape, or no mask for a memory with a metric.
         """
         array, mask = check_queries(queries, known, self.stored.patterns.shape[1])
+        require(
+            self.metric is None or mask is not None,
+            "`known` is needed by a memory with a `metric`, which completes; give `known=~np.isnan(queries)`.",
+        )
         require_integer("candidates", candidates, 1)
         require_number("tolerance", tolerance, lambda x: x >= 0, "a number, 0 or more")
         require_integer("max_steps", max_steps, 0)
@@ -155,6 +178,7 @@ class Memory(eqx.Module):
             self.stored,
             self.beta,
             self.values,
+            self.metric,
             jnp.atleast_2d(to_floating(array).astype(self.stored.patterns.dtype)),
             None if mask is None else jnp.atleast_2d(mask),
             limits=(jnp.asarray(tolerance), jnp.asarray(max_steps)),
@@ -165,26 +189,34 @@ class Memory(eqx.Module):
 
     def shard(self, devices: Sequence[Any] | None = None) -> "Memory":
         """The same memory with its patterns spread evenly over `devices`, by default all there are."""
-        return Memory(self.stored.shard(_devices(devices)), self.beta, self.values)
+        return Memory(self.stored.shard(_devices(devices)), self.beta, self.values, self.metric)
 
     def save(self, path: str | PathLike) -> None:
         """Writes a safetensors file, whole or not at all. Raises: `OSError` where it cannot be written."""
         values = None if self.values is None else np.asarray(self.values)
-        write_memory(path, np.asarray(self.patterns), float(self.beta), self.stored.similarity, values)
+        patterns, beta = np.asarray(self.patterns), float(self.beta)
+        write_memory(path, patterns, beta, self.stored.similarity, values, self.metric)
 
     @classmethod
     def load(cls, path: str | PathLike, *, chunk: int = 4096) -> "Memory":
         """Reads a file that `save` wrote. Raises: `ValueError` for any other file; `FileNotFoundError`."""
         require_integer("chunk", chunk, 1)
-        patterns, beta, similarity, values = read_memory(path)
+        patterns, beta, similarity, values, metric = read_memory(path)
         stored = ShardedPatterns(jnp.asarray(patterns), similarity, len(patterns), chunk)
         outputs = None if values is None else jnp.asarray(values)
-        return cls(stored, jnp.asarray(beta, stored.patterns.dtype), outputs)
+        return cls(stored, jnp.asarray(beta, stored.patterns.dtype), outputs, metric)
 
 
-def _check_options(similarity: AbstractSimilarity, chunk: int) -> None:
+def _check_options(
+    similarity: AbstractSimilarity, metric: Mahalanobis | None, chunk: int
+) -> AbstractSimilarity:
+    """The similarity by which patterns are compared."""
     require_kind("similarity", similarity, AbstractSimilarity, "Dot()")
     require_integer("chunk", chunk, 1)
+    if metric is None:
+        return similarity
+    require_kind("metric", metric, Mahalanobis, "Mahalanobis()")
+    return Euclidean()
 
 
 def _devices(devices: Sequence[Any] | None) -> list[Any]:

@@ -10,7 +10,9 @@ from jaxtyping import Array, Bool, Float, Int, Real, ScalarLike
 from .._internal.checks import as_real_array, require
 from ..solvers.equilibrium import Status
 from .inputs import as_array, check_known
+from .metric import Mahalanobis
 from .phase.classification import LEAST_CONTRAST, StateKind, split
+from .retrieval import Retrieval
 from .sharded import Beta, ShardedPatterns
 from .streaming import TopK, read, retrieve, top_k
 
@@ -57,6 +59,7 @@ def recall_batch(
     stored: ShardedPatterns,
     beta: Beta,
     values: Float[Array, "values outputs"] | None,
+    metric: Mahalanobis | None,
     queries: Float[Array, "batch dimension"],
     known: Bool[Array, "batch dimension"] | None,
     *,
@@ -64,8 +67,13 @@ def recall_batch(
     candidates: int,
 ) -> Recall:
     """Recalls a batch; `limits` are the tolerance and the largest number of updates, as in `Memory.recall`."""
-    result = retrieve(stored, queries, beta, known, tolerance=limits[0], max_steps=limits[1])
-    top = top_k(stored, result.state, beta, candidates + 1)
+    if metric is None or known is None:  # `Memory.recall` asks for `known` where there is a metric
+        result = retrieve(stored, queries, beta, known, tolerance=limits[0], max_steps=limits[1])
+        top = top_k(stored, result.state, beta, candidates + 1)
+        value = None if values is None else read(stored, result.state, beta, values)
+    else:
+        state, top, value = metric.complete(stored, queries, known, beta, values, candidates + 1)
+        result = _one_step(state)
     kind, members, size, confidence = _classify(top, stored.count)
     return Recall(
         state=result.state,
@@ -78,8 +86,15 @@ def recall_batch(
         steps=result.steps,
         residual=result.residual,
         status=jnp.where(result.converged, Status.converged, Status.max_steps),
-        value=None if values is None else read(stored, result.state, beta, values),
+        value=value,
     )
+
+
+def _one_step(state: Float[Array, "batch dimension"]) -> Retrieval:
+    """The conditional mean is computed at once."""
+    batch = len(state)
+    converged = jnp.ones(batch, bool)
+    return Retrieval(state, jnp.zeros(batch, state.dtype), jnp.ones(batch, int), converged)
 
 
 def check_queries(

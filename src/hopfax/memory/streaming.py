@@ -52,12 +52,12 @@ def read(
     return _mixture(stored, Query.of(states), beta, values)
 
 
-def top_k(stored: ShardedPatterns, states: States, beta: Beta, k: int) -> TopK:
-    """The `k` patterns of largest weight, or all of them if there are fewer, in one pass."""
+def top_k(stored: ShardedPatterns, states: States, beta: Beta, k: int, known: Known | None = None) -> TopK:
+    """The `k` patterns of largest weight, or all of them if there are fewer, in one pass; `known` as in `update`."""
     k = min(k, stored.count)
 
-    def of_device(rows, states, beta):
-        result = _top_k(stored, rows, Query.of(states), beta, k)
+    def of_device(rows, query, beta):
+        result = _top_k(stored, rows, query, beta, k)
         if stored.mesh is None:
             return result
         gather = lambda x: lax.all_gather(x, AXIS, axis=1, tiled=True)
@@ -65,7 +65,7 @@ def top_k(stored: ShardedPatterns, states: States, beta: Beta, k: int) -> TopK:
         total = stored.sum(result.total * jnp.exp(result.scores[:, 0] - scores[:, 0]))
         return TopK(scores, index, total)
 
-    return stored.on_every_device(of_device)(stored.patterns, states, beta)
+    return stored.on_every_device(of_device)(stored.patterns, Query.of(states, known), beta)
 
 
 def retrieve(

@@ -130,12 +130,17 @@ def decode_all(
     return in_chunks(lambda chunk: _decode(vae, chunk), jnp.asarray(latents))
 
 
-def in_chunks(function: Callable[[Array], PyTree], array: Float[Array, "examples _"]) -> PyTree:
-    """`function` of `CHUNK` rows at a time; the last chunk is padded, so that one compilation serves all lengths."""
-    missing = -len(array) % CHUNK
-    padded = jnp.concatenate([array, jnp.repeat(array[-1:], missing, axis=0)])
-    results = [function(padded[i : i + CHUNK]) for i in range(0, len(padded), CHUNK)]
-    return jax.tree.map(lambda *chunks: jnp.concatenate(chunks)[: len(array)], *results)
+def in_chunks(function: Callable[[PyTree], PyTree], arrays: PyTree[Array]) -> PyTree:
+    """`function` of `CHUNK` rows at a time; the last chunk is padded, so that one compilation serves all lengths.
+
+    `arrays` is an array, or a tree of arrays with as many rows.
+    """
+    count = len(jax.tree.leaves(arrays)[0])
+    pad = lambda array: jnp.concatenate([array, jnp.repeat(array[-1:], -count % CHUNK, axis=0)])
+    padded = jax.tree.map(pad, arrays)
+    chunk = lambda i: jax.tree.map(lambda array: array[i : i + CHUNK], padded)
+    results = [function(chunk(i)) for i in range(0, count, CHUNK)]
+    return jax.tree.map(lambda *chunks: jnp.concatenate(chunks)[:count], *results)
 
 
 @eqx.filter_jit

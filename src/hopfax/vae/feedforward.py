@@ -58,7 +58,7 @@ class FeedForwardVAE(AbstractVAE):
         self, image: Image, known: Bool[Array, " pixels"], start: Image
     ) -> tuple[Image, Bool[Array, ""]]:
         raise ValueError(
-            "a `FeedForwardVAE` has no energy, so it cannot clamp some pixels and relax the others; use `fill_in`."
+            "a `FeedForwardVAE` has no energy, so it cannot clamp some pixels and relax the others; use `inpaint`."
         )
 
     def start_at_mean(self, mean: Image, hidden_state: float = 0.0) -> "FeedForwardVAE":

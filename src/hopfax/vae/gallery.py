@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int, Key
 
 from ..data import Dataset, corruption_masks, first_of_each_class
-from .completion import fill_in, inpaint, mean_image
+from .completion import fill_in, inpaint, mean_image, relax_pixels
 from .evaluation import decode_mean, encode_mean, prepare_images, reconstruct
 from .model import AbstractVAE
 
@@ -53,7 +53,9 @@ def class_means(vae: AbstractVAE, dataset: Dataset) -> ImageRows:
 
 
 def completions(vae: AbstractVAE, dataset: Dataset, *, seed: int = 0) -> ImageRows:
-    """A test image of each class; for each kind of corruption: corrupted, encoded and decoded once, and relaxed."""
+    """A test image of each class; for each kind of corruption: corrupted, completed by `inpaint`, and for comparison
+    encoded and decoded once, and relaxed.
+    """
     indices = _one_of_each(dataset)
     images, guess = dataset.test_images[indices], mean_image(dataset)
     rows: list[tuple[str, ArrayLike]] = [("image", images)]
@@ -61,9 +63,10 @@ def completions(vae: AbstractVAE, dataset: Dataset, *, seed: int = 0) -> ImageRo
     for name, mask in masks.items():
         known = mask[indices]
         rows.append((f"{name}\nerased", np.where(known, images, np.nan)))
+        rows.append(("completed", inpaint(vae, images, known, guess).images))
         rows.append(("decoded", fill_in(vae, images, known, guess)))
         if vae.has_energy:
-            rows.append(("relaxed", inpaint(vae, images, known, guess)[0]))
+            rows.append(("relaxed", relax_pixels(vae, images, known, guess)[0]))
     return _rows(dataset, rows)
 
 

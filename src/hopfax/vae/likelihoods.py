@@ -6,7 +6,7 @@ import math
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Scalar
+from jaxtyping import Array, Bool, Float, Scalar
 
 from ..costs import AbstractCost, BinaryCrossEntropy, SquaredError
 from ..lagrangians import AbstractElementwise, Identity, Sigmoid
@@ -70,6 +70,20 @@ class AbstractLikelihood(eqx.Module):
         """`-log p(x | z)` in nats."""
         cost = self.cost({}, {VISIBLE: activation}, image)
         return cost / self.scale + self.constant(image.size)
+
+    def known_cost(
+        self,
+        activation: Float[Array, " pixels"],
+        image: Float[Array, " pixels"],
+        known: Bool[Array, " pixels"],
+    ) -> Scalar:
+        """`-log p(x | z)` of the `known` pixels in nats, without its constant.
+
+        The pixels are independent given `z`, so the unknown ones integrate to 1. `image` is finite everywhere.
+        """
+        pixel = lambda activation, value: self.cost({}, {VISIBLE: activation}, value)
+        costs = jax.vmap(pixel)(activation, image)
+        return jnp.sum(jnp.where(known, costs, 0)) / self.scale
 
 
 class Gaussian(AbstractLikelihood):

@@ -51,6 +51,7 @@ def test_sample_and_inpaint(result, folder, tmp_path, capsys):
     assert output.keys() == {"top half", "30 % of pixels"}
     for row in output.values():
         assert row["once"] == row["other, once"]
+        assert row["latent"] == row["other, latent"]
         assert row["relaxed"] >= 0
     assert (tmp_path / "s.png").exists()
     assert run(["vae", "inpaint", str(folder), "--out", str(tmp_path / "i.png")]) == 0

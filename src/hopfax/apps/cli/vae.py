@@ -205,7 +205,10 @@ def inpaint_command(
     directory: Directory = None,
     json: Json = None,
 ) -> None:
-    """Erase pixels of the test images, clamp the others, and relax; print squared errors on the erased pixels.
+    """Erase pixels of the test images and complete them; print squared errors on the erased pixels.
+
+    An image is completed by its most probable latent given the known pixels. The mean training
+    image, repeated encoding and decoding, and relaxing with the known pixels clamped are shown for comparison.
 
     Example: hopfax vae inpaint runs/vae --out completed.png
     """
@@ -220,8 +223,8 @@ def inpaint_command(
         rows = completions(vae, dataset, seed=seed)
     result = {"squared_error": errors, "examples": len(dataset.test_labels), "figure": str(out)}
     content = (
-        "a test image of each class; for each kind of corruption the image with erased pixels, encoded and decoded "
-        "once, and relaxed with its known pixels clamped"
+        "a test image of each class; for each kind of corruption the image with erased pixels, completed by its most "
+        "probable latent, encoded and decoded once, and relaxed with its known pixels clamped"
     )
     figure = _draw(rows, out, content)
     emit(result, json, ft.partial(_show_completion, result=result, figure=figure))
@@ -303,14 +306,15 @@ def _show_completion(console: Console, result: dict[str, Any], figure: str) -> N
     errors = result["squared_error"]
     headings = ("completed by", *(f"{corruption} erased" for corruption in errors))
     table = result_table(*headings, title="Squared error on the erased pixels, mean per test image")
-    ways = [way for way in next(iter(errors.values())) if way != "did_not_converge"]
+    ways = [way for way in next(iter(errors.values())) if not way.endswith("did_not_converge")]
     for way in ways:
         table.add_row(_describe(way), *(f"{error[way]:.4g}" for error in errors.values()))
     console.print(table)
+    failures = {"latent_did_not_converge": "in the latent", "did_not_converge": "when relaxed"}
     for corruption, error in errors.items():
-        if "did_not_converge" in error:
-            count = f"{error['did_not_converge']:,} of {result['examples']:,} images"
-            console.print(f"{corruption} erased: {count} did not converge when relaxed", soft_wrap=True)
+        for name in [name for name in failures if name in error]:
+            count = f"{error[name]:,} of {result['examples']:,} images"
+            console.print(f"{corruption} erased: {count} did not converge {failures[name]}", soft_wrap=True)
     console.print(figure, soft_wrap=True)
 
 
@@ -318,5 +322,9 @@ def _describe(way: str) -> str:
     """A way to complete an image, for people."""
     if way.startswith("other, "):
         return f"the other model: {_describe(way.removeprefix('other, '))}"
-    words = {"mean image": "the mean training image", "relaxed": "relaxing, known pixels clamped"}
+    words = {
+        "mean image": "the mean training image",
+        "latent": "the most probable latent",
+        "relaxed": "relaxing, known pixels clamped",
+    }
     return words.get(way, f"encoding and decoding {way}")
