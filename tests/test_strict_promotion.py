@@ -30,7 +30,9 @@ from hopfax.lagrangians import (
     Entmax,
     HardSigmoid,
     Identity,
+    KSubsets,
     LayerNorm,
+    Normmax,
     ReLU,
     Sigmoid,
     Softmax,
@@ -114,6 +116,8 @@ LAGRANGIANS = [
     SphericalNorm(),
     Sparsemax(),
     Entmax(),
+    Normmax(),
+    KSubsets(),
     0.5 * Tanh(),
     Tanh() + 0.1 * Identity(),
 ]

@@ -31,3 +31,6 @@ from .separations import Entmax as Entmax
 from .separations import Exponential as Exponential
 from .separations import Polynomial as Polynomial
 from .separations import Sparsemax as Sparsemax
+from .thresholds import AbstractThreshold as AbstractThreshold
+from .thresholds import KSubsets as KSubsets
+from .thresholds import Normmax as Normmax

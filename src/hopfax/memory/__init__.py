@@ -5,6 +5,10 @@ from .binary import BinaryHopfield as BinaryHopfield
 from .binary import BinaryRecall as BinaryRecall
 from .calibration import Calibration as Calibration
 from .calibration import calibrate as calibrate
+from .calibration import margin_beta as margin_beta
+from .emergent import EmergentMinima as EmergentMinima
+from .emergent import emergent_minima as emergent_minima
+from .epanechnikov import Epanechnikov as Epanechnikov
 from .memory import AveragingWarning as AveragingWarning
 from .memory import Memory as Memory
 from .memory import Recall as Recall

@@ -1,8 +1,9 @@
-"""Memories as files: one safetensors file with the patterns, their values, `beta` and the name of the similarity.
+"""Memories as files: one safetensors file with the patterns, their values, `beta`, similarity and separation.
 
 Loading a file runs no code from it.
 """
 
+import json
 from os import PathLike
 from pathlib import Path
 
@@ -12,9 +13,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from .._internal.files import write_atomic
+from .._internal.registry import Registry
+from ..lagrangians import Entmax, KSubsets, Normmax, Softmax, Sparsemax
+from .epanechnikov import Epanechnikov
+from .sharded import Separation
 from .similarities import AbstractSimilarity, Dot, Euclidean
 
 FORMAT, VERSION = "hopfax memory", "1"
+_SEPARATIONS = Registry("a separation", (Softmax, Sparsemax, Entmax, Normmax, KSubsets, Epanechnikov))
 _SIMILARITIES: dict[str, type[AbstractSimilarity]] = {"dot": Dot, "euclidean": Euclidean}
 
 
@@ -24,10 +30,11 @@ def write_memory(
     beta: float,
     similarity: AbstractSimilarity,
     values: Float[np.ndarray, "values outputs"] | None = None,
+    separation: Separation = Softmax(1.0),
 ) -> None:
     """Writes the file whole or not at all.
 
-    Raises: `ValueError` for a similarity of your own, which a file cannot hold; `OSError`.
+    Raises: `ValueError` for a similarity or separation of your own, which a file cannot hold; `OSError`.
     """
     names = [name for name, kind in _SIMILARITIES.items() if type(similarity) is kind]
     if not names:
@@ -35,6 +42,7 @@ def write_memory(
             f"`similarity` {type(similarity).__name__} cannot be saved; only {list(_SIMILARITIES)} can."
         )
     metadata = {"format": FORMAT, "version": VERSION, "similarity": names[0]}
+    metadata["separation"] = json.dumps(_SEPARATIONS.to_dict(separation))
     tensors = {"patterns": np.ascontiguousarray(patterns), "beta": np.asarray(beta, np.float64)}
     if values is not None:
         tensors["values"] = np.ascontiguousarray(values)
@@ -43,8 +51,8 @@ def write_memory(
 
 def read_memory(
     path: str | PathLike,
-) -> tuple[Float[np.ndarray, "patterns dimension"], float, AbstractSimilarity, np.ndarray | None]:
-    """Patterns, `beta`, similarity, and values if there are any.
+) -> tuple[Float[np.ndarray, "patterns dimension"], float, AbstractSimilarity, np.ndarray | None, Separation]:
+    """Patterns, `beta`, similarity, values if there are any, and the separation, softmax where the file names none.
 
     Raises: `ValueError` naming the file and what is wrong with it; `FileNotFoundError`.
     """
@@ -61,7 +69,9 @@ def read_memory(
     if fault := _fault(metadata, tensors):
         raise ValueError(f"{path} does not hold a memory: {fault}. Write it with `Memory.save`.")
     similarity = _SIMILARITIES[metadata["similarity"]]()
-    return tensors["patterns"], float(tensors["beta"]), similarity, tensors.get("values")
+    description = json.loads(metadata["separation"]) if "separation" in metadata else None
+    separation = Softmax(1.0) if description is None else _SEPARATIONS.from_dict(description)
+    return tensors["patterns"], float(tensors["beta"]), similarity, tensors.get("values"), separation
 
 
 def _fault(metadata: dict[str, str], tensors: dict[str, np.ndarray]) -> str | None:
@@ -71,6 +81,10 @@ def _fault(metadata: dict[str, str], tensors: dict[str, np.ndarray]) -> str | No
         return f"its format is {form!r}, version {version!r}, not {FORMAT!r}, version {VERSION!r}"
     if similarity not in _SIMILARITIES:
         return f"its similarity is {similarity!r}, not one of {list(_SIMILARITIES)}"
+    try:
+        _SEPARATIONS.from_dict(json.loads(metadata.get("separation", "null")))
+    except ValueError as error:
+        return f"its separation cannot be read: {error}"
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
     if (
         set(shapes) - {"values"} != {"patterns", "beta"}

@@ -12,7 +12,8 @@ from ..solvers.equilibrium import Status
 from .inputs import as_array, check_known
 from .phase.classification import LEAST_CONTRAST, StateKind, split
 from .sharded import Beta, ShardedPatterns
-from .streaming import TopK, read, retrieve, top_k
+from .streaming import read, retrieve, top_k
+from .streams import TopK
 
 
 class Recall(eqx.Module):
@@ -66,7 +67,7 @@ def recall_batch(
     """Recalls a batch; `limits` are the tolerance and the largest number of updates, as in `Memory.recall`."""
     result = retrieve(stored, queries, beta, known, tolerance=limits[0], max_steps=limits[1])
     top = top_k(stored, result.state, beta, candidates + 1)
-    kind, members, size, confidence = _classify(top, stored.count)
+    kind, members, size, confidence = _classify(top, stored.number, stored.count)
     return Recall(
         state=result.state,
         kind=kind,
@@ -118,10 +119,10 @@ def _require_finite(queries: Array | np.ndarray, known: Array | np.ndarray | Non
     )
 
 
-def _classify(top: TopK, n: int) -> tuple[Array, Array, Array, Array]:
-    """Kind, members, size and confidence, by the rule of `phase.classify`."""
+def _classify(top: TopK, n: int | Int[Array, ""], capacity: int) -> tuple[Array, Array, Array, Array]:
+    """Kind, members, size and confidence, by the rule of `phase.classify`, of `n` patterns in `capacity` rows."""
     weights, limit = top.weights, top.index.shape[1]
-    size, contrast = jax.vmap(lambda p: split(p[: min(limit, n - 1)], n))(weights)
+    size, contrast = jax.vmap(lambda p: split(p[: min(limit, capacity - 1)], n))(weights)
     # A best split at the last candidate means that the subset continues beyond it.
     apart = (contrast >= LEAST_CONTRAST) & ((size < limit) | (limit >= n))
     kind = jnp.where(apart, jnp.where(size == 1, StateKind.PATTERN, StateKind.SUBSET), StateKind.GLOBAL)

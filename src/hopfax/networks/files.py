@@ -34,6 +34,7 @@ LAGRANGIANS = Registry(
         *(lagrangians.Identity, lagrangians.Linear, lagrangians.Sigmoid, lagrangians.Tanh, lagrangians.ReLU),
         *(lagrangians.HardSigmoid, lagrangians.Softmax, lagrangians.LayerNorm, lagrangians.SphericalNorm),
         *(lagrangians.Polynomial, lagrangians.Exponential, lagrangians.Sparsemax, lagrangians.Entmax),
+        *(lagrangians.Normmax, lagrangians.KSubsets),
         *(lagrangians.ScaledLagrangian, lagrangians.SumLagrangian, lagrangians.AlongAxis),
     ),
     others=True,
