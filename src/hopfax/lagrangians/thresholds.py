@@ -4,8 +4,7 @@
 `Σ_i m(z_i - t) = count`. Both `w` and `m` are powers of `max(z - t, 0)`, so one search for `t` serves all, and a memory
 too large to be compared at once finds `t` in a few passes (`hopfax.memory.streaming`).
 
-Sources: Blondel, Martins and Niculae (2020), "Learning with Fenchel-Young losses", arXiv:1901.02324; Santos, Niculae,
-McNamee and Martins (2024), "Hopfield-Fenchel-Young networks", arXiv:2411.08590.
+Sources: [blondel2020] and [santos2024].
 """
 
 import functools as ft
@@ -31,12 +30,17 @@ class Power(NamedTuple):
     ceiling: float = float("inf")
 
     def __call__(self, x: Scores) -> Scores:
-        return jnp.minimum(jnp.where(x > 0, jnp.where(x > 0, x, 1) ** self.power, 0), self.ceiling)
+        return jnp.minimum(jnp.where(x > 0, _power(jnp.where(x > 0, x, 1), self.power), 0), self.ceiling)
 
     def derivative(self, x: Scores) -> Scores:
         """The derivative, zero at and below 0 and where the ceiling is reached."""
         rising = (x > 0) & (self(x) < self.ceiling)
-        return jnp.where(rising, self.power * jnp.where(rising, x, 1) ** (self.power - 1), 0)
+        return jnp.where(rising, self.power * _power(jnp.where(rising, x, 1), self.power - 1), 0)
+
+
+def _power(x: Scores, exponent: float) -> Scores:
+    """`x^exponent`; whole exponents as integers, so that no derivative divides by `x`."""
+    return x ** (int(exponent) if float(exponent).is_integer() else exponent)
 
 
 class AbstractThreshold(AbstractCoupled):
@@ -91,7 +95,7 @@ class Normmax(AbstractThreshold):
         alpha: above 1; fixed.
         beta: positive scalar, the inverse temperature; a float is fixed, an array is trained.
     Raises: `ValueError` for other values.
-    Source: Blondel, Martins and Niculae (2020), section 4.3; Santos et al. (2024), section 3.
+    Source: [blondel2020], section 4.3; [santos2024].
     """
 
     alpha: int | float = eqx.field(static=True, default=2.0)
@@ -125,8 +129,7 @@ class KSubsets(AbstractThreshold):
         k: the size of the subsets, at least 1 and at most the number of neurons; fixed.
         beta: positive scalar, the inverse temperature; a float is fixed, an array is trained.
     Raises: `ValueError` for other values.
-    Source: Niculae, Martins, Blondel and Cardie (2018), arXiv:1802.04223; Santos et al. (2024), section 5, who do not
-        divide by `k`.
+    Source: [niculae2018]; [santos2024], where the weights are not divided by `k`.
     """
 
     k: int = eqx.field(static=True, default=2)

@@ -9,10 +9,15 @@ from .calibration import margin_beta as margin_beta
 from .emergent import EmergentMinima as EmergentMinima
 from .emergent import emergent_minima as emergent_minima
 from .epanechnikov import Epanechnikov as Epanechnikov
+from .indexed import AbstractIndex as AbstractIndex
+from .indexed import FaissIndex as FaissIndex
+from .indexed import IndexedMemory as IndexedMemory
+from .indexed import IndexedRecall as IndexedRecall
 from .memory import AveragingWarning as AveragingWarning
 from .memory import Memory as Memory
 from .memory import Recall as Recall
 from .modern import ModernHopfield as ModernHopfield
+from .random_features import RandomFeatureMemory as RandomFeatureMemory
 from .retrieval import Retrieval as Retrieval
 from .similarities import AbstractNormalisation as AbstractNormalisation
 from .similarities import AbstractSimilarity as AbstractSimilarity

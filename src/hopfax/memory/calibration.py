@@ -127,7 +127,7 @@ def margin_beta(
     each compared with all others, one per mille above the bound for rounding. Equal patterns do not count.
 
     Raises: `ValueError` for a separation without a margin, or where no pattern leads.
-    Source: Santos et al. (2024), arXiv:2411.08590, proposition 3, for the margins.
+    Source: [santos2024] for the margins.
     """
     margin, name = stored.separation.margin, type(stored.separation).__name__
     require(

@@ -37,7 +37,7 @@ def emergent_minima(
     Args:
         merge: states at most this fraction of the largest norm of a pattern apart count as one.
     Raises: `ValueError` for bad starts, or `merge` not positive.
-    Source: Hoover et al. (2025), arXiv:2506.10801, section 4, who call them emergent memories.
+    Source: [hoover2025], which calls them emergent memories.
     """
     check_positive("merge", merge)
     recalled = memory.recall(np.atleast_2d(np.asarray(starts)), max_steps=max_steps)

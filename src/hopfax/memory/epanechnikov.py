@@ -24,8 +24,7 @@ class Epanechnikov(eqx.Module):
     Args:
         beta: positive scalar, the inverse temperature.
     Raises: `ValueError` for another `beta`.
-    Source: Hoover et al. (2025), "Dense associative memory with Epanechnikov energy", arXiv:2506.10801, eq. 6, without
-        the constant in the logarithm.
+    Source: [hoover2025], without the constant in the logarithm.
     """
 
     beta: ArrayLike = 1.0
@@ -38,5 +37,5 @@ class Epanechnikov(eqx.Module):
         self, patterns: Float[Array, "patterns dimension"], state: Float[Array, " dimension"]
     ) -> Float[Array, ""]:
         """`E` of one state; infinite where no pattern is within the radius."""
-        distances = jnp.sum(jnp.square(state - patterns), axis=1)
+        distances = jnp.sum(jnp.square(state[None, :] - patterns), axis=1)
         return -jnp.log(jnp.sum(jax.nn.relu(1 - self.beta * distances / 2))) / self.beta
