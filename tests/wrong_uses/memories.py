@@ -13,6 +13,7 @@ from hopfax.memory import (
     Epanechnikov,
     IndexedMemory,
     RandomFeatureMemory,
+    consolidate,
     emergent_minima,
     phase,
 )
@@ -612,6 +613,8 @@ ROWS = [
         ValueError,
         r"`merge`.*positive",
     ),
+    Row("consolidation into one", lambda _: consolidate(memory(), 1), ValueError, r"count=1.*at least 2"),
+    Row("consolidation into all", lambda _: consolidate(memory(), 2), ValueError, r"less than the 2"),
     Row("adding patterns of another width", lambda _: memory().add(SIGNS), ValueError, r"4 elements.*give 3"),
     Row("adding NaN", lambda _: memory().add(NOT_FINITE), ValueError, r"`patterns` must be finite"),
     Row(

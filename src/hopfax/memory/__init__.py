@@ -6,6 +6,8 @@ from .binary import BinaryRecall as BinaryRecall
 from .calibration import Calibration as Calibration
 from .calibration import calibrate as calibrate
 from .calibration import margin_beta as margin_beta
+from .consolidation import Consolidation as Consolidation
+from .consolidation import consolidate as consolidate
 from .emergent import EmergentMinima as EmergentMinima
 from .emergent import emergent_minima as emergent_minima
 from .epanechnikov import Epanechnikov as Epanechnikov

@@ -41,14 +41,21 @@ def emergent_minima(
     """
     check_positive("merge", merge)
     recalled = memory.recall(np.atleast_2d(np.asarray(starts)), max_steps=max_steps)
-    left, states, counts = recalled.state[recalled.converged], [], []
-    radius = merge * float(memory.stored.scale())
-    while len(left):
-        same = np.linalg.norm(left - left[0], axis=1) <= radius
-        states.append(left[0])
-        counts.append(int(same.sum()))
-        left = left[~same]
-    minima = np.asarray(states).reshape(-1, recalled.state.shape[1])
-    patterns = np.asarray(memory.patterns)
+    states, radius = recalled.state[recalled.converged], merge * float(memory.stored.scale())
+    label, first = distinct_states(states, radius)
+    minima, patterns = states[first], np.asarray(memory.patterns)
     apart = [np.min(np.linalg.norm(patterns - state, axis=1)) > radius for state in minima]
-    return EmergentMinima(minima, np.asarray(counts, int), np.asarray(apart, bool))
+    return EmergentMinima(minima, np.bincount(label, minlength=len(first)), np.asarray(apart, bool))
+
+
+def distinct_states(
+    states: Float[np.ndarray, "states dimension"], radius: float
+) -> tuple[Int[np.ndarray, " states"], Int[np.ndarray, " distinct"]]:
+    """The group of each state, of those at most `radius` from the first of the group, and the numbers of these first."""
+    label, first = np.full(len(states), -1), []
+    while (label < 0).any():
+        i = int(np.argmin(label >= 0))
+        near = np.linalg.norm(states - states[i], axis=1) <= radius
+        label[near & (label < 0)] = len(first)
+        first.append(i)
+    return label, np.asarray(first, int)

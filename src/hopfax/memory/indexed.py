@@ -1,9 +1,9 @@
 """Recall from the nearest patterns alone, found by an index, with a bound on the weight of all others.
 
 At useful `beta` a few patterns have nearly all the weight. An index finds the nearest `k` of `N` patterns without
-comparing all. With the squared distances `d_j²` in rising order, each pattern that is left out has at most the weight of
-the last one. So their share is at most `r / (1 + r)`, `r = (N - k) exp(-beta d_k² / 2) / Σ_{j<=k} exp(-beta d_j² / 2)`.
-Derived here.
+comparing all. With the squared distances `d_j²` in rising order, each pattern that is left out has at most the weight
+of the last one. So their share is at most `r / (1 + r)` with
+`r = (N - k) exp(-beta d_k² / 2) / Σ_{j<=k} exp(-beta d_j² / 2)`. Derived here.
 """
 
 from abc import abstractmethod
@@ -105,9 +105,9 @@ class IndexedRecall(eqx.Module):
 class IndexedMemory(eqx.Module):
     """A `Memory` that compares queries with the nearest `k` patterns of an index alone, where that is enough.
 
-    Each update differs from the exact one by at most `bound` times the largest distance of two patterns. The bound holds
-    if the index finds the nearest patterns: always for one that is `exact`, nearly always for a graph. Queries whose
-    bound exceeds `largest_bound` are answered by the memory, which compares all.
+    Each update differs from the exact one by at most `bound` times the largest distance of two patterns. The bound
+    holds if the index finds the nearest patterns: always for one that is `exact`, nearly always for a graph. Queries
+    whose bound exceeds `largest_bound` are answered by the memory, which compares all.
 
     Args:
         memory: with softmax and `Euclidean()`, on one device.
