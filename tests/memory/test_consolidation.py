@@ -20,7 +20,7 @@ def test_groups_of_close_patterns_become_their_means(separation):
     memory = Memory.store(PATTERNS, 5000.0, values=np.arange(12.0)[:, None], **options)
     result = consolidate(memory, 3, rtol=0.5)
     np.testing.assert_array_equal(result.label, GROUPS)
-    means = np.stack([PATTERNS[GROUPS == group].mean(axis=0) for group in range(3)])
+    means = np.stack([PATTERNS[group == GROUPS].mean(axis=0) for group in range(3)])
     np.testing.assert_allclose(result.patterns, means, atol=1e-14)
     np.testing.assert_allclose(result.values[:, 0], [1, 4.5, 9], atol=1e-14)
     assert result.beta < 5000

@@ -51,7 +51,7 @@ def emergent_minima(
 def distinct_states(
     states: Float[np.ndarray, "states dimension"], radius: float
 ) -> tuple[Int[np.ndarray, " states"], Int[np.ndarray, " distinct"]]:
-    """The group of each state, of those at most `radius` from the first of the group, and the numbers of these first."""
+    """The group of each state, at most `radius` from the first of the group, and the numbers of these first states."""
     label, first = np.full(len(states), -1), []
     while (label < 0).any():
         i = int(np.argmin(label >= 0))
