@@ -1,5 +1,7 @@
 """Recall from the nearest patterns: the bound holds, and where it is too large the exact memory answers."""
 
+import warnings
+
 import jax
 import jax.random as jr
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 from scipy.special import softmax
 
 from hopfax import Memory
+from hopfax.memory import AveragingWarning
 from hopfax.memory.indexed import AbstractIndex, FaissIndex, IndexedMemory
 
 PATTERNS = np.asarray(jr.normal(jr.key(0), (200, 6)))
@@ -25,7 +28,9 @@ class BruteForce(AbstractIndex):
 
 
 def memories(beta, k=8, largest_bound=1e-3, index=None):
-    memory = Memory.store(PATTERNS, beta)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AveragingWarning)
+        memory = Memory.store(PATTERNS, beta)
     return memory, IndexedMemory(memory, index or BruteForce(PATTERNS), k, largest_bound)
 
 

@@ -117,8 +117,15 @@ def test_epanechnikov_minima_are_the_patterns_and_means_found_by_brute_force():
     stored = [np.min(np.linalg.norm(patterns - m, axis=1)) < 1e-3 for m in minima]
     assert result.emergent.sum() == len(minima) - sum(stored) > 0
     energy = jax.jit(jax.vmap(lambda x: Epanechnikov(beta).energy(jnp.asarray(patterns), x)))
-    around = result.states[:, None] + 0.01 * np.stack([np.eye(2), -np.eye(2)]).reshape(4, 2)
+    around = result.states[:, None] + 1e-4 * np.stack([np.eye(2), -np.eye(2)]).reshape(4, 2)
     assert np.all(np.asarray(energy(around.reshape(-1, 2))).reshape(-1, 4) > energy(result.states)[:, None])
+
+
+def test_outside_of_every_radius_the_first_of_the_nearest_patterns_is_recalled():
+    """Also at the same distance from two, where their mean would be no minimum."""
+    stored = Memory.store(np.array([[0.0, 0.0], [4.0, 0.0]]), 2.0, separation=Epanechnikov, chunk=1)
+    recalled = stored.recall(np.array([[2.0, 0.0], [2.1, 0.0], [2.0, 9.0]]))
+    np.testing.assert_array_equal(recalled.state, [[0, 0], [4, 0], [0, 0]])
 
 
 def test_epanechnikov_energy_falls_and_is_left_where_it_is_infinite():

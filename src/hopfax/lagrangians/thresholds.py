@@ -72,7 +72,6 @@ class AbstractThreshold(AbstractCoupled):
 
     @property
     def margin(self) -> float | None:
-        """One neuron has all the weight where `beta` times its lead is at least this; None where it never has."""
         return 1 / self.slope
 
     def __call__(self, state: State) -> Scalar:

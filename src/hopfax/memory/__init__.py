@@ -5,7 +5,6 @@ from .binary import BinaryHopfield as BinaryHopfield
 from .binary import BinaryRecall as BinaryRecall
 from .calibration import Calibration as Calibration
 from .calibration import calibrate as calibrate
-from .calibration import margin_beta as margin_beta
 from .consolidation import Consolidation as Consolidation
 from .consolidation import consolidate as consolidate
 from .emergent import EmergentMinima as EmergentMinima

@@ -130,10 +130,10 @@ def margin_beta(
     Source: [santos2024] for the margins.
     """
     margin, name = stored.separation.margin, type(stored.separation).__name__
-    require(
-        margin is not None,
-        f"`beta` of `{name}` has no automatic value: no pattern has all weight; give a number.",
-    )
+    if margin is None:
+        raise ValueError(
+            f"`beta` of `{name}` has no automatic value: no pattern has all weight; give a number."
+        )
     order = np.random.default_rng(seed).permutation(int(stored.number))[:probes]
     leads = np.asarray(_leads(stored, jnp.asarray(order)))
     leads = np.sort(leads[leads > 0])[::-1]

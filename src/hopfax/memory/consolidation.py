@@ -52,7 +52,7 @@ def consolidate(memory: Memory, count: int, *, rtol: float = 0.01, merge: float 
 
     def labels(beta: float) -> np.ndarray:
         cooled = dataclasses.replace(memory, beta=jnp.asarray(beta, memory.beta.dtype), values=None)
-        return distinct_states(cooled.recall(patterns, max_steps=1000).state, radius)[0]
+        return distinct_states(np.asarray(cooled.recall(patterns, max_steps=1000).state), radius)[0]
 
     holds = lambda beta: labels(beta).max() < count
     low = float(memory.beta)

@@ -27,7 +27,7 @@ from .memory import Memory
 from .recall import check_queries
 from .similarities import Euclidean
 
-Rows = Float[np.ndarray, "rows dimension"]
+Queries = Float[np.ndarray, "queries dimension"]
 
 
 class AbstractIndex(eqx.Module):
@@ -39,7 +39,7 @@ class AbstractIndex(eqx.Module):
         """Whether `search` always returns the nearest patterns."""
 
     @abstractmethod
-    def search(self, queries: Rows, k: int) -> Int[np.ndarray, "queries k"]:
+    def search(self, queries: Queries, k: int) -> Int[np.ndarray, "queries k"]:
         """The numbers of the `k` nearest patterns of each query; -1 where fewer are found."""
 
 
@@ -75,7 +75,7 @@ class FaissIndex(AbstractIndex):
         index.add(np.ascontiguousarray(patterns, np.float32))
         return FaissIndex(index, exact=True)
 
-    def search(self, queries: Rows, k: int) -> Int[np.ndarray, "queries k"]:
+    def search(self, queries: Queries, k: int) -> Int[np.ndarray, "queries k"]:
         return self.index.search(np.ascontiguousarray(queries, np.float32), k)[1]
 
 
@@ -152,7 +152,7 @@ class IndexedMemory(eqx.Module):
         unsure = result.bound > self.largest_bound if self.largest_bound > 0 else np.ones(len(rows), bool)
         return self._exact(result, rows, unsure, tolerance, max_steps) if unsure.any() else result
 
-    def _near(self, states: Rows, tolerance: float, max_steps: int) -> IndexedRecall:
+    def _near(self, states: Queries, tolerance: float, max_steps: int) -> IndexedRecall:
         """Recall from the nearest patterns of each state."""
         states, count, unit = states.copy(), len(states), float(self.memory.stored.scale()) or 1.0
         steps, residual = np.zeros(count, int), np.full(count, np.inf)
@@ -167,7 +167,9 @@ class IndexedMemory(eqx.Module):
             states[active], steps[active] = new, steps[active] + 1
         return IndexedRecall(states, best, weight, bound, np.zeros(count, bool), steps, residual <= tolerance)
 
-    def _update(self, patterns: Rows, states: Rows) -> tuple[Rows, np.ndarray, np.ndarray, np.ndarray]:
+    def _update(
+        self, patterns: Float[np.ndarray, "patterns dimension"], states: Queries
+    ) -> tuple[Queries, np.ndarray, np.ndarray, np.ndarray]:
         """The updated states, the nearest pattern, its weight among the `k` nearest, and the bound on all others."""
         numbers = self.index.search(states, self.k)
         found = numbers >= 0
@@ -184,7 +186,7 @@ class IndexedMemory(eqx.Module):
         return new, pick(numbers), pick(weights), left_out / (total + left_out)
 
     def _exact(
-        self, result: IndexedRecall, rows: Rows, unsure: Bool[np.ndarray, " queries"], tolerance, max_steps
+        self, result: IndexedRecall, rows: Queries, unsure: Bool[np.ndarray, " queries"], tolerance, max_steps
     ) -> IndexedRecall:
         """`result`, with the unsure queries answered by the memory."""
         exact = self.memory.recall(rows[unsure], tolerance=tolerance, max_steps=max_steps)

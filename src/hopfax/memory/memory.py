@@ -68,7 +68,8 @@ class Memory(eqx.Module):
         Args:
             beta: inverse temperature; "auto" takes `memory.calibrate(patterns).recall_beta`, at which 99 % of the
                 patterns are fixed points and no minimum averages over all of them, found on a sample of at most
-                2,000 patterns. For sparse separations it is `memory.margin_beta`, at which 99 % are exactly recalled.
+                2,000 patterns. For sparse separations it is the lowest value at which 99 % have all of their own
+                weight, and so are recalled exactly.
             values: one row for each pattern, which is then a key: recall returns their mixture too.
             similarity: `Euclidean()`, with which patterns of small norm are recalled as well as others, or `Dot()`.
             separation: from `beta` to what makes weights of scores: `Softmax`, `Sparsemax`, `Epanechnikov`,
@@ -232,6 +233,7 @@ class Memory(eqx.Module):
         )
         order = np.delete(np.arange(number), removed)
         require(len(order) >= 2, f"`indices` leaves {len(order)} patterns; a memory has two or more.")
+        stream_of(self.stored.separation).check(self.stored.similarity, len(order))
         stored = self.stored.with_rows(_selected(self.stored.patterns, order), len(order))
         return Memory(stored, self.beta, None if self.values is None else _selected(self.values, order))
 
@@ -271,7 +273,8 @@ def _separation(
 ) -> Separation:
     """The separation at `beta = 1`. Raises: `ValueError` for what is none of a memory, or does not fit it."""
     require(
-        callable(separation), f"`separation={separation}` is an object; give its class, such as `Softmax`."
+        callable(separation) and not isinstance(separation, Separation),
+        f"`separation={separation}` is an object; give its class, such as `Softmax`.",
     )
     made = separation(1.0)
     stream_of(made).check(similarity, count)

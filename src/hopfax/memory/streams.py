@@ -36,8 +36,10 @@ class AbstractWeights(eqx.Module):
     """The weights of patterns, as a function of their scores."""
 
     @abstractmethod
-    def __call__(self, scores: Float[Array, "batch rows"]) -> Float[Array, "batch rows"]:
-        """Proportional to the weights."""
+    def __call__(
+        self, scores: Float[Array, "batch rows"], index: Int[Array, "#batch rows"]
+    ) -> Float[Array, "batch rows"]:
+        """Proportional to the weights of the patterns with these scores and numbers."""
 
 
 class TopK(eqx.Module):
@@ -97,9 +99,9 @@ class SoftmaxStream(AbstractStream):
             return scores, index, total + jnp.sum(jnp.exp(chunk.scores - scores[:, :1]), axis=1)
 
         zero = jnp.zeros(query.states.shape[0], query.states.dtype)
-        *of_device, total = stored.fold(add, (*_no_scores(query, k), zero), rows, query, beta)
-        scores, index = _gathered(stored, *of_device, k)
-        total = stored.sum(total * jnp.exp(of_device[0][:, 0] - scores[:, 0]))
+        mine, index, total = stored.fold(add, (*_no_scores(query, k), zero), rows, query, beta)
+        scores, index = _gathered(stored, mine, index, k)
+        total = stored.sum(total * jnp.exp(mine[:, 0] - scores[:, 0]))
         return TopK(scores, index, jnp.exp(scores - scores[:, :1]) / total[:, None])
 
     def check(self, similarity: AbstractSimilarity, count: int) -> None:
@@ -113,7 +115,9 @@ class AboveThreshold(AbstractWeights):
     slope: float
     power: Power
 
-    def __call__(self, scores: Float[Array, "batch rows"]) -> Float[Array, "batch rows"]:
+    def __call__(
+        self, scores: Float[Array, "batch rows"], index: Int[Array, "#batch rows"]
+    ) -> Float[Array, "batch rows"]:
         return self.power(self.slope * (scores - self.threshold))
 
 
@@ -156,13 +160,18 @@ class ThresholdStream(AbstractStream):
         self.separation.check_shape((count,))
 
 
-class AtLeast(AbstractWeights):
-    """1 where the score is at least the threshold, otherwise 0."""
+class WithinRadius(AbstractWeights):
+    """1 for scores above that at the radius; 1 for the nearest pattern alone where none is."""
 
-    threshold: Column
+    radius: Column
+    peak: Column
+    nearest: Int[Array, "batch 1"]
 
-    def __call__(self, scores: Float[Array, "batch rows"]) -> Float[Array, "batch rows"]:
-        return (scores >= self.threshold).astype(scores.dtype)
+    def __call__(
+        self, scores: Float[Array, "batch rows"], index: Int[Array, "#batch rows"]
+    ) -> Float[Array, "batch rows"]:
+        inside = jnp.where(self.peak > self.radius, scores > self.radius, index == self.nearest)
+        return inside.astype(scores.dtype)
 
 
 class EpanechnikovStream(AbstractStream):
@@ -172,7 +181,7 @@ class EpanechnikovStream(AbstractStream):
         """The weights for each query."""
         # A score is `beta (|x|² - |x - x_i|²) / 2`.
         radius = beta * jnp.sum(jnp.square(query.states), axis=1, keepdims=True) / 2 - 1
-        return AtLeast(jnp.minimum(radius, largest_scores(stored, rows, query, beta, 1)[0]))
+        return WithinRadius(radius, *largest_scores(stored, rows, query, beta, 1))
 
     def mixture(
         self, stored: ShardedPatterns, rows: Array, query: Query, beta: Beta, values: Array | None
@@ -218,8 +227,8 @@ def _no_scores(query: Query, k: int) -> tuple[Array, Array]:
 def _with_chunk(largest: tuple[Array, Array], chunk: PatternChunk, k: int) -> tuple[Array, Array]:
     """The `k` largest of those so far and those of the chunk."""
     best, place = lax.top_k(chunk.scores, min(k, chunk.scores.shape[1]))
-    joined = zip(largest, (best, chunk.index[place]), strict=True)
-    return _largest(*(jnp.concatenate(pair, axis=1) for pair in joined), k)
+    scores = jnp.concatenate([largest[0], best], axis=1)
+    return _largest(scores, jnp.concatenate([largest[1], chunk.index[place]], axis=1), k)
 
 
 def _gathered(stored: ShardedPatterns, scores: Array, index: Array, k: int) -> tuple[Array, Array]:
@@ -233,11 +242,11 @@ def _gathered(stored: ShardedPatterns, scores: Array, index: Array, k: int) -> t
 def _top_k(
     weights: AbstractWeights, stored: ShardedPatterns, rows: Array, query: Query, beta: Beta, k: int
 ) -> TopK:
-    add = lambda total, chunk: total + jnp.sum(weights(chunk.scores), axis=1)
+    add = lambda total, chunk: total + jnp.sum(weights(chunk.scores, chunk.index[None, :]), axis=1)
     zero = jnp.zeros(query.states.shape[0], query.states.dtype)
     total = stored.sum(stored.fold(add, zero, rows, query, beta))
     scores, index = largest_scores(stored, rows, query, beta, k)
-    return TopK(scores, index, weights(scores) / total[:, None])
+    return TopK(scores, index, weights(scores, index) / total[:, None])
 
 
 def _refined(sums, count: int, low: Float[Array, " batch"], done: Bool[Array, " batch"]) -> Array:
@@ -268,7 +277,7 @@ def _mixed(
     """One pass that sums the patterns, or the `values`, with their weights."""
 
     def add(carry, chunk: PatternChunk):
-        p = weights(chunk.scores)
+        p = weights(chunk.scores, chunk.index[None, :])
         return carry[0] + p @ _mixable(chunk, values), carry[1] + jnp.sum(p, axis=1)
 
     batch, dtype = query.states.shape[0], query.states.dtype

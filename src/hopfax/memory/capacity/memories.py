@@ -72,7 +72,12 @@ def modern(
 
 def of_memory(build: Callable[[Patterns], Memory], *, max_steps: int = 50) -> Store:
     """Memories of two patterns or more, such as `lambda patterns: Memory.store(patterns, separation=Epanechnikov)`."""
-    return lambda patterns: lambda queries: build(patterns).recall(queries, max_steps=max_steps).state
+
+    def store(patterns: Patterns) -> RecallFunction:
+        memory = build(patterns)
+        return lambda queries: jnp.asarray(memory.recall(queries, max_steps=max_steps).state)
+
+    return store
 
 
 def polynomial(degree: int, *, slope: float = 20.0, max_steps: int = 50) -> Store:
