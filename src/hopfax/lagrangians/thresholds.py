@@ -75,7 +75,9 @@ class AbstractThreshold(AbstractCoupled):
         return 1 / self.slope
 
     def __call__(self, state: State) -> Scalar:
-        return jnp.sum(self.activation(state) * state) - self.energy(state)
+        g = self.activation(state)
+        # Without the states that have no weight, which may be near overflow, such as those of padding.
+        return jnp.sum(g * jnp.where(g > 0, state, 0)) - self.energy(state)
 
     def activation(self, state: State) -> State:
         ranked = lax.top_k(state.reshape(-1), self.count)[0]

@@ -268,9 +268,7 @@ def _check_options(similarity: AbstractSimilarity, chunk: int) -> None:
     require_integer("chunk", chunk, 1)
 
 
-def _separation(
-    separation: Callable[[ArrayLike], Separation], similarity: AbstractSimilarity, count: int
-) -> Separation:
+def _separation(separation: Any, similarity: AbstractSimilarity, count: int) -> Separation:
     """The separation at `beta = 1`. Raises: `ValueError` for what is none of a memory, or does not fit it."""
     require(
         callable(separation) and not isinstance(separation, Separation),
