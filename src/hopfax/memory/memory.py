@@ -270,10 +270,8 @@ def _check_options(similarity: AbstractSimilarity, chunk: int) -> None:
 
 def _separation(separation: Any, similarity: AbstractSimilarity, count: int) -> Separation:
     """The separation at `beta = 1`. Raises: `ValueError` for what is none of a memory, or does not fit it."""
-    require(
-        callable(separation) and not isinstance(separation, Separation),
-        f"`separation={separation}` is an object; give its class, such as `Softmax`.",
-    )
+    if isinstance(separation, Separation) or not callable(separation):
+        raise ValueError(f"`separation={separation}` is an object; give its class, such as `Softmax`.")
     made = separation(1.0)
     stream_of(made).check(similarity, count)
     return made
