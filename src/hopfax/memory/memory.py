@@ -272,7 +272,7 @@ def _separation(separation: Any, similarity: AbstractSimilarity, count: int) -> 
     """The separation at `beta = 1`. Raises: `ValueError` for what is none of a memory, or does not fit it."""
     if isinstance(separation, Separation) or not callable(separation):
         raise ValueError(f"`separation={separation}` is an object; give its class, such as `Softmax`.")
-    made = separation(1.0)
+    made: Any = separation(1.0)
     stream_of(made).check(similarity, count)
     return made
 
