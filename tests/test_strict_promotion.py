@@ -30,7 +30,9 @@ from hopfax.lagrangians import (
     Entmax,
     HardSigmoid,
     Identity,
+    KSubsets,
     LayerNorm,
+    Normmax,
     ReLU,
     Sigmoid,
     Softmax,
@@ -116,6 +118,8 @@ LAGRANGIANS = [
     Softmax1(),
     Sparsemax(),
     Entmax(),
+    Normmax(),
+    KSubsets(),
     0.5 * Tanh(),
     Tanh() + 0.1 * Identity(),
 ]

@@ -310,6 +310,13 @@ def test_sharded_over_devices_it_recalls_the_same():
         a, b = (m.recall(queries, ~unknown) for m in (whole, sharded))
         np.testing.assert_allclose(a.state, b.state, atol=1e-4)
         np.testing.assert_array_equal(a.index, b.index)
+        from hopfax.lagrangians import Sparsemax
+        from hopfax.memory import Epanechnikov
+        for separation, beta in ((Sparsemax, 0.02), (Sparsemax, 2.0), (Epanechnikov, 0.3)):
+            whole = Memory.store(patterns, beta, separation=separation)
+            a, b = whole.recall(queries), whole.add(queries[:3]).remove([10, 11, 12]).shard().recall(queries)
+            for name in ("state", "weight", "size"):
+                np.testing.assert_allclose(getattr(a, name), getattr(b, name), atol=1e-5)
     """
     flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
     process = subprocess.run(

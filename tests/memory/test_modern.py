@@ -13,6 +13,7 @@ import hopfax
 from hopfax import EvenOdd, ModernHopfield, PartialClamp
 from hopfax.lagrangians import Identity, Softmax, SphericalNorm, Tanh
 from hopfax.lagrangians.separations import Entmax, Exponential, Polynomial, Softmax1, Sparsemax
+from hopfax.lagrangians.thresholds import KSubsets, Normmax
 from hopfax.memory.similarities import Dot, Euclidean, Raw, Standardised, UnitNorm
 
 PATTERNS = jr.normal(jr.key(1), (5, 4))
@@ -24,6 +25,9 @@ SIMPLEX = {
     "sparsemax": Sparsemax,
     "entmax": ft.partial(Entmax, 1.5),
     "entmax3": ft.partial(Entmax, 3.0),
+    "normmax": ft.partial(Normmax, 2.0),
+    "normmax4": ft.partial(Normmax, 4.0),
+    "subsets": ft.partial(KSubsets, 2),
 }
 OTHERS = {"softmax1": Softmax1, "polynomial": ft.partial(Polynomial, 3), "exponential": Exponential}
 each_separation = lambda cases: pytest.mark.parametrize("separation", cases.values(), ids=cases)
@@ -279,6 +283,8 @@ PADDED = {
     "sparsemax": {"separation": Sparsemax, "similarity": Euclidean()},
     "softmax1": {"separation": Softmax1},
     "entmax": {"separation": ft.partial(Entmax, 1.5)},
+    "normmax": {"separation": ft.partial(Normmax, 2.0)},
+    "subsets": {"separation": ft.partial(KSubsets, 2), "similarity": Euclidean()},
     "polynomial": {"separation": ft.partial(Polynomial, 3), "visible": Tanh()},
     "exponential": {"separation": Exponential, "visible": Tanh()},
     "unit norm": {"normalisation": UnitNorm()},

@@ -7,7 +7,7 @@ import numpy as np
 
 from hopfax import Memory, Method, ModernHopfield
 from hopfax.gradients import EquilibriumPropagation
-from hopfax.lagrangians import Softmax
+from hopfax.lagrangians import KSubsets, Normmax, Polynomial, Softmax, Sparsemax
 from hopfax.layers import (
     DecoderBlock,
     EncoderBlock,
@@ -18,7 +18,17 @@ from hopfax.layers import (
     Repeated,
     Sizes,
 )
-from hopfax.memory import Mahalanobis, phase
+from hopfax.memory import (
+    AbstractIndex,
+    Dot,
+    Epanechnikov,
+    IndexedMemory,
+    Mahalanobis,
+    RandomFeatureMemory,
+    consolidate,
+    emergent_minima,
+    phase,
+)
 from hopfax.memory.binary import BinaryHopfield, RandomSchedule
 from hopfax.memory.calibration import calibrate
 from hopfax.memory.capacity import measure as capacity
@@ -43,6 +53,15 @@ class Tensor:
 
     def __len__(self) -> int:
         return 2
+
+
+class Nowhere(AbstractIndex):
+    """An index that finds nothing."""
+
+    exact: bool = False
+
+    def search(self, queries, k):
+        return np.full((len(queries), k), -1)
 
 
 @ft.cache
@@ -720,4 +739,105 @@ ROWS = [
         r"patterns.*at least 3",
     ),
     *LAYERS,
+    Row("normmax at alpha one", lambda _: Normmax(1.0), ValueError, r"alpha=1\.0.*above 1"),
+    Row("normmax of negative beta", lambda _: Normmax(2.0, -1.0), ValueError, r"beta.*positive"),
+    Row("subsets of none", lambda _: KSubsets(0), ValueError, r"k=0.*at least 1"),
+    Row(
+        "subsets of three of two patterns",
+        lambda _: stored(separation=ft.partial(KSubsets, 3)),
+        ValueError,
+        r"k=3.*has 2",
+    ),
+    Row(
+        "automatic beta of subsets",
+        lambda _: stored(beta="auto", separation=ft.partial(KSubsets, 2)),
+        ValueError,
+        r"`beta` of `KSubsets`.*give a number",
+    ),
+    Row(
+        "memory with polynomial weights",
+        lambda _: stored(separation=ft.partial(Polynomial, 3)),
+        ValueError,
+        r"`separation` Polynomial.*ModernHopfield",
+    ),
+    Row(
+        "memory with the object of a separation",
+        lambda _: stored(separation=Softmax(1.0)),
+        ValueError,
+        r"is an object; give its class",
+    ),
+    Row("epanechnikov of NaN", lambda _: Epanechnikov(NAN), ValueError, r"beta.*finite"),
+    Row(
+        "epanechnikov by product",
+        lambda _: stored(separation=Epanechnikov, similarity=Dot()),
+        ValueError,
+        r"similarity.*Euclidean",
+    ),
+    Row(
+        "network of an epanechnikov memory",
+        lambda _: stored(separation=Epanechnikov).network(),
+        ValueError,
+        r"separation.*must be a Lagrangian",
+    ),
+    Row(
+        "minima that merge at no distance",
+        lambda _: emergent_minima(memory(), PATTERNS, merge=0.0),
+        ValueError,
+        r"`merge`.*positive",
+    ),
+    Row("consolidation into one", lambda _: consolidate(memory(), 1), ValueError, r"count=1.*at least 2"),
+    Row("consolidation into all", lambda _: consolidate(memory(), 2), ValueError, r"less than the 2"),
+    Row("adding patterns of another width", lambda _: memory().add(SIGNS), ValueError, r"4 elements.*give 3"),
+    Row("adding NaN", lambda _: memory().add(NOT_FINITE), ValueError, r"`patterns` must be finite"),
+    Row(
+        "adding values to a memory of none",
+        lambda _: memory().add(PATTERNS, PATTERNS),
+        ValueError,
+        r"`values`.*only there",
+    ),
+    Row("removing a pattern that is not there", lambda _: memory().remove(2), ValueError, r"from 0 to 1"),
+    Row("removing by half a number", lambda _: memory().remove([0.5]), ValueError, r"whole numbers"),
+    Row("removing all but one", lambda _: memory().remove([0]), ValueError, r"leaves 1.*two or more"),
+    Row(
+        "adding to a memory over devices",
+        lambda _: memory().shard().add(PATTERNS),
+        ValueError,
+        r"`add`.*one device",
+    ),
+    Row(
+        "random features of an odd number",
+        lambda _: RandomFeatureMemory.store(PATTERNS, 1.0, 7, KEY),
+        ValueError,
+        r"features=7.*even",
+    ),
+    Row(
+        "random features without a key",
+        lambda _: RandomFeatureMemory.store(PATTERNS, 1.0, 8, 0),
+        ValueError,
+        r"key.*jax\.random\.key",
+    ),
+    Row(
+        "random features of other patterns",
+        lambda _: RandomFeatureMemory.store(PATTERNS, 1.0, 8, KEY).add(SIGNS),
+        ValueError,
+        r"4 elements.*give 3",
+    ),
+    Row(
+        "index for more patterns than there are",
+        lambda _: IndexedMemory(memory(), Nowhere(), k=3),
+        ValueError,
+        r"k=3.*2 patterns",
+    ),
+    Row(
+        "index of a sparse memory",
+        lambda _: IndexedMemory(stored(separation=Sparsemax), Nowhere(), k=1),
+        ValueError,
+        r"separation.*Softmax",
+    ),
+    Row(
+        "index with a bound of two",
+        lambda _: IndexedMemory(memory(), Nowhere(), k=1, largest_bound=2.0),
+        ValueError,
+        r"largest_bound=2\.0.*from 0 to 1",
+    ),
 ]

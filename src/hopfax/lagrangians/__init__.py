@@ -33,3 +33,6 @@ from .separations import Exponential as Exponential
 from .separations import Polynomial as Polynomial
 from .separations import Softmax1 as Softmax1
 from .separations import Sparsemax as Sparsemax
+from .thresholds import AbstractThreshold as AbstractThreshold
+from .thresholds import KSubsets as KSubsets
+from .thresholds import Normmax as Normmax

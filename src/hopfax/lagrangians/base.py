@@ -46,6 +46,11 @@ class AbstractLagrangian(eqx.Module):
         """Whether activations stay the same where a constant is added to all states."""
         return False
 
+    @property
+    def margin(self) -> float | None:
+        """One neuron has all the activation where `beta` times its lead is at least this; None where it never has."""
+        return None
+
     @abstractmethod
     def __call__(self, state: State) -> Scalar:
         """`L(s)`, summed over the layer."""

@@ -8,7 +8,6 @@ Demircigil et al. (2017), arXiv:1702.01929; Peters, Niculae and Martins (2019), 
 models", arXiv:1905.05702.
 """
 
-import functools as ft
 from typing import ClassVar
 
 import equinox as eqx
@@ -20,6 +19,7 @@ from jaxtyping import Array, ArrayLike, Inexact
 from .._internal.checks import require_number
 from .base import AbstractCoupled, AbstractElementwise, Scalar, State, like, require_positive
 from .coupled import Softmax
+from .thresholds import AbstractThreshold, Power
 
 
 class Polynomial(AbstractElementwise):
@@ -126,7 +126,7 @@ def _with_zero(state: State) -> Inexact[Array, " neurons_and_zero"]:
     return jnp.concatenate([jnp.zeros(1, state.dtype), state.reshape(-1)])
 
 
-class Sparsemax(AbstractCoupled):
+class Sparsemax(AbstractThreshold):
     """`g` is the Euclidean projection of `beta s` onto the simplex: few entries are positive, the others exactly zero.
 
     `L(s) = max_p [p·s - (|p|² - 1) / (2 beta)]` over the simplex, `g` is the maximiser, and
@@ -139,15 +139,12 @@ class Sparsemax(AbstractCoupled):
     """
 
     beta: ArrayLike = 1.0
-    nonnegative: ClassVar[bool] = True
-    holomorphic: ClassVar[bool] = False
-    shift_invariant: ClassVar[bool] = True
+    slope: ClassVar[float] = 1.0
+    mass: ClassVar[Power] = Power(1.0)
+    weight: ClassVar[Power] = Power(1.0)
 
     def __check_init__(self):
         require_positive("Sparsemax.beta", self.beta)
-
-    def __call__(self, state: State) -> Scalar:
-        return jnp.sum(self.activation(state) * state) - self.energy(state)
 
     def activation(self, state: State) -> State:
         scaled = like(self.beta, state) * (state - lax.stop_gradient(jnp.max(state)))
@@ -162,7 +159,7 @@ class Sparsemax(AbstractCoupled):
         return (jnp.sum(jnp.square(self.activation(state))) - 1) / (2 * like(self.beta, state))
 
 
-class Entmax(AbstractCoupled):
+class Entmax(AbstractThreshold):
     """`g_i = max((alpha - 1) beta s_i - t, 0)^(1/(alpha - 1))`: between softmax (`alpha` to 1) and sparsemax (2).
 
     `t` makes `g` sum to one. It is found by bisection to rounding, and differentiated in closed form.
@@ -177,55 +174,25 @@ class Entmax(AbstractCoupled):
 
     alpha: int | float = eqx.field(static=True, default=1.5)
     beta: ArrayLike = 1.0
-    nonnegative: ClassVar[bool] = True
-    holomorphic: ClassVar[bool] = False
-    shift_invariant: ClassVar[bool] = True
 
     def __check_init__(self):
         rule = "a finite number above 1; `Softmax` is the limit at 1"
         require_number("Entmax.alpha", self.alpha, lambda x: 1 < x < float("inf"), rule)
         require_positive("Entmax.beta", self.beta)
 
-    def __call__(self, state: State) -> Scalar:
-        return jnp.sum(self.activation(state) * state) - self.energy(state)
+    @property
+    def slope(self) -> float:
+        return self.alpha - 1
 
-    def activation(self, state: State) -> State:
-        scaled = like(self.beta, state) * (state - lax.stop_gradient(jnp.max(state)))
-        return _entmax(self.alpha, scaled)
+    @property
+    def mass(self) -> Power:
+        return Power(1 / (self.alpha - 1))
+
+    @property
+    def weight(self) -> Power:
+        return self.mass
 
     def energy(self, state: State) -> Scalar:
-        g, alpha = self.activation(state), self.alpha
         # A power below 2 has no second derivative at zero, where the entries of `g` are constant.
-        support = g > 0
-        powers = jnp.where(support, jnp.where(support, g, 1) ** alpha, 0)
+        powers, alpha = Power(self.alpha)(self.activation(state)), self.alpha
         return (jnp.sum(powers) - 1) / (alpha * (alpha - 1) * like(self.beta, state))
-
-
-@ft.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _entmax(alpha: float, scaled: Array) -> Array:
-    """Entmax of `scaled`, whose largest entry is 0."""
-    slopes = (alpha - 1) * scaled
-    weights = lambda threshold: jax.nn.relu(slopes - threshold) ** (1 / (alpha - 1))
-
-    def halve(_, bracket):
-        low, high = bracket
-        middle = (low + high) / 2
-        enough = jnp.sum(weights(middle)) >= 1
-        return jnp.where(enough, middle, low), jnp.where(enough, high, middle)
-
-    # At the threshold -1 the largest entry alone has weight 1, and at 0 it has none. As many halvings as the dtype has
-    # bits end at rounding.
-    ends = jnp.full((), -1, scaled.dtype), jnp.zeros((), scaled.dtype)
-    threshold, _ = lax.fori_loop(0, jnp.finfo(scaled.dtype).nmant + 8, halve, ends)
-    g = weights(threshold)
-    return g / jnp.sum(g)
-
-
-@_entmax.defjvp
-def _entmax_jvp(alpha, primals, tangents):
-    """`dg = q (ds - q·ds / Σ q)` with `q = g^(2 - alpha)` on the support, by the implicit derivative of `t`."""
-    (tangent,) = tangents
-    g = _entmax(alpha, *primals)
-    support = g > 0
-    q = jnp.where(support, jnp.where(support, g, 1) ** (2 - alpha), 0)
-    return g, q * (tangent - jnp.sum(q * tangent) / jnp.sum(q))

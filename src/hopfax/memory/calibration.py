@@ -4,6 +4,7 @@ The formula for equidistant patterns at the mean distance is the first guess; si
 decide. Source: derived here, after the question of arXiv 2311.18434.
 """
 
+import math
 from collections.abc import Callable
 
 import equinox as eqx
@@ -23,6 +24,7 @@ from .phase.transitions import thresholds
 from .sharded import Query, ShardedPatterns
 from .similarities import AbstractSimilarity, Euclidean
 from .streaming import retrieve, top_k
+from .streams import largest_scores
 
 _STEPS = 200  # a state that still moves after these lies within about (pi / 200)^2 of its threshold
 _POWER_STEPS = 50  # the largest eigenvalue from below, to a few per mille unless many are nearly as large
@@ -113,6 +115,43 @@ def calibrate(
     growth = thresholds(total).spinodal / spinodal
     scaled = beta * growth, global_beta * growth, guess * growth
     return Calibration(*scaled, float(fraction), attainable, count, len(index))
+
+
+def margin_beta(
+    stored: ShardedPatterns, fraction: float = FRACTION, *, probes: int = 128, seed: int = 0
+) -> float:
+    """The `beta` from which `fraction` of the patterns have all of their own weight, so that recall is exact.
+
+    With a sparse separation of margin `m`, a pattern that leads by `D` in similarity is alone where `beta D >= m`:
+    with `Euclidean()`, `D` is half the squared distance to the nearest other pattern. Found from `probes` patterns,
+    each compared with all others, one per mille above the bound for rounding. Equal patterns do not count.
+
+    Raises: `ValueError` for a separation without a margin, or where no pattern leads.
+    Source: [santos2024] for the margins.
+    """
+    margin, name = stored.separation.margin, type(stored.separation).__name__
+    if margin is None:
+        raise ValueError(
+            f"`beta` of `{name}` has no automatic value: no pattern has all weight; give a number."
+        )
+    order = np.random.default_rng(seed).permutation(int(stored.number))[:probes]
+    leads = np.asarray(_leads(stored, jnp.asarray(order)))
+    leads = np.sort(leads[leads > 0])[::-1]
+    require(
+        leads.size > 0,
+        "`patterns`: none leads the others; use `similarity=Euclidean()` and different patterns.",
+    )
+    return float(1.001 * margin / leads[math.ceil(fraction * leads.size) - 1])
+
+
+@eqx.filter_jit
+def _leads(stored: ShardedPatterns, index: Probes) -> Float[Array, " probes"]:
+    """By how much each pattern is more similar to itself than the next is; zero where another is more similar."""
+    probes = stored.patterns[index]
+    one = jnp.ones((), probes.dtype)
+    best = stored.on_every_device(lambda rows, query, beta: largest_scores(stored, rows, query, beta, 2))
+    scores, first = best(stored.patterns, Query.of(probes), one)
+    return jnp.where(first[:, 0] == index, scores[:, 0] - scores[:, 1], 0)
 
 
 def _check(patterns, fraction: float, probes: int, limit: int, rtol: float) -> None:

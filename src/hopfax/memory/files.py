@@ -1,11 +1,13 @@
-"""Memories as files: one safetensors file with the patterns, their values, `beta`, the name of the similarity and the
+"""Memories as files: one safetensors file with the patterns, their values, `beta`, similarity, separation and the
 numbers of a metric.
 
 Loading a file runs no code from it.
 """
 
+import json
 from os import PathLike
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -13,10 +15,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from .._internal.files import write_atomic
+from .._internal.registry import Registry
+from ..lagrangians import Entmax, KSubsets, Normmax, Softmax, Sparsemax
+from .epanechnikov import Epanechnikov
 from .metric import Mahalanobis
+from .sharded import Separation
 from .similarities import AbstractSimilarity, Dot, Euclidean
 
 FORMAT, VERSION = "hopfax memory", "1"
+_SEPARATIONS = Registry("a separation", (Softmax, Sparsemax, Entmax, Normmax, KSubsets, Epanechnikov))
 _SIMILARITIES: dict[str, type[AbstractSimilarity]] = {"dot": Dot, "euclidean": Euclidean}
 
 
@@ -26,11 +33,12 @@ def write_memory(
     beta: float,
     similarity: AbstractSimilarity,
     values: Float[np.ndarray, "values outputs"] | None = None,
+    separation: Separation = Softmax(1.0),
     metric: Mahalanobis | None = None,
 ) -> None:
     """Writes the file whole or not at all.
 
-    Raises: `ValueError` for a similarity of your own, which a file cannot hold; `OSError`.
+    Raises: `ValueError` for a similarity or separation of your own, which a file cannot hold; `OSError`.
     """
     names = [name for name, kind in _SIMILARITIES.items() if type(similarity) is kind]
     if not names:
@@ -38,6 +46,7 @@ def write_memory(
             f"`similarity` {type(similarity).__name__} cannot be saved; only {list(_SIMILARITIES)} can."
         )
     metadata = {"format": FORMAT, "version": VERSION, "similarity": names[0]}
+    metadata["separation"] = json.dumps(_SEPARATIONS.to_dict(separation))
     if metric is not None:
         metadata |= {"neighbours": str(metric.neighbours), "ridge": repr(float(metric.ridge))}
     tensors = {"patterns": np.ascontiguousarray(patterns), "beta": np.asarray(beta, np.float64)}
@@ -46,12 +55,19 @@ def write_memory(
     write_atomic(Path(path), save(tensors, metadata))
 
 
-def read_memory(
-    path: str | PathLike,
-) -> tuple[
-    Float[np.ndarray, "patterns dimension"], float, AbstractSimilarity, np.ndarray | None, Mahalanobis | None
-]:
-    """Patterns, `beta`, similarity, and values and a metric if there are any.
+class StoredMemory(NamedTuple):
+    """What a file of a memory holds: patterns, `beta`, similarity, values and metric if there are any, separation."""
+
+    patterns: Float[np.ndarray, "patterns dimension"]
+    beta: float
+    similarity: AbstractSimilarity
+    values: np.ndarray | None
+    separation: Separation
+    metric: Mahalanobis | None
+
+
+def read_memory(path: str | PathLike) -> StoredMemory:
+    """The memory in a file; its separation is softmax where the file names none.
 
     Raises: `ValueError` naming the file and what is wrong with it; `FileNotFoundError`.
     """
@@ -68,8 +84,10 @@ def read_memory(
     if fault := _fault(metadata, tensors):
         raise ValueError(f"{path} does not hold a memory: {fault}. Write it with `Memory.save`.")
     similarity = _SIMILARITIES[metadata["similarity"]]()
-    metric = _metric(path, metadata)
-    return tensors["patterns"], float(tensors["beta"]), similarity, tensors.get("values"), metric
+    description = json.loads(metadata["separation"]) if "separation" in metadata else None
+    separation = Softmax(1.0) if description is None else _SEPARATIONS.from_dict(description)
+    metric, values = _metric(path, metadata), tensors.get("values")
+    return StoredMemory(tensors["patterns"], float(tensors["beta"]), similarity, values, separation, metric)
 
 
 def _metric(path: str | PathLike, metadata: dict[str, str]) -> Mahalanobis | None:
@@ -90,6 +108,10 @@ def _fault(metadata: dict[str, str], tensors: dict[str, np.ndarray]) -> str | No
         return f"its format is {form!r}, version {version!r}, not {FORMAT!r}, version {VERSION!r}"
     if similarity not in _SIMILARITIES:
         return f"its similarity is {similarity!r}, not one of {list(_SIMILARITIES)}"
+    try:
+        _SEPARATIONS.from_dict(json.loads(metadata.get("separation", "null")))
+    except ValueError as error:
+        return f"its separation cannot be read: {error}"
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
     if (
         set(shapes) - {"values"} != {"patterns", "beta"}

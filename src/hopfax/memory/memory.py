@@ -1,7 +1,7 @@
 """A memory: patterns are stored, recalled from parts or from noise, saved, loaded and spread over devices."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Bool, Float, Real, ScalarLike
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, Real, ScalarLike
 
 from .._internal.checks import (
     check_patterns,
@@ -20,16 +20,18 @@ from .._internal.checks import (
     require_matrix,
     require_number,
 )
-from .calibration import calibrate
+from ..lagrangians import Softmax
+from .calibration import calibrate, margin_beta
 from .files import read_memory, write_memory
-from .inputs import as_array, as_values, check_beta, to_floating
+from .inputs import as_array, as_rows, as_values, check_beta, to_floating
 from .metric import Mahalanobis
 from .modern import ModernHopfield
 from .phase.effective import mean_field_beta
 from .phase.transitions import thresholds
 from .recall import Recall, check_queries, recall_batch
-from .sharded import ShardedPatterns
+from .sharded import Separation, ShardedPatterns
 from .similarities import AbstractSimilarity, Euclidean
+from .streams import stream_of
 
 _SAMPLE = 4096  # patterns from which the mean distance is estimated
 
@@ -43,8 +45,8 @@ class Memory(eqx.Module):
 
     Make one with `Memory.store` or `Memory.load`. Each update is one pass over the patterns in chunks, so little
     memory is needed beyond the patterns themselves. `network()` is the same memory as a `ModernHopfield`. The
-    separation is the softmax, which can be computed in one pass: for others (sparsemax, entmax, polynomial) make a
-    `ModernHopfield` with `separation=` and relax its `ham()`.
+    weights are a softmax, or by `separation=` sparse: `Sparsemax`, `Entmax`, `Normmax`, `KSubsets` take two passes
+    per update where few patterns have weight.
     """
 
     stored: ShardedPatterns
@@ -61,6 +63,7 @@ class Memory(eqx.Module):
         values: Real[Array | np.ndarray, "values outputs"] | None = None,
         similarity: AbstractSimilarity = Euclidean(),
         metric: Mahalanobis | None = None,
+        separation: Callable[[ArrayLike], Separation] = Softmax,
         chunk: int = 4096,
     ) -> "Memory":
         """A memory of patterns in rows.
@@ -68,31 +71,35 @@ class Memory(eqx.Module):
         Args:
             beta: inverse temperature; "auto" takes `memory.calibrate(patterns).recall_beta`, at which 99 % of the
                 patterns are fixed points and no minimum averages over all of them, found on a sample of at most
-                2,000 patterns.
+                2,000 patterns. For sparse separations it is the lowest value at which 99 % have all of their own
+                weight, and so are recalled exactly.
             values: one row for each pattern, which is then a key: recall returns their mixture too.
             similarity: `Euclidean()`, with which patterns of small norm are recalled as well as others, or `Dot()`.
             metric: `Mahalanobis()` for a memory that completes what it has never seen. Recall then returns the mean of
                 the unknown elements given the known ones. Neighbours are Euclidean whatever `similarity` is, and "auto"
                 takes the `beta` of least error where patterns are left out and completed from half of their elements.
+                The separation is softmax.
+            separation: from `beta` to what makes weights of scores: `Softmax`, `Sparsemax`, `Epanechnikov`,
+                `functools.partial(Entmax, 1.5)`, `functools.partial(Normmax, 2.0)`, `functools.partial(KSubsets, 2)`.
             chunk: how many rows are compared at once.
         Raises: `ValueError` for patterns that are not finite, fewer than two of them, values that are not
-            finite or not one row for each, or `beta` not positive.
+            finite or not one row for each, `beta` not positive, or a separation whose weights do not sum to one.
         Warns: `AveragingWarning` where a given `beta` is below the spinodal of equidistant patterns with the
             same number and mean distance, so that recall is likely to average over all of them.
         """
         array = as_array("patterns", patterns)
         check_patterns(array)
-        similarity = _check_options(similarity, metric, chunk)
+        similarity = _check_options(similarity, metric, separation, chunk)
+        made = _separation(separation, similarity, array.shape[0])
         array = to_floating(array)
-        stored = ShardedPatterns(array, similarity, array.shape[0], chunk)
+        stored = ShardedPatterns(array, similarity, array.shape[0], chunk, separation=made)
         outputs = None if values is None else as_values(values, len(array)).astype(array.dtype)
         if isinstance(beta, str):
             require(beta == "auto", f'`beta` must be "auto" or a positive number, got {beta!r}.')
-            plain = lambda: calibrate(array, similarity=similarity).recall_beta
-            beta = plain() if metric is None else metric.calibrate(stored)
+            beta = _automatic_beta(stored, separation is Softmax, metric)
             return cls(stored, jnp.asarray(beta, array.dtype), outputs, metric)
         check_beta(beta)
-        if metric is None:
+        if metric is None and separation is Softmax:
             _warn_if_averaging(array, beta)
         return cls(stored, jnp.asarray(beta, array.dtype), outputs, metric)
 
@@ -104,6 +111,7 @@ class Memory(eqx.Module):
         *,
         similarity: AbstractSimilarity = Euclidean(),
         metric: Mahalanobis | None = None,
+        separation: Callable[[ArrayLike], Separation] = Softmax,
         chunk: int = 4096,
         devices: Sequence[Any] | None = None,
     ) -> "Memory":
@@ -119,26 +127,35 @@ class Memory(eqx.Module):
         """
         require_matrix("patterns", patterns)
         require(len(patterns) >= 2, f"`patterns` must hold two rows or more, got {len(patterns)}.")
-        similarity = _check_options(similarity, metric, chunk)
+        similarity = _check_options(similarity, metric, separation, chunk)
         check_beta(beta)
-        stored = ShardedPatterns.from_host(patterns, similarity, _devices(devices), chunk)
+        made = _separation(separation, similarity, len(patterns))
+        stored = ShardedPatterns.from_host(patterns, similarity, _devices(devices), chunk, made)
         return cls(stored, jnp.asarray(beta, stored.patterns.dtype), metric=metric)
 
     @property
     def patterns(self) -> Float[Array, "patterns dimension"]:
         """The patterns, in rows."""
-        return self.stored.patterns if self.stored.mesh is None else self.stored.patterns[: self.stored.count]
+        number = int(self.stored.number)
+        return self.stored.patterns if number == len(self.stored.patterns) else self.stored.patterns[:number]
 
     def network(self) -> ModernHopfield:
         """The same memory as a `ModernHopfield`, with energy, Jacobian and HAM.
 
-        Raises: `ValueError` for a memory with a metric, which is none.
+        Raises: `ValueError` for a memory with a metric, which is none, and for `Epanechnikov`, which is no Lagrangian
+            of a memory layer.
         """
         require(
             self.metric is None,
             "`network()` needs a memory without a `metric`; store the patterns without one.",
         )
-        return ModernHopfield(self.patterns, self.beta, similarity=self.stored.similarity, values=self.values)
+        return ModernHopfield(
+            self.patterns,
+            self.beta,
+            separation=lambda beta: eqx.tree_at(lambda one: one.beta, self.stored.separation, beta),
+            similarity=self.stored.similarity,
+            values=None if self.values is None else self.values[: len(self.patterns)],
+        )
 
     def recall(
         self,
@@ -187,28 +204,90 @@ class Memory(eqx.Module):
         result = result if array.ndim == 2 else jax.tree.map(lambda x: x[0], result)
         return jax.tree.map(np.asarray, result) if isinstance(queries, np.ndarray) else result
 
+    def add(
+        self,
+        patterns: Real[Array | np.ndarray, "patterns dimension"],
+        values: Real[Array | np.ndarray, "values outputs"] | None = None,
+    ) -> "Memory":
+        """A memory with more patterns, numbered after those it has. `beta` stays the same.
+
+        The rows double when they are full, with rows in reserve that take part in nothing. So recall is compiled
+        again once for each doubling and not for each size.
+
+        Args:
+            patterns: in rows, of the same width, one or more.
+            values: one row for each, where the memory has values.
+        Raises: `ValueError` for patterns or values that do not fit, and for a memory spread over devices.
+        """
+        self._require_one_device("add")
+        rows = as_rows("patterns", patterns).astype(self.stored.patterns.dtype)
+        width = self.stored.patterns.shape[1]
+        require(rows.shape[1] == width, f"`patterns` has {rows.shape[1]} elements in a row; give {width}.")
+        require(
+            (values is None) == (self.values is None),
+            "`values` must be given where the memory has values, and only there.",
+        )
+        number = int(self.stored.number)
+        stored = self.stored.with_rows(_appended(self.stored.patterns, number, rows), number + len(rows))
+        if self.values is None or values is None:
+            return Memory(stored, self.beta, None, self.metric)
+        outputs = as_values(values, len(rows)).astype(self.values.dtype)
+        wide = self.values.shape[1]
+        require(outputs.shape[1] == wide, f"`values` has {outputs.shape[1]} elements in a row; give {wide}.")
+        return Memory(stored, self.beta, _appended(self.values, number, outputs), self.metric)
+
+    def remove(self, indices: Int[Array | np.ndarray, " indices"] | Sequence[int] | int) -> "Memory":
+        """A memory without the patterns of these numbers; later ones move down, as by `numpy.delete`.
+
+        The rows stay in reserve for `add`, so recall is compiled once for memories that shrink, not for each size.
+
+        Raises: `ValueError` for numbers of no pattern, fewer than two patterns left, and for a memory spread over
+            devices.
+        """
+        self._require_one_device("remove")
+        number, removed = int(self.stored.number), np.atleast_1d(np.asarray(indices))
+        integers = removed.ndim == 1 and np.issubdtype(removed.dtype, np.integer)
+        require(
+            integers and np.all((removed >= 0) & (removed < number)),
+            f"`indices={indices!r:.80}` must be whole numbers from 0 to {number - 1}.",
+        )
+        order = np.delete(np.arange(number), removed)
+        require(len(order) >= 2, f"`indices` leaves {len(order)} patterns; a memory has two or more.")
+        stream_of(self.stored.separation).check(self.stored.similarity, len(order))
+        stored = self.stored.with_rows(_selected(self.stored.patterns, order), len(order))
+        values = None if self.values is None else _selected(self.values, order)
+        return Memory(stored, self.beta, values, self.metric)
+
+    def _require_one_device(self, name: str) -> None:
+        one = self.stored.mesh is None
+        require(one, f"`{name}` is for a memory on one device; change it first, then `shard` it.")
+
     def shard(self, devices: Sequence[Any] | None = None) -> "Memory":
         """The same memory with its patterns spread evenly over `devices`, by default all there are."""
         return Memory(self.stored.shard(_devices(devices)), self.beta, self.values, self.metric)
 
     def save(self, path: str | PathLike) -> None:
         """Writes a safetensors file, whole or not at all. Raises: `OSError` where it cannot be written."""
-        values = None if self.values is None else np.asarray(self.values)
-        patterns, beta = np.asarray(self.patterns), float(self.beta)
-        write_memory(path, patterns, beta, self.stored.similarity, values, self.metric)
+        patterns, stored = np.asarray(self.patterns), self.stored
+        values = None if self.values is None else np.asarray(self.values)[: len(patterns)]
+        write_memory(
+            path, patterns, float(self.beta), stored.similarity, values, stored.separation, self.metric
+        )
 
     @classmethod
     def load(cls, path: str | PathLike, *, chunk: int = 4096) -> "Memory":
         """Reads a file that `save` wrote. Raises: `ValueError` for any other file; `FileNotFoundError`."""
         require_integer("chunk", chunk, 1)
-        patterns, beta, similarity, values, metric = read_memory(path)
-        stored = ShardedPatterns(jnp.asarray(patterns), similarity, len(patterns), chunk)
+        patterns, beta, similarity, values, separation, metric = read_memory(path)
+        stored = ShardedPatterns(
+            jnp.asarray(patterns), similarity, len(patterns), chunk, separation=separation
+        )
         outputs = None if values is None else jnp.asarray(values)
         return cls(stored, jnp.asarray(beta, stored.patterns.dtype), outputs, metric)
 
 
 def _check_options(
-    similarity: AbstractSimilarity, metric: Mahalanobis | None, chunk: int
+    similarity: AbstractSimilarity, metric: Mahalanobis | None, separation: Any, chunk: int
 ) -> AbstractSimilarity:
     """The similarity by which patterns are compared."""
     require_kind("similarity", similarity, AbstractSimilarity, "Dot()")
@@ -216,7 +295,25 @@ def _check_options(
     if metric is None:
         return similarity
     require_kind("metric", metric, Mahalanobis, "Mahalanobis()")
+    require(separation is Softmax, f"`separation={separation}` must be `Softmax` where a `metric` is given.")
     return Euclidean()
+
+
+def _automatic_beta(stored: ShardedPatterns, softmax: bool, metric: Mahalanobis | None) -> ScalarLike:
+    if metric is not None:
+        return metric.calibrate(stored)
+    if softmax:
+        return calibrate(stored.patterns, similarity=stored.similarity).recall_beta
+    return margin_beta(stored)
+
+
+def _separation(separation: Any, similarity: AbstractSimilarity, count: int) -> Separation:
+    """The separation at `beta = 1`. Raises: `ValueError` for what is none of a memory, or does not fit it."""
+    if isinstance(separation, Separation) or not callable(separation):
+        raise ValueError(f"`separation={separation}` is an object; give its class, such as `Softmax`.")
+    made: Any = separation(1.0)
+    stream_of(made).check(similarity, count)
+    return made
 
 
 def _devices(devices: Sequence[Any] | None) -> list[Any]:
@@ -225,6 +322,22 @@ def _devices(devices: Sequence[Any] | None) -> list[Any]:
     if not chosen or not all(isinstance(device, jax.Device) for device in chosen):
         raise ValueError(f"`devices={devices!r}` must be a list of devices, such as `jax.devices()`.")
     return chosen
+
+
+def _appended(rows: Array, number: int, new: Array) -> Array:
+    """`new` after the first `number` of `rows`, which are doubled until there is room."""
+    room = len(rows)
+    while room < number + len(new):
+        room *= 2
+    grown = jnp.pad(rows, ((0, room - len(rows)), (0, 0)))
+    return jax.lax.dynamic_update_slice_in_dim(grown, new, number, 0)
+
+
+def _selected(rows: Array, order: np.ndarray) -> Array:
+    """The rows of these numbers, followed by zeros, in the shape of `rows`."""
+    index = np.zeros(len(rows), int)
+    index[: len(order)] = order
+    return jnp.where((np.arange(len(rows)) < len(order))[:, None], rows[index], 0)
 
 
 def _warn_if_averaging(patterns: Array, beta: ScalarLike) -> None:

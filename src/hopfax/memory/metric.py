@@ -12,7 +12,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from .._internal.checks import require_integer, require_number
 from .sharded import Beta, ShardedPatterns, States
-from .streaming import TopK, top_k
+from .streaming import top_k
+from .streams import TopK
 
 BETAS = tuple(2.0**i for i in range(-10, 5))  # candidates of `Mahalanobis.calibrate`
 PROBES = 128  # patterns that it leaves out, one at a time
@@ -70,12 +71,13 @@ class Mahalanobis(eqx.Module):
         def example(inputs):
             query, known, index = inputs
             rows = stored.patterns[index]
-            conditional = self._conditional(rows, jnp.ones(len(rows), bool), known)
-            scores = -beta / 2 * conditional.squared_distances(query, rows)
+            included = index < stored.number
+            conditional = self._conditional(rows, included, known)
+            scores = jnp.where(included, -beta / 2 * conditional.squared_distances(query, rows), -jnp.inf)
             weights = jax.nn.softmax(scores)
             state = jnp.where(jnp.any(known), conditional.mean(query, weights @ rows), stored.mean())
             best, place = lax.top_k(scores, min(candidates, len(scores)))
-            top = best, index[place], jnp.sum(jnp.exp(scores - best[0]))
+            top = best, index[place], weights[place]
             return state, top, None if values is None else weights @ values[index]
 
         nearest = _nearest(stored, queries, known, self.neighbours)

@@ -37,8 +37,9 @@ class ModernHopfield(eqx.Module):
         patterns: in rows, (patterns, dimension); stored as `normalisation` returns them.
         beta: inverse temperature, a positive scalar; a float is fixed, an array is trained.
         separation: from `beta` to the memory layer's Lagrangian: `Softmax`, `Softmax1`, `Sparsemax`, `Exponential`,
-            `functools.partial(Entmax, 1.5)`, `functools.partial(Polynomial, 3)`. The last and `Exponential` are
-            unbounded and need bounded visible neurons (`Tanh()`, `SphericalNorm()`) for an energy bounded below.
+            `functools.partial(Entmax, 1.5)`, and so on with `Normmax`, `KSubsets` and `Polynomial`. The last and
+            `Exponential` are unbounded and need bounded visible neurons (`Tanh()`, `SphericalNorm()`) for an energy
+            bounded below.
         similarity: `Dot()`, or `Euclidean()`, which adds a bias to the memory layer.
         normalisation: `Raw()`, `UnitNorm()` or `Standardised()`.
         visible: the visible layer's Lagrangian.

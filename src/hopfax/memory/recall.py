@@ -14,7 +14,8 @@ from .metric import Mahalanobis
 from .phase.classification import LEAST_CONTRAST, StateKind, split
 from .retrieval import Retrieval
 from .sharded import Beta, ShardedPatterns
-from .streaming import TopK, read, retrieve, top_k
+from .streaming import read, retrieve, top_k
+from .streams import TopK
 
 
 class Recall(eqx.Module):
@@ -74,7 +75,7 @@ def recall_batch(
     else:
         state, top, value = metric.complete(stored, queries, known, beta, values, candidates + 1)
         result = _one_step(state)
-    kind, members, size, confidence = _classify(top, stored.count)
+    kind, members, size, confidence = _classify(top, stored.number, stored.count)
     return Recall(
         state=result.state,
         kind=kind,
@@ -133,10 +134,10 @@ def _require_finite(queries: Array | np.ndarray, known: Array | np.ndarray | Non
     )
 
 
-def _classify(top: TopK, n: int) -> tuple[Array, Array, Array, Array]:
-    """Kind, members, size and confidence, by the rule of `phase.classify`."""
+def _classify(top: TopK, n: int | Int[Array, ""], capacity: int) -> tuple[Array, Array, Array, Array]:
+    """Kind, members, size and confidence, by the rule of `phase.classify`, of `n` patterns in `capacity` rows."""
     weights, limit = top.weights, top.index.shape[1]
-    size, contrast = jax.vmap(lambda p: split(p[: min(limit, n - 1)], n))(weights)
+    size, contrast = jax.vmap(lambda p: split(p[: min(limit, capacity - 1)], n))(weights)
     # A best split at the last candidate means that the subset continues beyond it.
     apart = (contrast >= LEAST_CONTRAST) & ((size < limit) | (limit >= n))
     kind = jnp.where(apart, jnp.where(size == 1, StateKind.PATTERN, StateKind.SUBSET), StateKind.GLOBAL)

@@ -4,6 +4,7 @@ The scores of a chunk are discarded before those of the next chunk are computed,
 the number of queries times the size of a chunk, not with the number of patterns.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -16,6 +17,8 @@ from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int, Real
 
+from ..lagrangians import AbstractLagrangian, Softmax
+from .epanechnikov import Epanechnikov
 from .retrieval import largest_norm
 from .similarities import AbstractSimilarity
 
@@ -23,6 +26,7 @@ AXIS = "patterns"
 States = Float[Array, "batch dimension"]
 Beta = Float[Array, ""]
 Carry = TypeVar("Carry")
+Separation = AbstractLagrangian | Epanechnikov
 
 
 class ShardedPatterns(eqx.Module):
@@ -34,6 +38,8 @@ class ShardedPatterns(eqx.Module):
         count: the number of patterns.
         chunk: the largest number of rows compared at once.
         mesh: a mesh with the single axis `AXIS`.
+        separation: how the weights follow from the scores, at `beta = 1`.
+        filled: how many of the `count` rows are patterns, followed by rows of zeros for more; None for all.
     """
 
     patterns: Float[Array, "rows dimension"]
@@ -41,13 +47,24 @@ class ShardedPatterns(eqx.Module):
     count: int = eqx.field(static=True)
     chunk: int = eqx.field(static=True, default=4096)
     mesh: Mesh | None = eqx.field(static=True, default=None)
+    separation: Separation = Softmax(1.0)
+    filled: Int[Array, ""] | None = None
+
+    @property
+    def number(self) -> int | Int[Array, ""]:
+        """The number of patterns."""
+        return self.count if self.filled is None else self.filled
+
+    def with_rows(self, rows: Float[Array, "rows dimension"], number: int) -> "ShardedPatterns":
+        """The first `number` of other rows as patterns; the rows after them are zero, for more."""
+        return dataclasses.replace(self, patterns=rows, count=len(rows), filled=jnp.asarray(number))
 
     def shard(self, devices: Sequence[Any]) -> "ShardedPatterns":
         """The same patterns, spread evenly over `devices`."""
         mesh = Mesh(np.asarray(devices), (AXIS,))
         padded = jnp.pad(self.patterns[: self.count], ((0, -self.count % len(devices)), (0, 0)))
         placed = jax.device_put(padded, NamedSharding(mesh, PartitionSpec(AXIS)))
-        return ShardedPatterns(placed, self.similarity, self.count, self.chunk, mesh)
+        return dataclasses.replace(self, patterns=placed, mesh=mesh)
 
     @staticmethod
     def from_host(
@@ -55,6 +72,7 @@ class ShardedPatterns(eqx.Module):
         similarity: AbstractSimilarity,
         devices: Sequence[Any],
         chunk: int = 4096,
+        separation: Separation = Softmax(1.0),
     ) -> "ShardedPatterns":
         """Patterns on the host, spread evenly over `devices`; each of several processes reads its own rows.
 
@@ -67,11 +85,11 @@ class ShardedPatterns(eqx.Module):
         dtype = jax.dtypes.canonicalize_dtype(patterns.dtype.newbyteorder("=") if floating else float)
         read: Callable = lambda index: _padded_rows(patterns, index[0], dtype)
         placed = jax.make_array_from_callback(shape, NamedSharding(mesh, PartitionSpec(AXIS)), read)
-        return ShardedPatterns(placed, similarity, count, chunk, mesh)
+        return ShardedPatterns(placed, similarity, count, chunk, mesh, separation)
 
     def mean(self) -> Float[Array, " dimension"]:
         """The mean of the patterns; rows of padding are zero."""
-        return jnp.sum(self.patterns, axis=0) / self.count
+        return jnp.sum(self.patterns, axis=0) / self.number
 
     def scale(self) -> Float[Array, ""]:
         """`largest_norm` of the patterns; rows of padding are zero."""
@@ -116,7 +134,8 @@ class ShardedPatterns(eqx.Module):
         chunks = math.ceil(total / self.chunk)
         size = math.ceil(total / chunks)
         offset = lax.axis_index(AXIS) * total if self.mesh else 0
-        overlapping = chunks * size != total or self.patterns.shape[0] != self.count
+        padded = self.patterns.shape[0] != self.count or self.filled is not None
+        overlapping = chunks * size != total
         scaled = query.states * beta
 
         def step(carry, i):
@@ -124,8 +143,8 @@ class ShardedPatterns(eqx.Module):
             chunk = lax.dynamic_slice_in_dim(rows, start, size)
             place = start + jnp.arange(size)
             scores = scaled @ chunk.T + beta * query.thresholds(self.similarity, chunk)
-            if overlapping:
-                fresh = (place >= i * size) & (place + offset < self.count)
+            if overlapping or padded:
+                fresh = (place >= i * size) & (place + offset < self.number)
                 scores = jnp.where(fresh[None, :], scores, -jnp.inf)
             return add(carry, PatternChunk(chunk, scores, place + offset)), None
 

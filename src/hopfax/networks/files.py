@@ -35,7 +35,7 @@ LAGRANGIANS = Registry(
         *(lagrangians.StandardisedInput, lagrangians.HardSigmoid, lagrangians.Softmax, lagrangians.LayerNorm),
         lagrangians.SphericalNorm,
         *(lagrangians.Polynomial, lagrangians.Exponential, lagrangians.Sparsemax, lagrangians.Entmax),
-        lagrangians.Softmax1,
+        *(lagrangians.Softmax1, lagrangians.Normmax, lagrangians.KSubsets),
         *(lagrangians.ScaledLagrangian, lagrangians.SumLagrangian, lagrangians.AlongAxis),
     ),
     others=True,

@@ -2,10 +2,14 @@
 
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 import pytest
 
+from hopfax import Memory
+from hopfax.lagrangians import Sparsemax
+from hopfax.memory import Epanechnikov
 from hopfax.memory.capacity.measure import Trial, recall_rate
-from hopfax.memory.capacity.memories import binary, trained
+from hopfax.memory.capacity.memories import binary, modern, of_memory, trained
 
 KEY = jr.key(0)
 
@@ -24,6 +28,21 @@ def test_without_training_it_recalls_nothing():
     learned = trained(4, KEY, steps=1, learning_rate=1e-6)
     patterns = jr.rademacher(KEY, (3, 32), float)
     assert jnp.max(jnp.abs(learned(patterns)(patterns))) < 0.05
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        modern(1.0, separation=Sparsemax),
+        of_memory(lambda patterns: Memory.store(patterns, 1.0, separation=Sparsemax)),
+        of_memory(lambda patterns: Memory.store(patterns, separation=Epanechnikov)),
+    ],
+    ids=["modern", "memory", "epanechnikov"],
+)
+def test_sparse_memories_recall_their_patterns_exactly(store):
+    """Signs of 32 neurons lead by 1 or more, which is the margin of sparsemax at `beta = 1`."""
+    patterns = np.unique(np.asarray(jr.rademacher(KEY, (9, 32), float)), axis=0)
+    np.testing.assert_allclose(store(jnp.asarray(patterns))(jnp.asarray(patterns)), patterns, atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Key
 
 from ..._internal.checks import as_integer, check_positive
 from ...costs import SquaredError
-from ...lagrangians import Tanh
+from ...lagrangians import AbstractLagrangian, Softmax, Tanh
 from ...lagrangians.separations import Polynomial
 from ...method import Method
 from ...networks.ham import HAM
@@ -21,6 +21,7 @@ from ...objective import objective
 from ...relax import relax
 from ...solvers import Picard
 from ..binary import AbstractSchedule, BinaryHopfield, SequentialSchedule
+from ..memory import Memory
 from ..modern import MEMORY, VISIBLE, ModernHopfield
 from ..storage_rules import hebb
 
@@ -57,10 +58,26 @@ def continuous(build: Callable[[Patterns], HAM], layer: str = VISIBLE, *, max_st
     return store
 
 
-def modern(beta: ArrayLike | Callable[[Patterns], ArrayLike], *, max_steps: int = 50) -> Store:
+def modern(
+    beta: ArrayLike | Callable[[Patterns], ArrayLike],
+    *,
+    separation: Callable[[ArrayLike], AbstractLagrangian] = Softmax,
+    max_steps: int = 50,
+) -> Store:
     """Modern Hopfield networks with one `beta`, or with one that is a function of the patterns."""
     choose = beta if callable(beta) else lambda patterns: beta
-    return continuous(lambda patterns: ModernHopfield(patterns, choose(patterns)).ham(), max_steps=max_steps)
+    build = lambda patterns: ModernHopfield(patterns, choose(patterns), separation=separation).ham()
+    return continuous(build, max_steps=max_steps)
+
+
+def of_memory(build: Callable[[Patterns], Memory], *, max_steps: int = 50) -> Store:
+    """Memories of two patterns or more, such as `lambda patterns: Memory.store(patterns, separation=Epanechnikov)`."""
+
+    def store(patterns: Patterns) -> RecallFunction:
+        memory = build(patterns)
+        return lambda queries: jnp.asarray(memory.recall(queries, max_steps=max_steps).state)
+
+    return store
 
 
 def polynomial(degree: int, *, slope: float = 20.0, max_steps: int = 50) -> Store:

@@ -71,16 +71,16 @@ def classify_weights(
     return StateClassification(kind, members, size, jnp.argmax(p), confidence, contrast)
 
 
-def split(ranked: Float[Array, " k"], n: int) -> tuple[Int[Array, ""], Float[Array, ""]]:
+def split(ranked: Float[Array, " k"], n: int | Int[Array, ""]) -> tuple[Int[Array, ""], Float[Array, ""]]:
     """The best split `k` of `n` weights, of which `ranked` are the largest in falling order, and its `k (a - b)`.
 
-    `k` is at most the number of `ranked` weights.
+    `k` is at most the number of `ranked` weights, and less than `n`.
     """
     k = jnp.arange(1, ranked.size + 1)
     top = jnp.cumsum(ranked)
-    gap = top / k - (1 - top) / (n - k)
+    gap = top / k - (1 - top) / jnp.maximum(n - k, 1)
     # Least deviation within the two groups is largest deviation between them, k (N - k) (a - b)^2 / N.
-    best = jnp.argmax(k * (n - k) * gap**2)
+    best = jnp.argmax(jnp.where(k < n, k * (n - k) * gap**2, -1))
     return k[best], k[best] * gap[best]
 
 

@@ -1,0 +1,197 @@
+"""Recall from the nearest patterns alone, found by an index, with a bound on the weight of all others.
+
+At useful `beta` a few patterns have nearly all the weight. An index finds the nearest `k` of `N` patterns without
+comparing all. With the squared distances `d_j²` in rising order, each pattern that is left out has at most the weight
+of the last one. So their share is at most `r / (1 + r)` with
+`r = (N - k) exp(-beta d_k² / 2) / Σ_{j<=k} exp(-beta d_j² / 2)`. Derived here.
+"""
+
+from abc import abstractmethod
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Real
+
+from .._internal.checks import (
+    as_integer,
+    require,
+    require_integer,
+    require_kind,
+    require_matrix,
+    require_number,
+)
+from .._internal.optional import needed
+from ..lagrangians import Softmax
+from .memory import Memory
+from .recall import check_queries
+from .similarities import Euclidean
+
+Queries = Float[np.ndarray, "queries dimension"]
+
+
+class AbstractIndex(eqx.Module):
+    """Finds the nearest patterns of a query."""
+
+    @property
+    @abstractmethod
+    def exact(self) -> bool:
+        """Whether `search` always returns the nearest patterns."""
+
+    @abstractmethod
+    def search(self, queries: Queries, k: int) -> Int[np.ndarray, "queries k"]:
+        """The numbers of the `k` nearest patterns of each query; -1 where fewer are found."""
+
+
+class FaissIndex(AbstractIndex):
+    """An index of the library faiss, of squared Euclidean distances. Needs `pip install 'hopfax[index]'`.
+
+    Args:
+        index: of faiss, which has all patterns under their numbers.
+        exact: whether it compares all patterns, as `IndexFlatL2` does.
+    """
+
+    index: Any
+    exact: bool = False
+
+    @staticmethod
+    def graph(patterns: Real[Array | np.ndarray, "patterns dimension"], neighbours: int = 32) -> "FaissIndex":
+        """A graph of near patterns (HNSW), which finds nearly always the nearest, in time that grows with `log N`.
+
+        Raises: `ValueError` for what is no matrix or fewer than 2 `neighbours`; `PackageMissing` without faiss.
+        """
+        require_matrix("patterns", patterns)
+        faiss = needed("an index needs faiss", "faiss", "'hopfax[index]'")
+        index = faiss.IndexHNSWFlat(patterns.shape[1], as_integer("neighbours", neighbours, 2))
+        index.add(np.ascontiguousarray(patterns, np.float32))
+        return FaissIndex(index)
+
+    @staticmethod
+    def flat(patterns: Real[Array | np.ndarray, "patterns dimension"]) -> "FaissIndex":
+        """Compares all patterns. Raises: as `graph`."""
+        require_matrix("patterns", patterns)
+        faiss = needed("an index needs faiss", "faiss", "'hopfax[index]'")
+        index = faiss.IndexFlatL2(patterns.shape[1])
+        index.add(np.ascontiguousarray(patterns, np.float32))
+        return FaissIndex(index, exact=True)
+
+    def search(self, queries: Queries, k: int) -> Int[np.ndarray, "queries k"]:
+        return self.index.search(np.ascontiguousarray(queries, np.float32), k)[1]
+
+
+class IndexedRecall(eqx.Module):
+    """What was recalled, one entry for each query.
+
+    Args:
+        state: the recalled values.
+        index: the pattern with the largest weight.
+        weight: its retrieval weight.
+        bound: no more than this share of the weight, from 0 to 1, is on patterns that were left out of the last update,
+            provided that the index returned the nearest ones; 0 where the exact memory answered.
+        exact: whether the exact memory answered.
+        steps: how many updates were made.
+        converged: whether the last step was within the tolerance.
+    """
+
+    state: Float[np.ndarray, "queries dimension"]
+    index: Int[np.ndarray, " queries"]
+    weight: Float[np.ndarray, " queries"]
+    bound: Float[np.ndarray, " queries"]
+    exact: Bool[np.ndarray, " queries"]
+    steps: Int[np.ndarray, " queries"]
+    converged: Bool[np.ndarray, " queries"]
+
+
+class IndexedMemory(eqx.Module):
+    """A `Memory` that compares queries with the nearest `k` patterns of an index alone, where that is enough.
+
+    Each update differs from the exact one by at most `bound` times the largest distance of two patterns. The bound
+    holds if the index finds the nearest patterns: always for one that is `exact`, nearly always for a graph. Queries
+    whose bound exceeds `largest_bound` are answered by the memory, which compares all.
+
+    Args:
+        memory: with softmax and `Euclidean()`, on one device.
+        index: of the same patterns.
+        k: how many patterns are compared.
+        largest_bound: from 0 to 1; with 0, all queries are answered by the memory.
+    Raises: `ValueError` for other memories, `k` below 1 or above the number of patterns, and bounds out of range.
+    """
+
+    memory: Memory
+    index: AbstractIndex
+    k: int = 32
+    largest_bound: float = 1e-3
+
+    def __check_init__(self):
+        require_kind("memory", self.memory, Memory, "Memory.store(patterns)")
+        require_kind("index", self.index, AbstractIndex, "FaissIndex.graph(patterns)")
+        require_kind("memory.stored.similarity", self.memory.stored.similarity, Euclidean, "Euclidean()")
+        require_kind("memory.stored.separation", self.memory.stored.separation, Softmax, "Softmax(1.0)")
+        require_integer("k", self.k, 1)
+        number = int(self.memory.stored.number)
+        require(self.k <= number, f"`k={self.k}` is more than the {number} patterns; take fewer.")
+        bounds = lambda x: 0 <= x <= 1
+        require_number("largest_bound", self.largest_bound, bounds, "a number from 0 to 1")
+
+    def recall(
+        self,
+        queries: Real[Array | np.ndarray, "queries dimension"],
+        *,
+        tolerance: float = 1e-5,
+        max_steps: int = 100,
+    ) -> IndexedRecall:
+        """Repeats the update from each query until it converges, as `Memory.recall`.
+
+        Raises: `ValueError` for queries that do not fit, or limits out of range.
+        """
+        array, _ = check_queries(queries, None, self.memory.stored.patterns.shape[1])
+        require_number("tolerance", tolerance, lambda x: x >= 0, "a number, 0 or more")
+        require_integer("max_steps", max_steps, 1)
+        rows = np.atleast_2d(np.asarray(array)).astype(self.memory.stored.patterns.dtype)
+        result = self._near(rows, tolerance, max_steps)
+        unsure = result.bound > self.largest_bound if self.largest_bound > 0 else np.ones(len(rows), bool)
+        return self._exact(result, rows, unsure, tolerance, max_steps) if unsure.any() else result
+
+    def _near(self, states: Queries, tolerance: float, max_steps: int) -> IndexedRecall:
+        """Recall from the nearest patterns of each state."""
+        states, count, unit = states.copy(), len(states), float(self.memory.stored.scale()) or 1.0
+        steps, residual = np.zeros(count, int), np.full(count, np.inf)
+        best, weight, bound = np.zeros(count, int), np.zeros(count), np.ones(count)
+        patterns = np.asarray(self.memory.patterns)
+        for _ in range(max_steps):
+            active = np.flatnonzero(residual > tolerance)
+            if not len(active):
+                break
+            new, best[active], weight[active], bound[active] = self._update(patterns, states[active])
+            residual[active] = np.linalg.norm(new - states[active], axis=1) / unit
+            states[active], steps[active] = new, steps[active] + 1
+        return IndexedRecall(states, best, weight, bound, np.zeros(count, bool), steps, residual <= tolerance)
+
+    def _update(
+        self, patterns: Float[np.ndarray, "patterns dimension"], states: Queries
+    ) -> tuple[Queries, np.ndarray, np.ndarray, np.ndarray]:
+        """The updated states, the nearest pattern, its weight among the `k` nearest, and the bound on all others."""
+        numbers = self.index.search(states, self.k)
+        found = numbers >= 0
+        rows = patterns[np.where(found, numbers, 0)]
+        distances = np.where(found, np.sum((rows - states[:, None]) ** 2, axis=2), np.inf)
+        nearest = distances.min(axis=1, keepdims=True)
+        factors = np.exp(-float(self.memory.beta) / 2 * (distances - nearest))
+        total = factors.sum(axis=1)
+        left_out = (len(patterns) - self.k) * np.where(found.all(axis=1), factors.min(axis=1), 1)
+        weights = factors / total[:, None]
+        top = np.argmax(weights, axis=1)[:, None]
+        pick = lambda values: np.take_along_axis(values, top, axis=1)[:, 0]
+        new = np.einsum("qk,qkd->qd", weights, rows).astype(states.dtype)
+        return new, pick(numbers), pick(weights), left_out / (total + left_out)
+
+    def _exact(
+        self, result: IndexedRecall, rows: Queries, unsure: Bool[np.ndarray, " queries"], tolerance, max_steps
+    ) -> IndexedRecall:
+        """`result`, with the unsure queries answered by the memory."""
+        exact = self.memory.recall(rows[unsure], tolerance=tolerance, max_steps=max_steps)
+        merged = {}
+        for name in ("state", "index", "weight", "steps", "converged"):
+            merged[name] = getattr(result, name).copy()
+            merged[name][unsure] = getattr(exact, name)
+        return IndexedRecall(**merged, bound=np.where(unsure, 0, result.bound), exact=unsure)

@@ -1,0 +1,86 @@
+"""Recall from the nearest patterns: the bound holds, and where it is too large the exact memory answers."""
+
+import warnings
+
+import jax
+import jax.random as jr
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from hopfax import Memory
+from hopfax.memory import AveragingWarning
+from hopfax.memory.indexed import AbstractIndex, FaissIndex, IndexedMemory
+
+PATTERNS = np.asarray(jr.normal(jr.key(0), (200, 6)))
+QUERIES = np.asarray(PATTERNS[:20] + 0.2 * jr.normal(jr.key(1), (20, 6)))
+
+
+class BruteForce(AbstractIndex):
+    """Compares all patterns, with NumPy."""
+
+    patterns: np.ndarray
+    exact: bool = True
+
+    def search(self, queries, k):
+        distances = np.sum((queries[:, None] - self.patterns[None]) ** 2, axis=2)
+        return np.argsort(distances, axis=1)[:, :k]
+
+
+def memories(beta, k=8, largest_bound=1e-3, index=None):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AveragingWarning)
+        memory = Memory.store(PATTERNS, beta)
+    return memory, IndexedMemory(memory, index or BruteForce(PATTERNS), k, largest_bound)
+
+
+def test_where_the_bound_is_small_recall_is_that_of_the_memory():
+    memory, indexed = memories(20.0, k=24)
+    expected, result = memory.recall(QUERIES), indexed.recall(QUERIES)
+    assert not result.exact.all()
+    assert np.all(result.bound <= 1e-3)
+    np.testing.assert_array_equal(result.index, expected.index)
+    np.testing.assert_allclose(result.state, expected.state, atol=5e-3)
+    np.testing.assert_allclose(result.weight, expected.weight, atol=5e-3)
+    assert result.converged.all()
+
+
+@pytest.mark.parametrize("beta", [1.0, 5.0, 20.0])
+def test_the_bound_is_at_least_the_weight_that_was_left_out(beta):
+    _, indexed = memories(beta, largest_bound=1.0)
+    distances = np.sum((QUERIES[:, None] - PATTERNS[None]) ** 2, axis=2)
+    left_out = 1 - np.sort(softmax(-beta * distances / 2, axis=1), axis=1)[:, -8:].sum(axis=1)
+    once = indexed.recall(QUERIES, max_steps=1)
+    assert np.all(once.bound >= left_out - 1e-12)
+    assert np.all(once.bound <= 1)
+    exact = softmax(-beta * distances / 2, axis=1) @ PATTERNS
+    spread = 2 * np.linalg.norm(PATTERNS, axis=1).max()
+    assert np.all(np.linalg.norm(once.state - exact, axis=1) <= once.bound * spread + 1e-12)
+
+
+def test_where_the_bound_is_large_the_memory_answers():
+    for memory, indexed in (memories(1.0), memories(20.0, k=24, largest_bound=0.0)):
+        result, expected = indexed.recall(QUERIES), memory.recall(QUERIES)
+        assert result.exact.all()
+        for name in ("state", "index", "weight", "steps"):
+            np.testing.assert_array_equal(getattr(result, name), getattr(expected, name))
+        np.testing.assert_array_equal(result.bound, 0)
+
+
+def test_of_all_patterns_nothing_is_left_out():
+    memory, indexed = memories(2.0, k=200)
+    result = indexed.recall(QUERIES)
+    np.testing.assert_allclose(result.bound, 0, atol=1e-15)
+    np.testing.assert_allclose(result.state, memory.recall(QUERIES).state, atol=1e-9)
+
+
+def test_faiss_finds_the_nearest_patterns():
+    pytest.importorskip("faiss")
+    for index in (FaissIndex.flat(PATTERNS), FaissIndex.graph(PATTERNS)):
+        _, indexed = memories(20.0, k=24, index=index)
+        found = index.search(QUERIES, 8)
+        assert np.mean(found == BruteForce(PATTERNS).search(QUERIES, 8)) > 0.95
+        np.testing.assert_allclose(
+            indexed.recall(QUERIES).state, memories(20.0, k=24)[1].recall(QUERIES).state, atol=1e-3
+        )
+    assert FaissIndex.flat(jax.numpy.asarray(PATTERNS)).exact
