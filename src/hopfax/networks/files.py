@@ -42,7 +42,7 @@ SYNAPSES = Registry(
     "a synapse",
     (
         *(synapses.Dense, synapses.Bias, synapses.Interaction, synapses.ScaledSynapse, synapses.SharedDense),
-        *(synapses.OneToOne, synapses.Conv, synapses.ConvPool, synapses.Attention),
+        *(synapses.OneToOne, synapses.Conv, synapses.ConvPool, synapses.Attention, synapses.Prediction),
         *(synapses.AveragePool, synapses.MaxPool, synapses.SoftPool),
     ),
     others=True,
