@@ -15,7 +15,7 @@ from hopfax.costs import SquaredError
 from hopfax.gradients import EquilibriumPropagation, Implicit, PredictiveCoding
 from hopfax.lagrangians import Identity, ReLU, Tanh
 from hopfax.networks import Conv, Prediction, predictive_coding
-from hopfax.solvers import FeedForward
+from hopfax.solvers import Anderson, FeedForward, Picard, Trace
 from hopfax.updates import Coloured, Damped, ErrorOptimisation
 
 SIZES, EXAMPLES = (6, 8, 7, 4), 5
@@ -104,10 +104,44 @@ def test_both_inferences_have_the_same_equilibrium():
     clamp = {"input": IMAGES, "output": TARGETS}
     errors = relax(model, clamp, method=EXACT)
     states = relax(model, clamp, method=dataclasses.replace(EXACT, update=Damped(Coloured(), 0.2)))
-    assert np.all(errors.converged) and np.all(states.converged)
+    assert np.all(errors.converged)
+    assert np.all(states.converged)
     assert close(errors.energy, states.energy, 1e-9)
     for name in model.order:
         assert close(errors.state[name], states.state[name], 1e-7)
+
+
+@pytest.fixture(scope="module")
+def deep():
+    """Seven layers with both ends clamped, and their equilibrium."""
+    model = network(sizes=(20, *[20] * 5, 10))
+    clamp = {"input": jr.normal(jr.key(1), (4, 20), jnp.float64), "output": jnp.eye(10)[:4]}
+    return model, clamp, relax(model, clamp, method=EXACT).state
+
+
+def sweeps_to(fraction, deep, update, solver):
+    """The sweeps after which the slowest example has that fraction of its first distance from the equilibrium."""
+    model, clamp, end = deep
+    method = dataclasses.replace(EXACT, update=update, solver=solver, max_steps=400)
+    states = relax(model, clamp, method=method, trace=Trace(401, state=True)).trace.state
+    squares = [np.sum((np.asarray(states[n]) - np.asarray(end[n])[:, None]) ** 2, axis=2) for n in end]
+    distance = np.sqrt(np.sum(squares, axis=0))
+    far = ~(distance <= fraction * distance[:, :1])
+    return int(np.max(np.sum(np.cumprod(far, axis=1), axis=1)))
+
+
+def test_errors_take_a_tenth_of_the_sweeps_of_states_at_seven_layers(deep):
+    """Gradient descent in the states, at the best of three steps, beside the default solver in the errors."""
+    states = min(sweeps_to(1e-2, deep, Damped(Coloured(), step), Picard()) for step in (0.15, 0.2, 0.3))
+    assert 10 * sweeps_to(1e-2, deep, ErrorOptimisation(), Anderson()) <= states
+
+
+@pytest.mark.parametrize("update", [Coloured(), ErrorOptimisation(1.0)])
+def test_the_energy_never_rises(deep, update):
+    model, clamp, _ = deep
+    method = dataclasses.replace(EXACT, update=update, rtol=1e-8, max_steps=100)
+    energy = np.asarray(relax(model, clamp, method=method, trace=Trace(100, energy=True)).trace.energy)
+    assert np.nanmax(np.diff(energy, axis=1)) <= 1e-11
 
 
 def test_a_free_input_has_a_standard_normal_prior():

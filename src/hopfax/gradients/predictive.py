@@ -94,6 +94,6 @@ def _check_predictions(model: AbstractNetwork) -> None:
     for name in model.order:
         if not model.not_affine_in(name):
             raise ValueError(
-                f"`PredictiveCoding()` needs a network of predictions, such as `predictive_coding(sizes, key=key)`, but "
-                f"layer {name!r} predicts no other."
+                "`PredictiveCoding()` needs a network of predictions, such as `predictive_coding(sizes, key=key)`, "
+                f"but layer {name!r} predicts no other."
             )
