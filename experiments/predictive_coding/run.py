@@ -170,7 +170,11 @@ def main() -> None:
     if options.table:
         print(table(options.results))
         return
-    small = {"data": "digits", "layers": (64, 16, 16, 10), "epochs": 1} if options.smoke else {}
+    small = (
+        {"data": "digits", "layers": (64, 32, 32, 10), "epochs": 3, "learning_rate": 0.01}
+        if options.smoke
+        else {}
+    )
     for seed in range(1 if options.smoke else options.seeds):
         for rule in (rule for rule in RULES if rule.startswith(options.only)):
             config = Config(rule, **{"epochs": options.epochs, "seed": seed, **small})
