@@ -11,7 +11,7 @@ import argparse
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -25,7 +25,7 @@ from hopfax.costs import SquaredError
 from hopfax.data import Dataset, load
 from hopfax.gradients import EquilibriumPropagation, PredictiveCoding
 from hopfax.gradients.base import AbstractGradient
-from hopfax.networks import predictive_coding
+from hopfax.networks import Prediction, predictive_coding
 from hopfax.solvers import FeedForward
 from hopfax.training import Classification, Trainer, TrainState, fit
 from hopfax.training.job import stored_or_made
@@ -97,7 +97,7 @@ class Backpropagation(AbstractTask):
 def feed_forward(model: HAM, images: Array) -> Array:
     """The outputs of the network, which are those of the equilibrium with the input clamped."""
     for synapse in model.synapses.values():
-        images = jax.vmap(synapse.predict)(images)
+        images = jax.vmap(cast(Prediction, synapse).predict)(images)
     return images
 
 

@@ -48,11 +48,17 @@ def relax(
     Raises: `ValueError` for an unknown layer, a wrong shape, complex numbers, or a clamp of all layers.
     """
     require_kind("method", method, Method, "Method(solver=Picard())")
-    trace = Trace(trace) if is_integer(trace) else trace
-    require_kind("trace", trace, Trace, "Trace(100, energy=True)")
     clamp, start, batch = prepare_inputs(model, clamp, start)
-    equilibrium = _relax(model, clamp, start, method.with_arrays(), trace, batch)
+    equilibrium = _relax(model, clamp, start, method.with_arrays(), _as_trace(trace), batch)
     return _throw_unless_converged(equilibrium) if throw else equilibrium
+
+
+def _as_trace(trace: Any) -> Trace:
+    """The residuals of so many evaluations, or what is asked for in other words."""
+    if is_integer(trace):
+        return Trace(int(trace))
+    require_kind("trace", trace, Trace, "Trace(100, energy=True)")
+    return trace
 
 
 class Batch(eqx.Module):

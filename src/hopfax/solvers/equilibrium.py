@@ -10,6 +10,8 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 from .._internal.checks import require_integer
 from ..networks.network import States
 
+Shaped = Array | jax.ShapeDtypeStruct
+
 
 class Status(enum.IntEnum):
     """How the solve of one example ended."""
@@ -37,7 +39,7 @@ class Trace(eqx.Module):
     def __check_init__(self):
         require_integer("trace", self.steps, 0)
 
-    def unrecorded(self, residual: Array, energy: Array, state: PyTree) -> "Trajectory":
+    def unrecorded(self, residual: Shaped, energy: Shaped, state: PyTree) -> "Trajectory":
         """The trajectory of one example before anything is recorded, in the types of the arguments."""
         blank = lambda x: jnp.full((self.steps, *x.shape), jnp.nan, x.dtype)
         return Trajectory(

@@ -76,4 +76,6 @@ class Prediction(AbstractSynapse):
         Bias(b, self.bias).check(shapes)
 
     def condition(self, known: Mapping[str, Array], shapes: Mapping[str, Shape]) -> AbstractSynapse:
-        return Interaction(self.layers, self, affine=(self.layers[1],)).condition(known, shapes)
+        return Interaction(layers=self.layers, function=self, affine=(self.layers[1],)).condition(
+            known, shapes
+        )
