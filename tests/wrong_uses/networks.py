@@ -97,7 +97,7 @@ ROWS = [
         "prediction by a Dense synapse",
         lambda _: Prediction(Dense(("a", "b"), WEIGHT), np.zeros(3, np.float32)),
         ValueError,
-        r"Prediction\.transform.*SharedDense",
+        r"`Prediction\(transform=(.|\n)*SharedDense",
     ),
     Row(
         "prediction with a bias of another shape",

@@ -178,7 +178,7 @@ ROWS = [
         "error optimisation by a step of 2",
         lambda _: ErrorOptimisation(2.0),
         ValueError,
-        r"ErrorOptimisation\.step.*\(0, 1\]",
+        r"ErrorOptimisation\(step=2\.0\).*\(0, 1\]",
     ),
     Row(
         "error optimisation of sigmoid layers",

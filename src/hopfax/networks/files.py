@@ -44,6 +44,7 @@ SYNAPSES = Registry(
         *(synapses.Dense, synapses.Bias, synapses.Interaction, synapses.ScaledSynapse, synapses.SharedDense),
         *(synapses.OneToOne, synapses.Conv, synapses.ConvPool, synapses.Attention, synapses.Prediction),
         *(synapses.AveragePool, synapses.MaxPool, synapses.SoftPool),
+        *LAGRANGIANS.classes.values(),  # activations of predictions
     ),
     others=True,
 )

@@ -52,7 +52,7 @@ class Prediction(AbstractSynapse):
     def predict(self, activation: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
         """`f(g_a)`, in the shape of b."""
         prediction = self.transform.transform(self.activation.activation(activation))
-        return prediction + self.bias.astype(prediction.dtype)
+        return prediction + jnp.broadcast_to(self.bias.astype(prediction.dtype), prediction.shape)
 
     def __call__(self, *activations: Inexact[Array, "..."]) -> Scalar:
         a, b = activations
