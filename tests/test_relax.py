@@ -1,11 +1,12 @@
 """`relax`: what it promises of batches, starts, clamps, stopping, status, types and errors."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
-from problems import ZOO, blocks, close, double, sigmoid_chain
+from problems import ZOO, blocks, close, double, scaled, sigmoid_chain
 
 from hopfax import (
     HAM,
@@ -23,7 +24,7 @@ from hopfax import (
 )
 from hopfax.gradients import EquilibriumPropagation
 from hopfax.lagrangians import Identity, Tanh
-from hopfax.solvers import Anderson, Picard
+from hopfax.solvers import Anderson, Picard, Trace
 
 MODEL = sigmoid_chain(4, 5, 3)
 BATCH = jr.uniform(jr.key(1), (5, 4), jnp.float64)
@@ -219,12 +220,34 @@ def test_the_trace_records_the_relative_residual_of_each_evaluation_and_then_nan
         MODEL, {"input": BATCH}, method=Method(rtol=1e-6, atol=0.0, max_steps=100, **PICARD), trace=60
     )
     for trace, evaluations in zip(
-        np.asarray(equilibrium.statistics.trace), equilibrium.statistics.evaluations, strict=True
+        np.asarray(equilibrium.trace.residual), equilibrium.statistics.evaluations, strict=True
     ):
         assert np.isfinite(trace[:evaluations]).all()
         assert np.isnan(trace[evaluations:]).all()
         assert (trace[: evaluations - 1] > 1e-6).all()
         assert trace[evaluations - 1] <= 1e-6
+
+
+@pytest.mark.parametrize("settings", [{}, PICARD], ids=["default", "picard"])
+def test_the_trace_records_the_energy_and_the_states_of_accepted_points(settings):
+    model, method = scaled(MODEL, 3.0), Method(rtol=1e-6, **settings)
+    equilibrium = relax(model, {"input": BATCH}, method=method, trace=Trace(90, energy=True, state=True))
+    energies = jax.jit(jax.vmap(jax.vmap(model.energy)))(equilibrium.trace.state)
+    assert equilibrium.trace.state["input"].shape == (5, 90, 4)
+    for index, evaluations in enumerate(equilibrium.statistics.evaluations):
+        energy = np.asarray(equilibrium.trace.energy[index])
+        assert close(energy[:evaluations], energies[index, :evaluations])
+        assert np.isnan(energy[evaluations:]).all()
+        if not settings:
+            assert (np.diff(energy[:evaluations]) <= 1e-12).all()
+            assert close(energy[evaluations - 1], equilibrium.energy[index])
+
+
+def test_the_trace_has_only_what_was_asked_for():
+    equilibrium = relax(MODEL, {"input": BATCH}, trace=3)
+    assert equilibrium.trace.residual.shape == (5, 3)
+    assert equilibrium.trace.energy is None
+    assert equilibrium.trace.state is None
 
 
 def pair(coupling: float) -> HAM:

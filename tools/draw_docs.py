@@ -22,7 +22,7 @@ from hopfax.figures.style import PALETTE
 from hopfax.gradients import Centred, EquilibriumPropagation, Implicit, Positive
 from hopfax.lagrangians import Identity, Tanh
 from hopfax.memory import phase
-from hopfax.solvers import Anderson, Picard
+from hopfax.solvers import Anderson, Picard, Trace
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 UPDATES = {
@@ -38,6 +38,7 @@ def main() -> None:
         "course_landscape": landscape,
         "course_sweeps": sweeps,
         "course_recall": recall,
+        "course_recall_energy": recall_energy,
         "course_energy": energy,
         "course_nudge": nudge,
         "course_vae": reconstructions,
@@ -113,39 +114,53 @@ def sweeps() -> Figure:
         model,
         {"input": images},
         method=hopfax.Method(update=update, solver=solver, rtol=0, atol=0, max_steps=steps),
-        trace=40,
+        trace=Trace(40, energy=True),
     )
-    traces = {name: relaxed(*own, 39).statistics.trace for name, own in combinations.items()}
+    traces = {name: relaxed(*own, 39).trace for name, own in combinations.items()}
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    plots.residual_curves(left, {n: np.asarray(t) for n, t in traces.items()}, None)
+    plots.residual_curves(left, {n: np.asarray(t.residual) for n, t in traces.items()}, None)
     left.set(xlim=(0, 29), ylim=(1e-7, 1))
-    plain = {name: _energies(model, images[0], combinations[name][0]) for name in ("synchronous", "even-odd")}
+    plain = {name: np.asarray(traces[name].energy[0, :14]) for name in ("synchronous", "even-odd")}
     plots.energy_curves(right, plain)
     return figure
 
 
-def _energies(model: hopfax.HAM, image, update, sweeps: int = 14) -> np.ndarray:
-    """Energy of the whole after each sweep of the plain map, from zero."""
-    free = model.condition({"input": jnp.asarray(image)})
-    states = {name: state for name, state in free.zeros().items() if name in update.unknowns(free)}
-    values = []
-    for _ in range(sweeps):
-        values.append(float(free.energy(update.reconstruct(free, states))))
-        states = update.image(free, states)
-    return np.array(values)
-
-
 def recall() -> Figure:
     """Noisy digits at three inverse temperatures."""
-    digits = hopfax.data.digits()
-    ten = digits.train_images[[int(np.argmax(digits.train_labels == k)) for k in range(10)]]
-    noisy = ten + 0.2 * np.random.default_rng(0).standard_normal(ten.shape).astype(np.float32)
+    ten, noisy = _noisy_digits()
     rows = [("stored", ten), ("noisy", np.clip(noisy, 0, 1))]
     for beta in (0.8, 1.0, 4.0):
         memory = hopfax.Memory(hopfax.Memory.store(ten, beta=4.0).stored, jnp.asarray(beta, jnp.float32))
         rows.append((f"beta {beta:g}", np.clip(memory.recall(noisy).state, 0, 1)))
     return plots.images_figure([(title, images.reshape(-1, 8, 8)) for title, images in rows])
+
+
+def recall_energy() -> Figure:
+    """The energy of a noisy three after each step, at three inverse temperatures."""
+    ten, noisy = _noisy_digits()
+    energies = {}
+    for beta in (0.8, 1.0, 4.0):
+        network = hopfax.ModernHopfield(
+            jnp.asarray(ten), beta, similarity=hopfax.memory.similarities.Euclidean()
+        )
+        trace = hopfax.relax(
+            network.ham(),
+            start={"visible": noisy[3]},
+            method=hopfax.Method(solver=Picard(), rtol=1e-6),
+            trace=Trace(16, energy=True),
+        ).trace
+        energies[f"beta {beta:g}"] = np.asarray(trace.energy)
+    figure = Figure(figsize=(5.4, 3.2), layout="constrained")
+    plots.energy_curves(figure.subplots(), energies)
+    return figure
+
+
+def _noisy_digits() -> tuple[np.ndarray, np.ndarray]:
+    """One digit of each class, and the same with noise."""
+    digits = hopfax.data.digits()
+    ten = digits.train_images[[int(np.argmax(digits.train_labels == k)) for k in range(10)]]
+    return ten, ten + 0.2 * np.random.default_rng(0).standard_normal(ten.shape).astype(np.float32)
 
 
 def energy() -> Figure:

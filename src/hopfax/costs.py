@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Inexact, Scalar, ScalarLike
 
 from ._internal.checks import require_number
-from ._internal.tree import tree_sum
+from ._internal.tree import accumulation_dtype, tree_sum
 from .lagrangians.nudged import NudgedLagrangian
 from .networks.layers import Layer
 from .networks.network import AbstractNetwork, States
@@ -44,6 +44,15 @@ class AbstractCost(eqx.Module):
         Raises: `ValueError` where the cost is not a function of activations, one of its layers is not free, or the
             network does not descend in its activations.
         """
+
+    def clamp(self, model: AbstractNetwork, target: Array) -> States:
+        """The states of its layers at which the cost is least: the clamp that a nudge tends to as it grows.
+
+        Raises: `ValueError` where there are none, one of the layers is not free, or it is not linear.
+        """
+        raise ValueError(
+            f"`{type(self).__name__}` has no clamp of its layers at the target; use `SquaredError` with a linear layer."
+        )
 
     def with_target(self, target: Array) -> "TargetedCost":
         """The cost at that target, which can be added to a network."""
@@ -106,6 +115,18 @@ class SquaredError(AbstractActivationCost):
 
     def scores(self, states: States, activations: States) -> Array:
         return activations[self.layer]
+
+    def clamp(self, model: AbstractNetwork, target: Array) -> States:
+        layer = _free_layer(model, self.layer)
+        gain = layer.lagrangian.linear_gain
+        if gain is None:
+            raise ValueError(
+                f"`SquaredError(layer={self.layer!r})` clamps an activation at the target, which needs a linear layer, "
+                f"but this one has `{type(layer.lagrangian).__name__}`."
+            )
+        return {
+            self.layer: _as_target(target, jnp.zeros(layer.shape, accumulation_dtype(target.dtype))) / gain
+        }
 
     def grad(self, activation: Array, target: Array) -> Array:
         return activation - _as_target(target, activation)

@@ -10,13 +10,13 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, PyTree
 
-from ._internal.checks import as_real_array, require_integer, require_kind
+from ._internal.checks import as_real_array, is_integer, require_kind
 from ._internal.tree import accumulation_dtype, widest_dtype
 from .gradients.base import Solve
 from .method import Method
 from .networks.layers import Clamp, Layer, PartialClamp, split_clamp
 from .networks.network import AbstractNetwork, States
-from .solvers.equilibrium import Equilibrium, Statistics
+from .solvers.equilibrium import Equilibrium, Statistics, Trace
 from .solvers.starts import AbstractStart
 from .updates.problem import Problem
 
@@ -27,7 +27,7 @@ def relax(
     *,
     start: Mapping[str, ArrayLike] | None = None,
     method: Method = Method(),
-    trace: int = 0,
+    trace: int | Trace = 0,
     throw: bool = False,
 ) -> Equilibrium:
     """The equilibrium of the layers that are not clamped, for one example or for every example of a batch.
@@ -42,15 +42,23 @@ def relax(
         start: layer -> the state to start from. Layers that are left out start at their drive if `start` has others,
             and all layers start as `method.start` says if it has none.
         method: the update, the solver, the gradient and the tolerances.
-        trace: how many relative residuals to record, one for each evaluation.
+        trace: what to record at each evaluation: `Trace(100, energy=True, state=True)`, or a number of relative
+            residuals alone. It is returned as `Equilibrium.trace`.
         throw: raise an error if any example does not converge. Otherwise see `Equilibrium.status`.
     Raises: `ValueError` for an unknown layer, a wrong shape, complex numbers, or a clamp of all layers.
     """
     require_kind("method", method, Method, "Method(solver=Picard())")
-    require_integer("trace", trace, 0)
     clamp, start, batch = prepare_inputs(model, clamp, start)
-    equilibrium = _relax(model, clamp, start, method.with_arrays(), trace, batch)
+    equilibrium = _relax(model, clamp, start, method.with_arrays(), _as_trace(trace), batch)
     return _throw_unless_converged(equilibrium) if throw else equilibrium
+
+
+def _as_trace(trace: Any) -> Trace:
+    """The residuals of so many evaluations, or what is asked for in other words."""
+    if is_integer(trace):
+        return Trace(int(trace))
+    require_kind("trace", trace, Trace, "Trace(100, energy=True)")
+    return trace
 
 
 class Batch(eqx.Module):
@@ -73,7 +81,7 @@ class Batch(eqx.Module):
 
 
 @eqx.filter_jit
-def _relax(model, clamp, start, method, trace: int, batch: Batch) -> Equilibrium:
+def _relax(model, clamp, start, method, trace: Trace, batch: Batch) -> Equilibrium:
     solve = lambda clamp, start: solve_example(model, clamp, start, method, trace)
     return batch.map(solve, clamp, start)
 
@@ -83,17 +91,20 @@ def solve_example(
     clamp: Mapping[str, Array | PartialClamp],
     start: States,
     method: Method,
-    trace: int = 0,
+    trace: Trace = Trace(),
 ) -> Equilibrium:
     """`relax` for one example, unchecked and not compiled, for use under `vmap` and in other functions."""
     free = model.condition(clamp)
     problem = Problem(free, method.update)
     solve = make_solve(problem, start, method, trace)
     unknowns, statistics = method.gradient.connect(problem, solve, None)
+    everything = lambda unknowns: all_states(model, free, clamp, problem.reconstruct(unknowns))
+    recorded = eqx.filter_vmap(everything)(statistics.trace.state) if trace.state else None
+    statistics = eqx.tree_at(lambda s: s.trace.state, statistics, recorded, is_leaf=lambda x: x is None)
     return assemble(model, free, clamp, problem.reconstruct(unknowns), statistics)
 
 
-def make_solve(problem: Problem, start: States, method: Method, trace: int = 0) -> Solve:
+def make_solve(problem: Problem, start: States, method: Method, trace: Trace = Trace()) -> Solve:
     """The solve of `problem` by `method`, from the states in `start`."""
     return Solve(method.solver, _initial_unknowns(problem, start, method.start), method.stopping(), trace)
 

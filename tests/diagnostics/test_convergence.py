@@ -44,7 +44,7 @@ def test_picard_images_are_the_iterates_and_their_changes_the_residuals_of_relax
     last, trace = jax.jit(lambda: fixed_iterations(problem, Picard(), start, 6))()
     settings = {"update": update, "solver": Picard(), "rtol": 0, "atol": 0}
     equilibrium = relax(model, clamp, method=Method(**settings, max_steps=5), trace=6)
-    np.testing.assert_allclose(trace, equilibrium.statistics.trace[1:], rtol=1e-3)
+    np.testing.assert_allclose(trace, equilibrium.trace.residual[1:], rtol=1e-3)
     iterates = [start]
     for _ in range(6):
         iterates.append(problem.image(iterates[-1]))

@@ -17,6 +17,7 @@ from hopfax.solvers import (
     Picard,
     Relative,
     Residual,
+    Trace,
     Unguarded,
     iterate,
 )
@@ -41,7 +42,7 @@ def solve(slope, solver, atol=1e-9, rtol=0.0, max_steps=400, start=0.0, trace=0,
     stopping = Stopping(jnp.asarray(rtol), jnp.asarray(atol), jnp.asarray(max_steps), check_every)
     slope = jnp.atleast_1d(jnp.asarray(slope, jnp.float64))
     start = {"z": jnp.full(slope.shape, start, jnp.float64)}
-    states, statistics = iterate(Affine(slope), solver, start, stopping, trace)
+    states, statistics = iterate(Affine(slope), solver, start, stopping, Trace(trace))
     return states["z"], statistics
 
 
@@ -61,8 +62,8 @@ def test_the_slope_says_how_many_plain_steps_are_needed(slope):
     assert close(z, 1 - slope**steps, 1e-12)
     assert close(statistics.residual, residuals[steps], 1e-9)
     relative = residuals / np.abs(1 - slope ** (k + 1))
-    assert close(statistics.trace[: steps + 1], relative[: steps + 1], 1e-9)
-    assert np.isnan(statistics.trace[steps + 1 :]).all()
+    assert close(statistics.trace.residual[: steps + 1], relative[: steps + 1], 1e-9)
+    assert np.isnan(statistics.trace.residual[steps + 1 :]).all()
     assert close(statistics.relative_residual, relative[steps], 1e-9)
 
 
@@ -124,7 +125,7 @@ def test_broyden_takes_the_secant_step_within_its_reach():
     assert (statistics.status, statistics.steps) == (Status.converged, 2)
     _, clipped = solve(0.99, Broyden(safeguard=Unguarded(), reach=10.0), max_steps=2, trace=3)
     start = 0.01 + 10 * 0.01 * 0.99
-    assert close(clipped.trace[2], 0.01 * (1 - start) / (1 - 0.99 * (1 - start)), 1e-6)
+    assert close(clipped.trace.residual[2], 0.01 * (1 - start) / (1 - 0.99 * (1 - start)), 1e-6)
 
 
 @pytest.mark.parametrize("mixing", [1.0, 0.5])

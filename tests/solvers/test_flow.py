@@ -12,7 +12,7 @@ from problems import close, double, scaled
 from hopfax import Method, Status, Synchronous, chain, costs, objective, relax
 from hopfax.gradients import Unrolled
 from hopfax.lagrangians import Tanh
-from hopfax.solvers import GradientFlow, Picard
+from hopfax.solvers import GradientFlow, Picard, Trace
 from hopfax.updates import Damped
 
 MODEL = chain([3, 4, 2], Tanh(), key=jr.key(0), bias_std=0.3)
@@ -47,15 +47,17 @@ def test_forward_euler_is_damped_iteration_step_by_step():
         model,
         clamp,
         method=Method(solver=solver, update=update, rtol=0.0, atol=0.0, max_steps=STEPS),
-        trace=STEPS + 1,
+        trace=Trace(STEPS + 1, energy=True, state=True),
     )
     flow = run(EULER, Synchronous())
     damped = [run(Picard(damping=0.7), Synchronous()), run(Picard(), Damped(Synchronous(), 0.3))]
     assert close(flow.state, damped[0].state)
     assert close(flow.state, damped[1].state)
-    assert close(flow.statistics.trace[:STEPS], damped[0].statistics.trace[1:])
+    assert close(flow.trace.residual[:STEPS], damped[0].trace.residual[1:])
+    assert close(flow.trace.energy[:STEPS], damped[0].trace.energy[1:])
+    assert close(flow.trace.state["output"][:STEPS], damped[0].trace.state["output"][1:])
     assert flow.statistics.status == Status.max_steps
-    assert relax(model, clamp, method=Method(solver=EULER)).statistics.trace.shape == (0,)
+    assert relax(model, clamp, method=Method(solver=EULER)).statistics.trace.residual.shape == (0,)
     assert (flow.steps, flow.statistics.evaluations) == (STEPS, 1 + 2 * STEPS)
 
 

@@ -10,7 +10,7 @@ import hopfax
 from hopfax import CHN, HAM, Bias, Dense, Interaction, Layer, chain, connect
 from hopfax import lagrangians as neurons
 from hopfax.lagrangians.separations import Entmax, Exponential, Polynomial, Sparsemax
-from hopfax.networks import BlockMatrix, with_feedback
+from hopfax.networks import BlockMatrix, Prediction, SharedDense, predictive_coding, with_feedback
 from hopfax.networks.graph import Graph
 from hopfax.training.architecture import Architecture
 
@@ -86,6 +86,36 @@ ROWS = [
         lambda _: chain([2, 2], key=KEY, bias_std=float("nan")),
         ValueError,
         r"bias_std=nan",
+    ),
+    Row(
+        "predictive coding of one layer",
+        lambda _: predictive_coding([3], key=KEY),
+        ValueError,
+        r"predictive_coding\(sizes=\[3\]\).*at least two layers",
+    ),
+    Row(
+        "predictive coding with a function for neurons",
+        lambda _: predictive_coding([3, 2, 2], jnp.tanh, key=KEY),
+        ValueError,
+        r"activation.*Tanh\(\)",
+    ),
+    Row(
+        "predictive coding with a seed for a key",
+        lambda _: predictive_coding([3, 2, 2], key=0),
+        ValueError,
+        r"key=.*jax\.random\.key",
+    ),
+    Row(
+        "prediction by a Dense synapse",
+        lambda _: Prediction(Dense(("a", "b"), WEIGHT), np.zeros(3, np.float32)),
+        ValueError,
+        r"`Prediction\(transform=(.|\n)*SharedDense",
+    ),
+    Row(
+        "prediction with a bias of another shape",
+        lambda _: HAM(LAYERS, [Prediction(SharedDense(("a", "b"), WEIGHT), np.zeros(2, np.float32))]),
+        ValueError,
+        r"bias on 'b' has shape \(2,\).*\(3,\)",
     ),
     Row(
         "connect to an unknown layer",

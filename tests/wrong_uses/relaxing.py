@@ -5,16 +5,18 @@ import jax.numpy as jnp
 import numpy as np
 
 import hopfax
-from hopfax import CHN, EvenOdd, Method, PartialClamp, objective, relax
+from hopfax import CHN, EvenOdd, Method, PartialClamp, chain, objective, relax
 from hopfax import gradients as g
 from hopfax import solvers as s
 from hopfax.costs import BinaryCrossEntropy, CrossEntropy, SquaredError, StateSquaredError, SumCost
 from hopfax.diagnostics.spectra import critical_nudge, smallest_hessian_eigenvalue
 from hopfax.gradients import nudging
+from hopfax.lagrangians import Identity
+from hopfax.networks import predictive_coding
 from hopfax.papers import paper_method
 from hopfax.training.madam import madam
 from hopfax.training.warm_starts import WarmStarts
-from hopfax.updates import Damped, LocalSteps
+from hopfax.updates import Damped, ErrorOptimisation, LocalSteps
 
 from .networks import KEY, tiny
 from .table import Row, Tensor
@@ -165,6 +167,49 @@ ROWS = [
     Row("negative steps", lambda _: solved(max_steps=-5), ValueError, r"max_steps=-5"),
     Row("two and a half steps", lambda _: solved(max_steps=2.5), ValueError, r"max_steps=2\.5.*whole"),
     Row("steps of None", lambda _: solved(max_steps=None), ValueError, r"max_steps=None"),
+    Row(
+        "trace by a name",
+        lambda _: relax(tiny(), {"input": IMAGE}, trace="energy"),
+        ValueError,
+        r"trace='energy'.*Trace\(100, energy=True\)",
+    ),
+    Row("trace of -1 steps", lambda _: s.Trace(-1, energy=True), ValueError, r"trace=-1.*at least 0"),
+    Row(
+        "error optimisation by a step of 2",
+        lambda _: ErrorOptimisation(2.0),
+        ValueError,
+        r"ErrorOptimisation\(step=2\.0\).*\(0, 1\]",
+    ),
+    Row(
+        "error optimisation of sigmoid layers",
+        lambda _: solved(update=ErrorOptimisation()),
+        ValueError,
+        r"needs linear layers.*'hidden' has `Sigmoid`",
+    ),
+    Row(
+        "predictive coding of sigmoid layers",
+        lambda _: trained(g.PredictiveCoding()),
+        ValueError,
+        r"needs a linear layer.*`Sigmoid`",
+    ),
+    Row(
+        "predictive coding of layers that predict nothing",
+        lambda _: trained(g.PredictiveCoding(), chain([2, 3, 2], Identity(), key=KEY)),
+        ValueError,
+        r"needs a network of predictions.*'hidden'",
+    ),
+    Row(
+        "predictive coding of a cross-entropy",
+        lambda _: trained(g.PredictiveCoding(), predictive_coding([2, 3, 2], key=KEY), CrossEntropy()),
+        ValueError,
+        r"`CrossEntropy` has no clamp.*SquaredError",
+    ),
+    Row(
+        "predictive coding of a state",
+        lambda _: solved(gradient=g.PredictiveCoding()),
+        ValueError,
+        r"hopfax\.objective",
+    ),
     Row("negative trace", lambda _: relax(tiny(), {"input": IMAGE}, trace=-1), ValueError, r"trace=-1"),
     Row("trace of a half", lambda _: relax(tiny(), {"input": IMAGE}, trace=1.5), ValueError, r"trace=1\.5"),
     Row("update by name", lambda _: solved(update="even-odd"), ValueError, r"update='even-odd'.*EvenOdd\(\)"),

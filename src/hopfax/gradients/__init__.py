@@ -18,5 +18,6 @@ from .nudging import Holomorphic as Holomorphic
 from .nudging import Negative as Negative
 from .nudging import Positive as Positive
 from .nudging import RandomSign as RandomSign
+from .predictive import PredictiveCoding as PredictiveCoding
 from .unrolled import Phantom as Phantom
 from .unrolled import Unrolled as Unrolled

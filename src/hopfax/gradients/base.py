@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, PyTree, Scalar
 
 from ..costs import AbstractCost
 from ..networks.network import States
-from ..solvers.equilibrium import Statistics
+from ..solvers.equilibrium import Statistics, Trace
 from ..solvers.loop import AbstractDirectSolver, IterativeSolver, Stopping, iterate
 from ..updates.problem import Problem
 
@@ -22,13 +22,13 @@ class Solve(eqx.Module):
         solver: an iterative solver, ours or optimistix's, or a direct one.
         start: the unknown states to start from.
         stopping: tolerances and the most steps.
-        trace: how many relative residuals to record.
+        trace: what to record at each evaluation.
     """
 
     solver: IterativeSolver | AbstractDirectSolver
     start: States
     stopping: Stopping
-    trace: int = eqx.field(static=True, default=0)
+    trace: Trace = Trace()
 
     def __call__(self, problem: Problem) -> tuple[States, Statistics]:
         """The unknown states at equilibrium, which are not differentiable, and the statistics of the solve."""

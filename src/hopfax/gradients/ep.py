@@ -78,7 +78,7 @@ class EquilibriumPropagation(AbstractGradient):
         value = stop_gradient(cost(free, problem.model.activations(free), target))
         value = replace_gradient(value, estimate.astype(value.dtype))
         if stats is not None:
-            value = report_stats(value, stats, _phase_stats(phases))
+            value = report_stats(value, stats, phase_stats(phases))
         return value, stop_gradient(unknowns), statistics
 
     def _connect(self, problem: Problem, unknowns: States) -> tuple[Problem, States]:
@@ -225,7 +225,8 @@ def _weighted_differences(parameters, points: tuple[States, States]) -> Scalar:
     return jnp.sum(weights[:-1] * changes) + jnp.sum(weights * betas * costs)
 
 
-def _phase_stats(phases: Statistics) -> AdjointStats:
+def phase_stats(phases: Statistics) -> AdjointStats:
+    """The largest residual, all sweeps, and whether any phase missed its tolerance."""
     residual = jnp.max(phases.relative_residual).astype(jnp.float32)
     sweeps = jnp.sum(phases.evaluations).astype(jnp.float32)
     return AdjointStats(residual, sweeps, jnp.any(phases.status != Status.converged).astype(jnp.float32))

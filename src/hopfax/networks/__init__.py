@@ -18,6 +18,7 @@ from .ham import with_feedback as with_feedback
 from .layers import Layer as Layer
 from .layers import PartialClamp as PartialClamp
 from .network import AbstractNetwork as AbstractNetwork
+from .predictive_coding import predictive_coding as predictive_coding
 from .synapses import AbstractPool as AbstractPool
 from .synapses import AbstractSynapse as AbstractSynapse
 from .synapses import AbstractTransform as AbstractTransform
@@ -32,6 +33,7 @@ from .synapses import Field as Field
 from .synapses import Interaction as Interaction
 from .synapses import MaxPool as MaxPool
 from .synapses import OneToOne as OneToOne
+from .synapses import Prediction as Prediction
 from .synapses import ScaledSynapse as ScaledSynapse
 from .synapses import SharedDense as SharedDense
 from .synapses import SoftPool as SoftPool

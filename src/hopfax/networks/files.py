@@ -44,8 +44,9 @@ SYNAPSES = Registry(
     "a synapse",
     (
         *(synapses.Dense, synapses.Bias, synapses.Interaction, synapses.ScaledSynapse, synapses.SharedDense),
-        *(synapses.OneToOne, synapses.Conv, synapses.ConvPool, synapses.Attention),
+        *(synapses.OneToOne, synapses.Conv, synapses.ConvPool, synapses.Attention, synapses.Prediction),
         *(synapses.AveragePool, synapses.MaxPool, synapses.SoftPool),
+        *LAGRANGIANS.classes.values(),  # activations of predictions
     ),
     others=True,
 )

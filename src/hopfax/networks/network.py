@@ -2,7 +2,7 @@
 
 import abc
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -99,11 +99,26 @@ class AbstractNetwork(eqx.Module):
         """The drives `-∂/∂g Σ_synapses E` of the layers in `names`: `W ρ(s) + b`."""
         return {name: self._drive_of(name, activations) for name in names}
 
+    def feed_forward_drive(self, name: str, activations: Mapping[str, Array]) -> Array:
+        """The drive that the layers before `name` exert on it; feedback from later layers has no part in it.
+
+        Nor has what a clamped layer exerts through a synapse that is not affine in the activation of `name`.
+        """
+        later = set(self.order[self.order.index(name) + 1 :])
+        forward = lambda synapse: (
+            not later & set(synapse.layers) and (synapse.affine_in(name) or not synapse.clamped)
+        )
+        return self._drive_by(name, activations, filter(forward, self._synapses_of(name).values()))
+
     def _synapses_of(self, name: str) -> dict[str, AbstractSynapse]:
         return {label: synapse for label, synapse in self.synapses.items() if name in synapse.layers}
 
     def _drive_of(self, name: str, activations: Mapping[str, Array]) -> Array:
-        synapses = self._synapses_of(name).values()
+        return self._drive_by(name, activations, self._synapses_of(name).values())
+
+    def _drive_by(
+        self, name: str, activations: Mapping[str, Array], synapses: Iterable[AbstractSynapse]
+    ) -> Array:
         drives = [synapse.drive(name, *(activations[n] for n in synapse.layers)) for synapse in synapses]
         return sum(drives[1:], drives[0]) if drives else jnp.zeros_like(activations[name])
 

@@ -12,6 +12,8 @@ from .broyden import Broyden as Broyden
 from .equilibrium import Equilibrium as Equilibrium
 from .equilibrium import Statistics as Statistics
 from .equilibrium import Status as Status
+from .equilibrium import Trace as Trace
+from .equilibrium import Trajectory as Trajectory
 from .flow import GradientFlow as GradientFlow
 from .guarded import AbstractGuardedSolver as AbstractGuardedSolver
 from .loop import AbstractDirectSolver as AbstractDirectSolver

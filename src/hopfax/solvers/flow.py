@@ -10,7 +10,7 @@ from .._internal.checks import require_integer, require_number
 from .._internal.optional import needed
 from ..networks.network import States
 from ..updates.problem import Problem, StepInfo
-from .equilibrium import Statistics, Status
+from .equilibrium import Statistics, Status, Trace
 from .loop import AbstractDirectSolver, Stopping
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class GradientFlow(AbstractDirectSolver):
         require_integer("GradientFlow.max_steps", self.max_steps, 1)
 
     def solve(
-        self, problem: Problem, start: States, stopping: Stopping, trace: int
+        self, problem: Problem, start: States, stopping: Stopping, trace: Trace
     ) -> tuple[States, Statistics]:
         needed("`GradientFlow` needs diffrax", "diffrax", "'hopfax[ode]'")
         from .flow_diffrax import integrate  # diffrax takes seconds to import

@@ -6,11 +6,12 @@ import diffrax as dfx
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Int
 
 from .._internal.tree import all_finite, rms, subtract, tree_dtype
 from ..networks.network import States
 from ..updates.problem import Problem
+from .equilibrium import Trace, Trajectory
 from .loop import Stopping
 
 TOLERANCE_FACTOR = (
@@ -26,7 +27,7 @@ class Integration(eqx.Module):
     steps: Int[Array, ""]
     rejections: Int[Array, ""]
     evaluations: Int[Array, ""]
-    trace: Float[Array, " trace"]
+    trace: Trajectory
 
 
 def integrate(
@@ -34,18 +35,18 @@ def integrate(
     start: States,
     stopping: Stopping,
     settings: tuple[Any, Any, float | None, float, int],
-    trace: int,
+    trace: Trace,
 ) -> Integration:
     """Integrate from `start` until the steady state is reached, the steps run out, or the flow is not finite.
 
     Args:
         settings: the fields of `GradientFlow`: solver, controller, first step, share and largest number of steps.
-        trace: how many relative residuals to record.
+        trace: what to record at each accepted step.
     """
     solver, controller, first, share, max_steps = settings
     solver = _solver(solver)
     dtype = tree_dtype(start)  # of time too: diffrax would promote the states to that of time
-    residuals = dfx.SubSaveAt(steps=True, fn=lambda t, states, args: _relative_residual(problem, states))
+    recorded = dfx.SubSaveAt(steps=True, fn=lambda t, states, args: _observed(problem, trace, states))
     final = dfx.SubSaveAt(t1=True)
     solution = dfx.diffeqsolve(
         dfx.ODETerm(lambda t, states, args: subtract(problem.image(states), states)),
@@ -56,7 +57,7 @@ def integrate(
         start,
         stepsize_controller=_controller(controller, problem, start, stopping, share),
         event=dfx.Event([_steady(stopping), _not_finite]),
-        saveat=dfx.SaveAt(subs=[final, residuals] if trace else [final]),
+        saveat=dfx.SaveAt(subs=[final, recorded] if trace.steps else [final]),
         max_steps=max_steps,
         throw=False,
     )
@@ -70,7 +71,7 @@ def integrate(
         count("num_accepted_steps"),
         count("num_rejected_steps"),
         1 + tried * (1 + _sweeps(solver)),
-        _trace(saved[1], trace) if trace else jnp.zeros((0,), dtype),
+        _first(saved[1], trace.steps) if trace.steps else _unrecorded(problem, start),
     )
 
 
@@ -84,15 +85,28 @@ def _not_finite(t, states, args, *, terms, **options) -> Bool[Array, ""]:
     return ~all_finite(terms.vf(t, states, args))
 
 
-def _relative_residual(problem: Problem, states: States) -> Array:
-    _, info = problem.evaluate(states, energy=False)
-    return info.residual / info.scale
+def _observed(problem: Problem, trace: Trace, states: States) -> Trajectory:
+    """What is recorded at one step."""
+    _, info = problem.evaluate(states, energy=trace.energy)
+    return Trajectory(
+        info.residual / info.scale, info.energy if trace.energy else None, states if trace.state else None
+    )
 
 
-def _trace(recorded: Array, length: int) -> Array:
+def _unrecorded(problem: Problem, states: States) -> Trajectory:
+    info = jax.eval_shape(lambda: problem.evaluate(states, energy=False)[1])
+    return Trace().unrecorded(info.residual, info.energy, states)
+
+
+def _first(recorded: Trajectory, length: int) -> Trajectory:
     """The first `length` entries, NaN after the last step, where diffrax has infinity."""
-    trace = jnp.full((length,), jnp.nan, recorded.dtype).at[: len(recorded)].set(recorded[:length])
-    return jnp.where(jnp.isfinite(trace), trace, jnp.nan)
+
+    def cut(values: Array) -> Array:
+        blank = jnp.full((length, *values.shape[1:]), jnp.nan, values.dtype)
+        filled = blank.at[: len(values)].set(values[:length])
+        return jnp.where(jnp.isfinite(filled), filled, jnp.nan)
+
+    return jax.tree.map(cut, recorded)
 
 
 def _solver(solver: Any) -> dfx.AbstractSolver:

@@ -17,7 +17,7 @@ from .._internal.tree import select, subtract
 from ..networks.network import States
 from ..updates.problem import AbstractMap, Problem, StepInfo
 from .batched_loop import batched_while_loop
-from .equilibrium import Statistics, Status
+from .equilibrium import Statistics, Status, Trace, Trajectory
 
 RUNNING = -1
 ROUNDING = 16  # a residual below this many eps of `rms(f(z))` is at the level of rounding errors: they leave about one
@@ -58,9 +58,9 @@ class AbstractDirectSolver(eqx.Module):
 
     @abc.abstractmethod
     def solve(
-        self, problem: Problem, start: States, stopping: Stopping, trace: int
+        self, problem: Problem, start: States, stopping: Stopping, trace: Trace
     ) -> tuple[States, Statistics]:
-        """The unknown states at an equilibrium near `start`, and the statistics, with a trace of that length."""
+        """The unknown states at an equilibrium near `start`, and the statistics, with what `trace` asks for."""
 
 
 class _Best(eqx.Module):
@@ -81,15 +81,15 @@ class Progress(eqx.Module):
     rejections: Int[Array, ""]
     restarts: Int[Array, ""]
     status: Int[Array, ""]
-    trace: Float[Array, " trace"]
+    trace: Trajectory
 
     @staticmethod
-    def begin(start: States, info: StepInfo, trace: int) -> "Progress":
+    def begin(start: States, info: StepInfo, trace: Trace) -> "Progress":
         """The progress before the first evaluation, in the types of `info`."""
         zero, infinity = jnp.zeros((), jnp.int32), jnp.full((), jnp.inf, info.residual.dtype)
-        unrecorded = jnp.full((trace,), jnp.nan, info.residual.dtype)
         best = _Best(start, infinity, infinity, zero)
-        return Progress(best, zero, zero, zero, zero, zero + RUNNING, unrecorded)
+        trajectory = trace.unrecorded(info.residual, info.energy, start)
+        return Progress(best, zero, zero, zero, zero, zero + RUNNING, trajectory)
 
     def update(self, point: States, info: StepInfo, stopping: Stopping) -> "Progress":
         """The progress after one more evaluation, which was made at `point`."""
@@ -105,7 +105,7 @@ class Progress(eqx.Module):
             rejections=self.rejections + jnp.where(info.accepted, 0, 1),
             restarts=self.restarts + jnp.where(info.restarted, 1, 0),
             status=self._status(info, converged, idle, stopping),
-            trace=self._record(relative),
+            trace=self.trace.record(self.evaluations, info.accepted, relative, info.energy, point),
         )
 
     def _idle(self, info: StepInfo) -> Int[Array, ""]:
@@ -123,11 +123,6 @@ class Progress(eqx.Module):
         status = jnp.where(idle >= PATIENCE, Status.stalled, status)
         status = jnp.where(info.accepted & ~_finite(info), Status.nonfinite, status)
         return jnp.where(converged, Status.converged, status).astype(jnp.int32)
-
-    def _record(self, relative: Float[Array, ""]) -> Float[Array, " trace"]:
-        if not self.trace.size:
-            return self.trace
-        return self.trace.at[self.evaluations].set(relative, mode="drop")
 
     def statistics(self) -> Statistics:
         """How the solve went."""
@@ -154,18 +149,18 @@ def iterate(
     solver: IterativeSolver,
     start: States,
     stopping: Stopping,
-    trace: int = 0,
+    trace: Trace = Trace(),
     unroll: int | None = None,
 ) -> tuple[States, Statistics]:
     """Step `solver` from `start` until one example converges, stalls or has taken all its steps.
 
     Args:
-        trace: how many relative residuals to record, one for each evaluation.
+        trace: what to record at each evaluation.
         unroll: make exactly that many evaluations in a `scan`, so that the whole solve can be differentiated. Those
             after convergence have no effect.
     Returns: the states of smallest residual, and the statistics.
     """
-    fn = _solver_function(problem, solver)
+    fn = _solver_function(problem, solver, trace.energy)
     image, info = jax.eval_shape(fn, start, None)
     state = solver.init(fn, start, None, {}, image, info, frozenset())
     dynamic, static = eqx.partition(state, eqx.is_array)
@@ -174,7 +169,8 @@ def iterate(
         problem, solver, stopping = inputs
         point, dynamic, progress = carry
         state = eqx.combine(dynamic, static)
-        new, state, info = solver.step(_solver_function(problem, solver), point, None, {}, state, frozenset())
+        fn = _solver_function(problem, solver, trace.energy)
+        new, state, info = solver.step(fn, point, None, {}, state, frozenset())
         return new, eqx.filter(state, eqx.is_array), progress.update(point, info, stopping)
 
     running = lambda carry: carry[2].status == RUNNING
@@ -186,23 +182,31 @@ def iterate(
     return carry[2].best.point, carry[2].statistics()
 
 
-def _solver_function(problem: AbstractMap, solver: IterativeSolver):
-    """The function that the solver is given: the map, or for a root finder its residual."""
+def _solver_function(problem: AbstractMap, solver: IterativeSolver, energy: bool):
+    """The function that the solver is given: the map, or for a root finder its residual.
+
+    With `energy`, the energy is computed even if the solver does not watch it.
+    """
 
     def residual(states, args):
-        image, info = problem.evaluate(states, energy=False)
+        image, info = problem.evaluate(states, energy=energy)
         return subtract(image, states), info
 
-    return residual if isinstance(solver, optx.AbstractRootFinder) else fixed_point_function(problem, solver)
+    if isinstance(solver, optx.AbstractRootFinder):
+        return residual
+    return fixed_point_function(problem, solver, energy)
 
 
-def fixed_point_function(problem: AbstractMap, solver: optx.AbstractFixedPointSolver):
+def fixed_point_function(problem: AbstractMap, solver: optx.AbstractFixedPointSolver, energy: bool = False):
     """`(states, args) -> (f(states), info)`; `info` has the energy or its slope if the solver watches them.
+
+    With `energy` it has it in any case.
 
     Tracing and compiling the energy is expensive.
     """
-    energy, slope = getattr(solver, "watches_energy", True), getattr(solver, "watches_slope", False)
-    return lambda states, args: problem.evaluate(states, energy, slope)
+    slope = problem.gives_slope and getattr(solver, "watches_slope", False)
+    wanted = energy or (getattr(solver, "watches_energy", True) and not slope)
+    return lambda states, args: problem.evaluate(states, wanted, slope)
 
 
 def _scan(running, body, carry, steps: int) -> PyTree:

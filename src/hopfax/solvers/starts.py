@@ -24,7 +24,7 @@ class Zeros(AbstractStart):
 
 
 class FeedForward(AbstractStart):
-    """One pass through the layers in their order: each at its drive, with all later activations at zero.
+    """One pass through the layers in their order: each at its drive by the layers before it.
 
     With weak feedback the equilibrium is near, so that one or two steps are enough.
     """
@@ -33,7 +33,7 @@ class FeedForward(AbstractStart):
         states = model.zeros(dtype)
         activations = {name: jnp.zeros_like(state) for name, state in states.items()}
         for name in model.order:
-            state = model.minimise_layers(model.drive(activations, (name,)))
+            state = model.minimise_layers({name: model.feed_forward_drive(name, activations)})
             states = {**states, **state}
             activations = {**activations, **model.activations(state)}
         return states

@@ -8,6 +8,7 @@ from .block import Damped as Damped
 from .block import EvenOdd as EvenOdd
 from .block import LocalSteps as LocalSteps
 from .block import Synchronous as Synchronous
+from .errors import ErrorOptimisation as ErrorOptimisation
 from .problem import AbstractMap as AbstractMap
 from .problem import Problem as Problem
 from .problem import StepInfo as StepInfo

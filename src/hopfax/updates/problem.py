@@ -77,8 +77,13 @@ class AbstractMap(eqx.Module):
         Args:
             states: `z`.
             energy: whether the energy at `z` is wanted.
-            slope: whether the slope of the energy serves instead, where the map has it without further products.
+            slope: whether the slope of the energy is wanted, where `gives_slope`.
         """
+
+    @property
+    def gives_slope(self) -> bool:
+        """Whether an evaluation gives the slope of the energy without further products."""
+        return False
 
 
 class Problem(AbstractMap):
@@ -103,14 +108,18 @@ class Problem(AbstractMap):
         """
         image = self.image(states)
         residual, scale = rms(subtract(image, states)), rms(image)
-        slopes = self._slope(states) if energy and slope else None
-        energies = self._energy(states) if energy and slopes is None else (jnp.zeros_like(residual),) * 2
+        energies = self._energy(states) if energy else (jnp.zeros_like(residual),) * 2
+        slopes = self._slope(states) if slope else None
         info = StepInfo(residual, scale, *energies, descends=self.update.descends(self.model), slope=slopes)
         return image, jax.lax.stop_gradient(info)
 
+    @property
+    def gives_slope(self) -> bool:
+        return self.update.gives_slope(self.model)
+
     def _slope(self, states: States) -> Slope | None:
         """The slope of the energy; None where the image does not give it, or for complex states."""
-        if not self.update.gives_slope(self.model) or any(jnp.iscomplexobj(x) for x in states.values()):
+        if not self.gives_slope or any(jnp.iscomplexobj(x) for x in states.values()):
             return None
         # `image` computes the same response, and XLA shares it.
         by_activation = subtract(states, self.update.eliminated(self.model).image(self.model, states))

@@ -18,7 +18,7 @@ from .model import AbstractVAE, Image, Latent
 ROUNDS = {"once": 1, "ten times": 10}  # of encoding and decoding, by the names of `completion_errors`
 
 
-class Completion(eqx.Module):
+class CompletedImages(eqx.Module):
     """Completed images, and how the descent of each ended.
 
     Attributes:
@@ -66,7 +66,7 @@ def inpaint(
     *,
     tolerance: ScalarLike = 0.01,
     max_steps: int = 100,
-) -> Completion:
+) -> CompletedImages:
     """Descend `negative_log_posterior` in the latent, and decode where it ends. Any VAE can do this.
 
     Every step lowers `F`. The descent starts at the encoding of the image with `guess` for its unknown pixels, and
@@ -90,7 +90,7 @@ def inpaint(
     descent = in_chunks(descend_chunk, (inputs.images, inputs.known, latents))
     mean = jax.vmap(vae.likelihood.mean)(decode_all(vae, descent.point)[0])
     completed = jnp.where(inputs.known, inputs.images, mean)
-    return Completion(completed, mean, descent.point, descent)
+    return CompletedImages(completed, mean, descent.point, descent)
 
 
 def relax_pixels(

@@ -84,7 +84,7 @@ def _relax(name: str, ham, clamp, rtol: float) -> MethodResult:
         method=Method(update=update, solver=solver, rtol=rtol, atol=0.0, max_steps=MAX_STEPS),
         trace=MAX_STEPS + 1,
     )
-    trace = np.asarray(equilibrium.statistics.trace)
+    trace = np.asarray(equilibrium.trace.residual)
     return MethodResult(
         name,
         np.asarray(equilibrium.activation[VISIBLE]),

@@ -19,6 +19,7 @@ from .convolution import SoftPool as SoftPool
 from .dense import Bias as Bias
 from .dense import Dense as Dense
 from .interaction import Interaction as Interaction
+from .prediction import Prediction as Prediction
 from .transform import AbstractTransform as AbstractTransform
 from .transform import OneToOne as OneToOne
 from .transform import SharedDense as SharedDense
