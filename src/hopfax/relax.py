@@ -89,8 +89,8 @@ def solve_example(
     free = model.condition(clamp)
     problem = Problem(free, method.update)
     solve = make_solve(problem, start, method, trace)
-    unknowns, statistics = method.gradient.connect(problem, solve, None)
-    return assemble(model, free, clamp, problem.reconstruct(unknowns), statistics)
+    states, activations, statistics = method.gradient.connect(problem, solve, None)
+    return assemble(model, free, clamp, (states, activations), statistics)
 
 
 def make_solve(problem: Problem, start: States, method: Method, trace: int = 0) -> Solve:
@@ -99,11 +99,17 @@ def make_solve(problem: Problem, start: States, method: Method, trace: int = 0) 
 
 
 def assemble(
-    model: AbstractNetwork, free: AbstractNetwork, clamp: Clamp, states: States, statistics: Statistics
+    model: AbstractNetwork,
+    free: AbstractNetwork,
+    clamp: Clamp,
+    point: tuple[States, States],
+    statistics: Statistics,
 ) -> Equilibrium:
-    """The equilibrium of all layers, from the states of the free layers."""
-    everything = all_states(model, free, clamp, states)
-    return Equilibrium(everything, model.activations(everything), free.energy(states), statistics)
+    """The equilibrium of all layers, from states and activations of the free layers."""
+    states, activations = point
+    everything = {**model.activations(split_clamp(clamp)[0]), **activations}
+    ordered = {name: everything[name] for name in model.order}
+    return Equilibrium(all_states(model, free, clamp, states), ordered, free.energy(states), statistics)
 
 
 def all_states(model: AbstractNetwork, free: AbstractNetwork, clamp: Clamp, states: States) -> States:

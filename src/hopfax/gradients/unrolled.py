@@ -28,8 +28,9 @@ class Unrolled(AbstractGradient):
 
     def connect(
         self, problem: Problem, solve: Solve, stats: AdjointStats | None
-    ) -> tuple[States, Statistics]:
-        return solve.unrolled(problem, self.steps)
+    ) -> tuple[States, States, Statistics]:
+        unknowns, statistics = solve.unrolled(problem, self.steps)
+        return *problem.point(unknowns), statistics
 
     def value(self, problem, solve, stats, cost, target):
         return read_cost(self, problem, solve, stats, cost, target)
@@ -57,14 +58,14 @@ class Phantom(AbstractGradient):
 
     def connect(
         self, problem: Problem, solve: Solve, stats: AdjointStats | None
-    ) -> tuple[States, Statistics]:
+    ) -> tuple[States, States, Statistics]:
         equilibrium, statistics = solve(problem)
 
         def step(states, _):
             return jax.tree.map(self._mix, states, problem.image(states)), None
 
         states, _ = jax.lax.scan(step, equilibrium, None, length=self.steps)
-        return replace_gradient(equilibrium, states), statistics
+        return *problem.point(replace_gradient(equilibrium, states)), statistics
 
     def value(self, problem, solve, stats, cost, target):
         return read_cost(self, problem, solve, stats, cost, target)
