@@ -1,5 +1,6 @@
 """Clamp some layers, relax the rest to equilibrium."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -40,7 +41,8 @@ def relax(
         clamp: layer -> the state (before the activation) at which it is clamped. `PartialClamp(state, mask)` clamps
             some neurons. An array has the shape of the layer, or one more leading axis for a batch.
         start: layer -> the state to start from. Layers that are left out start at their drive if `start` has others,
-            and all layers start as `method.start` says if it has none.
+            and all layers start as `method.start` says if it has none. The gradient with respect to it is zero, except
+            by `Unrolled`; whoever asks for it is warned.
         method: the update, the solver, the gradient and the tolerances.
         trace: how many relative residuals to record, one for each evaluation.
         throw: raise an error if any example does not converge. Otherwise see `Equilibrium.status`.
@@ -95,7 +97,26 @@ def solve_example(
 
 def make_solve(problem: Problem, start: States, method: Method, trace: int = 0) -> Solve:
     """The solve of `problem` by `method`, from the states in `start`."""
+    if not method.gradient.differentiates_start:
+        start = _without_gradient(start)
     return Solve(method.solver, _initial_unknowns(problem, start, method.start), method.stopping(), trace)
+
+
+@eqx.filter_custom_jvp
+def _without_gradient(start: States) -> States:
+    """`start`, of gradient zero; differentiating it warns once, when it is traced."""
+    return start
+
+
+@_without_gradient.def_jvp
+def _without_gradient_jvp(primals, tangents):
+    if jax.tree.leaves(tangents):
+        warnings.warn(
+            "the gradient with respect to `start` is zero: an equilibrium does not depend on where its solve starts. "
+            "`jax.lax.stop_gradient(start)` says so; `Unrolled()` differentiates the steps of the solve instead.",
+            stacklevel=2,
+        )
+    return primals[0], jax.tree.map(jnp.zeros_like, primals[0])
 
 
 def assemble(

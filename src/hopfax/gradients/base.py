@@ -80,6 +80,11 @@ class AdjointStats(eqx.Module):
 class AbstractGradient(eqx.Module):
     """How the equilibrium of one example is differentiated."""
 
+    @property
+    def differentiates_start(self) -> bool:
+        """Whether it has a gradient with respect to the start of the solve. An equilibrium does not depend on it."""
+        return False
+
     @abc.abstractmethod
     def connect(
         self, problem: Problem, solve: Solve, stats: AdjointStats | None
@@ -132,7 +137,7 @@ def _replace_gradient_jvp(primals, tangents):
 
 
 @eqx.filter_custom_jvp
-def at_fixed_point(function: Callable[[PyTree, PyTree], Scalar], parameters: PyTree, point: PyTree) -> Scalar:
+def at_fixed_point(function: Callable[[PyTree, PyTree], PyTree], parameters: PyTree, point: PyTree) -> PyTree:
     """`function(parameters, point)`, whose derivative is that in the parameters at a fixed point.
 
     The derivative may depend on the point, so a second derivative takes the point's own derivative into account.

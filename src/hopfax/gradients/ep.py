@@ -23,7 +23,7 @@ from .base import (
 from .contrast import weighted_differences, weighted_energies, with_free_phase
 from .linear_nudge import LinearNudge
 from .nudging import AbstractVariant, Centred
-from .phases import Connect, connection, phase_point, phase_solve, phase_stats
+from .phases import Connect, connection, phase_point, phase_solve, phase_stats, require_descent
 
 
 class EquilibriumPropagation(AbstractGradient):
@@ -31,16 +31,23 @@ class EquilibriumPropagation(AbstractGradient):
 
     All nudged phases are one batched solve from the free equilibrium, to a relative tolerance of at most `1e-4 β`.
     The gradient is autodiff of the energy at fixed states, so it holds for any energy, and for weights, Lagrangian
-    parameters and the clamp alike. At finite `β` it is the exact gradient of `[F*(β) - F*(-β)] / 2β`. It works through
-    `hopfax.objective`, which knows the cost. The gradient may be differentiated again, by implicit differentiation of
-    the nudged equilibria; with complex nudges (`Holomorphic`) a second derivative is NaN.
+    parameters and the clamp alike. At finite `β` it is the exact gradient of `[F*(β) - F*(-β)] / 2β`. All this is
+    through `hopfax.objective`, which knows the cost. The gradient may be differentiated again, by implicit
+    differentiation of the nudged equilibria; with complex nudges (`Holomorphic`) a second derivative is NaN.
+
+    In `hopfax.relax`, and so in a layer of a larger model, the cotangent `v` of the equilibrium is the nudge: the cost
+    is `v·g`, divided by the length of `v` in each example, so that `β` is the length of the nudge. The response of the
+    states to it, a finite difference, solves the adjoint equation. The error has the same order in `β`. Derivatives are
+    in reverse mode there.
 
     Args:
         beta: the nudge `β`, in (0, 1). Best are 0.01 to 0.1 in float32, and less than a tenth of
             `hopfax.diagnostics.critical_nudge`; 0.1 in deep networks of feedback below 0.1.
         variant: the finite difference.
-    Raises: `ValueError` for another `beta`, a variant of another kind, or where it differentiates a state.
-    Source: [scellier2017]; [laborieux2021]; the gradient with respect to the input follows [vandermeersch2023].
+    Raises: `ValueError` for another `beta`, a variant of another kind, or a network that does not descend in its
+        activations.
+    Source: [scellier2017]; [laborieux2021]; the gradient with respect to the input follows [vandermeersch2023];
+        nudging by a cotangent [nest2024].
     """
 
     beta: ScalarLike = 0.05
@@ -54,7 +61,8 @@ class EquilibriumPropagation(AbstractGradient):
     def connect(
         self, problem: Problem, solve: Solve, stats: AdjointStats | None
     ) -> tuple[States, States, Statistics]:
-        _check_network(problem.model, self.variant)
+        require_descent("EquilibriumPropagation", problem.model)
+        _check_holomorphic(problem.model, self.variant)
         unknowns, statistics = solve(problem)
         nudge = LinearNudge(problem, solve, unknowns, self.beta, self.variant, stats)
         return *nudge.point(), statistics
@@ -114,16 +122,6 @@ def _holomorphic_total(parameters, contrast) -> Scalar:
     nudged, points, all_weights = contrast
     costs = jax.vmap(lambda point: cost(*point, target))(nudged)
     return jnp.real(weighted_energies(model, all_weights, points) + jnp.sum(weights * betas * costs))
-
-
-def _check_network(model: AbstractNetwork, variant: AbstractVariant) -> None:
-    """Raises: `ValueError` where a nudge of activations does not move the network down a nudged energy."""
-    if not model.descends_in_activations:
-        raise ValueError(
-            f"`EquilibriumPropagation` nudges activations, but a `{type(model).__name__}` descends in its states; use "
-            "`to_ham()`, or another gradient."
-        )
-    _check_holomorphic(model, variant)
 
 
 def _check_holomorphic(model: AbstractNetwork, variant: AbstractVariant) -> None:

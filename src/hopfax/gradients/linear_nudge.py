@@ -65,7 +65,7 @@ class LinearNudge(eqx.Module):
 
         def difference(nudged, free):
             # All weights sum to zero, so that of the free phase is not needed.
-            change = jnp.tensordot(weights, nudged - free.astype(nudged.dtype), 1)
+            change = jnp.tensordot(weights, nudged - free.astype(nudged.dtype)[None], 1)
             return (size * jnp.real(change)).astype(free.dtype)
 
         response = jax.tree.map(difference, nudged, self._connect(self.problem, self.unknowns)[0])

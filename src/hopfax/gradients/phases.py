@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import ScalarLike
 
 from .._internal.tree import tree_dtype
-from ..networks.network import States
+from ..networks.network import AbstractNetwork, States
 from ..solvers.equilibrium import Statistics, Status
 from ..solvers.loop import Stopping
 from ..solvers.plain import Picard
@@ -23,6 +23,15 @@ Connect = Callable[[Problem, States], tuple[Problem, States]]
 PHASE_TOLERANCE = (
     1e-4  # of a nudged phase, times `β`: the difference of two phases is about `β` times their size
 )
+
+
+def require_descent(owner: str, model: AbstractNetwork) -> None:
+    """Raises: `ValueError` where the network does not descend in its activations, on which nudges act."""
+    if not model.descends_in_activations:
+        raise ValueError(
+            f"`{owner}` nudges activations, but a `{type(model).__name__}` descends in its states; use `to_ham()`, or "
+            "another gradient."
+        )
 
 
 def phase_solve(solve: Solve, unknowns: States, beta: ScalarLike, holomorphic: bool = False) -> Solve:

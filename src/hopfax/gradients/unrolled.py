@@ -1,5 +1,7 @@
 """Gradients by backpropagation through steps of the solver or of the map."""
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ScalarLike
@@ -22,6 +24,7 @@ class Unrolled(AbstractGradient):
     """
 
     steps: int = 100
+    differentiates_start: ClassVar[bool] = True
 
     def __check_init__(self):
         require_integer("Unrolled.steps", self.steps, 1)

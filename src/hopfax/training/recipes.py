@@ -38,6 +38,7 @@ SETTINGS = Registry(
         *(Architecture, Madam, Adam, LinearDecay, CosineDecay),
         *(ConvBlock, AveragePool, MaxPool, SoftPool),
         *(gradients.Implicit, gradients.RecurrentBackprop, gradients.EquilibriumPropagation),
+        *(gradients.ContrastiveLearning, gradients.CoupledLearning),
         *(gradients.ConjugateGradient, gradients.Neumann),
         *(gradients.Centred, gradients.Positive, gradients.Negative, gradients.Holomorphic),
     ),
