@@ -1,6 +1,7 @@
 """Contrastive and coupled learning: the second phase clamps the output instead of nudging it."""
 
 import functools as ft
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -118,8 +119,9 @@ def _clamped_value(
     return value, stop_gradient(states), statistics
 
 
-def _contrast(model_and_weights, points: tuple[States, States]) -> Scalar:
-    return weighted_differences(*model_and_weights, points)
+def _contrast(model_and_weights: tuple[AbstractNetwork, Array], points: tuple[States, States]) -> Scalar:
+    model, weights = model_and_weights
+    return weighted_differences(model, weights, points)
 
 
 def _with_output(
@@ -153,8 +155,9 @@ def _linear_output(owner: str, model: AbstractNetwork, cost: AbstractCost) -> tu
 def _only_read(owner: str, problem: Problem, solve: Solve) -> tuple[States, States, Statistics]:
     """States and activations of all free layers, which raise an error where they are differentiated."""
     unknowns, statistics = solve(problem)
-    point = _undifferentiated(owner, problem.point(unknowns), eqx.filter(problem, eqx.is_inexact_array))
-    return *point, statistics
+    parameters = eqx.filter(problem, eqx.is_inexact_array)
+    states, activations = cast(Any, _undifferentiated)(owner, problem.point(unknowns), parameters)
+    return states, activations, statistics
 
 
 @ft.partial(jax.custom_vjp, nondiff_argnums=(0,))

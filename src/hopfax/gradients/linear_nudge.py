@@ -1,6 +1,7 @@
 """The backward pass of an equilibrium by nudging: the response to a linear cost solves the adjoint equation."""
 
 import functools as ft
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -46,7 +47,7 @@ class LinearNudge(eqx.Module):
         model, (states, activations) = self.problem.model, self._connect(self.problem, self.unknowns)
         dynamic, static = eqx.partition(self, eqx.is_array)
         image = replace_gradient(activations, at_fixed_point(_image, model, activations))
-        activations = _nudged(static, (image, self.stats), dynamic)
+        activations: States = cast(Any, _nudged)(static, (image, self.stats), dynamic)
         # A state is its drive, so its cotangent goes on to the activations of the neighbours.
         return replace_gradient(states, _drives(model, activations)), activations
 
