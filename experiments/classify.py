@@ -29,11 +29,13 @@ def carry_out(run: Run, results: Path, runs: Path) -> dict[str, Any]:
 
     Raises: `ValueError` if the stored result has other settings.
     """
-    make = lambda: {"name": run.name, **_measured(run, runs / run.name)}
+    make = lambda: {"name": run.name, **train_and_test(run, runs / run.name)}
     return stored_or_made(results / f"{run.name}.json", run.config(), make)
 
 
-def _measured(run: Run, folder: Path) -> dict[str, Any]:
+def train_and_test(run: Run, folder: Path) -> dict[str, Any]:
+    """The result of training in `folder`, which goes on from what is there."""
+
     def report(chunk: Chunk) -> None:
         if chunk.ends_epoch:
             print(f"{run.name}: epoch {chunk.epoch} took {chunk.seconds:.0f} s", flush=True)

@@ -22,7 +22,7 @@ from hopfax import (
     chain,
     relax,
 )
-from hopfax.gradients import EquilibriumPropagation
+from hopfax.gradients import ContrastiveLearning, CoupledLearning, Unrolled
 from hopfax.lagrangians import Identity, Tanh
 from hopfax.solvers import Anderson, Picard, Trace
 
@@ -351,9 +351,25 @@ def test_bad_inputs_are_refused(clamp, start, message):
         relax(MODEL, clamp, start=start)
 
 
-def test_equilibrium_propagation_is_not_a_gradient_of_a_state():
+@pytest.mark.parametrize("gradient", [CoupledLearning(), ContrastiveLearning()], ids=str)
+def test_a_rule_that_clamps_the_output_has_equilibria_but_no_gradient_of_a_state(gradient):
+    read = lambda x: relax(MODEL, {"input": x}, method=Method(gradient=gradient)).state["output"]
+    np.testing.assert_array_equal(read(BATCH), relax(MODEL, {"input": BATCH}).state["output"])
     with pytest.raises(ValueError, match=r"use `hopfax\.objective` with a cost"):
-        relax(MODEL, {"input": BATCH}, method=Method(gradient=EquilibriumPropagation()))
+        jax.grad(lambda x: jnp.sum(read(x)))(BATCH)
+
+
+def test_a_gradient_with_respect_to_the_start_is_zero_and_warns():
+    start = {"hidden": jnp.full((5, 5), 0.1)}
+    value = lambda start, x, **s: jnp.sum(
+        relax(MODEL, {"input": x}, start=start, method=Method(**s)).state["output"]
+    )
+    with pytest.warns(UserWarning, match="gradient with respect to `start` is zero"):
+        gradient = jax.grad(value)(start, BATCH)
+    np.testing.assert_array_equal(gradient["hidden"], 0)
+    jax.grad(value, argnums=1)(start, BATCH)  # warnings are errors here
+    unrolled = jax.grad(lambda start: value(start, BATCH, gradient=Unrolled(2)))(start)
+    assert np.any(unrolled["hidden"] != 0)
 
 
 def test_even_odd_is_refused_where_the_free_graph_is_not_bipartite():

@@ -102,7 +102,7 @@ def convergence(job: ClassifierJob, model: AbstractNetwork, dataset: Dataset) ->
     Of the first training batch: the cosine of the two gradients for each array of weights; none by the implicit one.
     """
     images = jnp.asarray(dataset.test_images[:TESTED]).reshape(-1, *model.layers["input"].shape)
-    method = job.recipe.method.undifferentiated()
+    method = job.recipe.method
     statistics = jax.jit(lambda x: relax(model, {"input": x}, method=method).statistics)(images)
     numbers = {
         "converged": float(jnp.mean(statistics.status == 0)),

@@ -57,7 +57,8 @@ class ThroughAnderson(AbstractGradient):
             return (point, state), None
 
         (point, _), _ = jax.lax.scan(step, (point, state), None, length=self.steps - 1)
-        return replace_gradient(equilibrium, problem.image(point)), statistics
+        unknowns = replace_gradient(equilibrium, problem.image(point))
+        return *problem.point(unknowns), statistics
 
     def value(self, problem, solve, stats, cost, target):
         return read_cost(self, problem, solve, stats, cost, target)

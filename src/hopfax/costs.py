@@ -12,10 +12,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Inexact, Scalar, ScalarLike
 
 from ._internal.checks import require_number
-from ._internal.tree import accumulation_dtype, tree_sum
+from ._internal.tree import accumulation_dtype, tree_sum, widest_dtype
 from .lagrangians.nudged import NudgedLagrangian
 from .networks.layers import Layer
 from .networks.network import AbstractNetwork, States
+from .networks.synapses.base import Field
 
 
 class AbstractCost(eqx.Module):
@@ -192,6 +193,30 @@ class BinaryCrossEntropy(AbstractActivationCost):
 
     def _logits(self, activation: Array) -> Array:
         return self.slope * activation - self.offset
+
+
+class LinearCost(AbstractLayerCost):
+    """`C = target · g`, with the activation `g` of `layer`: the cost of slope `target`, which has its shape.
+
+    Its nudge is a constant drive `-β target`. With the slope of a function of the equilibrium it has the gradient of
+    this function, by the chain rule.
+    """
+
+    layer: str = eqx.field(static=True, default="output")
+
+    def __call__(self, states: States, activations: States, target: Inexact[Array, "..."]) -> Scalar:
+        activation = activations[self.layer]
+        return jnp.sum(_as_target(target, activation) * activation)
+
+    def scores(self, states: States, activations: States) -> Array:
+        return activations[self.layer]
+
+    def nudge(self, model: AbstractNetwork, target: Array, beta: ScalarLike) -> AbstractNetwork:
+        layer = _free_layer(model, self.layer)
+        slope, factor = _as_target(target, jnp.zeros(layer.shape, target.dtype)), jnp.asarray(beta)
+        dtype = widest_dtype(slope.dtype, factor.dtype)
+        field = Field(self.layer, -factor.astype(dtype) * slope.astype(dtype).reshape(-1))
+        return model.rebuild(model.layers, {**model.synapses, f"linear cost of {self.layer}": field})
 
 
 class StateSquaredError(AbstractLayerCost):

@@ -1,7 +1,5 @@
 """Methods: how an equilibrium is found and differentiated, as one object."""
 
-import dataclasses
-
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import ScalarLike
@@ -62,10 +60,6 @@ class Method(eqx.Module):
         atol = 0.01 * self.rtol if self.atol is None else self.atol
         rtol, atol, max_steps = (jnp.asarray(x) for x in (self.rtol, atol, self.max_steps))
         return Stopping(rtol, atol, max_steps, self.check_every)
-
-    def undifferentiated(self) -> "Method":
-        """The same method for equilibria that are only read: equilibrium propagation cannot differentiate a state."""
-        return dataclasses.replace(self, gradient=Implicit())
 
     def with_arrays(self) -> "Method":
         """The same method with tolerances as arrays: a compiled function takes others without compiling again."""

@@ -125,7 +125,7 @@ def objective_example(
     """`objective` for one example, unchecked and not compiled. For `stats` see `AbstractGradient.connect`."""
     free = model.condition(clamp)
     value, states, statistics = cost_example(free, start, cost, target, method, stats)
-    return value, assemble(model, free, clamp, states, statistics)
+    return value, assemble(model, free, clamp, (states, free.activations(states)), statistics)
 
 
 def cost_example(
@@ -139,8 +139,7 @@ def cost_example(
     """The cost, and the equilibrium of the free layers without its energy, which is expensive to trace."""
     problem = Problem(free, method.update)
     solve = make_solve(problem, start, method)
-    value, unknowns, statistics = method.gradient.value(problem, solve, stats, cost, target)
-    return value, problem.reconstruct(unknowns), statistics
+    return method.gradient.value(problem, solve, stats, cost, target)
 
 
 def _prepare(model, clamp, start, cost, target, method):

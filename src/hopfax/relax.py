@@ -1,5 +1,6 @@
 """Clamp some layers, relax the rest to equilibrium."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -40,7 +41,8 @@ def relax(
         clamp: layer -> the state (before the activation) at which it is clamped. `PartialClamp(state, mask)` clamps
             some neurons. An array has the shape of the layer, or one more leading axis for a batch.
         start: layer -> the state to start from. Layers that are left out start at their drive if `start` has others,
-            and all layers start as `method.start` says if it has none.
+            and all layers start as `method.start` says if it has none. The gradient with respect to it is zero, except
+            by `Unrolled`; whoever asks for it is warned.
         method: the update, the solver, the gradient and the tolerances.
         trace: what to record at each evaluation: `Trace(100, energy=True, state=True)`, or a number of relative
             residuals alone. It is returned as `Equilibrium.trace`.
@@ -97,24 +99,49 @@ def solve_example(
     free = model.condition(clamp)
     problem = Problem(free, method.update)
     solve = make_solve(problem, start, method, trace)
-    unknowns, statistics = method.gradient.connect(problem, solve, None)
+    states, activations, statistics = method.gradient.connect(problem, solve, None)
     everything = lambda unknowns: all_states(model, free, clamp, problem.reconstruct(unknowns))
     recorded = eqx.filter_vmap(everything)(statistics.trace.state) if trace.state else None
     statistics = eqx.tree_at(lambda s: s.trace.state, statistics, recorded, is_leaf=lambda x: x is None)
-    return assemble(model, free, clamp, problem.reconstruct(unknowns), statistics)
+    return assemble(model, free, clamp, (states, activations), statistics)
 
 
 def make_solve(problem: Problem, start: States, method: Method, trace: Trace = Trace()) -> Solve:
     """The solve of `problem` by `method`, from the states in `start`."""
+    if not method.gradient.differentiates_start:
+        start = _without_gradient(start)
     return Solve(method.solver, _initial_unknowns(problem, start, method.start), method.stopping(), trace)
 
 
+@eqx.filter_custom_jvp
+def _without_gradient(start: States) -> States:
+    """`start`, of gradient zero; differentiating it warns once, when it is traced."""
+    return start
+
+
+@_without_gradient.def_jvp
+def _without_gradient_jvp(primals, tangents):
+    if jax.tree.leaves(tangents):
+        warnings.warn(
+            "the gradient with respect to `start` is zero: an equilibrium does not depend on where its solve starts. "
+            "`jax.lax.stop_gradient(start)` says so; `Unrolled()` differentiates the steps of the solve instead.",
+            stacklevel=2,
+        )
+    return primals[0], jax.tree.map(jnp.zeros_like, primals[0])
+
+
 def assemble(
-    model: AbstractNetwork, free: AbstractNetwork, clamp: Clamp, states: States, statistics: Statistics
+    model: AbstractNetwork,
+    free: AbstractNetwork,
+    clamp: Clamp,
+    point: tuple[States, States],
+    statistics: Statistics,
 ) -> Equilibrium:
-    """The equilibrium of all layers, from the states of the free layers."""
-    everything = all_states(model, free, clamp, states)
-    return Equilibrium(everything, model.activations(everything), free.energy(states), statistics)
+    """The equilibrium of all layers, from states and activations of the free layers."""
+    states, activations = point
+    everything = {**model.activations(split_clamp(clamp)[0]), **activations}
+    ordered = {name: everything[name] for name in model.order}
+    return Equilibrium(all_states(model, free, clamp, states), ordered, free.energy(states), statistics)
 
 
 def all_states(model: AbstractNetwork, free: AbstractNetwork, clamp: Clamp, states: States) -> States:

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from hopfax import Method, chain, relax
-from hopfax.gradients import EquilibriumPropagation
 from hopfax.interop.layer import EquilibriumLayer, as_function
 
 MODEL = chain([3, 4, 2], key=jr.key(0))
@@ -93,7 +92,6 @@ def test_in_flax_linen():
         ({"clamp": "pixels"}, "clamp='pixels'.*'input', 'hidden', 'output'"),
         ({"read": "labels"}, "read='labels'"),
         ({"read": "input"}, "read another layer"),
-        ({"method": Method(gradient=EquilibriumPropagation(0.1))}, "hopfax.objective"),
     ],
 )
 def test_mistakes_are_refused_on_construction(arguments, message):

@@ -8,7 +8,7 @@ import pytest
 from problems import ZOO, clamped, close, sigmoid_chain
 
 from hopfax import HAM, Bias, Dense, Interaction, Layer, PartialClamp, chain, connect
-from hopfax.gradients.ep import energy_at
+from hopfax.gradients.contrast import energy_at
 from hopfax.lagrangians import Identity, Sigmoid, Softmax, Tanh
 
 KEY = jr.key(0)

@@ -13,6 +13,7 @@ import pytest
 from hopfax import HAM, Bias, Dense, Interaction, Layer, Method, Synchronous, chain, connect
 from hopfax.gradients import (
     ConjugateGradient,
+    CoupledLearning,
     EquilibriumPropagation,
     Holomorphic,
     Iterated,
@@ -76,6 +77,7 @@ DEFAULTS = {
     Unrolled: {"steps": 100},
     Phantom: {"steps": 5, "damping": 1.0},
     EquilibriumPropagation: {"beta": 0.05},
+    CoupledLearning: {"beta": 0.1},
     Holomorphic: {"count": 6},
     Sigmoid: {"slope": 1.0, "centre": 0.0},
     Tanh: {"slope": 1.0},

@@ -1,6 +1,7 @@
 """Wrong uses of relaxing and differentiating a network, of solvers, costs and optimisers."""
 
 import diffrax
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -236,9 +237,50 @@ ROWS = [
     ),
     Row(
         "gradient of a cost for relax",
-        lambda _: solved(gradient=g.EquilibriumPropagation(0.1)),
+        lambda _: jax.grad(
+            lambda x: relax(tiny(), {"input": x}, method=Method(gradient=g.CoupledLearning())).energy
+        )(IMAGE),
         ValueError,
-        r"differentiates a cost.*hopfax\.objective",
+        r"`CoupledLearning` differentiates a cost.*hopfax\.objective",
+    ),
+    Row(
+        "nudging the states of a CHN",
+        lambda _: relax(
+            CHN.like(tiny()), {"input": IMAGE}, method=Method(gradient=g.EquilibriumPropagation())
+        ),
+        ValueError,
+        r"CHN.*to_ham",
+    ),
+    Row("coupling of zero", lambda _: g.CoupledLearning(0.0), ValueError, r"beta=0\.0.*\(0, 1\)"),
+    Row(
+        "coupling by a named variant",
+        lambda _: g.CoupledLearning(0.1, "centred"),
+        ValueError,
+        r"variant='centred'.*Centred\(\)",
+    ),
+    Row(
+        "coupling on a circle",
+        lambda _: g.CoupledLearning(0.1, nudging.Holomorphic()),
+        ValueError,
+        r"complex.*Centred\(\)",
+    ),
+    Row(
+        "clamping an output that is not linear",
+        lambda _: trained(g.ContrastiveLearning()),
+        ValueError,
+        r"'output'.*linear neurons.*Identity\(\)",
+    ),
+    Row(
+        "clamping the input as the output",
+        lambda _: trained(g.CoupledLearning(), cost=SquaredError("input")),
+        ValueError,
+        r"clamps layer 'input'.*free layers",
+    ),
+    Row(
+        "clamping two outputs",
+        lambda _: trained(g.ContrastiveLearning(), cost=SquaredError("hidden") + SquaredError()),
+        ValueError,
+        r"one output layer.*'hidden', 'output'",
     ),
     Row(
         "unrolling a flow",

@@ -16,7 +16,8 @@ from .._internal.tree import dot, random_normal, squares, subtract
 from ..costs import AbstractCost
 from ..gradients.adjoints import ConjugateGradient
 from ..gradients.base import AbstractGradient, AdjointStats, stop_gradient
-from ..gradients.ep import EquilibriumPropagation, energy_at
+from ..gradients.contrast import energy_at
+from ..gradients.ep import EquilibriumPropagation
 from ..gradients.implicit import Implicit, RecurrentBackprop
 from ..gradients.nudging import AbstractVariant, Centred, Positive
 from ..gradients.unrolled import Phantom, Unrolled

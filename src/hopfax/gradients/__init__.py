@@ -9,6 +9,8 @@ from .adjoints import Neumann as Neumann
 from .base import AbstractGradient as AbstractGradient
 from .base import AdjointStats as AdjointStats
 from .base import Solve as Solve
+from .coupled import ContrastiveLearning as ContrastiveLearning
+from .coupled import CoupledLearning as CoupledLearning
 from .ep import EquilibriumPropagation as EquilibriumPropagation
 from .implicit import Implicit as Implicit
 from .implicit import RecurrentBackprop as RecurrentBackprop

@@ -80,21 +80,27 @@ class AdjointStats(eqx.Module):
 class AbstractGradient(eqx.Module):
     """How the equilibrium of one example is differentiated."""
 
+    @property
+    def differentiates_start(self) -> bool:
+        """Whether it has a gradient with respect to the start of the solve. An equilibrium does not depend on it."""
+        return False
+
     @abc.abstractmethod
     def connect(
         self, problem: Problem, solve: Solve, stats: AdjointStats | None
-    ) -> tuple[States, Statistics]:
-        """The unknown states at equilibrium, differentiable with respect to all of `problem`, and the statistics.
+    ) -> tuple[States, States, Statistics]:
+        """States and activations of all free layers at equilibrium, and the statistics of the solve.
 
-        With `stats`, the backward solve is reported as their gradient, and the states can be differentiated once, in
-        reverse mode. Without, they can be differentiated in any mode and any number of times.
+        States and activations are differentiable with respect to all of `problem`. With `stats`, the backward solve is
+        reported as the gradient of `stats`, and they can be differentiated once, in reverse mode. Without, they can be
+        differentiated in any mode and any number of times, unless the gradient says otherwise.
         """
 
     @abc.abstractmethod
     def value(
         self, problem: Problem, solve: Solve, stats: AdjointStats | None, cost: AbstractCost, target: Array
     ) -> tuple[Scalar, States, Statistics]:
-        """The cost at the equilibrium with this gradient, the unknown states, and the statistics.
+        """The cost at the equilibrium with this gradient, the states of all free layers, and the statistics.
 
         `stats` is as for `connect`.
         """
@@ -109,9 +115,8 @@ def read_cost(
     target: Array,
 ) -> tuple[Scalar, States, Statistics]:
     """`AbstractGradient.value` of a gradient that makes the states differentiable: solve, then read the cost."""
-    unknowns, statistics = gradient.connect(problem, solve, stats)
-    states = problem.reconstruct(unknowns)
-    return cost(states, problem.model.activations(states), target), unknowns, statistics
+    states, activations, statistics = gradient.connect(problem, solve, stats)
+    return cost(states, activations, target), states, statistics
 
 
 def stop_gradient(tree: PyTree) -> PyTree:
@@ -132,7 +137,7 @@ def _replace_gradient_jvp(primals, tangents):
 
 
 @eqx.filter_custom_jvp
-def at_fixed_point(function: Callable[[PyTree, PyTree], Scalar], parameters: PyTree, point: PyTree) -> Scalar:
+def at_fixed_point(function: Callable[[PyTree, PyTree], PyTree], parameters: PyTree, point: PyTree) -> PyTree:
     """`function(parameters, point)`, whose derivative is that in the parameters at a fixed point.
 
     The derivative may depend on the point, so a second derivative takes the point's own derivative into account.

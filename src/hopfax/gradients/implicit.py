@@ -44,9 +44,10 @@ class Implicit(AbstractGradient):
 
     def connect(
         self, problem: Problem, solve: Solve, stats: AdjointStats | None
-    ) -> tuple[States, Statistics]:
+    ) -> tuple[States, States, Statistics]:
         equilibrium, statistics = solve(problem)
-        return _connect(problem.eliminated(), equilibrium, self.adjoint, stats), statistics
+        unknowns = _connect(problem.eliminated(), equilibrium, self.adjoint, stats)
+        return *problem.point(unknowns), statistics
 
     def value(self, problem, solve, stats, cost, target):
         return read_cost(self, problem, solve, stats, cost, target)
@@ -74,9 +75,10 @@ class RecurrentBackprop(AbstractGradient):
 
     def connect(
         self, problem: Problem, solve: Solve, stats: AdjointStats | None
-    ) -> tuple[States, Statistics]:
+    ) -> tuple[States, States, Statistics]:
         equilibrium, statistics = solve(problem)
-        return _connect(problem, equilibrium, Neumann(self.steps, self.tolerance), stats), statistics
+        unknowns = _connect(problem, equilibrium, Neumann(self.steps, self.tolerance), stats)
+        return *problem.point(unknowns), statistics
 
     def value(self, problem, solve, stats, cost, target):
         return read_cost(self, problem, solve, stats, cost, target)

@@ -8,7 +8,6 @@ from ..networks.network import AbstractNetwork, States
 from ..solvers.equilibrium import Statistics
 from ..updates.errors import require_linear
 from ..updates.problem import Problem
-from .adjoints import ConjugateGradient
 from .base import (
     AbstractGradient,
     AdjointStats,
@@ -18,8 +17,8 @@ from .base import (
     report_stats,
     stop_gradient,
 )
-from .ep import energy_at, phase_stats
-from .implicit import implicit_point
+from .contrast import energy_at
+from .phases import Connect, connection, phase_stats
 
 
 class PredictiveCoding(AbstractGradient):
@@ -41,7 +40,7 @@ class PredictiveCoding(AbstractGradient):
 
     def connect(
         self, problem: Problem, solve: Solve, stats: AdjointStats | None
-    ) -> tuple[States, Statistics]:
+    ) -> tuple[States, States, Statistics]:
         raise ValueError(
             "`PredictiveCoding` differentiates an energy with the output clamped at a target, not a state; use "
             "`hopfax.objective` with a cost, or another gradient in `relax`."
@@ -52,30 +51,24 @@ class PredictiveCoding(AbstractGradient):
     ) -> tuple[Scalar, States, Statistics]:
         unknowns, statistics = solve(problem)
         free = problem.reconstruct(unknowns)
-        energy, clamped_statistics = _clamped_energy(problem, solve, free, cost, target, stats is None)
+        energy, clamped_statistics = _clamped_energy(problem, solve, free, cost, target, connection(stats))
         value = stop_gradient(cost(free, problem.model.activations(free), target))
         value = replace_gradient(value, energy.astype(value.dtype))
         if stats is not None:
             value = report_stats(value, stats, phase_stats(clamped_statistics))
-        return value, stop_gradient(unknowns), statistics
+        return value, stop_gradient(free), statistics
 
 
 def _clamped_energy(
-    problem: Problem, solve: Solve, free: States, cost: AbstractCost, target: Array, differentiable: bool
+    problem: Problem, solve: Solve, free: States, cost: AbstractCost, target: Array, connect: Connect
 ) -> tuple[Scalar, Statistics]:
-    """The energy with the output clamped at the target, to be differentiated, and how that solve went.
-
-    With `differentiable`, it may be differentiated again.
-    """
+    """The energy with the output clamped at the target, to be differentiated, and how that solve went."""
     dtype = tree_dtype(free)
     clamp = {name: state.astype(dtype) for name, state in cost.clamp(problem.model, target).items()}
     clamped = Problem(problem.model.condition(clamp), problem.update)
     _check_predictions(clamped.model)
     unknowns, statistics = Solve(solve.solver, clamped.restrict(free), solve.stopping)(clamped)
-    if differentiable:
-        unknowns = implicit_point(clamped.eliminated(), unknowns, ConjugateGradient())
-    else:
-        clamped, unknowns = stop_gradient((clamped, unknowns))
+    clamped, unknowns = connect(clamped, unknowns)
     return at_fixed_point(_energy, (problem.model, clamp), clamped.reconstruct(unknowns)), statistics
 
 

@@ -1,5 +1,7 @@
 """Gradients by backpropagation through steps of the solver or of the map."""
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ScalarLike
@@ -22,14 +24,16 @@ class Unrolled(AbstractGradient):
     """
 
     steps: int = 100
+    differentiates_start: ClassVar[bool] = True
 
     def __check_init__(self):
         require_integer("Unrolled.steps", self.steps, 1)
 
     def connect(
         self, problem: Problem, solve: Solve, stats: AdjointStats | None
-    ) -> tuple[States, Statistics]:
-        return solve.unrolled(problem, self.steps)
+    ) -> tuple[States, States, Statistics]:
+        unknowns, statistics = solve.unrolled(problem, self.steps)
+        return *problem.point(unknowns), statistics
 
     def value(self, problem, solve, stats, cost, target):
         return read_cost(self, problem, solve, stats, cost, target)
@@ -57,14 +61,14 @@ class Phantom(AbstractGradient):
 
     def connect(
         self, problem: Problem, solve: Solve, stats: AdjointStats | None
-    ) -> tuple[States, Statistics]:
+    ) -> tuple[States, States, Statistics]:
         equilibrium, statistics = solve(problem)
 
         def step(states, _):
             return jax.tree.map(self._mix, states, problem.image(states)), None
 
         states, _ = jax.lax.scan(step, equilibrium, None, length=self.steps)
-        return replace_gradient(equilibrium, states), statistics
+        return *problem.point(replace_gradient(equilibrium, states)), statistics
 
     def value(self, problem, solve, stats, cost, target):
         return read_cost(self, problem, solve, stats, cost, target)

@@ -6,7 +6,6 @@ from typing import Any
 import equinox as eqx
 from jaxtyping import Array, Float, Key, PyTree
 
-from ..gradients.ep import EquilibriumPropagation
 from ..method import Method
 from ..networks.network import AbstractNetwork
 from ..relax import relax
@@ -22,8 +21,7 @@ class EquilibriumLayer(eqx.Module):
         model: a HAM or CHN.
         clamp, read: the names of two of its layers.
         method: how the model is relaxed and differentiated.
-    Raises: `ValueError` for unknown or equal layers, and for equilibrium propagation, which differentiates a cost
-        and not a layer (use `hopfax.objective`).
+    Raises: `ValueError` for unknown or equal layers.
     """
 
     model: AbstractNetwork
@@ -41,11 +39,6 @@ class EquilibriumLayer(eqx.Module):
         if self.clamp == self.read:
             raise ValueError(
                 f"`EquilibriumLayer(read={self.read!r})` is the clamped layer; read another layer."
-            )
-        if isinstance(self.method.gradient, EquilibriumPropagation):
-            raise ValueError(
-                "`EquilibriumLayer(method=...)` cannot use the gradient `EquilibriumPropagation`, which needs a cost; "
-                "use `hopfax.objective`, or another gradient such as `Implicit()`."
             )
 
     def __call__(

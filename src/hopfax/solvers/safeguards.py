@@ -60,7 +60,7 @@ class EnergyEstimate(AbstractSafeguard):
     watches_slope: ClassVar[bool] = True
 
     def rejects(self, info, accepted):
-        if info.slope is None:
+        if info.slope is None or accepted.slope is None:
             return Energy().rejects(info, accepted)
         return info.slope.largest_rise_from(accepted.slope) > 0
 

@@ -144,7 +144,7 @@ class Classification(AbstractTask):
 
     def saturation(self, model: AbstractNetwork, images: Any, labels: Any) -> dict[str, float]:
         clamp = jnp.asarray(images, jnp.float32).reshape(-1, *model.layers[self.clamp].shape)
-        states = relax(model, {self.clamp: clamp}, method=self.method.undifferentiated()).state
+        states = relax(model, {self.clamp: clamp}, method=self.method).state
         free = {name: state for name, state in states.items() if name != self.clamp}
         return {name: float(fraction) for name, fraction in saturation(model, free).items()}
 

@@ -191,7 +191,7 @@ class Completion(AbstractCompletion):
         examples = self.draw(model, pixels, jnp.asarray(labels), jr.key(0))
         clamp = {self.layer: PartialClamp(examples.images, examples.known)}
         start = {self.layer: examples.filled}
-        states = relax(model, clamp, start=start, method=self.method.undifferentiated()).state
+        states = relax(model, clamp, start=start, method=self.method).state
         hidden = {name: state for name, state in states.items() if name != self.layer}
         return {name: float(fraction) for name, fraction in saturation(model, hidden).items()}
 

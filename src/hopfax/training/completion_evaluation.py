@@ -137,7 +137,7 @@ def _relaxed(
     shape = (len(images), *model.layers[layer].shape)
     clamp = {layer: PartialClamp(images.reshape(shape), known.reshape(shape))}
     start = {layer: jnp.where(known, images, guess).reshape(shape)}
-    result = relax(model, clamp, start=start, method=method.undifferentiated())
+    result = relax(model, clamp, start=start, method=method)
     return result.activation[layer].reshape(images.shape), result.converged, result.statistics.evaluations
 
 

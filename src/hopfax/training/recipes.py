@@ -42,6 +42,7 @@ SETTINGS = Registry(
         *(lagrangians.StandardisedInput, RandomCrop, HorizontalFlip, Compose),
         *(ConvBlock, AveragePool, MaxPool, SoftPool),
         *(gradients.Implicit, gradients.RecurrentBackprop, gradients.EquilibriumPropagation),
+        *(gradients.ContrastiveLearning, gradients.CoupledLearning),
         *(gradients.ConjugateGradient, gradients.Neumann),
         *(gradients.Centred, gradients.Positive, gradients.Negative, gradients.Holomorphic),
     ),

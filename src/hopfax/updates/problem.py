@@ -141,6 +141,11 @@ class Problem(AbstractMap):
         """The states of all free layers, from the unknown ones."""
         return self.update.reconstruct(self.model, states)
 
+    def point(self, states: States) -> tuple[States, States]:
+        """States and activations of all free layers, from the unknown states."""
+        everything = self.reconstruct(states)
+        return everything, self.model.activations(everything)
+
     def restrict(self, states: States) -> States:
         """The unknown states among `states`. Raises: `ValueError` where one is missing."""
         unknowns = self.update.unknowns(self.model)

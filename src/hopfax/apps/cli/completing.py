@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ...gradients.base import AbstractGradient
     from ...training import CompletionRecipe
 
-OF_CLASSIFIERS = ("network", "model", "recipe", "validation", "shuffle")
+OF_CLASSIFIERS = ("augment", "standardise", "network", "model", "recipe", "validation", "shuffle")
 CHANGES = ("epochs", "seed", "batch_size", "learning_rate")
 
 

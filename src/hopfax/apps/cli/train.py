@@ -6,7 +6,7 @@ import enum
 import functools as ft
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, cast
 
 import typer
 
@@ -285,7 +285,8 @@ def train(
     with interruptible(how_to_go_on("hopfax train", out, directory)):
         dataset = read(data)
         run = run or _new(what, how)
-        run = standardised(run, dataset) if standardise and stored is None else run
+        if standardise and stored is None:  # refused where the task is completion
+            run = standardised(cast("Recipe", run), dataset)
         result = _run(run, dataset, out, resume, checkpoint_chunks, devices, loggers)
     if is_primary():
         show = show_completion if "completion" in result else show_accuracy

@@ -218,5 +218,5 @@ class AbstractHAMEstimator(BaseEstimator, abc.ABC):
 
 def _outputs_of(network: AbstractNetwork, method: Method, rows: np.ndarray) -> np.ndarray:
     images = rows.reshape(-1, *network.layers["input"].shape)
-    equilibrium = relax(network, {"input": images}, method=method.undifferentiated())
+    equilibrium = relax(network, {"input": images}, method=method)
     return np.asarray(equilibrium.activation["output"], float)

@@ -1,0 +1,81 @@
+"""The energies of phases compared: a weighted sum whose gradient is the estimate of contrastive learning rules."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PyTree, Scalar, ScalarLike
+
+from .._internal.tree import subtract, tree_sum
+from ..networks.network import AbstractNetwork, States
+from ..networks.synapses.base import AbstractSynapse
+
+
+def energy_at(model: AbstractNetwork, states: States, activations: States) -> Scalar:
+    """The energy as a function of independent states and activations: `Σ s·g - L(s)` plus the synapses.
+
+    At fixed states and activations its gradient with respect to any parameter is that of the energy at equilibrium,
+    including parameters of Lagrangians.
+    """
+    neurons = [_neuron_energy(model, name, states[name], activations[name]) for name in states]
+    synapses = [s(*(activations[n] for n in s.layers)) for s in model.synapses.values() if s.layers]
+    return tree_sum(neurons) + tree_sum(synapses)
+
+
+def energy_change(model: AbstractNetwork, end: tuple[States, States], start: tuple[States, States]) -> Scalar:
+    """`E(end) - E(start)` for states and activations as in `energy_at`, without the difference of large numbers.
+
+    The change of the energy of a synapse is the integral of its slope from start to end. The midpoint rule is exact
+    for a synapse that is affine in each of at most two activations. Simpson's rule, of error `O(|end - start|⁵)`,
+    serves for the others.
+    """
+    (_, end_activations), (_, start_activations) = end, start
+    change = subtract(end_activations, start_activations)
+    at = lambda t: jax.tree.map(lambda a, d: a + t * d, start_activations, change)
+
+    def slope(synapse: AbstractSynapse, t: float) -> Scalar:
+        energy = lambda g: synapse(*(g[name] for name in synapse.layers))
+        return jax.jvp(energy, (at(t),), (change,))[1]
+
+    def integral(synapse: AbstractSynapse) -> Scalar:
+        if len(synapse.layers) <= 2 and all(map(synapse.affine_in, synapse.layers)):
+            return slope(synapse, 0.5)
+        return (slope(synapse, 0.0) + 4 * slope(synapse, 0.5) + slope(synapse, 1.0)) / 6
+
+    synapses = [integral(synapse) for synapse in model.synapses.values() if synapse.layers]
+    neurons = [
+        _neuron_energy(model, name, end[0][name], end[1][name])
+        - _neuron_energy(model, name, start[0][name], start[1][name])
+        for name in start[0]
+    ]
+    return tree_sum(neurons) + tree_sum(synapses)
+
+
+def _neuron_energy(model: AbstractNetwork, name: str, state: Array, activation: Array) -> Scalar:
+    if jnp.iscomplexobj(state):
+        return jnp.sum(state * activation)  # Lagrangian parameters are refused there
+    return jnp.sum(state * activation) - model.layers[name].lagrangian(state)
+
+
+def weighted_energies(model: AbstractNetwork, weights: Array, points: tuple[States, States]) -> Scalar:
+    """`Σ_i w_i E(p_i)` for points along a leading axis, complex where they are."""
+    return jnp.sum(weights * jax.vmap(lambda point: energy_at(model, *point))(points))
+
+
+def weighted_differences(model: AbstractNetwork, weights: Array, points: tuple[States, States]) -> Scalar:
+    """The same for weights that sum to zero, as `Σ_i w_i [E(p_i) - E(p_n)]` with the last point `p_n`.
+
+    In float32 the energies of phases that are close have few digits left when they are subtracted. With weak feedback
+    they are close in all but the last layers.
+    """
+    last = jax.tree.map(lambda x: x[-1], points)
+    others = jax.tree.map(lambda x: x[:-1], points)
+    return jnp.sum(weights[:-1] * jax.vmap(lambda point: energy_change(model, point, last))(others))
+
+
+def with_free_phase(
+    points: PyTree, free: PyTree, weights: Array, free_weight: ScalarLike
+) -> tuple[PyTree, Array]:
+    """The points and their weights, with those of the free phase appended unless its weight is the number 0."""
+    if isinstance(free_weight, int | float) and free_weight == 0:
+        return points, weights
+    points = jax.tree.map(lambda x, y: jnp.concatenate([x, y[None]]), points, free)
+    return points, jnp.append(weights, jnp.asarray(free_weight, weights.dtype))

@@ -1,0 +1,117 @@
+"""The backward pass of an equilibrium by nudging: the response to a linear cost solves the adjoint equation."""
+
+import functools as ft
+from typing import Any, cast
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Scalar, ScalarLike
+
+from .._internal.tree import select, squares, tree_dtype
+from ..costs import LinearCost
+from ..networks.network import AbstractNetwork, States
+from ..solvers.equilibrium import Statistics
+from ..updates.problem import Problem
+from .base import AdjointStats, Solve, at_fixed_point, replace_gradient, stop_gradient
+from .nudging import AbstractVariant
+from .phases import connection, phase_solve, phase_stats
+
+
+class LinearNudge(eqx.Module):
+    """The response of a free equilibrium to a nudge by `β v·g`, as a finite difference in `β`.
+
+    An equilibrium solves `g = F(g)` with `F(g) = ρ(drive(g))`. A cotangent `v` of `g` is the slope of a linear cost,
+    under whose nudge `s = drive(g) - β v`. So `y = -ds/dβ` solves `y = v + (∂F/∂g)ᵀ y`, the adjoint equation, and
+    `yᵀ ∂F/∂θ` is the gradient. It is plain autodiff of `F` at the free equilibrium, which remains one batched product
+    for the weights, as with `Implicit`.
+
+    Args:
+        problem: of the free equilibrium.
+        solve: how it was solved.
+        unknowns: its unknown states.
+        beta, variant: as in `EquilibriumPropagation`.
+        stats: as in `AbstractGradient.connect`.
+    Source: derived in this project, from [scellier2017].
+    """
+
+    problem: Problem
+    solve: Solve
+    unknowns: States
+    beta: ScalarLike
+    variant: AbstractVariant
+    stats: AdjointStats | None
+
+    def point(self) -> tuple[States, States]:
+        """States and activations of all free layers, differentiable with respect to the problem."""
+        model, (states, activations) = self.problem.model, self._connect(self.problem, self.unknowns)
+        dynamic, static = eqx.partition(self, eqx.is_array)
+        image = replace_gradient(activations, at_fixed_point(_image, model, activations))
+        activations: States = cast(Any, _nudged)(static, (image, self.stats), dynamic)
+        # A state is its drive, so its cotangent goes on to the activations of the neighbours.
+        return replace_gradient(states, _drives(model, activations)), activations
+
+    def response(self, slope: States) -> tuple[States, Statistics]:
+        """`ds/dβ` for the cost `v·g` of slope `v`, and the statistics of all nudged phases.
+
+        The slope is divided by its length and the response multiplied by it, so that `β` is the length of the nudge
+        whatever `v`. A slope of zero has a response of zero.
+        """
+        size = stop_gradient(jnp.sqrt(squares(slope)))
+        unit = jax.tree.map(lambda v: v / jnp.where(size > 0, size, 1).astype(v.dtype), slope)
+        solve = phase_solve(self.solve, self.unknowns, self.beta, self.variant.holomorphic)
+        betas, weights, _ = self.variant.nudges(self.beta)
+        betas, weights = (x.astype(tree_dtype(solve.start)) for x in (betas, weights))
+        nudged, phases = jax.vmap(lambda beta: self._phase(solve, unit, beta))(betas)
+
+        def difference(nudged, free):
+            # All weights sum to zero, so that of the free phase is not needed.
+            change = jnp.tensordot(weights, nudged - free.astype(nudged.dtype)[None], 1)
+            return (size * jnp.real(change)).astype(free.dtype)
+
+        response = jax.tree.map(difference, nudged, self._connect(self.problem, self.unknowns)[0])
+        return select(size > 0, response, jax.tree.map(jnp.zeros_like, response)), phases
+
+    def _phase(self, solve: Solve, slope: States, beta: Scalar) -> tuple[States, Statistics]:
+        """The states of all free layers at one nudge, and the statistics of its solve."""
+        model = self.problem.model
+        for name, v in slope.items():
+            model = model + beta * LinearCost(name).with_target(v)
+        nudged = Problem(model, self.problem.update)
+        unknowns, statistics = solve(nudged)
+        return self._connect(nudged, unknowns)[0], statistics
+
+    def _connect(self, problem: Problem, unknowns: States) -> tuple[States, States]:
+        """States and activations, which depend on the problem in second derivatives."""
+        problem, unknowns = connection(self.stats, self.variant.holomorphic)(problem, unknowns)
+        return problem.point(unknowns)
+
+
+def _drives(model: AbstractNetwork, activations: States) -> States:
+    return model.drive(activations, model.order)
+
+
+def _image(model: AbstractNetwork, activations: States) -> States:
+    """`F(g)`."""
+    return model.activations(_drives(model, activations))
+
+
+@ft.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _nudged(static, image_and_stats: tuple[States, AdjointStats | None], dynamic) -> States:
+    """The image; its cotangent is replaced by the response to a nudge."""
+    return image_and_stats[0]
+
+
+def _nudged_forward(static, image_and_stats, dynamic):
+    # The function itself rather than its value, so that the value has the same gradient when differentiated again.
+    return _nudged(static, image_and_stats, dynamic), dynamic
+
+
+def _nudged_backward(static, dynamic, cotangent):
+    nudge = eqx.combine(dynamic, static)
+    response, phases = nudge.response(cotangent)
+    stats = None if nudge.stats is None else phase_stats(phases)
+    return (jax.tree.map(jnp.negative, response), stats), None
+
+
+_nudged.defvjp(_nudged_forward, _nudged_backward)

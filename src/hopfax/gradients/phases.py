@@ -1,0 +1,87 @@
+"""Nudged phases: how they are solved from the free equilibrium, and differentiated for second derivatives."""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import ScalarLike
+
+from .._internal.tree import tree_dtype
+from ..networks.network import AbstractNetwork, States
+from ..solvers.equilibrium import Statistics, Status
+from ..solvers.loop import Stopping
+from ..solvers.plain import Picard
+from ..updates.problem import Problem
+from .adjoints import ConjugateGradient
+from .base import AdjointStats, Solve, stop_gradient
+from .implicit import implicit_point
+
+Connect = Callable[[Problem, States], tuple[Problem, States]]
+"""A problem and its unknown states as a function of it."""
+
+PHASE_TOLERANCE = (
+    1e-4  # of a nudged phase, times `β`: the difference of two phases is about `β` times their size
+)
+
+
+def require_descent(owner: str, model: AbstractNetwork) -> None:
+    """Raises: `ValueError` where the network does not descend in its activations, on which nudges act."""
+    if not model.descends_in_activations:
+        raise ValueError(
+            f"`{owner}` nudges activations, but a `{type(model).__name__}` descends in its states; use `to_ham()`, or "
+            "another gradient."
+        )
+
+
+def phase_solve(solve: Solve, unknowns: States, beta: ScalarLike, holomorphic: bool = False) -> Solve:
+    """The same solve from the free equilibrium, with a tolerance that is small beside the difference of phases."""
+    eps = jnp.finfo(tree_dtype(unknowns)).eps
+    free, factor = solve.stopping, PHASE_TOLERANCE * jnp.asarray(beta)
+    rtol = jnp.minimum(free.rtol, jnp.maximum(factor, 4 * eps))
+    stopping = Stopping(rtol, factor * free.atol, free.max_steps, free.check_every)
+    if not holomorphic:
+        return Solve(solve.solver, unknowns, stopping)
+    complex_start = jax.tree.map(lambda x: jax.lax.complex(x, jnp.zeros_like(x)), unknowns)
+    return Solve(Picard(), complex_start, stopping)
+
+
+def phase_stats(phases: Statistics) -> AdjointStats:
+    """The largest residual of the phases, the sum of their evaluations, and whether one did not converge."""
+    residual = jnp.max(phases.relative_residual).astype(jnp.float32)
+    sweeps = jnp.sum(phases.evaluations).astype(jnp.float32)
+    return AdjointStats(residual, sweeps, jnp.any(phases.status != Status.converged).astype(jnp.float32))
+
+
+def phase_point(problem: Problem, unknowns: States) -> tuple[States, States]:
+    """States and activations of all free layers; states are those of the neurons, not their drives."""
+    drives = problem.reconstruct(unknowns)
+    layers = problem.model.layers
+    states = {name: layers[name].lagrangian.state_at(drive) for name, drive in drives.items()}
+    return states, problem.model.activations(drives)
+
+
+def connection(stats: AdjointStats | None, holomorphic: bool = False) -> Connect:
+    """How phases depend on the problem in second derivatives, which only a gradient without `stats` has."""
+    if stats is not None:
+        return lambda problem, unknowns: stop_gradient((problem, unknowns))
+    if holomorphic:
+        return lambda problem, unknowns: (problem, _unknown_derivative(problem, unknowns))
+    adjoint = ConjugateGradient()
+    return lambda problem, unknowns: (problem, implicit_point(problem.eliminated(), unknowns, adjoint))
+
+
+@eqx.filter_custom_jvp
+def _unknown_derivative(problem: Problem, unknowns: States) -> States:
+    """`unknowns`, whose derivative is NaN where the problem moves."""
+    return unknowns
+
+
+@_unknown_derivative.def_jvp
+def _unknown_derivative_jvp(primals, tangents):
+    leaves = jax.tree.leaves(tangents[0])
+    infect = lambda x: sum(
+        (jnp.sum(jnp.real(t)).astype(x.dtype) * jnp.nan for t in leaves), jnp.zeros_like(x)
+    )
+    tangent = jax.tree.map(infect, primals[1])
+    return _unknown_derivative(*primals), tangent
