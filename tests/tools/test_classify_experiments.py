@@ -53,3 +53,15 @@ def test_all_depths_have_one_recipe():
     assert len({run.name for run in runs()}) == len(recipes) == 12
     assert len({run.name for run in trials()}) == 2 * len(CHANGES)
     assert all(run.recipe.validation for run in trials())
+
+
+def test_learning_rules_are_compared_with_the_implicit_gradient(tmp_path):
+    from experiments.learning_rules import config, run
+
+    options = ["--results", str(tmp_path / "results"), "--runs", str(tmp_path / "runs")]
+    for rule in ("implicit", "contrastive"):
+        run.main(["--smoke", "--only", rule, *options])
+    (contrastive, implicit) = run.table(tmp_path / "results").splitlines()[2:]
+    assert contrastive.startswith("| contrastive | 1 |")
+    assert implicit.split(" | ")[3:5] == ["1.0000", "1.0000"]
+    assert {each.name.split("-seed")[0] for each in config.runs()} == set(config.RULES)
