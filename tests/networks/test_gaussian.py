@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+from problems import double
 from scipy.optimize import lsq_linear
-from tests.problems import double
 
 from hopfax import Method, PartialClamp, relax
 from hopfax.lagrangians import HardSigmoid

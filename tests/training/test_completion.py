@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from tests.problems import double
+from problems import double
 
 from hopfax import Method, load_model
 from hopfax.data import Dataset, corruption_masks

@@ -5,8 +5,7 @@ import functools as ft
 import jax.numpy as jnp
 import numpy as np
 
-from hopfax import Memory, Method, ModernHopfield
-from hopfax.gradients import EquilibriumPropagation
+from hopfax import Memory, ModernHopfield
 from hopfax.lagrangians import KSubsets, Normmax, Polynomial, Softmax, Sparsemax
 from hopfax.layers import (
     DecoderBlock,
@@ -115,12 +114,6 @@ LAYERS = [
     Row("minus one update", lambda _: Repeated(-1), ValueError, r"max_steps=-1"),
     Row("updates to a negative tolerance", lambda _: Repeated(1, -1.0), ValueError, r"tolerance=-1"),
     Row("relaxed by a name", lambda _: Relaxed("anderson"), ValueError, r"method.*Method\("),
-    Row(
-        "relaxed with equilibrium propagation",
-        lambda _: Relaxed(Method(gradient=EquilibriumPropagation(0.1))),
-        ValueError,
-        r"EquilibriumPropagation.*Implicit",
-    ),
     Row(
         "queries of another width",
         lambda _: associated(np.ones((3, 5))),

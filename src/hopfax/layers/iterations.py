@@ -4,11 +4,11 @@ import abc
 import math
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, ScalarLike
 
-from .._internal.checks import require, require_integer, require_kind, require_number
-from ..gradients.ep import EquilibriumPropagation
+from .._internal.checks import require_integer, require_kind, require_number
 from ..memory.modern import VISIBLE, ModernHopfield
 from ..memory.retrieval import Retrieval, largest_norm, repeat_update
 from ..method import Method
@@ -63,21 +63,17 @@ class Relaxed(AbstractIteration):
 
     Args:
         method: update, solver, gradient and tolerances.
-    Raises: `ValueError` for equilibrium propagation, which differentiates a cost and not a state.
+    Raises: `ValueError` for another `method`.
     """
 
     method: Method = Method()
 
     def __check_init__(self):
         require_kind("Relaxed.method", self.method, Method, "Method(rtol=1e-6)")
-        require(
-            not isinstance(self.method.gradient, EquilibriumPropagation),
-            "`Relaxed(method=...)` cannot use the gradient `EquilibriumPropagation`, which needs a cost; use another "
-            "gradient, such as `Implicit()`.",
-        )
 
     def __call__(self, memory: ModernHopfield, state: State) -> Retrieval:
-        equilibrium = solve_example(memory.ham(), {}, {VISIBLE: state}, self.method)
+        start = state if self.method.gradient.differentiates_start else jax.lax.stop_gradient(state)
+        equilibrium = solve_example(memory.ham(), {}, {VISIBLE: start}, self.method)
         # The length of a step in units of the largest norm, as elsewhere: `residual` is a root mean square.
         scale = largest_norm(memory.patterns)
         residual = equilibrium.residual * math.sqrt(state.size) / jnp.where(scale > 0, scale, 1)
