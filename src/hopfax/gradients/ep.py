@@ -23,7 +23,7 @@ from .base import (
 from .contrast import weighted_differences, weighted_energies, with_free_phase
 from .linear_nudge import LinearNudge
 from .nudging import AbstractVariant, Centred
-from .phases import Connect, connection, phase_point, phase_solve, phase_stats, require_descent, solve_phases
+from .phases import Connect, connection, phase_point, phase_solve, phase_stats, require_descent
 
 
 class EquilibriumPropagation(AbstractGradient):
@@ -96,9 +96,12 @@ class EquilibriumPropagation(AbstractGradient):
         betas, weights, free_weight = self.variant.nudges(self.beta)
         betas, weights = betas.astype(dtype), weights.astype(dtype)
 
-        nudged = lambda beta: Problem(problem.model + beta * cost.with_target(target), problem.update)
-        ends, phases = solve_phases(nudged, solve, betas)
-        points = jax.vmap(lambda beta, end: phase_point(*connect(nudged(beta), end)))(betas, ends)
+        def phase(beta):
+            nudged = Problem(problem.model + beta * cost.with_target(target), problem.update)
+            unknowns, statistics = solve(nudged)
+            return phase_point(*connect(nudged, unknowns)), statistics
+
+        points, phases = jax.vmap(phase)(betas)
         free = phase_point(*connect(problem, unknowns))
         contrast = points, *with_free_phase(points, free, weights, free_weight)
         total = _holomorphic_total if self.variant.holomorphic else _total

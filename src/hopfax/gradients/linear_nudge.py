@@ -15,7 +15,7 @@ from ..solvers.equilibrium import Statistics
 from ..updates.problem import Problem
 from .base import AdjointStats, Solve, at_fixed_point, replace_gradient, stop_gradient
 from .nudging import AbstractVariant
-from .phases import connection, phase_solve, phase_stats, solve_phases
+from .phases import connection, phase_solve, phase_stats
 
 
 class LinearNudge(eqx.Module):
@@ -62,9 +62,7 @@ class LinearNudge(eqx.Module):
         solve = phase_solve(self.solve, self.unknowns, self.beta, self.variant.holomorphic)
         betas, weights, _ = self.variant.nudges(self.beta)
         betas, weights = (x.astype(tree_dtype(solve.start)) for x in (betas, weights))
-        nudge = lambda beta: self._nudged(unit, beta)
-        ends, phases = solve_phases(nudge, solve, betas)
-        nudged = jax.vmap(lambda beta, end: self._connect(nudge(beta), end)[0])(betas, ends)
+        nudged, phases = jax.vmap(lambda beta: self._phase(solve, unit, beta))(betas)
 
         def difference(nudged, free):
             # All weights sum to zero, so that of the free phase is not needed.
@@ -74,12 +72,14 @@ class LinearNudge(eqx.Module):
         response = jax.tree.map(difference, nudged, self._connect(self.problem, self.unknowns)[0])
         return select(size > 0, response, jax.tree.map(jnp.zeros_like, response)), phases
 
-    def _nudged(self, slope: States, beta: Scalar) -> Problem:
-        """The problem with the linear cost `slope · g` of weight `beta`."""
+    def _phase(self, solve: Solve, slope: States, beta: Scalar) -> tuple[States, Statistics]:
+        """The states of all free layers at one nudge, and the statistics of its solve."""
         model = self.problem.model
         for name, v in slope.items():
             model = model + beta * LinearCost(name).with_target(v)
-        return Problem(model, self.problem.update)
+        nudged = Problem(model, self.problem.update)
+        unknowns, statistics = solve(nudged)
+        return self._connect(nudged, unknowns)[0], statistics
 
     def _connect(self, problem: Problem, unknowns: States) -> tuple[States, States]:
         """States and activations, which depend on the problem in second derivatives."""
