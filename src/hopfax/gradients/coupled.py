@@ -13,18 +13,10 @@ from ..costs import AbstractCost
 from ..networks.network import AbstractNetwork, States
 from ..solvers.equilibrium import Statistics
 from ..updates.problem import Problem
-from .base import (
-    AbstractGradient,
-    AdjointStats,
-    Solve,
-    at_fixed_point,
-    replace_gradient,
-    report_stats,
-    stop_gradient,
-)
+from .base import AbstractGradient, AdjointStats, Solve, at_fixed_point, stop_gradient
 from .contrast import weighted_differences, with_free_phase
 from .nudging import AbstractVariant, Centred, Positive
-from .phases import connection, phase_point, phase_solve, phase_stats, require_descent
+from .phases import connection, estimated_cost, phase_point, phase_solve, require_descent
 
 
 class ContrastiveLearning(AbstractGradient):
@@ -112,10 +104,7 @@ def _clamped_value(
     points, phases = jax.vmap(phase)(betas)
     points, weights = with_free_phase(points, free, weights, free_weight)
     estimate = at_fixed_point(_contrast, (problem.model, weights), points)
-    value = stop_gradient(cost(states, activations, target))
-    value = replace_gradient(value, estimate.astype(value.dtype))
-    if stats is not None:
-        value = report_stats(value, stats, phase_stats(phases))
+    value = estimated_cost(cost(states, activations, target), estimate, stats, phases)
     return value, stop_gradient(states), statistics
 
 

@@ -11,19 +11,11 @@ from ..costs import AbstractCost
 from ..networks.network import AbstractNetwork, States
 from ..solvers.equilibrium import Statistics
 from ..updates.problem import Problem
-from .base import (
-    AbstractGradient,
-    AdjointStats,
-    Solve,
-    at_fixed_point,
-    replace_gradient,
-    report_stats,
-    stop_gradient,
-)
+from .base import AbstractGradient, AdjointStats, Solve, at_fixed_point, stop_gradient
 from .contrast import weighted_differences, weighted_energies, with_free_phase
 from .linear_nudge import LinearNudge
 from .nudging import AbstractVariant, Centred
-from .phases import Connect, connection, phase_point, phase_solve, phase_stats, require_descent
+from .phases import Connect, connection, estimated_cost, phase_point, phase_solve, require_descent
 
 
 class EquilibriumPropagation(AbstractGradient):
@@ -74,10 +66,7 @@ class EquilibriumPropagation(AbstractGradient):
         states, activations = problem.point(unknowns)
         connect = connection(stats, self.variant.holomorphic)
         estimate, phases = self._estimate(problem, solve, unknowns, cost, target, connect)
-        value = stop_gradient(cost(states, activations, target))
-        value = replace_gradient(value, estimate.astype(value.dtype))
-        if stats is not None:
-            value = report_stats(value, stats, phase_stats(phases))
+        value = estimated_cost(cost(states, activations, target), estimate, stats, phases)
         return value, stop_gradient(states), statistics
 
     def _estimate(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import ScalarLike
+from jaxtyping import Scalar, ScalarLike
 
 from .._internal.tree import tree_dtype
 from ..networks.network import AbstractNetwork, States
@@ -14,7 +14,7 @@ from ..solvers.loop import Stopping
 from ..solvers.plain import Picard
 from ..updates.problem import Problem
 from .adjoints import ConjugateGradient
-from .base import AdjointStats, Solve, stop_gradient
+from .base import AdjointStats, Solve, replace_gradient, report_stats, stop_gradient
 from .implicit import implicit_point
 
 Connect = Callable[[Problem, States], tuple[Problem, States]]
@@ -51,6 +51,12 @@ def phase_stats(phases: Statistics) -> AdjointStats:
     residual = jnp.max(phases.relative_residual).astype(jnp.float32)
     sweeps = jnp.sum(phases.evaluations).astype(jnp.float32)
     return AdjointStats(residual, sweeps, jnp.any(phases.status != Status.converged).astype(jnp.float32))
+
+
+def estimated_cost(value: Scalar, estimate: Scalar, stats: AdjointStats | None, phases: Statistics) -> Scalar:
+    """The cost with the gradient of `estimate`. With `stats`, the phases are reported as the gradient of `stats`."""
+    value = replace_gradient(stop_gradient(value), estimate.astype(value.dtype))
+    return value if stats is None else report_stats(value, stats, phase_stats(phases))
 
 
 def phase_point(problem: Problem, unknowns: States) -> tuple[States, States]:

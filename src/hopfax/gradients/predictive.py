@@ -8,17 +8,9 @@ from ..networks.network import AbstractNetwork, States
 from ..solvers.equilibrium import Statistics
 from ..updates.errors import require_linear
 from ..updates.problem import Problem
-from .base import (
-    AbstractGradient,
-    AdjointStats,
-    Solve,
-    at_fixed_point,
-    replace_gradient,
-    report_stats,
-    stop_gradient,
-)
+from .base import AbstractGradient, AdjointStats, Solve, at_fixed_point, stop_gradient
 from .contrast import energy_at
-from .phases import Connect, connection, phase_stats
+from .phases import Connect, connection, estimated_cost
 
 
 class PredictiveCoding(AbstractGradient):
@@ -52,10 +44,8 @@ class PredictiveCoding(AbstractGradient):
         unknowns, statistics = solve(problem)
         free = problem.reconstruct(unknowns)
         energy, clamped_statistics = _clamped_energy(problem, solve, free, cost, target, connection(stats))
-        value = stop_gradient(cost(free, problem.model.activations(free), target))
-        value = replace_gradient(value, energy.astype(value.dtype))
-        if stats is not None:
-            value = report_stats(value, stats, phase_stats(clamped_statistics))
+        value = cost(free, problem.model.activations(free), target)
+        value = estimated_cost(value, energy, stats, clamped_statistics)
         return value, stop_gradient(free), statistics
 
 
