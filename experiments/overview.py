@@ -6,6 +6,8 @@ python -m experiments.overview
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from experiments.runs import markdown
+
 from hopfax.apps.reproduce import FIGURES, TABLE1, TABLE2, Experiment, fill_page, read_results, tabulate
 
 HERE = Path(__file__).parent
@@ -14,14 +16,8 @@ COMMANDS = {"figure3-2023": "table1 --stored", "figure3": "figure3 --stored", "f
 
 
 def main() -> None:
-    lines = [
-        HEADINGS,
-        ("---",) * len(HEADINGS),
-        *_rows("table1", TABLE1),
-        *_rows("table2", TABLE2),
-        *_figures(),
-    ]
-    fill_page(HERE / "README.md", "".join("| " + " | ".join(line) + " |\n" for line in lines))
+    rows = [*_rows("table1", TABLE1), *_rows("table2", TABLE2), *_figures()]
+    fill_page(HERE / "README.md", markdown(HEADINGS, rows) + "\n")
 
 
 def _rows(command: str, rows: Sequence[Experiment]) -> Iterator[tuple[str, ...]]:

@@ -74,14 +74,11 @@ def build(name: str, width: int, hidden: int, key: Array) -> BagClassifier:
 
     What another pool has less goes to the hidden neurons of the embedding.
     """
-    count = lambda name, hidden: weights(
-        eqx.filter_eval_shape(BagClassifier, width, hidden, POOLS[name], key)
-    )
-    missing, per_neuron = count("hopfield", hidden) - count(name, hidden), width + 1 + WIDTH
+    count = lambda name: weights(BagClassifier(width, hidden, POOLS[name], key))
+    missing, per_neuron = count("hopfield") - count(name), width + 1 + WIDTH
     return BagClassifier(width, hidden + round(missing / per_neuron), POOLS[name], key)
 
 
 def weights(model: eqx.Module) -> int:
     """How many numbers are trained."""
-    arrays = (x for x in jax.tree.leaves(model) if hasattr(x, "dtype"))
-    return sum(x.size for x in arrays if jnp.issubdtype(x.dtype, jnp.floating))
+    return sum(x.size for x in jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array)))

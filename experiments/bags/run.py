@@ -3,26 +3,26 @@
     python -m experiments.bags.run [--only mnist] [--seeds 5] [--smoke]
 
 Three tasks: bit patterns, latch sequences, and bags of MNIST images of different size. Each result is the accuracy on
-test bags after the last epoch, for every seed; a seed has its own weights, order and bags.
+test bags after the last epoch, for every seed; a seed has its own weights, order and bags. What the JSON of a task has
+is not done again.
 """
 
 import argparse
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import optax
+from experiments.backpropagation import AbstractBackpropagation
+from experiments.runs import dataset_of
 
-from hopfax._internal.files import write_json
-from hopfax._internal.provenance import circumstances
-from hopfax.data import Dataset, load
-from hopfax.training import AbstractTask, Trainer, TrainState, train_chunks
+from hopfax.training import Trainer, TrainState, train_chunks
+from hopfax.training.job import stored_or_made
 
 from .models import POOLS, BagClassifier, build, weights
 from .tasks import Bags, bit_patterns, digit_bags, latch, signals
@@ -36,8 +36,7 @@ class Config:
 
     Attributes:
         name: of the task.
-        make: from a count and a generator to bags. Test bags come from a generator of their own; `make(0, ...)` is
-            not asked for.
+        make: bags, from their number, a generator, and whether they are for the test.
         trained, tested: how many bags.
         hidden: neurons of the embedding in front of Hopfield pooling.
     """
@@ -90,52 +89,34 @@ def digits(data: str, target: int, mean: float):
     """Bags of the training images for training, and of the test images for the test."""
 
     def make(bags: int, rng: np.random.Generator, test: bool) -> Bags:
-        dataset: Dataset = load(data)
-        part = (
+        dataset = dataset_of(data)
+        images, classes = (
             (dataset.test_images, dataset.test_labels)
             if test
             else (dataset.train_images, dataset.train_labels)
         )
-        return digit_bags(*part, bags, rng, target=target, mean=mean)
+        return digit_bags(images, classes, bags, rng, target=target, mean=mean)
 
     return make
 
 
-class BagTask(AbstractTask):
+class BagTask(AbstractBackpropagation):
     """The mean logistic loss; an example is the number of a bag."""
 
+    names: ClassVar = ("loss", "accuracy")
     rows: jax.Array
     members: jax.Array
     mask: jax.Array
-
-    def check(self, model, images, labels) -> None:
-        return
 
     def draw(self, model, images, labels, key):
         chosen = images[:, 0].astype(int)
         return self.rows[self.members[chosen]], self.mask[chosen], labels
 
-    def gradient(self, model, examples, step):
-        def loss(model):
-            *bags, labels = examples
-            logits = jax.vmap(model)(*bags)
-            losses = optax.sigmoid_binary_cross_entropy(logits, labels)
-            return jnp.mean(losses), jnp.mean((logits > 0) == labels)
-
-        (value, right), gradient = eqx.filter_value_and_grad(loss, has_aux=True)(model)
-        return gradient, (value, right)
-
-    def zero(self):
-        return jnp.zeros(()), jnp.zeros(())
-
-    def means(self, sums, batches: int, batch_size: int) -> dict[str, float]:
-        return dict(zip(("loss", "accuracy"), (float(x) / batches for x in sums), strict=True))
-
-    def saturation(self, model, images, labels) -> dict[str, float]:
-        return {}
-
-    def explain_failure(self, before, after, examples, step) -> str:
-        return "the loss"
+    def numbers(self, model, examples):
+        *bags, labels = examples
+        logits = jax.vmap(model)(*bags)
+        losses = optax.sigmoid_binary_cross_entropy(logits, labels)
+        return jnp.mean(losses), jnp.mean((logits > 0) == labels)
 
 
 def train(config: Config, model: BagClassifier, bags: Bags, seed: int) -> tuple[BagClassifier, float]:
@@ -160,13 +141,13 @@ def accuracy(model: BagClassifier, bags: Bags) -> float:
 
 def measure(config: Config, name: str, seed: int) -> dict[str, float]:
     """One model, trained from one seed."""
-    made = [
-        config.make(count, np.random.default_rng((seed, test)), bool(test))
-        for test, count in enumerate((config.trained, config.tested))
-    ]
-    model = build(name, made[0].rows.shape[1], config.hidden, jr.key(seed))
-    model, trained = train(config, model, made[0], seed)
-    return {"accuracy": accuracy(model, made[1]), "train accuracy": trained, "weights": weights(model)}
+    training, test = (
+        config.make(count, np.random.default_rng((seed, part)), bool(part))
+        for part, count in enumerate((config.trained, config.tested))
+    )
+    model = build(name, training.rows.shape[1], config.hidden, jr.key(seed))
+    model, trained = train(config, model, training, seed)
+    return {"accuracy": accuracy(model, test), "train accuracy": trained, "weights": weights(model)}
 
 
 def run(config: Config, seeds: int) -> dict[str, Any]:
@@ -178,7 +159,7 @@ def run(config: Config, seeds: int) -> dict[str, Any]:
         spread = float(np.std(values, ddof=1)) if seeds > 1 else None
         models[name] = {"accuracy": float(np.mean(values)), "spread": spread, "seeds": runs}
         print(f"{config.name}, {name}: {models[name]['accuracy']:.4f}, spread {spread}", flush=True)
-    return {"config": config.json(), "models": models, "circumstances": circumstances()}
+    return {"models": models}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -188,10 +169,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--smoke", action="store_true", help="seconds, on easier tasks")
     parser.add_argument("--results", type=Path, default=HERE / "results", help="folder of the JSON")
     options = parser.parse_args(arguments)
-    options.results.mkdir(parents=True, exist_ok=True)
     for config in smoke() if options.smoke else configs():
         if config.name.startswith(options.only):
-            write_json(options.results / f"{config.name}.json", run(config, options.seeds), indent=1)
+            settings = {**config.json(), "seeds": options.seeds}
+            make = lambda config=config: run(config, options.seeds)
+            stored_or_made(options.results / f"{config.name}.json", settings, make)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def signals(count: int, bits: int, rng: np.random.Generator) -> np.ndarray:
 def latch(count: int, rng: np.random.Generator, *, length: int, characters: int) -> Bags:
     """Sequences of random characters, one-hot, of which the first, one of two, is the label.
 
-    Source: Hochreiter and Mozer (2000), in the form of the example "latch sequence" of hopfield-layers.
+    Source: Hochreiter and Mozer (2001), in the form of the example "latch sequence" of hopfield-layers.
     """
     members, labels = rng.integers(2, characters, (count, length)), _labels(count)
     members[:, 0] = labels

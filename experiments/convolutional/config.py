@@ -1,15 +1,13 @@
 """The networks that are trained: data, layers, gradient, epochs and seed; and the search for the recipe `conv`."""
 
 import dataclasses
-import functools as ft
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from experiments.classify import Run
+from experiments.runs import Run, dataset_of
 
-from hopfax.data import Dataset, load
 from hopfax.gradients import EquilibriumPropagation, Implicit
 from hopfax.gradients.base import AbstractGradient
 from hopfax.networks import ConvBlock
@@ -62,12 +60,6 @@ CHANGES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "batches of 64": {"batch_size": 64},
     }
 )
-
-
-@ft.lru_cache(maxsize=1)
-def dataset_of(name: str) -> Dataset:
-    """The data set, read once for runs that follow one another."""
-    return load(name)
 
 
 def recipe(setting: Setting, gradient: str, seed: int = 0) -> Recipe:

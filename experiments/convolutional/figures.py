@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from experiments.runs import stored
 from matplotlib.figure import Figure
 
 from hopfax.figures.style import PALETTE, new_figure, remove_box
 
 from .config import GRADIENTS, SETTINGS, Setting
-from .run import HERE, stored
+from .run import HERE
 
 IMAGES = HERE.parents[1] / "docs" / "images"
 LABELS = {"ep": "equilibrium propagation", "implicit": "implicit gradient"}

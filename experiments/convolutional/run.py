@@ -8,10 +8,7 @@ Networks in training lie in `runs/`. An interrupted run goes on from its last ch
 done again. The JSON of a run has the numbers of its last epoch; `test_error` is a fraction.
 """
 
-import argparse
 import itertools
-import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,33 +16,36 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from experiments.classify import Run
+from experiments.classify import train_and_test
+from experiments.runs import Run, command, dataset_of, markdown, stored, stored_result
 
 from hopfax import load_model, relax
+from hopfax.apps.reproduce import fill_page
 from hopfax.data import Dataset
 from hopfax.diagnostics.gradient_check import named_cosines
 from hopfax.gradients import EquilibriumPropagation
 from hopfax.networks import AbstractNetwork
-from hopfax.training import Chunk, ClassifierJob, run_and_store
+from hopfax.training import ClassifierJob
 from hopfax.training.architecture import CONV_BLOCKS
 from hopfax.training.ep_checks import both_gradients
-from hopfax.training.job import stored_or_made
 from hopfax.training.recipes import Recipe
 
-from .config import Setting, dataset_of, names, runs, smoke, trials
+from .config import Setting, names, runs, smoke, trials
 
 HERE = Path(__file__).parent
-RUNS = Path("runs/convolutional")
 TESTED = 1_000  # test images whose solves are counted
-TABLE = re.compile(r"(?<=<!-- results -->\n\n).*?(?=\n\n<!-- end of results -->)", re.DOTALL)
 HEAD = (
-    "| data | network | augmented | epochs | gradient | seeds | test error, % | to reach, % | seconds an epoch | "
-    "converged, % | sweeps | worst cosine |"
+    *("data", "network", "augmented", "epochs", "gradient", "seeds", "test error, %", "to reach, %"),
+    *("seconds an epoch", "converged, %", "sweeps", "worst cosine"),
 )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    options = _options(arguments)
+    parser = command(__doc__, HERE)
+    parser.add_argument(
+        "--readme", type=Path, default=HERE / "README.md", help="page into which --table writes"
+    )
+    options = parser.parse_args(arguments)
     if options.table:
         write_table(options.results, options.readme)
         return
@@ -54,29 +54,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         carry_out(run, options.results, options.runs)
 
 
-def carry_out(run: Run, results: Path, folders: Path) -> dict[str, Any]:
+def carry_out(run: Run[Recipe], results: Path, folders: Path) -> dict[str, Any]:
     """The result, from `results` if it is there; else trained in a folder of `folders`, which may be interrupted.
 
     Raises: `ValueError` if the stored result has other settings.
     """
-    make = lambda: measured(run, folders / run.name)
-    return stored_or_made(results / f"{run.name}.json", run.config(), make)
+    return stored_result(run, results, lambda: measure(run, folders / run.name))
 
 
-def measured(run: Run, folder: Path) -> dict[str, Any]:
-    """What is stored of a run: its name, the numbers of the last epoch, the metrics of all, and the first filters."""
-
-    def report(chunk: Chunk) -> None:
-        if chunk.ends_epoch:
-            print(f"{run.name}: epoch {chunk.epoch}, {chunk.progress()}, {chunk.seconds:.0f} s", flush=True)
-
-    dataset = dataset_of(run.data)
-    job = ClassifierJob(run.recipe, dataset)
-    result = run_and_store(job, folder, callback=report)
-    print(f"{run.name}: test error {1 - result['test_accuracy']:.2%}", flush=True)
-    model = load_model(folder)
+def measure(run: Run[Recipe], folder: Path) -> dict[str, Any]:
+    """What is stored of a run: the numbers of the last epoch, the metrics of all, and the first filters."""
+    result = train_and_test(run, folder)
+    dataset, model = dataset_of(run.data), load_model(folder)
     return {
-        "name": run.name,
         "data": run.data,
         "network": network_of(run.recipe),
         "gradient": "ep" if isinstance(run.recipe.gradient, EquilibriumPropagation) else "implicit",
@@ -84,7 +74,7 @@ def measured(run: Run, folder: Path) -> dict[str, Any]:
         "seed": run.recipe.seed,
         "test_error": 1 - result["test_accuracy"],
         "seconds_per_epoch": float(np.median(result["seconds_per_epoch"])),
-        **convergence(job, model, dataset),
+        **convergence(ClassifierJob(run.recipe, dataset), model, dataset),
         "metrics": result["metrics"],
         "filters": filters(model),
     }
@@ -123,58 +113,34 @@ def filters(model: AbstractNetwork) -> list[Any]:
     return np.round(np.asarray(kernel, np.float64), 4).tolist()
 
 
-def stored(results: Path) -> dict[str, dict[str, Any]]:
-    """The results by the names of their runs, from the JSON alone."""
-    contents = (json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob("*.json")))
-    return {content["name"]: content for content in contents}
-
-
 def table(results: Path) -> str:
     """One row for each setting and gradient, in Markdown; "not run" where no seed is stored."""
     contents = stored(results)
     groups: dict[tuple[Setting, str], list[dict[str, Any]]] = {}
     for name, setting, gradient, _ in names():
         groups.setdefault((setting, gradient), []).extend([contents[name]] if name in contents else [])
-    rows = [_row(setting, gradient, group) for (setting, gradient), group in groups.items()]
-    return "\n".join([HEAD, "| " + " | ".join(["---"] * HEAD.count(" | ") + ["---"]) + " |", *rows])
+    return markdown(HEAD, (_row(setting, gradient, group) for (setting, gradient), group in groups.items()))
 
 
-def _row(setting: Setting, gradient: str, group: Sequence[Mapping[str, Any]]) -> str:
+def _row(setting: Setting, gradient: str, group: Sequence[Mapping[str, Any]]) -> list[Any]:
     augmented = "yes" if setting.augmentation else "no"
     bar = "" if setting.bar is None else f"{100 * setting.bar:.2f}"
     what = [setting.data, setting.network, augmented, setting.epochs, gradient, len(group)]
     if not group:
-        return _line([*what, "not run", bar, "", "", "", ""])
+        return [*what, "not run", bar, "", "", "", ""]
     mean = lambda name: float(np.mean([result[name] for result in group]))
     errors = ", ".join(f"{100 * result['test_error']:.2f}" for result in group)
     error = f"{100 * mean('test_error'):.2f}" + (f" ({errors})" if len(group) > 1 else "")
     cosine = "" if gradient == "implicit" else f"{min(result['worst_cosine'] for result in group):.3f}"
     seconds, sweeps = f"{mean('seconds_per_epoch'):.0f}", f"{mean('sweeps'):.1f}"
-    return _line([*what, error, bar, seconds, f"{100 * mean('converged'):.1f}", sweeps, cosine])
-
-
-def _line(cells: Sequence[Any]) -> str:
-    return "| " + " | ".join(map(str, cells)) + " |"
+    return [*what, error, bar, seconds, f"{100 * mean('converged'):.1f}", sweeps, cosine]
 
 
 def write_table(results: Path, readme: Path) -> None:
     """Put the table into the page, and print it."""
     new = table(results)
-    readme.write_text(TABLE.sub(lambda _: new, readme.read_text(encoding="utf-8")), encoding="utf-8")
+    fill_page(readme, new + "\n")
     print(new)
-
-
-def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="", help="runs whose names begin so; `validation` is the search")
-    parser.add_argument(
-        "--table", action="store_true", help="write what is stored into the page; no training"
-    )
-    parser.add_argument("--smoke", action="store_true", help="seconds on small digits, to see that it runs")
-    parser.add_argument("--results", type=Path, default=HERE / "results", help="folder of the JSON")
-    parser.add_argument("--readme", type=Path, default=HERE / "README.md", help="page of the table")
-    parser.add_argument("--runs", type=Path, default=RUNS, help="folder of the networks in training")
-    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from experiments.classify import Run
+from experiments.runs import Run
 
 from hopfax.costs import SquaredError
 from hopfax.gradients import Implicit

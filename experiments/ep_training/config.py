@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from experiments.classify import Run
+from experiments.runs import Run
 
 from hopfax.gradients import EquilibriumPropagation, Implicit
 from hopfax.training.recipes import BETA, Recipe, goemaere_ep, low_feedback

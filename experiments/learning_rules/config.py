@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from experiments.classify import Run
+from experiments.runs import Run
 
 from hopfax.gradients import (
     AbstractGradient,

@@ -9,20 +9,22 @@ inferred in both. Writes one JSON for each run; what is there is not done again.
 
 import argparse
 import dataclasses
-import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import optax
+from experiments.backpropagation import AbstractBackpropagation
+from experiments.runs import by_setting, dataset_of, markdown
 from jaxtyping import Array
 
 from hopfax import HAM, Method
 from hopfax.costs import SquaredError
-from hopfax.data import Dataset, load
+from hopfax.data import Dataset
 from hopfax.gradients import EquilibriumPropagation, PredictiveCoding
 from hopfax.gradients.base import AbstractGradient
 from hopfax.networks import Prediction, predictive_coding
@@ -60,38 +62,16 @@ class Config:
         return {**dataclasses.asdict(self), "layers": list(self.layers)}
 
 
-class Backpropagation(AbstractTask):
-    """The same cost of the feed-forward pass, by autodiff alone."""
+class Backpropagation(AbstractBackpropagation):
+    """The same cost of the feed-forward pass."""
 
+    names: ClassVar = ("loss",)
     classes: int = eqx.field(static=True)
 
-    def check(self, model, images, labels) -> None:
-        return
-
-    def draw(self, model, images, labels, key):
-        return images, labels
-
-    def gradient(self, model, examples, step):
+    def numbers(self, model: HAM, examples: tuple[Array, Array]) -> tuple[Array]:
         images, labels = examples
-
-        def loss(model):
-            errors = feed_forward(model, images) - jax.nn.one_hot(labels, self.classes)
-            return 0.5 * jnp.mean(jnp.sum(jnp.square(errors), axis=1))
-
-        value, gradient = eqx.filter_value_and_grad(loss)(model)
-        return gradient, value
-
-    def zero(self) -> Array:
-        return jnp.zeros(())
-
-    def means(self, sums, batches: int, batch_size: int) -> dict[str, float]:
-        return {"loss": float(sums) / batches}
-
-    def saturation(self, model, images, labels) -> dict[str, float]:
-        return {}
-
-    def explain_failure(self, before, after, examples, step) -> str:
-        return "the loss"
+        errors = feed_forward(model, images) - jax.nn.one_hot(labels, self.classes)
+        return (0.5 * jnp.mean(jnp.sum(jnp.square(errors), axis=1)),)
 
 
 def feed_forward(model: HAM, images: Array) -> Array:
@@ -146,19 +126,19 @@ def measure(config: Config, data: Dataset) -> dict[str, Any]:
 
 def table(results: Path) -> str:
     """One row for each rule and its seeds, in Markdown, from the JSON alone."""
-    head = "| rule | test error, %, of each seed | mean | seconds an epoch |\n| --- | --- | --- | --- |"
-    rows = []
-    for rule in RULES:
-        stored = [json.loads(path.read_text("utf-8")) for path in sorted(results.glob(f"{rule}-seed*.json"))]
-        if stored:
-            errors = [100 * result["test_error"] for result in stored]
-            seconds = min(epoch["seconds"] for result in stored for epoch in result["epochs"])
-            listed = ", ".join(f"{error:.2f}" for error in errors)
-            rows.append(f"| {rule} | {listed} | {sum(errors) / len(errors):.2f} | {seconds:.1f} |")
-    return "\n".join([head, *rows])
+    groups = by_setting(results)
+    rows = (_row(rule, groups[rule]) for rule in RULES if rule in groups)
+    return markdown(("rule", "test error, %, of each seed", "mean", "seconds an epoch"), rows)
 
 
-def main() -> None:
+def _row(rule: str, group: Sequence[dict[str, Any]]) -> list[str]:
+    errors = [100 * result["test_error"] for result in group]
+    seconds = min(epoch["seconds"] for result in group for epoch in result["epochs"])
+    listed = ", ".join(f"{error:.2f}" for error in errors)
+    return [rule, listed, f"{sum(errors) / len(errors):.2f}", f"{seconds:.1f}"]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="rules whose names begin so")
     parser.add_argument("--seeds", type=int, default=3)
@@ -166,7 +146,7 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true", help="seconds on small digits, to see that it runs")
     parser.add_argument("--table", action="store_true", help="what is stored, in Markdown, and no training")
     parser.add_argument("--results", type=Path, default=HERE / "results", help="folder of the JSON")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.table:
         print(table(options.results))
         return
@@ -178,7 +158,7 @@ def main() -> None:
     for seed in range(1 if options.smoke else options.seeds):
         for rule in (rule for rule in RULES if rule.startswith(options.only)):
             config = Config(rule, **{"epochs": options.epochs, "seed": seed, **small})
-            make = lambda config=config: measure(config, load(config.data))
+            make = lambda config=config: measure(config, dataset_of(config.data))
             stored_or_made(options.results / f"{config.name}.json", config.stored(), make)
 
 

@@ -27,7 +27,7 @@ HEADINGS = (
     "seeds",
 )
 NONE = "-"
-BEGIN, END = "<!-- table: made by hopfax reproduce -->", "<!-- end of table -->"
+BEGIN, END = "<!-- table: made from the stored results -->", "<!-- end of table -->"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
