@@ -103,7 +103,7 @@ def digits(data: str, target: int, mean: float):
 class BagTask(AbstractBackpropagation):
     """The mean logistic loss; an example is the number of a bag."""
 
-    names: ClassVar = ("loss", "accuracy")
+    names: ClassVar[tuple[str, ...]] = ("loss", "accuracy")
     rows: jax.Array
     members: jax.Array
     mask: jax.Array

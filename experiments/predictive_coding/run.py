@@ -65,7 +65,7 @@ class Config:
 class Backpropagation(AbstractBackpropagation):
     """The same cost of the feed-forward pass."""
 
-    names: ClassVar = ("loss",)
+    names: ClassVar[tuple[str, ...]] = ("loss",)
     classes: int = eqx.field(static=True)
 
     def numbers(self, model: HAM, examples: tuple[Array, Array]) -> tuple[Array]:
