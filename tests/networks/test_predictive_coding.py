@@ -212,6 +212,14 @@ def test_the_rule_is_local_and_the_gradient_of_the_clamped_energy():
     assert close(gradient.synapses["hidden2-output"].transform.weight, local, 1e-7)
 
 
+def test_equilibria_are_read_by_the_method_of_training():
+    """Evaluation and the warnings of training relax by the method that trains."""
+    model = network()
+    read = relax(model, {"input": IMAGES}, method=dataclasses.replace(EXACT, gradient=PredictiveCoding()))
+    expected = relax(model, {"input": IMAGES}, method=EXACT)
+    assert same(read.activation, expected.activation, 1e-12)
+
+
 def test_files(tmp_path):
     model = network()
     save_model(model, tmp_path)

@@ -161,6 +161,17 @@ def test_completion_is_trained_by_both_gradients_and_stored_once(tmp_path, capsy
     assert len(recipes) == 2 * train.SEEDS
 
 
+def test_predictive_coding_is_trained_beside_backpropagation(tmp_path):
+    from experiments.predictive_coding import run
+
+    for rule in ("backpropagation", "errors-clamped"):
+        run.main(["--smoke", "--only", rule, "--results", str(tmp_path)])
+    backpropagation, clamped = run.table(tmp_path).splitlines()[2:]
+    assert backpropagation.startswith("| backpropagation |")
+    assert clamped.startswith("| errors-clamped |")
+    assert all(float(row.split(" | ")[2]) < 50 for row in (backpropagation, clamped))  # chance is 90
+
+
 def test_hopfield_pooling_learns_every_task_of_bags_with_as_many_weights_as_the_others(tmp_path):
     from experiments.bags import run
 

@@ -1,9 +1,5 @@
 """Contrastive and coupled learning: the second phase clamps the output instead of nudging it."""
 
-import functools as ft
-from typing import Any, cast
-
-import equinox as eqx
 import jax
 from jaxtyping import Array, Scalar, ScalarLike
 
@@ -16,7 +12,7 @@ from ..updates.problem import Problem
 from .base import AbstractGradient, AdjointStats, Solve, at_fixed_point, stop_gradient
 from .contrast import weighted_differences, with_free_phase
 from .nudging import AbstractVariant, Centred, Positive
-from .phases import connection, estimated_cost, phase_point, phase_solve, require_descent
+from .phases import connection, estimated_cost, only_read, phase_point, phase_solve, require_descent
 
 
 class ContrastiveLearning(AbstractGradient):
@@ -33,7 +29,7 @@ class ContrastiveLearning(AbstractGradient):
     def connect(
         self, problem: Problem, solve: Solve, stats: AdjointStats | None
     ) -> tuple[States, States, Statistics]:
-        return _only_read("ContrastiveLearning", problem, solve)
+        return only_read("ContrastiveLearning", problem, solve)
 
     def value(self, problem, solve, stats, cost, target):
         return _clamped_value("ContrastiveLearning", problem, solve, stats, cost, target, 1.0, Positive())
@@ -69,7 +65,7 @@ class CoupledLearning(AbstractGradient):
     def connect(
         self, problem: Problem, solve: Solve, stats: AdjointStats | None
     ) -> tuple[States, States, Statistics]:
-        return _only_read("CoupledLearning", problem, solve)
+        return only_read("CoupledLearning", problem, solve)
 
     def value(self, problem, solve, stats, cost, target):
         return _clamped_value("CoupledLearning", problem, solve, stats, cost, target, self.beta, self.variant)
@@ -139,30 +135,3 @@ def _linear_output(owner: str, model: AbstractNetwork, cost: AbstractCost) -> tu
             f"`{type(model.layers[name].lagrangian).__name__}`. Use `Identity()` there, or `EquilibriumPropagation`."
         )
     return name, gain
-
-
-def _only_read(owner: str, problem: Problem, solve: Solve) -> tuple[States, States, Statistics]:
-    """States and activations of all free layers, which raise an error where they are differentiated."""
-    unknowns, statistics = solve(problem)
-    parameters = eqx.filter(problem, eqx.is_inexact_array)
-    states, activations = cast(Any, _undifferentiated)(owner, problem.point(unknowns), parameters)
-    return states, activations, statistics
-
-
-@ft.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _undifferentiated(owner: str, point: tuple[States, States], parameters) -> tuple[States, States]:
-    return point
-
-
-def _undifferentiated_forward(owner, point, parameters):
-    return point, None
-
-
-def _undifferentiated_backward(owner, residuals, cotangent):
-    raise ValueError(
-        f"`{owner}` differentiates a cost, not a state; use `hopfax.objective` with a cost, or another gradient in "
-        "`relax`."
-    )
-
-
-_undifferentiated.defvjp(_undifferentiated_forward, _undifferentiated_backward)

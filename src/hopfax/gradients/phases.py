@@ -1,6 +1,8 @@
 """Nudged phases: how they are solved from the free equilibrium, and differentiated for second derivatives."""
 
+import functools as ft
 from collections.abc import Callable
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -91,3 +93,30 @@ def _unknown_derivative_jvp(primals, tangents):
     )
     tangent = jax.tree.map(infect, primals[1])
     return _unknown_derivative(*primals), tangent
+
+
+def only_read(owner: str, problem: Problem, solve: Solve) -> tuple[States, States, Statistics]:
+    """States and activations of all free layers, which raise an error where they are differentiated."""
+    unknowns, statistics = solve(problem)
+    parameters = eqx.filter(problem, eqx.is_inexact_array)
+    states, activations = cast(Any, _undifferentiated)(owner, problem.point(unknowns), parameters)
+    return states, activations, statistics
+
+
+@ft.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _undifferentiated(owner: str, point: tuple[States, States], parameters) -> tuple[States, States]:
+    return point
+
+
+def _undifferentiated_forward(owner, point, parameters):
+    return point, None
+
+
+def _undifferentiated_backward(owner, residuals, cotangent):
+    raise ValueError(
+        f"`{owner}` differentiates a cost, not a state; use `hopfax.objective` with a cost, or another gradient in "
+        "`relax`."
+    )
+
+
+_undifferentiated.defvjp(_undifferentiated_forward, _undifferentiated_backward)

@@ -10,7 +10,7 @@ from ..updates.errors import require_linear
 from ..updates.problem import Problem
 from .base import AbstractGradient, AdjointStats, Solve, at_fixed_point, stop_gradient
 from .contrast import energy_at
-from .phases import Connect, connection, estimated_cost
+from .phases import Connect, connection, estimated_cost, only_read
 
 
 class PredictiveCoding(AbstractGradient):
@@ -22,21 +22,18 @@ class PredictiveCoding(AbstractGradient):
     the cost is `½ |r|²`. The gradient of the cost is the limit of a small nudge, `EquilibriumPropagation(beta)`, or
     `Implicit()`, which is backpropagation here.
 
-    The value is the cost of the feed-forward pass. The clamped equilibrium is sought from there. It works through
-    `hopfax.objective`, which knows the cost.
+    The value is the cost of the feed-forward pass. The clamped equilibrium is sought from there. Equilibria that are
+    read by `hopfax.relax` cannot be differentiated.
 
     Raises: `ValueError` for a network that is not of `Prediction` synapses between linear layers, a cost other than
-        `SquaredError`, and where it differentiates a state.
+        `SquaredError`, and where a state is differentiated.
     Source: [whittington2017]; the energy of a linear network is derived in [innocenti2024].
     """
 
     def connect(
         self, problem: Problem, solve: Solve, stats: AdjointStats | None
     ) -> tuple[States, States, Statistics]:
-        raise ValueError(
-            "`PredictiveCoding` differentiates an energy with the output clamped at a target, not a state; use "
-            "`hopfax.objective` with a cost, or another gradient in `relax`."
-        )
+        return only_read("PredictiveCoding", problem, solve)
 
     def value(
         self, problem: Problem, solve: Solve, stats: AdjointStats | None, cost: AbstractCost, target: Array
