@@ -56,11 +56,11 @@ def main() -> None:
     parser.set_defaults(rounds=SPLITS)
     options = parser.parse_args()
     jax.config.update("jax_enable_compilation_cache", False)
-    results = {name: of_data(X, options.rounds) for name, X in data_sets().items()}
+    results = {name: measure(X, options.rounds) for name, X in data_sets().items()}
     write("imputers", {"config": {"splits": options.rounds}, "data": results}, options.json)
 
 
-def of_data(X: np.ndarray, splits: int) -> dict:
+def measure(X: np.ndarray, splits: int) -> dict:
     """The rows and features, and for each kind of gap and each imputer its means over the splits."""
     runs: dict[str, dict[str, list[dict[str, float]]]] = {}
     for seed in range(splits):
@@ -70,16 +70,17 @@ def of_data(X: np.ndarray, splits: int) -> dict:
         for gaps, missing in masks(test.shape, seed).items():
             holes = masks(train.shape, seed)[gaps] & (np.arange(len(train)) % 4 == 0)[:, None]
             for name, imputer in imputers(seed).items():
-                run = of_split(imputer, np.where(holes, np.nan, train), test, missing)
+                run = measure_split(imputer, np.where(holes, np.nan, train), test, missing)
                 runs.setdefault(gaps, {}).setdefault(name, []).append(run)
                 print(len(X), gaps, name, run, flush=True)
     summary = {
-        gaps: {name: summarised(own) for name, own in by_name.items()} for gaps, by_name in runs.items()
+        gaps: {name: summary_of(of_imputer) for name, of_imputer in by_name.items()}
+        for gaps, by_name in runs.items()
     }
     return {"rows": len(X), "features": X.shape[1], "gaps": summary}
 
 
-def of_split(imputer, train: np.ndarray, test: np.ndarray, missing: np.ndarray) -> dict[str, float]:
+def measure_split(imputer, train: np.ndarray, test: np.ndarray, missing: np.ndarray) -> dict[str, float]:
     began = time.perf_counter()
     fitted = imputer.fit(train)
     middle = time.perf_counter()
@@ -89,7 +90,7 @@ def of_split(imputer, train: np.ndarray, test: np.ndarray, missing: np.ndarray) 
     return {"error": error, "fit": middle - began, "transform": end - middle}
 
 
-def summarised(runs: list[dict[str, float]]) -> dict[str, float]:
+def summary_of(runs: list[dict[str, float]]) -> dict[str, float]:
     later = lambda what: statistics.median(run[what] for run in runs[1:] or runs)
     return {
         "error": statistics.mean(run["error"] for run in runs),

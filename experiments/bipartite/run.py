@@ -22,7 +22,7 @@ from hopfax.diagnostics.spectra import spectral_radius
 from hopfax.method import Method
 from hopfax.papers import paper_method
 from hopfax.relax import relax
-from hopfax.solvers import Anderson, Picard
+from hopfax.solvers import Anderson, Energy, Picard
 from hopfax.training import Classification, Trainer, TrainState, evaluate, fit
 from hopfax.training.madam import madam
 
@@ -32,7 +32,7 @@ HERE = Path(__file__).parent
 PATHS = {
     "synchronous": (Synchronous(), Picard()),
     "even-odd": (EvenOdd(), Picard()),
-    "even-odd Anderson": (EvenOdd(), Anderson()),
+    "even-odd Anderson": (EvenOdd(), Anderson(safeguard=Energy())),
 }
 SMOKE = Config(modules=5, neurons=8, pixels=64, data="digits", epochs=1, examples=16, steps=60)
 

@@ -24,14 +24,14 @@ GRADIENTS = ("ep", "implicit")
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """What is trained for so many epochs, by both gradients and with several seeds; `bar` is the error to reach."""
+    """What is trained for so many epochs, by both gradients and with several seeds; `goal` is the error to reach."""
 
     data: str
     network: str
     epochs: int
     augmentation: AbstractAugmentation | None = None
     standardise: bool = False
-    bar: float | None = None  # a fraction
+    goal: float | None = None  # a fraction
 
     @property
     def name(self) -> str:
@@ -40,13 +40,13 @@ class Setting:
 
 
 SETTINGS = (
-    Setting("mnist", "conv", 5, bar=0.010),
-    Setting("mnist", "conv", 20, bar=0.0060),
-    Setting("mnist", "conv", 20, SHIFTS, bar=0.0045),
-    Setting("fashion-mnist", "conv", 20, SHIFTS_FLIP, bar=0.075),
-    Setting("cifar10", "conv3", 10, CROP_FLIP, True, bar=0.32),
-    Setting("cifar10", "conv3", 40, CROP_FLIP, True, bar=0.24),
-    Setting("cifar10", "vgg5", 100, CROP_FLIP, True, bar=0.111),
+    Setting("mnist", "conv", 5, goal=0.010),
+    Setting("mnist", "conv", 20, goal=0.0060),
+    Setting("mnist", "conv", 20, SHIFTS, goal=0.0045),
+    Setting("fashion-mnist", "conv", 20, SHIFTS_FLIP, goal=0.075),
+    Setting("cifar10", "conv3", 10, CROP_FLIP, True, goal=0.32),
+    Setting("cifar10", "conv3", 40, CROP_FLIP, True, goal=0.24),
+    Setting("cifar10", "vgg5", 100, CROP_FLIP, True, goal=0.111),
 )
 # Every choice of the first two, and each other change alone, on held-out training examples.
 SEARCHED: Mapping[str, Sequence[float]] = MappingProxyType(

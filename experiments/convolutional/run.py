@@ -124,16 +124,16 @@ def table(results: Path) -> str:
 
 def _row(setting: Setting, gradient: str, group: Sequence[Mapping[str, Any]]) -> list[Any]:
     augmented = "yes" if setting.augmentation else "no"
-    bar = "" if setting.bar is None else f"{100 * setting.bar:.2f}"
+    goal = "" if setting.goal is None else f"{100 * setting.goal:.2f}"
     what = [setting.data, setting.network, augmented, setting.epochs, gradient, len(group)]
     if not group:
-        return [*what, "not run", bar, "", "", "", ""]
+        return [*what, "not run", goal, "", "", "", ""]
     mean = lambda name: float(np.mean([result[name] for result in group]))
     errors = ", ".join(f"{100 * result['test_error']:.2f}" for result in group)
     error = f"{100 * mean('test_error'):.2f}" + (f" ({errors})" if len(group) > 1 else "")
     cosine = "" if gradient == "implicit" else f"{min(result['worst_cosine'] for result in group):.3f}"
     seconds, sweeps = f"{mean('seconds_per_epoch'):.0f}", f"{mean('sweeps'):.1f}"
-    return [*what, error, bar, seconds, f"{100 * mean('converged'):.1f}", sweeps, cosine]
+    return [*what, error, goal, seconds, f"{100 * mean('converged'):.1f}", sweeps, cosine]
 
 
 def write_table(results: Path, readme: Path) -> None:

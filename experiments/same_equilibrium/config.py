@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from hopfax.papers import PUBLISHED_ANDERSON
-from hopfax.solvers import Anderson, Broyden, Picard
+from hopfax.solvers import Anderson, Broyden, Energy, Picard
 from hopfax.solvers.loop import IterativeSolver
 from hopfax.training.recipes import Recipe, goemaere2023, goemaere2024
 from hopfax.updates.base import AbstractUpdate
@@ -17,10 +17,10 @@ CONTESTANTS: Mapping[str, tuple[AbstractUpdate, IterativeSolver]] = MappingProxy
     {
         REFERENCE: (EvenOdd(), Picard()),
         SYNCHRONOUS: (Synchronous(), Picard()),
-        "even-odd Anderson, energy-guarded": (EvenOdd(), Anderson()),
+        "even-odd Anderson, energy-guarded": (EvenOdd(), Anderson(safeguard=Energy())),
         "even-odd Anderson, published": (EvenOdd(), PUBLISHED_ANDERSON),
         "synchronous Anderson, published": (Synchronous(), PUBLISHED_ANDERSON),
-        "even-odd Broyden": (EvenOdd(), Broyden()),
+        "even-odd Broyden": (EvenOdd(), Broyden(safeguard=Energy())),
     }
 )
 

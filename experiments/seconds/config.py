@@ -7,7 +7,7 @@ from types import MappingProxyType
 from hopfax.gradients import ConjugateGradient, Implicit
 from hopfax.method import Method
 from hopfax.papers import PUBLISHED_ANDERSON
-from hopfax.solvers import Anderson, Picard, Residual
+from hopfax.solvers import Anderson, Energy, Picard, Residual
 from hopfax.solvers.loop import IterativeSolver
 from hopfax.training.recipes import Recipe, goemaere2023, goemaere2024
 from hopfax.updates.base import AbstractUpdate
@@ -23,7 +23,7 @@ HAM_PATHS: Paths = MappingProxyType(
         "HAM-EO": (EvenOdd(), Picard()),
         "HAM-EO-DEQ": (EvenOdd(), OURS),
         "HAM-EO-DEQ, published": (EvenOdd(), PUBLISHED_ANDERSON),
-        "HAM-EO-DEQ, energy-guarded": (EvenOdd(), Anderson()),
+        "HAM-EO-DEQ, energy-guarded": (EvenOdd(), Anderson(safeguard=Energy())),
     }
 )
 CHN_PATHS: Paths = MappingProxyType(
