@@ -89,7 +89,7 @@ def complete(
     require_integer("chunk", chunk, 1)
     check_pixel_layer(model, layer)
     images, known, guess = _as_arrays(model, layer, images, known, guess)
-    relaxed = lambda rows: _relaxed(model, *rows, method, layer)
+    relaxed = lambda rows: _relaxed(model, rows, method, layer)
     activations, converged, sweeps = in_chunks(relaxed, (images, known, guess), min(chunk, len(images)))
     return jnp.where(known, images, activations), converged, sweeps
 
@@ -127,9 +127,10 @@ def completion_table(
 
 
 def _relaxed(
-    model: AbstractNetwork, images: Array, known: Array, guess: Array, method: Method, layer: str
+    model: AbstractNetwork, rows: tuple[Array, Array, Array], method: Method, layer: str
 ) -> tuple[Array, Array, Array]:
-    """The activations of the layer of pixels, which examples converged, and their sweeps."""
+    """For images, masks and guesses: the activations of the pixels, which examples converged, and their sweeps."""
+    images, known, guess = rows
     shape = (len(images), *model.layers[layer].shape)
     clamp = {layer: PartialClamp(images.reshape(shape), known.reshape(shape))}
     start = {layer: jnp.where(known, images, guess).reshape(shape)}
