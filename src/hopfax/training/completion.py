@@ -126,8 +126,8 @@ class AbstractCompletion(AbstractTask):
 class Completion(AbstractCompletion):
     """The known pixels are clamped, the others relax to equilibrium, and their squared error there is the cost.
 
-    Training at equilibrium, and from random starts, makes an attractor of the completed image. A network that is
-    trained through a few sweeps completes images in passing, and leaves them when it relaxes further.
+    Training at equilibrium, and from random starts, makes the completed image an attractor. A network that is
+    trained through a few sweeps passes the completed image, and leaves it when it relaxes further.
 
     Args:
         method: how the network is relaxed and differentiated: by any gradient, equilibrium propagation included.

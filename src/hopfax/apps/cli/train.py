@@ -139,8 +139,8 @@ def train(
         typer.Option(
             "--augment",
             metavar="NAMES",
-            help="Change the training images at random at each step: crop:N, a crop from N zeros more on each side; "
-            "flip, left and right; crop:4,flip.",
+            help="Change the training images at random at each step: crop:N, a crop of the image with N zeros added on "
+            "each side; flip, left and right; crop:4,flip.",
             show_default=False,
             rich_help_panel=PANEL,
         ),
