@@ -25,8 +25,8 @@ def gaussian(
 
     Minimised over the factors at visible activations `g`, the energy is `½ ε (g - μ)ᵀ (Σ + ε I)⁻¹ (g - μ)` plus a
     constant, with the ridge `ε`: a factor of gain 1 has the weights `u √(λ / (λ + ε))`, for an eigenvector `u` of `Σ`
-    with eigenvalue `λ`. So with some neurons clamped, the equilibrium is the conditional mean of the others. The graph has
-    two colours, though the energy joins every visible neuron to every other one. With fewer `factors` the largest
+    with eigenvalue `λ`. So with some neurons clamped, the equilibrium is the conditional mean of the others. The graph
+    has two colours, though the energy joins every visible neuron to every other one. With fewer `factors` the largest
     eigenvalues are kept, as in probabilistic PCA. Activations of `HardSigmoid` neurons also obey `0 <= g <= 1`.
 
     Args:
