@@ -162,8 +162,13 @@ def read_recipe(folder: str | Path) -> tuple[Recipe, str]:
 def make_trainer(recipe: Recipe, examples: int, image_shape: tuple[int, ...] | None = None) -> Trainer:
     """The trainer of a recipe, for so many images of this shape. Raises: `ValueError` if they fill no batch."""
     batches = batches_per_epoch(examples, recipe.batch_size)
-    options = {"smoothing": recipe.smoothing, "augmentation": recipe.augmentation, "image_shape": image_shape}
-    task = Classification(recipe.method, recipe.cost, **options)
+    task = Classification(
+        recipe.method,
+        recipe.cost,
+        smoothing=recipe.smoothing,
+        augmentation=recipe.augmentation,
+        image_shape=image_shape,
+    )
     return Trainer(recipe.transformation(batches), task, recipe.batch_size, recipe.shuffle)
 
 

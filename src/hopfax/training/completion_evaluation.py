@@ -55,8 +55,9 @@ def evaluate_completion(
 
     Args: as for `complete`; `images` without NaN. Raises: `ValueError` as `complete`.
     """
-    options = {"method": method, "layer": layer, "chunk": chunk}
-    completed, converged, sweeps = complete(model, images, known, guess, **options)
+    completed, converged, sweeps = complete(
+        model, images, known, guess, method=method, layer=layer, chunk=chunk
+    )
     missing = jnp.sum(~jnp.broadcast_to(jnp.asarray(known), completed.shape), axis=1)
     errors = jnp.sum(jnp.square(completed - jnp.asarray(images)), axis=1)
     return CompletionEvaluation(completed, errors, missing, converged, sweeps)

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 AS_RECIPE = "Default: that of the recipe."
 
-JobOf = Callable[["Dataset"], "AbstractJob"]
-"""The job of the chosen settings on a data set."""
+JobFactory = Callable[["Dataset"], "AbstractJob"]
+"""Makes the job of the chosen settings on a data set."""
 
 
 class TaskName(enum.StrEnum):

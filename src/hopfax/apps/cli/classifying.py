@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .choices import Choice, GradientName, JobOf, RecipeName
+from .choices import Choice, GradientName, JobFactory, RecipeName
 from .resuming import refuse_other_value
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ CHANGED = (  # by options
 )
 
 
-def new_job(choice: Choice) -> JobOf:
+def new_job(choice: Choice) -> JobFactory:
     """The job of a new run."""
     recipe = _recipe(choice.recipe, choice.layers, choice.model, choice.gradient)
     changes = {name: value for name, value in choice.changes.items() if value is not None}
@@ -28,7 +28,7 @@ def new_job(choice: Choice) -> JobOf:
     return ft.partial(_job, recipe, choice.standardise)
 
 
-def resumed_job(choice: Choice, data: str, stored: Mapping[str, Any], folder: Path) -> JobOf:
+def resumed_job(choice: Choice, data: str, stored: Mapping[str, Any], folder: Path) -> JobFactory:
     """The job of the run in `folder`. Raises: `ValueError` naming an option that was typed and differs from it."""
     from ...training.job import without_data_settings
     from ...training.recipes import from_config

@@ -9,7 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from .choices import Choice, GradientName, JobOf
+from .choices import Choice, GradientName, JobFactory
 from .options import check_network_folder
 from .output import emit, error_console
 from .resuming import refuse_other_value
@@ -22,14 +22,14 @@ OF_CLASSIFIERS = ("augment", "standardise", "network", "model", "recipe", "valid
 CHANGES = ("epochs", "seed", "batch_size", "learning_rate")
 
 
-def new_job(choice: Choice) -> JobOf:
+def new_job(choice: Choice) -> JobFactory:
     """The job of a new run. Raises: `ValueError` for an option that is of classifiers only."""
     from ...training import CompletionJob
 
     return ft.partial(CompletionJob, _recipe(choice, choice.gradient))
 
 
-def resumed_job(choice: Choice, data: str, stored: Mapping[str, Any], folder: Path) -> JobOf:
+def resumed_job(choice: Choice, data: str, stored: Mapping[str, Any], folder: Path) -> JobFactory:
     """The job of the run in `folder`. Raises: `ValueError` naming an option that was typed and differs from it."""
     from ...training import CompletionJob
     from ...training.completion_job import completion_from_config
@@ -65,17 +65,17 @@ def complete_rows(folder: Path, queries: Path, out: Path, json: Path | None) -> 
 
     check_network_folder(folder, "model.json")
     model = load_model(folder)
-    asked = read_table(queries, missing=True)
+    table = read_table(queries, missing=True)
     with error_console().status("completing"):
-        filled, converged, sweeps = complete(model, asked.numbers, ~np.isnan(asked.numbers))
-    write_table(out, Rows(np.asarray(filled), asked.columns, asked.index))
+        filled, converged, sweeps = complete(model, table.numbers, ~np.isnan(table.numbers))
+    write_table(out, Rows(np.asarray(filled), table.columns, table.index))
     result = {
         "queries": [{"converged": bool(c), "sweeps": int(n)} for c, n in zip(converged, sweeps, strict=True)]
     }
     unfinished = int(np.sum(~np.asarray(converged)))
 
     def show(console: Console) -> None:
-        console.print(f"{unfinished} of {len(asked.numbers)} queries did not converge", soft_wrap=True)
+        console.print(f"{unfinished} of {len(table.numbers)} queries did not converge", soft_wrap=True)
         console.print(f"Written to {out}", soft_wrap=True)
 
     emit(result, json, show)

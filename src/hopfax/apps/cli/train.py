@@ -201,7 +201,7 @@ def train(
     read, typed = ft.cache(lambda name: load(name, directory)), options_on_command_line(context)
     sizes = _sizes(network, layers, typed, lambda: read(data))
     choice = Choice(recipe, sizes, model, gradient, beta, standardise, changes, typed)
-    job_of = None if resume else NEW_JOBS[task](choice)  # refuses wrong options before processes join
+    make_job = None if resume else NEW_JOBS[task](choice)  # refuses wrong options before processes join
     join_processes(coordinator, processes, process_id, heartbeat)
     if is_primary():
         check_json(json, to_be_made=out)
@@ -209,11 +209,11 @@ def train(
     if stored is not None:
         if "task" in typed:
             refuse_other_value("--task", task.value, task_of(stored).value, out)
-        job_of = RESUMED_JOBS[task_of(stored)](choice, data, stored, out)
+        make_job = RESUMED_JOBS[task_of(stored)](choice, data, stored, out)
         data = stored["data"]
     with interruptible(how_to_go_on("hopfax train", out, directory)):
-        job_of, dataset = job_of or NEW_JOBS[task](choice), read(data)
-        result = _run(job_of(dataset), out, resume, checkpoint_chunks, devices, loggers)
+        make_job, dataset = make_job or NEW_JOBS[task](choice), read(data)
+        result = _run(make_job(dataset), out, resume, checkpoint_chunks, devices, loggers)
     if is_primary():
         result = {**result, "examples": len(dataset.test_labels)}
         emit(result, json, ft.partial(show_result, result=result))
