@@ -193,7 +193,7 @@ def test_files_that_are_checked_gzipped_stay_gzipped(tmp_path, server, tiny):
     server.replies = {f"/first/{name}": Reply(content) for name, content in contents.items()}
     assert load_source(packed, tmp_path).train_labels.tolist() == [0, 1, 2, 3]
     name, content = next(iter(tiny.contents.items()))
-    (tmp_path / "tiny" / f"{name}.gz").write_bytes(gzip.compress(content, 9) + b"")
+    (tmp_path / "tiny" / f"{name}.gz").write_bytes(gzip.compress(content, 9))
     with pytest.raises(DataError, match="is not"):
         load_source(packed, tmp_path)
 

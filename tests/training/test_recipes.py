@@ -143,7 +143,7 @@ def test_settings_that_cannot_be_are_refused(make, wrong):
 
 
 def test_every_recipe_has_a_name_at_the_command_line():
-    from hopfax.apps.cli.train import RecipeName
+    from hopfax.apps.cli.choices import RecipeName
 
     assert all(callable(getattr(recipes, name)) for name in RecipeName)
 

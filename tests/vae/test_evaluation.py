@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from jaxtyping import Array
 
+from hopfax._internal.tree import in_chunks
 from hopfax.vae import AbstractVAE, Gaussian, Posterior
 from hopfax.vae.completion import completion_error
-from hopfax.vae.evaluation import evaluate_vae, importance_weighted, in_chunks
+from hopfax.vae.evaluation import CHUNK, evaluate_vae, importance_weighted
 from hopfax.vae.features import frechet_distance
 from hopfax.vae.likelihoods import AbstractLikelihood
 
@@ -71,7 +72,7 @@ def test_the_elbo_is_below_the_evidence_by_the_kl_and_more_samples_close_the_gap
 
 def test_the_result_does_not_depend_on_chunks():
     array = jr.normal(jr.key(2), (123, 3))
-    assert np.array_equal(in_chunks(lambda chunk: 2 * chunk, array), 2 * array)
+    assert np.array_equal(in_chunks(lambda chunk: 2 * chunk, array, CHUNK), 2 * array)
 
 
 def test_the_completion_error_counts_unknown_pixels_only():

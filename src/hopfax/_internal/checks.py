@@ -100,6 +100,12 @@ def require_integer(label: str, value: Any, least: int) -> None:
         raise ValueError(f"{_argument(label, repr(value))} must be a whole number, at least {least}.")
 
 
+def require_seed(label: str, value: Any) -> None:
+    """Raises: `ValueError` unless `value` is an integer that seeds a random key."""
+    if not is_integer(value) or not 0 <= value < 2**32:
+        raise ValueError(f"{_argument(label, repr(value))} must be a whole number in [0, 2^32).")
+
+
 def as_integer(label: str, value: Any, least: int) -> int:
     """`value` as an `int`. Raises: `ValueError` as `require_integer`."""
     require_integer(label, value, least)

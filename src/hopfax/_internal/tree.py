@@ -1,7 +1,8 @@
-"""Small linear algebra on pytrees of arrays: dtypes, random entries, dot products, norms, selection."""
+"""Small linear algebra on pytrees of arrays: dtypes, random entries, dot products, norms, selection, chunks of rows."""
 
 import functools as ft
 import operator
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
@@ -83,3 +84,16 @@ def all_finite(tree: PyTree) -> Bool[Array, ""]:
 def select(condition: Array, yes: PyTree, no: PyTree) -> PyTree:
     """`yes` where the scalar `condition` holds, else `no`, leaf by leaf."""
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
+
+
+def in_chunks(function: Callable[[PyTree], PyTree], arrays: PyTree[Array], size: int) -> PyTree:
+    """`function` of `size` rows of `arrays` at a time, which all have as many rows.
+
+    The last row is repeated to fill the last chunk, so that one compilation serves all lengths.
+    """
+    count = len(jax.tree.leaves(arrays)[0])
+    pad = lambda array: jnp.concatenate([array, jnp.repeat(array[-1:], -count % size, axis=0)])
+    padded = jax.tree.map(pad, arrays)
+    chunk = lambda i: jax.tree.map(lambda array: array[i : i + size], padded)
+    results = [function(chunk(i)) for i in range(0, count, size)]
+    return jax.tree.map(lambda *chunks: jnp.concatenate(chunks)[:count], *results)

@@ -121,7 +121,7 @@ def _mat_variables(content: bytes, name: str) -> dict[str, Any]:
     scipy_io = needed("reading a .mat file needs SciPy", "scipy.io", "'hopfax[apps]'")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of variables that are not wanted
+            warnings.simplefilter("ignore")  # about variables that are not read
             return scipy_io.loadmat(io.BytesIO(content), variable_names=("X", "y"))
     except Exception as error:  # SciPy does not say which ones a damaged file can raise
         raise DataError(f"`{name}` is no .mat file of arrays ({type(error).__name__}: {error}).") from error

@@ -23,10 +23,10 @@ def gaussian(
 ) -> HAM:
     """Linear layers "factors" and "visible", whose energy is that of a Gaussian with this mean and covariance.
 
-    At its least given the visible activations `g`, the energy is `½ ε (g - μ)ᵀ (Σ + ε I)⁻¹ (g - μ)` and a constant,
-    with the ridge `ε`: a factor of gain 1 has the weights `u √(λ / (λ + ε))`, for an eigenvector `u` of `Σ` with
-    eigenvalue `λ`. So with some neurons clamped, the equilibrium is the conditional mean of the others. The graph has
-    two colours, though the energy joins every visible neuron to every other one. With fewer `factors` the largest
+    Minimised over the factors at visible activations `g`, the energy is `½ ε (g - μ)ᵀ (Σ + ε I)⁻¹ (g - μ)` plus a
+    constant, with the ridge `ε`: a factor of gain 1 has the weights `u √(λ / (λ + ε))`, for an eigenvector `u` of `Σ`
+    with eigenvalue `λ`. So with some neurons clamped, the equilibrium is the conditional mean of the others. The graph
+    has two colours, though the energy joins every visible neuron to every other one. With fewer `factors` the largest
     eigenvalues are kept, as in probabilistic PCA. Activations of `HardSigmoid` neurons also obey `0 <= g <= 1`.
 
     Args:
@@ -34,27 +34,30 @@ def gaussian(
         ridge: `ε`, positive; a small one is more exact, and takes more sweeps to relax.
         factors: how many; all, if None.
         factor_gain: the slope of their activation, positive, on which no equilibrium depends: weights are larger by
-            `1 / √gain`. Where these are trained, one step of an optimiser then changes them less beside their size.
+            `1 / √gain`. A step of an optimiser then changes them less, relative to their size.
         visible: the Lagrangian of the visible layer; `Identity()` if None.
     Raises: `ValueError` for shapes that do not fit, a covariance that is not symmetric and positive semidefinite, or
         numbers out of range.
     Source: [tipping1999], eq. 4 for the model; the form as a HAM is derived in this project.
     """
     mean, covariance = np.asarray(mean, np.float64), np.asarray(covariance, np.float64)
-    values, vectors = _spectrum(mean, covariance)
     require_number("gaussian.ridge", ridge, lambda x: 0 < x < np.inf, "a positive number, such as 0.01")
+    require_number("gaussian.factor_gain", factor_gain, lambda x: 0 < x < np.inf, "positive")
+    if factors is not None:
+        require_integer("gaussian.factors", factors, 1)
+    values, vectors = _spectrum(mean, covariance)
     count = len(mean) if factors is None else factors
-    require_integer("gaussian.factors", count, 1)
     values, vectors = values[-count:], vectors[:, -count:]
     weight = vectors * np.sqrt(values / (values + ridge))
     bias = mean - weight @ (weight.T @ mean)
-    require_number("gaussian.factor_gain", factor_gain, lambda x: 0 < x < np.inf, "positive")
-    layers = {"factors": Layer(weight.shape[1], Linear(factor_gain))}
     synapses: list[AbstractSynapse] = [
         Dense(("factors", "visible"), jnp.asarray(weight.T / np.sqrt(factor_gain), jnp.float32)),
         Bias("visible", jnp.asarray(bias, jnp.float32)),
     ]
-    layers["visible"] = Layer(len(mean), Identity() if visible is None else visible)
+    layers = {
+        "factors": Layer(weight.shape[1], Linear(factor_gain)),
+        "visible": Layer(len(mean), Identity() if visible is None else visible),
+    }
     return HAM(layers, synapses)
 
 
@@ -99,7 +102,7 @@ def with_hidden(
 
 
 def _spectrum(mean: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues and eigenvectors of the covariance. Raises: `ValueError` where it is none of this mean."""
+    """Eigenvalues and eigenvectors of the covariance. Raises: `ValueError` where it does not fit the mean."""
     if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
         raise ValueError(
             f"`covariance` has shape {covariance.shape}, but the mean has {mean.shape}; give a vector of n numbers and "

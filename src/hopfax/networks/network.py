@@ -100,9 +100,9 @@ class AbstractNetwork(eqx.Module):
         return {name: self._drive_of(name, activations) for name in names}
 
     def feed_forward_drive(self, name: str, activations: Mapping[str, Array]) -> Array:
-        """The drive that the layers before `name` exert on it; feedback from later layers has no part in it.
+        """The drive of `name` by the layers before it, without feedback from later layers.
 
-        Nor has what a clamped layer exerts through a synapse that is not affine in the activation of `name`.
+        Synapses with clamped layers that are not affine in the activation of `name` are left out too.
         """
         later = set(self.order[self.order.index(name) + 1 :])
         forward = lambda synapse: (

@@ -1,6 +1,7 @@
 """Classification: the task of training a network to read classes off its equilibrium."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -97,10 +98,7 @@ class Classification(AbstractTask):
     def gradient(
         self, model: AbstractNetwork, examples: tuple[Array, Array], step: Int[Array, ""]
     ) -> tuple[PyTree, ClassificationSums]:
-        blank = AdjointStats.blank(len(examples[1]))
-        (gradient, stats), sums = eqx.filter_grad(self._loss, has_aux=True)((model, blank), *examples)
-        flagged = jnp.sum(stats.flagged > 0)
-        return gradient, eqx.tree_at(lambda s: s.gradient_flagged, sums, flagged)
+        return counted_gradient(self._loss, model, len(examples[1]), *examples)
 
     def _loss(self, model_and_stats, images: Array, labels: Array) -> tuple[Array, ClassificationSums]:
         """Mean cost of a batch, and its sums except for the count of flagged gradients."""
@@ -150,6 +148,16 @@ class Classification(AbstractTask):
 
     def explain_failure(self, before, after, examples, step) -> str:
         return what_is_nonfinite(after)
+
+
+def counted_gradient(
+    loss: Callable[..., tuple[Array, Any]], model: PyTree, batch: int, *examples: PyTree
+) -> tuple[PyTree, Any]:
+    """The gradient of `loss((model, stats), *examples)` in the model, and its sums with `gradient_flagged` counted."""
+    blank = AdjointStats.blank(batch)
+    (gradient, stats), sums = eqx.filter_grad(loss, has_aux=True)((model, blank), *examples)
+    flagged = jnp.sum(stats.flagged > 0)
+    return gradient, eqx.tree_at(lambda s: s.gradient_flagged, sums, flagged)
 
 
 def _check_labels(labels: Any, classes: int, layer: str) -> None:

@@ -23,7 +23,7 @@ from .evaluation import Evaluation, evaluate
 from .job import RESULT, AbstractJob, data_settings, read_result, without_data_settings
 from .loop import fit
 from .recipes import Recipe, from_config
-from .trainer import Trainer, TrainState
+from .trainer import Trainer, TrainState, batches_per_epoch
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -161,13 +161,14 @@ def read_recipe(folder: str | Path) -> tuple[Recipe, str]:
 
 def make_trainer(recipe: Recipe, examples: int, image_shape: tuple[int, ...] | None = None) -> Trainer:
     """The trainer of a recipe, for so many images of this shape. Raises: `ValueError` if they fill no batch."""
-    batches = examples // recipe.batch_size
-    if not batches:
-        raise ValueError(
-            f"`batch_size={recipe.batch_size}` is more than the {examples} training examples; lower it."
-        )
-    options = {"smoothing": recipe.smoothing, "augmentation": recipe.augmentation, "image_shape": image_shape}
-    task = Classification(recipe.method, recipe.cost, **options)
+    batches = batches_per_epoch(examples, recipe.batch_size)
+    task = Classification(
+        recipe.method,
+        recipe.cost,
+        smoothing=recipe.smoothing,
+        augmentation=recipe.augmentation,
+        image_shape=image_shape,
+    )
     return Trainer(recipe.transformation(batches), task, recipe.batch_size, recipe.shuffle)
 
 

@@ -13,16 +13,15 @@ from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 from .._internal.checks import require_kind
 from ..costs import SquaredError
 from ..diagnostics.saturation import saturation
-from ..gradients.base import AdjointStats
 from ..method import Method
 from ..networks.layers import PartialClamp
 from ..networks.network import AbstractNetwork
 from ..objective import cost_example
 from ..relax import relax
 from ..solvers.equilibrium import Status
-from .classification import what_is_nonfinite
+from .classification import counted_gradient, what_is_nonfinite
 from .masks import AbstractGuess, AbstractMasks, Block, Half, Mixture, ScatteredPixels, UniformNoise
-from .task import AbstractTask
+from .task import AbstractTask, check_pixels
 
 # Few scattered pixels are easy, and a half is hard: its larger errors would outweigh theirs.
 MASKS = Mixture((ScatteredPixels(0.1, 0.5), ScatteredPixels(), Half(), Block()), (6.0, 1.5, 1.5, 1.0))
@@ -89,10 +88,7 @@ class AbstractCompletion(AbstractTask):
         self.check_model(model)
         shape = self.pixels(model)
         size = int(np.prod(shape))
-        if np.ndim(images) != 2 or np.shape(images)[1] != size:
-            raise ValueError(f"`images` have shape {np.shape(images)}; the model needs (examples, {size}).")
-        if np.size(images) and not (np.min(images) >= 0 and np.max(images) <= 1):
-            raise ValueError(f"`images` lie in [{np.min(images)}, {np.max(images)}]; scale pixels to [0, 1].")
+        check_pixels(images, size)
         if self.image_shape is not None and int(np.prod(self.image_shape)) != size:
             raise ValueError(
                 f"`image_shape={self.image_shape}` does not fit the {size} pixels of the model; give the shape of one "
@@ -130,8 +126,8 @@ class AbstractCompletion(AbstractTask):
 class Completion(AbstractCompletion):
     """The known pixels are clamped, the others relax to equilibrium, and their squared error there is the cost.
 
-    Training at equilibrium, and from random starts, makes an attractor of the completed image. A network that is
-    trained through a few sweeps completes images in passing, and leaves them when it relaxes further.
+    Training at equilibrium, and from random starts, makes the completed image an attractor. A network that is
+    trained through a few sweeps passes the completed image, and leaves it when it relaxes further.
 
     Args:
         method: how the network is relaxed and differentiated: by any gradient, equilibrium propagation included.
@@ -163,10 +159,7 @@ class Completion(AbstractCompletion):
     def gradient(
         self, model: AbstractNetwork, examples: Incomplete, step: Int[Array, ""]
     ) -> tuple[PyTree, CompletionSums]:
-        blank = AdjointStats.blank(len(examples.images))
-        (gradient, stats), sums = eqx.filter_grad(self._loss, has_aux=True)((model, blank), examples)
-        flagged = jnp.sum(stats.flagged > 0)
-        return gradient, eqx.tree_at(lambda s: s.gradient_flagged, sums, flagged)
+        return counted_gradient(self._loss, model, len(examples.images), examples)
 
     def _loss(self, model_and_stats, examples: Incomplete) -> tuple[Array, CompletionSums]:
         """Mean cost of a batch, and its sums except for the count of flagged gradients."""
@@ -186,7 +179,7 @@ class Completion(AbstractCompletion):
         return loss, CompletionSums(loss, examples.missing, *counts)
 
     def saturation(self, model: AbstractNetwork, images: Any, labels: Any) -> dict[str, float]:
-        """Of the other layers: most pixels of an image are at an end of their range by right."""
+        """Of the other layers only: most pixels of an image are rightly 0 or 1, the ends of their range."""
         pixels = jnp.asarray(images, jnp.float32)
         examples = self.draw(model, pixels, jnp.asarray(labels), jr.key(0))
         clamp = {self.layer: PartialClamp(examples.images, examples.known)}

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from .._internal.checks import require_integer, require_kind
+from .._internal.tree import in_chunks
 from ..data import Dataset, corruption_masks
 from ..method import Method
 from ..networks.layers import PartialClamp
@@ -50,12 +51,13 @@ def evaluate_completion(
     layer: str = "visible",
     chunk: int = 100,
 ) -> CompletionEvaluation:
-    """`complete` images whose missing pixels are known too, and compare them.
+    """`complete` images and compare them with all of their pixels.
 
-    Args: as for `complete`; `images` with all of their pixels. Raises: `ValueError` as `complete`.
+    Args: as for `complete`; `images` without NaN. Raises: `ValueError` as `complete`.
     """
-    options = {"method": method, "layer": layer, "chunk": chunk}
-    completed, converged, sweeps = complete(model, images, known, guess, **options)
+    completed, converged, sweeps = complete(
+        model, images, known, guess, method=method, layer=layer, chunk=chunk
+    )
     missing = jnp.sum(~jnp.broadcast_to(jnp.asarray(known), completed.shape), axis=1)
     errors = jnp.sum(jnp.square(completed - jnp.asarray(images)), axis=1)
     return CompletionEvaluation(completed, errors, missing, converged, sweeps)
@@ -88,13 +90,8 @@ def complete(
     require_integer("chunk", chunk, 1)
     check_pixel_layer(model, layer)
     images, known, guess = _as_arrays(model, layer, images, known, guess)
-    count = len(images)
-    chunk = min(chunk, count)
-    parts = [
-        _relaxed(model, *_rows((images, known, guess), first, chunk), method, layer)
-        for first in range(0, count, chunk)
-    ]
-    activations, converged, sweeps = (jnp.concatenate(column)[:count] for column in zip(*parts, strict=True))
+    relaxed = lambda rows: _relaxed(model, rows, method, layer)
+    activations, converged, sweeps = in_chunks(relaxed, (images, known, guess), min(chunk, len(images)))
     return jnp.where(known, images, activations), converged, sweeps
 
 
@@ -131,21 +128,15 @@ def completion_table(
 
 
 def _relaxed(
-    model: AbstractNetwork, images: Array, known: Array, guess: Array, method: Method, layer: str
+    model: AbstractNetwork, rows: tuple[Array, Array, Array], method: Method, layer: str
 ) -> tuple[Array, Array, Array]:
-    """The activations of the layer of pixels, which examples converged, and their sweeps."""
+    """For images, masks and guesses: the activations of the pixels, which examples converged, and their sweeps."""
+    images, known, guess = rows
     shape = (len(images), *model.layers[layer].shape)
     clamp = {layer: PartialClamp(images.reshape(shape), known.reshape(shape))}
     start = {layer: jnp.where(known, images, guess).reshape(shape)}
     result = relax(model, clamp, start=start, method=method)
     return result.activation[layer].reshape(images.shape), result.converged, result.statistics.evaluations
-
-
-def _rows(arrays: tuple[Array, Array, Array], first: int, count: int) -> tuple[Array, Array, Array]:
-    """`count` rows from `first` on; the last row is repeated where they end, so that all chunks have one shape."""
-    images, known, guess = arrays
-    index = jnp.minimum(jnp.arange(first, first + count), len(images) - 1)
-    return images[index], known[index], guess[index]
 
 
 def _as_arrays(

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import equinox as eqx
-import jax
 import jax.random as jr
 import numpy as np
 import optax
 
-from .._internal.checks import is_integer, require_integer, require_kind, require_number
+from .._internal.checks import is_integer, require_integer, require_kind, require_number, require_seed
+from .._internal.tree import size
 from ..data import Dataset
 from ..gradients import ConjugateGradient, EquilibriumPropagation, Implicit
 from ..gradients.base import AbstractGradient
@@ -29,9 +29,11 @@ from .job import AbstractJob, data_settings
 from .masks import AbstractMasks, Block, Half, Mixture, ScatteredPixels
 from .optimisers import AbstractDecay, AbstractOptimiser, Adam, CosineDecay, Schedule
 from .recipes import SETTINGS
-from .trainer import Trainer, TrainState
+from .trainer import Trainer, TrainState, batches_per_epoch
 
-IMPLICIT = Implicit(ConjugateGradient(rtol=1e-2, max_products=50))  # beside the noise of a batch, exact
+IMPLICIT = Implicit(
+    ConjugateGradient(rtol=1e-2, max_products=50)
+)  # its error is small beside the noise of a batch
 BETA = 0.001
 TASK = "completion"  # marks the settings of such a run
 REGISTRY = SETTINGS.extended((ScatteredPixels, Block, Half, Mixture))
@@ -49,7 +51,7 @@ class CompletionRecipe:
     Attributes:
         layers: the number of pixels, and that of hidden neurons.
         factors: linear neurons of the Gaussian, see `hopfax.networks.gaussian`; at most as many as pixels.
-        factor_gain: theirs; small, because the Gaussian is sensitive to small changes of its weights.
+        factor_gain: the slope of their activation; small, as the Gaussian is sensitive to small changes of its weights.
         ridge: of its covariance.
         hidden_gain, hidden_std: of the hidden neurons, see `hopfax.networks.with_hidden`.
         masks: what is missing in training.
@@ -86,37 +88,24 @@ class CompletionRecipe:
     tested: int = 1000
 
     def __post_init__(self):
-        for name, least in (
-            ("factors", 1),
-            ("epochs", 1),
-            ("batch_size", 1),
-            ("max_steps", 1),
-            ("tested", 1),
-        ):
-            require_integer(f"CompletionRecipe.{name}", getattr(self, name), least)
+        for name in ("factors", "epochs", "batch_size", "max_steps", "tested"):
+            require_integer(f"CompletionRecipe.{name}", getattr(self, name), 1)
         sizes = self.layers if isinstance(self.layers, tuple) else ()
         if len(sizes) != 2 or any(not is_integer(n) or n < 1 for n in sizes):
             raise ValueError(
                 f"`CompletionRecipe(layers={self.layers!r})` must be two positive whole numbers, such as (784, 512): "
                 "the pixels and the hidden neurons."
             )
-        for name in (
-            "factor_gain",
-            "ridge",
-            "hidden_gain",
-            "hidden_std",
-            "learning_rate",
-            "largest_gradient",
-        ):
-            positive = lambda x: 0 < x < math.inf
+        positive = lambda x: 0 < x < math.inf
+        of_network = "factor_gain", "ridge", "hidden_gain", "hidden_std"
+        for name in (*of_network, "learning_rate", "largest_gradient"):
             require_number(f"CompletionRecipe.{name}", getattr(self, name), positive, "positive and finite")
         fraction = self.final_learning_rate_fraction
         require_number(
             "CompletionRecipe.final_learning_rate_fraction", fraction, lambda x: 0 < x <= 1, "in (0, 1]"
         )
         require_number("CompletionRecipe.rtol", self.rtol, lambda x: 0 < x < 1, "in (0, 1)")
-        if not is_integer(self.seed) or not 0 <= self.seed < 2**32:
-            raise ValueError(f"`CompletionRecipe(seed={self.seed})` must be a whole number in [0, 2^32).")
+        require_seed("CompletionRecipe.seed", self.seed)
         require_kind("CompletionRecipe.masks", self.masks, AbstractMasks, "ScatteredPixels()")
         require_kind("CompletionRecipe.optimiser", self.optimiser, AbstractOptimiser, "Adam()")
         require_kind("CompletionRecipe.decay", self.decay, AbstractDecay, "CosineDecay()")
@@ -216,11 +205,7 @@ class CompletionJob(AbstractJob):
                 "pixels and the hidden neurons."
             )
         self.recipe.masks.check(self.dataset.image_shape)
-        if self.recipe.batch_size > len(self.dataset.train_images):
-            raise ValueError(
-                f"`batch_size={self.recipe.batch_size}` is more than the {len(self.dataset.train_images)} training "
-                "examples; lower it."
-            )
+        batches_per_epoch(len(self.dataset.train_images), self.recipe.batch_size)
 
     @property
     def epochs(self) -> int:
@@ -235,7 +220,7 @@ class CompletionJob(AbstractJob):
 
     def trainer(self) -> Trainer:
         recipe = self.recipe
-        schedule = recipe.schedule(len(self.dataset.train_images) // recipe.batch_size)
+        schedule = recipe.schedule(batches_per_epoch(len(self.dataset.train_images), recipe.batch_size))
         shape = self.dataset.image_shape
         task = Completion(method=recipe.method, masks=recipe.masks, image_shape=shape)
         optimiser = _clipped(recipe.optimiser, schedule, recipe.largest_gradient)
@@ -257,10 +242,9 @@ class CompletionJob(AbstractJob):
 
     def measure(self, model: AbstractNetwork, metrics: Sequence[CompletionMetrics]) -> dict[str, Any]:
         """Errors of the first test images by mask and start, and the metrics of each epoch."""
-        weights = jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))
         return {
             "completion": completion_table(model, self.dataset, examples=self.recipe.tested),
-            "parameters": sum(leaf.size for leaf in weights),
+            "parameters": size(eqx.filter(model, eqx.is_inexact_array)),
             "seconds_per_epoch": [row.seconds for row in metrics],
             "data": self.dataset.name,
             "metrics": [dataclasses.asdict(row) for row in metrics],

@@ -125,11 +125,15 @@ def log_chunks(loggers: Sequence[AbstractLogger]) -> Callback:
 
 def numbers_of(chunk: Chunk) -> dict[str, float]:
     """The numbers of a chunk by name."""
+    return {**{f"running_{name}": value for name, value in chunk.means().items()}, **numbers_of_epoch(chunk)}
+
+
+def numbers_of_epoch(chunk: Chunk) -> dict[str, float]:
+    """The numbers of the epoch that ends with a chunk, by name; none for the other chunks."""
     row = {} if chunk.metrics is None else to_json(chunk.metrics)
-    metrics = {
+    return {
         name: float(value) for name, value in row.items() if isinstance(value, int | float) and name != "step"
     }
-    return {**{f"running_{name}": value for name, value in chunk.means().items()}, **metrics}
 
 
 def _needed(package: str, place: str) -> Any:

@@ -1,4 +1,7 @@
-"""What is missing of an image in training: random masks, and the guesses from which the missing pixels start."""
+"""What is missing of an image in training: random masks, and the guesses from which the missing pixels start.
+
+Evaluation has fixed masks, the same for all networks: `hopfax.data.corruption_masks`.
+"""
 
 import abc
 import math
@@ -50,7 +53,9 @@ class ScatteredPixels(AbstractMasks):
 
 
 class Block(AbstractMasks):
-    """A rectangle is missing, of any place; its height and width are uniform fractions, in [least, most], of the image.
+    """A rectangle at a random place is missing. Its height and width are uniform fractions of those of the image.
+
+    The fractions lie in [least, most].
 
     Raises: `ValueError` unless `0 <= least <= most <= 1`.
     """
@@ -140,7 +145,7 @@ class AbstractGuess(eqx.Module):
 
 
 class UniformNoise(AbstractGuess):
-    """Pixels uniform in an interval that is itself drawn for each image, in [0, 1]: dark, bright and noisy starts."""
+    """Pixels uniform in an interval within [0, 1], which is drawn for each image: dark, bright and noisy starts."""
 
     def draw(self, key: Key[Array, ""], shape: Shape) -> Float[Array, "..."]:
         ends, pixels = jr.split(key)

@@ -10,7 +10,7 @@ import numpy as np
 import optax
 
 from .. import gradients, lagrangians
-from .._internal.checks import is_integer, require_integer, require_kind, require_number
+from .._internal.checks import is_integer, require_integer, require_kind, require_number, require_seed
 from .._internal.registry import Registry
 from ..costs import AbstractCost, CrossEntropy, SquaredError, StateSquaredError
 from ..data import Dataset
@@ -109,7 +109,7 @@ class Recipe:
             "Recipe.learning_rate", rate, lambda x: 0 < x < math.inf, "a number, positive and finite"
         )
         require_number("Recipe.final_learning_rate_fraction", fraction, lambda x: 0 < x <= 1, "in (0, 1]")
-        self._require(is_integer(self.seed) and 0 <= self.seed < 2**32, "seed", "a whole number in [0, 2^32)")
+        require_seed("Recipe.seed", self.seed)
         require_integer("Recipe.validation", self.validation, 0)
         require_number("Recipe.smoothing", self.smoothing, lambda x: 0 <= x < 1, "in [0, 1)")
         require_number("Recipe.rtol", self.rtol, lambda x: 0 < x < 1, "in (0, 1)")

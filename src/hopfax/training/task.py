@@ -4,6 +4,7 @@ import abc
 from typing import Any
 
 import equinox as eqx
+import numpy as np
 from jaxtyping import Array, Int, Key, PyTree
 
 Sums = Any
@@ -49,3 +50,11 @@ class AbstractTask(eqx.Module):
     @abc.abstractmethod
     def explain_failure(self, before: PyTree, after: PyTree, examples: PyTree, step: Int[Array, ""]) -> str:
         """What was the first to be NaN or infinite in the step from model `before` to `after`, in words."""
+
+
+def check_pixels(images: Any, size: int) -> None:
+    """Raises: `ValueError` unless `images` are rows of `size` pixels in [0, 1]."""
+    if np.ndim(images) != 2 or np.shape(images)[1] != size:
+        raise ValueError(f"`images` have shape {np.shape(images)}; the model needs (examples, {size}).")
+    if np.size(images) and not (np.min(images) >= 0 and np.max(images) <= 1):
+        raise ValueError(f"`images` lie in [{np.min(images)}, {np.max(images)}]; scale pixels to [0, 1].")

@@ -40,6 +40,15 @@ class Trainer(eqx.Module):
         require_integer("Trainer.batch_size", self.batch_size, 1)
 
 
+def batches_per_epoch(examples: int, batch_size: int) -> int:
+    """How many full batches the training examples make. Raises: `ValueError` if they fill none."""
+    if batch_size > examples:
+        raise ValueError(
+            f"`batch_size={batch_size}` is more than the {examples} training examples; lower it."
+        )
+    return examples // batch_size
+
+
 class TrainState(eqx.Module):
     """A model in training: saved, it is a checkpoint.
 

@@ -9,10 +9,11 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, Scalar, ScalarLike
 
 from .._internal.checks import require_integer, require_number
+from .._internal.tree import in_chunks
 from ..data import Dataset, corruption_masks
 from ..solvers.equilibrium import Status
 from .descent import Descent, descend
-from .evaluation import decode_all, encode_mean, in_chunks, reconstruct
+from .evaluation import CHUNK, decode_mean, encode_mean, reconstruct
 from .model import AbstractVAE, Image, Latent
 
 ROUNDS = {"once": 1, "ten times": 10}  # of encoding and decoding, by the names of `completion_errors`
@@ -87,8 +88,8 @@ def inpaint(
     latents = encode_mean(vae, jnp.where(inputs.known, inputs.images, inputs.guess))
     tolerance = jnp.asarray(tolerance, latents.dtype)
     descend_chunk = lambda chunk: _descend(vae, chunk, tolerance, int(max_steps))
-    descent = in_chunks(descend_chunk, (inputs.images, inputs.known, latents))
-    mean = jax.vmap(vae.likelihood.mean)(decode_all(vae, descent.point)[0])
+    descent = in_chunks(descend_chunk, (inputs.images, inputs.known, latents), CHUNK)
+    mean = decode_mean(vae, descent.point)
     completed = jnp.where(inputs.known, inputs.images, mean)
     return CompletedImages(completed, mean, descent.point, descent)
 
@@ -102,7 +103,7 @@ def relax_pixels(
     """Clamp the `known` pixels and relax all others together with the hidden and latent layers.
 
     Training clamps one end of the network at a time, so the minimum of the energy with both ends free need not be an
-    image, and on MNIST is none: for comparison with `inpaint`.
+    image, and on MNIST it is not. For comparison with `inpaint`.
 
     Args: as `inpaint`. Returns: the mean images with the known pixels unchanged, and which of them converged.
     Raises: `ValueError` for shapes that do not fit, or a model without an energy.
@@ -121,8 +122,8 @@ def fill_in(
 ) -> Float[Array, "examples pixels"]:
     """Encode and decode the image and put the known pixels back, `rounds` times. Any VAE can do this.
 
-    The rounds descend nothing, so more of them may be worse: for comparison with `inpaint`. After 0 rounds the unknown
-    pixels are `guess`. Args: as `inpaint`. Raises: `ValueError` for shapes that do not fit.
+    The rounds do not descend a function, so more of them may be worse. For comparison with `inpaint`. After 0 rounds
+    the unknown pixels are `guess`. Args: as `inpaint`. Raises: `ValueError` for shapes that do not fit.
     """
     images, known, guess = _as_arrays(vae, images, known, guess)
     filled = jnp.where(known, images, guess)

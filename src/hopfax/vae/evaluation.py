@@ -1,14 +1,14 @@
 """Evaluation of a VAE on images: the evidence lower bound, its importance-weighted form, and the squared error."""
 
 import math
-from collections.abc import Callable
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key, PyTree, Scalar
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key, Scalar
 
+from .._internal.tree import in_chunks
 from .model import AbstractVAE, Image
 from .posterior import Posterior
 
@@ -120,27 +120,14 @@ def encode_all(
     vae: AbstractVAE, images: Float[Array, "examples pixels"]
 ) -> tuple[Posterior, Bool[Array, " examples"]]:
     """`vae.encode` of each image."""
-    return in_chunks(lambda chunk: _encode(vae, chunk), jnp.asarray(images))
+    return in_chunks(lambda chunk: _encode(vae, chunk), jnp.asarray(images), CHUNK)
 
 
 def decode_all(
     vae: AbstractVAE, latents: Float[Array, "examples latents"]
 ) -> tuple[Float[Array, "examples pixels"], Bool[Array, " examples"]]:
     """`vae.decode` of each latent."""
-    return in_chunks(lambda chunk: _decode(vae, chunk), jnp.asarray(latents))
-
-
-def in_chunks(function: Callable[[PyTree], PyTree], arrays: PyTree[Array]) -> PyTree:
-    """`function` of `CHUNK` rows at a time; the last chunk is padded, so that one compilation serves all lengths.
-
-    `arrays` is an array, or a tree of arrays with as many rows.
-    """
-    count = len(jax.tree.leaves(arrays)[0])
-    pad = lambda array: jnp.concatenate([array, jnp.repeat(array[-1:], -count % CHUNK, axis=0)])
-    padded = jax.tree.map(pad, arrays)
-    chunk = lambda i: jax.tree.map(lambda array: array[i : i + CHUNK], padded)
-    results = [function(chunk(i)) for i in range(0, count, CHUNK)]
-    return jax.tree.map(lambda *chunks: jnp.concatenate(chunks)[:count], *results)
+    return in_chunks(lambda chunk: _decode(vae, chunk), jnp.asarray(latents), CHUNK)
 
 
 @eqx.filter_jit

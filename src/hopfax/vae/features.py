@@ -7,12 +7,13 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float
 
+from .._internal.tree import in_chunks
 from ..data import Dataset
 from ..networks import AbstractNetwork
 from ..relax import relax
 from ..training.classifier import train_in_memory
 from ..training.recipes import goemaere2023
-from .evaluation import decode_mean, in_chunks
+from .evaluation import CHUNK, decode_mean
 from .model import AbstractVAE
 
 HIDDEN, EPOCHS = 64, 5
@@ -33,7 +34,7 @@ def features(
 ) -> Float[Array, "examples features"]:
     """The activations of the hidden layer at equilibrium."""
     hidden = lambda chunk: relax(classifier, {"input": chunk}).activation["hidden"]
-    return in_chunks(hidden, jnp.asarray(images, jnp.float32))
+    return in_chunks(hidden, jnp.asarray(images, jnp.float32), CHUNK)
 
 
 def frechet_distance(a: Float[np.ndarray, "m features"], b: Float[np.ndarray, "n features"]) -> float:

@@ -53,8 +53,9 @@ def class_means(vae: AbstractVAE, dataset: Dataset) -> ImageRows:
 
 
 def completions(vae: AbstractVAE, dataset: Dataset, *, seed: int = 0) -> ImageRows:
-    """A test image of each class; for each kind of corruption: corrupted, completed by `inpaint`, and for comparison
-    encoded and decoded once, and relaxed.
+    """A test image of each class; for each kind of corruption: corrupted, and completed.
+
+    `inpaint` completes them, and for comparison `fill_in` in one round and `relax_pixels`.
     """
     indices = _one_of_each(dataset)
     images, guess = dataset.test_images[indices], mean_image(dataset)

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from .._internal.tree import size
 from ..lagrangians import AbstractLagrangian
 from ..method import Method
 from ..networks import HAM, PartialClamp
@@ -187,4 +188,4 @@ def _gain(neurons: AbstractLagrangian) -> float:
 
 def parameters(vae: AbstractVAE) -> int:
     """The number of trained parameters."""
-    return sum(x.size for x in jax.tree.leaves(eqx.filter(vae, eqx.is_inexact_array)))
+    return size(eqx.filter(vae, eqx.is_inexact_array))

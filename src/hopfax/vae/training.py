@@ -9,7 +9,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from ..training.task import AbstractTask
+from ..training.task import AbstractTask, check_pixels
 from .diagnosis import nonfinite_layer
 from .loss import PHASES, AbstractLossGradient, Loss
 from .model import AbstractVAE
@@ -34,12 +34,7 @@ class ELBO(AbstractTask):
         return Loss(zero(), zero(), zero(), jnp.zeros((len(PHASES),), jnp.int32))
 
     def check(self, model: AbstractVAE, images: Any, labels: Any) -> None:
-        if np.ndim(images) != 2 or np.shape(images)[1] != model.pixels:
-            raise ValueError(
-                f"`images` have shape {np.shape(images)}; the model needs (examples, {model.pixels})."
-            )
-        if np.size(images) and not (np.min(images) >= 0 and np.max(images) <= 1):
-            raise ValueError(f"`images` lie in [{np.min(images)}, {np.max(images)}]; scale pixels to [0, 1].")
+        check_pixels(images, model.pixels)
 
     def draw(
         self, model: AbstractVAE, images: Array, labels: Array, key: Key[Array, ""]

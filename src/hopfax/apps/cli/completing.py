@@ -1,5 +1,6 @@
-"""`hopfax train --task completion`: which recipe the options choose, and how the result is shown."""
+"""`hopfax train --task completion`: the job that the options choose, and how its result is used and shown."""
 
+import functools as ft
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from .choices import Choice, GradientName, JobFactory
 from .options import check_network_folder
 from .output import emit, error_console
 from .resuming import refuse_other_value
@@ -20,56 +22,34 @@ OF_CLASSIFIERS = ("augment", "standardise", "network", "model", "recipe", "valid
 CHANGES = ("epochs", "seed", "batch_size", "learning_rate")
 
 
-def is_completion(config: Mapping[str, Any]) -> bool:
-    """Whether these are the settings of a network that completes images."""
-    return config.get("task") == "completion"
+def new_job(choice: Choice) -> JobFactory:
+    """The job of a new run. Raises: `ValueError` for an option that is of classifiers only."""
+    from ...training import CompletionJob
+
+    return ft.partial(CompletionJob, _recipe(choice, choice.gradient))
 
 
-def new_recipe(
-    typed: set[str],
-    layers: tuple[int, ...],
-    gradient: str | None,
-    beta: float | None,
-    changes: Mapping[str, Any],
-) -> "CompletionRecipe":
-    """The recipe of a new run. Raises: `ValueError` for an option that is of classifiers only."""
-    from ...training import CompletionRecipe
-
-    for name in OF_CLASSIFIERS:
-        if name in typed:
-            raise ValueError(f"--{name} is for networks that classify; leave it out with --task completion.")
-    values = {name: value for name, value in changes.items() if name in CHANGES and value is not None}
-    if "layers" in typed:
-        values["layers"] = layers
-    return CompletionRecipe(**values, gradient=_gradient(gradient, beta))
-
-
-def resumed_recipe(
-    typed: set[str],
-    layers: tuple[int, ...],
-    gradient: str | None,
-    beta: float | None,
-    changes: Mapping[str, Any],
-    stored: Mapping[str, Any],
-    folder: Path,
-) -> "CompletionRecipe":
-    """The recipe of the run in `folder`. Raises: `ValueError` naming an option that was typed and differs from it."""
+def resumed_job(choice: Choice, data: str, stored: Mapping[str, Any], folder: Path) -> JobFactory:
+    """The job of the run in `folder`. Raises: `ValueError` naming an option that was typed and differs from it."""
+    from ...training import CompletionJob
     from ...training.completion_job import completion_from_config
     from ...training.job import without_data_settings
 
-    recipe = completion_from_config(without_data_settings(stored))
-    of_run = "ep" if stored["gradient"]["kind"] == "EquilibriumPropagation" else "implicit"
-    other = new_recipe(typed, layers, gradient or of_run, beta, changes).config()["gradient"]
+    recipe, typed = completion_from_config(without_data_settings(stored)), choice.typed
+    nudged = stored["gradient"]["kind"] == "EquilibriumPropagation"
+    of_run = GradientName.ep if nudged else GradientName.implicit
+    other = _recipe(choice, choice.gradient or of_run).config()["gradient"]
+    values = {**choice.changes, "data": data}
     for name in (*CHANGES, "data"):
         if name in typed:
-            refuse_other_value(f"--{name.replace('_', '-')}", changes[name], stored[name], folder)
+            refuse_other_value(f"--{name.replace('_', '-')}", values[name], stored[name], folder)
     if "layers" in typed:
-        refuse_other_value("--layers", layers, recipe.layers, folder)
+        refuse_other_value("--layers", choice.layers, recipe.layers, folder)
     if "gradient" in typed:
-        refuse_other_value("--gradient", gradient, of_run, folder)
+        refuse_other_value("--gradient", choice.gradient, of_run, folder)
     if "beta" in typed:
         refuse_other_value("--beta", other["beta"], stored["gradient"]["beta"], folder)
-    return recipe
+    return ft.partial(CompletionJob, recipe)
 
 
 def complete_rows(folder: Path, queries: Path, out: Path, json: Path | None) -> None:
@@ -85,17 +65,17 @@ def complete_rows(folder: Path, queries: Path, out: Path, json: Path | None) -> 
 
     check_network_folder(folder, "model.json")
     model = load_model(folder)
-    asked = read_table(queries, missing=True)
+    table = read_table(queries, missing=True)
     with error_console().status("completing"):
-        filled, converged, sweeps = complete(model, asked.numbers, ~np.isnan(asked.numbers))
-    write_table(out, Rows(np.asarray(filled), asked.columns, asked.index))
+        filled, converged, sweeps = complete(model, table.numbers, ~np.isnan(table.numbers))
+    write_table(out, Rows(np.asarray(filled), table.columns, table.index))
     result = {
         "queries": [{"converged": bool(c), "sweeps": int(n)} for c, n in zip(converged, sweeps, strict=True)]
     }
     unfinished = int(np.sum(~np.asarray(converged)))
 
     def show(console: Console) -> None:
-        console.print(f"{unfinished} of {len(asked.numbers)} queries did not converge", soft_wrap=True)
+        console.print(f"{unfinished} of {len(table.numbers)} queries did not converge", soft_wrap=True)
         console.print(f"Written to {out}", soft_wrap=True)
 
     emit(result, json, show)
@@ -115,12 +95,25 @@ def show_completion(console: Console, result: Mapping[str, Any]) -> None:
     console.print(table)
 
 
-def _gradient(name: str | None, beta: float | None) -> "AbstractGradient":
+def _recipe(choice: Choice, gradient: GradientName | None) -> "CompletionRecipe":
+    """The recipe with this gradient. Raises: `ValueError` for an option that is of classifiers only."""
+    from ...training import CompletionRecipe
+
+    for name in OF_CLASSIFIERS:
+        if name in choice.typed:
+            raise ValueError(f"--{name} is for networks that classify; leave it out with --task completion.")
+    changes = {name: value for name, value in choice.changes.items() if name in CHANGES and value is not None}
+    if "layers" in choice.typed:
+        changes["layers"] = choice.layers
+    return CompletionRecipe(**changes, gradient=_gradient(gradient, choice.beta))
+
+
+def _gradient(name: GradientName | None, beta: float | None) -> "AbstractGradient":
     """The gradient of these options. Raises: `ValueError` for `beta` without equilibrium propagation."""
     from ...training.completion_job import IMPLICIT, equilibrium_propagation
 
-    if name == "recurrent":
+    if name == GradientName.recurrent:
         raise ValueError("--gradient recurrent is for networks that classify; use ep or implicit.")
-    if beta is not None and name != "ep":
+    if beta is not None and name != GradientName.ep:
         raise ValueError(f"--beta {beta} is the nudge of equilibrium propagation; add --gradient ep.")
-    return equilibrium_propagation(beta) if name == "ep" else IMPLICIT
+    return equilibrium_propagation(beta) if name == GradientName.ep else IMPLICIT

@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 
 from ..._internal.compiled import cache_compiled_code
-from .completing import is_completion, show_completion
+from .choices import TaskName, task_of
+from .completing import show_completion
 from .options import Directory, OtherData, check_network_folder
 from .output import COMPILING, Json, check_json, emit, error_console
 
@@ -28,11 +29,16 @@ def evaluate(
     check_network_folder(folder, "run.json")
     with error_console().status(f"evaluating; {COMPILING}"):
         result = _evaluate(folder, data, directory)
-    show = show_completion if "completion" in result else show_accuracy
-    emit(result, json, ft.partial(show, result=result))
+    emit(result, json, ft.partial(show_result, result=result))
 
 
-def show_accuracy(console: Console, result: Mapping[str, Any]) -> None:
+def show_result(console: Console, result: Mapping[str, Any]) -> None:
+    """Print how a network classifies or completes the test images."""
+    show = show_completion if "completion" in result else _show_accuracy
+    show(console, result)
+
+
+def _show_accuracy(console: Console, result: Mapping[str, Any]) -> None:
     """Print the accuracy and the convergence of a network."""
     console.print(
         f"{result['model']} on {result['data']}: test accuracy {result['test_accuracy']:.2%}", soft_wrap=True
@@ -57,7 +63,7 @@ def _evaluate(folder: Path, data: str | None, directory: Path | None) -> dict[st
 
     cache_compiled_code()
     config = read_result(folder / RESULT)["config"]
-    if is_completion(config):
+    if task_of(config) == TaskName.completion:
         dataset = load(data or config["data"], directory)
         table = completion_table(load_model(folder), dataset, examples=config["tested"])
         return {"completion": table, "data": dataset.name}

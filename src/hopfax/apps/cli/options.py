@@ -103,7 +103,8 @@ def _augmentation(text: str, name: str, number: str) -> "AbstractAugmentation":
 
 def _no_augmentation(text: str) -> ValueError:
     return ValueError(
-        f"--augment {text!r} must be crop:N (from N zeros more on each side), flip, or both, such as crop:4,flip."
+        f"--augment {text!r} must be crop:N (of the image with N zeros added on each side), flip, or both, such as "
+        "crop:4,flip."
     )
 
 

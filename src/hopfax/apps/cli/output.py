@@ -109,17 +109,16 @@ def progress_bar(epochs: int) -> "Iterator[Callable[[Chunk], None]]":
 
     Before the first chunk it says that the run compiles.
     """
-    from ...training.loggers import numbers_of
+    from ...training.loggers import numbers_of_epoch
 
     description, means = TextColumn("{task.description}"), TextColumn("{task.fields[means]}")
     with terminal_progress(description, BarColumn(), means, TimeRemainingColumn()) as progress:
         task = progress.add_task(COMPILING, total=None, means="")
-
         checked = ""  # the cosine of the gradient, which is checked after each epoch
 
         def show(chunk: "Chunk") -> None:
             nonlocal checked
-            cosine = numbers_of(chunk).get("gradient_cosine")
+            cosine = numbers_of_epoch(chunk).get("gradient_cosine")
             checked = checked if cosine is None else f", worst cosine {cosine:.3f}"
             means = chunk.progress() + checked
             done = (chunk.epoch - 1) * chunk.batches + chunk.batch

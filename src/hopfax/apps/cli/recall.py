@@ -82,14 +82,13 @@ def recall(
 
     check_json(json)
     check_file(out, ".npy", ".csv")
-    if (patterns is None) == (network is None):
-        raise ValueError("give either --patterns, a file, or --network, a folder of `hopfax train`.")
-    if network is not None:
+    if patterns is None and network is not None:
         if values is not None or beta is not None or dot:
             raise ValueError("--values, --beta and --dot are for --patterns; leave them out with --network.")
         complete_rows(network, queries, out, json)
         return
-    assert patterns is not None
+    if patterns is None or network is not None:
+        raise ValueError("give either --patterns, a file, or --network, a folder of `hopfax train`.")
     stored = read_rows(patterns)
     asked = read_table(queries, stored.shape[1], missing=True)
     outputs = None if values is None else read_table(values)

@@ -11,10 +11,10 @@ import typer
 from rich.console import Console
 
 from ..._internal.compiled import cache_compiled_code, share_compiled_code
+from .choices import AS_RECIPE, RECIPES, RecipeName
 from .interrupts import interruptible, keep_from_children
 from .options import DataName, Directory, layer_sizes, real_numbers, whole_numbers
 from .output import Json, check_json, emit, result_table, writable_folder
-from .train import AS_RECIPE, RECIPES, RecipeName
 
 if TYPE_CHECKING:
     from ...parallel.launchers import AbstractLauncher

@@ -72,7 +72,7 @@ class HopfieldImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return tags
 
     def _metric(self) -> Mahalanobis | None:
-        """Raises: `ValueError` for a metric that is none."""
+        """The metric of the memory. Raises: `ValueError` for an object of another kind."""
         automatic = isinstance(self.metric, str) and self.metric == "auto"
         metric = Mahalanobis() if automatic else self.metric
         if metric is not None and not isinstance(metric, Mahalanobis):
