@@ -306,10 +306,10 @@ def test_sharded_over_devices_it_recalls_the_same():
         a, b = (m.recall(np.where(unknown, 0, queries), ~unknown) for m in (whole, sharded))
         np.testing.assert_allclose(a.state, b.state, atol=1e-5)
         whole = Memory.store(patterns, metric=Mahalanobis(neighbours=7))
-        sharded = whole.shard()
-        a, b = (m.recall(queries, ~unknown) for m in (whole, sharded))
-        np.testing.assert_allclose(a.state, b.state, atol=1e-4)
-        np.testing.assert_array_equal(a.index, b.index)
+        for sharded in (whole.shard(), whole.add(queries[:3]).remove([10, 11, 12]).shard()):
+            a, b = (m.recall(queries, ~unknown) for m in (whole, sharded))
+            np.testing.assert_allclose(a.state, b.state, atol=1e-4)
+            np.testing.assert_array_equal(a.index, b.index)
         from hopfax.lagrangians import Sparsemax
         from hopfax.memory import Epanechnikov
         for separation, beta in ((Sparsemax, 0.02), (Sparsemax, 2.0), (Epanechnikov, 0.3)):

@@ -128,6 +128,15 @@ def test_outside_of_every_radius_the_first_of_the_nearest_patterns_is_recalled()
     np.testing.assert_array_equal(recalled.state, [[0, 0], [4, 0], [0, 0]])
 
 
+def test_outside_of_every_radius_rows_in_reserve_have_no_weight():
+    stored = Memory.store(PATTERNS[:8], 2.0, separation=Epanechnikov).add(PATTERNS[8:9]).stored
+    far = PATTERNS[:1] + 3 * (PATTERNS[:1] - PATTERNS[:9].mean(axis=0))
+    top = top_k(stored, jnp.asarray(far), jnp.asarray(2.0), 16)
+    np.testing.assert_array_equal(top.weights, np.eye(16)[:1])
+    np.testing.assert_array_equal(top.index[0, 9:], -1)
+    assert top.index[0, 0] == 0
+
+
 def test_epanechnikov_energy_falls_and_is_left_where_it_is_infinite():
     beta, one = 1.5, Epanechnikov(1.5)
     state = np.asarray(3 * jr.normal(jr.key(6), (40, 6)))

@@ -71,7 +71,7 @@ class Mahalanobis(eqx.Module):
         def example(inputs):
             query, known, index = inputs
             rows = stored.patterns[index]
-            included = index < stored.number
+            included = index >= 0
             conditional = self._conditional(rows, included, known)
             scores = jnp.where(included, -beta / 2 * conditional.squared_distances(query, rows), -jnp.inf)
             weights = jax.nn.softmax(scores)
@@ -89,8 +89,9 @@ class Mahalanobis(eqx.Module):
 
         It is searched among `BETAS`, with at most `PROBES` patterns. The error is squared, summed over the elements.
         """
-        stride = -(-stored.count // PROBES)
-        errors = _errors_left_out(self, stored, jnp.arange(0, stored.count, stride), jr.key(0))
+        number = int(stored.number)
+        probes = jnp.arange(0, number, -(-number // PROBES))
+        errors = _errors_left_out(self, stored, probes, jr.key(0))
         return jnp.asarray(BETAS, stored.patterns.dtype)[jnp.argmin(errors)]
 
     def _conditional(
@@ -139,7 +140,7 @@ class _Conditional(eqx.Module):
 def _nearest(
     stored: ShardedPatterns, queries: States, known: Known, count: int
 ) -> Int[Array, "batch neighbours"]:
-    """The patterns that are nearest in the known elements, if the similarity is Euclidean."""
+    """The patterns that are nearest in the known elements, if the similarity is Euclidean; -1 after the last."""
     return top_k(stored, queries, jnp.ones((), queries.dtype), count, known).index
 
 
@@ -154,7 +155,7 @@ def _errors_left_out(
 
     def example(inputs):
         query, known, own, nearest = inputs
-        rows, others = stored.patterns[nearest], nearest != own
+        rows, others = stored.patterns[nearest], (nearest != own) & (nearest >= 0)
         conditional = metric._conditional(rows, others, known)
         distances = jnp.where(others, conditional.squared_distances(query, rows), jnp.inf)
 

@@ -43,7 +43,10 @@ class AbstractWeights(eqx.Module):
 
 
 class TopK(eqx.Module):
-    """The largest scores in falling order, the numbers of their patterns, and the retrieval weights `p` of these."""
+    """The largest scores in falling order, the numbers of their patterns, and the retrieval weights `p` of these.
+
+    Where there are fewer than `k` patterns, the last numbers are -1, of weight zero.
+    """
 
     scores: Float[Array, "batch k"]
     index: Int[Array, "batch k"]
@@ -213,7 +216,7 @@ def _(separation: Epanechnikov) -> AbstractStream:
 def largest_scores(
     stored: ShardedPatterns, rows: Array, query: Query, beta: Beta, k: int
 ) -> tuple[Float[Array, "batch k"], Int[Array, "batch k"]]:
-    """The `k` largest scores of all patterns in falling order, and the numbers of their patterns."""
+    """The `k` largest scores of all patterns in falling order, and the numbers of their patterns, -1 after the last."""
     add = lambda carry, chunk: _with_chunk(carry, chunk, k)
     return _gathered(stored, *stored.fold(add, _no_scores(query, k), rows, query, beta), k)
 
@@ -221,7 +224,7 @@ def largest_scores(
 def _no_scores(query: Query, k: int) -> tuple[Array, Array]:
     shape, dtype = (query.states.shape[0], k), query.states.dtype
     # The lowest number rather than -inf, which minus itself is NaN.
-    return jnp.full(shape, jnp.finfo(dtype).min, dtype), jnp.zeros(shape, int)
+    return jnp.full(shape, jnp.finfo(dtype).min, dtype), jnp.full(shape, -1)
 
 
 def _with_chunk(largest: tuple[Array, Array], chunk: PatternChunk, k: int) -> tuple[Array, Array]:
