@@ -14,7 +14,7 @@ import pytest
 import hopfax
 from hopfax import Memory, memory
 from hopfax.lagrangians import Entmax, KSubsets, Normmax, Softmax, Sparsemax
-from hopfax.memory import Dot, Epanechnikov, Euclidean, streams
+from hopfax.memory import Dot, Epanechnikov, Euclidean, sparse_streams
 from hopfax.memory.phase import StateKind
 from hopfax.memory.sharded import ShardedPatterns
 from hopfax.memory.similarities import AbstractSimilarity
@@ -36,7 +36,7 @@ sparse = pytest.mark.parametrize("separation", SPARSE.values(), ids=SPARSE)
 @pytest.mark.parametrize(("chunk", "kept"), [(4, 3), (4, 64), (4096, 64)])
 def test_streams_have_the_weights_of_the_model(separation, chunk, kept, monkeypatch):
     """With 3 scores kept, more patterns have weight than are kept, and the threshold is refined."""
-    monkeypatch.setattr(streams, "LARGEST", kept)
+    monkeypatch.setattr(sparse_streams, "LARGEST", kept)
     values = np.asarray(jr.normal(jr.key(2), (11, 2)))
     networks = [hopfax.ModernHopfield(PATTERNS, b, separation=separation, values=values) for b in (0.1, 2.0)]
 
@@ -63,7 +63,7 @@ def test_many_patterns_with_weight_in_float32(separation):
     network = hopfax.ModernHopfield(patterns, 1e-5, separation=separation, similarity=Euclidean())
     queries, beta = jnp.asarray(patterns[:5]), jnp.asarray(1e-5, jnp.float32)
     weights = np.asarray(jax.vmap(network.weights)(queries))
-    assert np.count_nonzero(weights[0]) > streams.LARGEST
+    assert np.count_nonzero(weights[0]) > sparse_streams.LARGEST
     np.testing.assert_allclose(jax.jit(update)(stored, queries, beta), weights @ patterns, atol=2e-5)
 
 

@@ -31,7 +31,7 @@ from .phase.transitions import thresholds
 from .recall import Recall, check_queries, recall_batch
 from .sharded import Separation, ShardedPatterns
 from .similarities import AbstractSimilarity, Euclidean
-from .streams import stream_of
+from .streaming import stream_of
 
 _SAMPLE = 4096  # patterns from which the mean distance is estimated
 

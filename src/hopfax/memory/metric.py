@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from .._internal.checks import require_integer, require_number
 from .sharded import Beta, ShardedPatterns, States
-from .streaming import top_k
+from .streaming import most_similar
 from .streams import TopK
 
 BETAS = tuple(2.0**i for i in range(-10, 5))  # candidates of `Mahalanobis.calibrate`
@@ -80,7 +80,7 @@ class Mahalanobis(eqx.Module):
             top = best, index[place], weights[place]
             return state, top, None if values is None else weights @ values[index]
 
-        nearest = _nearest(stored, queries, known, self.neighbours)
+        _, nearest = most_similar(stored, queries, self.neighbours, known)
         state, top, value = lax.map(example, (queries, known, nearest), batch_size=TOGETHER)
         return state, TopK(*top), value
 
@@ -137,13 +137,6 @@ class _Conditional(eqx.Module):
         return jnp.where(self.known > 0, query, centre + self.covariance @ residual)
 
 
-def _nearest(
-    stored: ShardedPatterns, queries: States, known: Known, count: int
-) -> Int[Array, "batch neighbours"]:
-    """The patterns that are nearest in the known elements, if the similarity is Euclidean; -1 after the last."""
-    return top_k(stored, queries, jnp.ones((), queries.dtype), count, known).index
-
-
 @eqx.filter_jit
 def _errors_left_out(
     metric: Mahalanobis, stored: ShardedPatterns, index: Int[Array, " probes"], key: Array
@@ -151,7 +144,8 @@ def _errors_left_out(
     """The error at each of `BETAS`, summed over the patterns of `index`."""
     patterns = stored.patterns[index]
     known = jr.bernoulli(key, 0.5, patterns.shape)
-    nearest = _nearest(stored, patterns, known, metric.neighbours + 1)  # the pattern itself is one of them
+    # The pattern itself is one of the nearest.
+    _, nearest = most_similar(stored, patterns, metric.neighbours + 1, known)
 
     def example(inputs):
         query, known, own, nearest = inputs
