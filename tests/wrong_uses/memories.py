@@ -828,6 +828,12 @@ ROWS = [
         r"separation.*Softmax",
     ),
     Row(
+        "index of a memory with a metric",
+        lambda _: IndexedMemory(stored(metric=Mahalanobis()), Nowhere(), k=1),
+        ValueError,
+        r"`memory` must have no `metric`",
+    ),
+    Row(
         "index with a bound of two",
         lambda _: IndexedMemory(memory(), Nowhere(), k=1, largest_bound=2.0),
         ValueError,
