@@ -24,6 +24,7 @@ from .._internal.checks import (
 )
 from .._internal.optional import needed
 from ..lagrangians import Softmax
+from .inputs import check_limits
 from .memory import Memory
 from .recall import check_queries
 from .similarities import Euclidean
@@ -149,8 +150,7 @@ class IndexedMemory(eqx.Module):
         Raises: `ValueError` for queries that do not fit, or limits out of range.
         """
         array, _ = check_queries(queries, None, self.memory.stored.patterns.shape[1])
-        require_number("tolerance", tolerance, lambda x: x >= 0, "a number, 0 or more")
-        require_integer("max_steps", max_steps, 1)
+        check_limits(tolerance, max_steps, least=1)
         rows = np.atleast_2d(np.asarray(array)).astype(self.memory.stored.patterns.dtype)
         result = self._near(rows, tolerance, max_steps)
         unsure = result.bound > self.largest_bound if self.largest_bound > 0 else np.ones(len(rows), bool)

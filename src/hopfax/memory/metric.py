@@ -26,7 +26,7 @@ Outputs = Float[Array, "batch outputs"] | None
 
 
 class Mahalanobis(eqx.Module):
-    """Compare by Mahalanobis distance under the covariance of a query's neighbours, and correct by their regression.
+    """Mahalanobis distance under the covariance of a query's neighbours, and linear regression on them.
 
     The neighbours are the patterns that are nearest in the known elements `K` by Euclidean distance. They are the
     centres `x_i` of Gaussians of covariance `C / beta`, where `C = S + ridge (tr S / d) I` and `S` is the covariance of

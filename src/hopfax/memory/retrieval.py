@@ -49,8 +49,8 @@ def repeat_update(
         scale: the largest norm of a pattern.
         tolerance: a state has converged when its step is at most this fraction of `scale`.
         max_steps: the largest number of updates.
-        unroll: make exactly `max_steps` updates in a `scan`, so that the states can be differentiated in reverse mode.
-            Those after convergence have no effect.
+        unroll: make exactly `max_steps` updates, an integer then, so that the states can be differentiated in reverse
+            mode. Those after convergence have no effect.
     """
     unit = jnp.where(scale > 0, scale, 1)
 
@@ -69,7 +69,7 @@ def repeat_update(
     batch = start.shape[:-1]
     first = (start, jnp.full(batch, jnp.inf, unit.dtype), jnp.zeros(batch, int), 0)
     if unroll:
-        last = lax.scan(lambda carry, _: (step(carry), None), first, length=int(max_steps))[0]
+        last = lax.fori_loop(0, max_steps, lambda _, carry: step(carry), first)
     else:
         last = lax.while_loop(unfinished, step, first)
     state, residual, steps, _ = last
