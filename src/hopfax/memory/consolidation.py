@@ -32,7 +32,7 @@ class Consolidation(eqx.Module):
 
 
 def consolidate(memory: Memory, count: int, *, rtol: float = 0.01, merge: float = 1e-3) -> Consolidation:
-    """At most `count` means of patterns, of those that are recalled as one state at a lower `beta`.
+    """At most `count` groups of patterns, each recalled as one state at a lower `beta`, and their means.
 
     As `beta` falls, minima of close patterns merge. `beta` is halved, then bisected to `rtol`, until recall from all
     patterns ends at no more than `count` states. `Memory.store(result.patterns)` is the smaller memory, with a `beta`
@@ -52,8 +52,8 @@ def consolidate(memory: Memory, count: int, *, rtol: float = 0.01, merge: float 
     patterns, radius = np.asarray(memory.patterns), merge * float(memory.stored.scale())
 
     def labels(beta: float) -> np.ndarray:
-        cooled = dataclasses.replace(memory, beta=jnp.asarray(beta, memory.beta.dtype), values=None)
-        return distinct_states(np.asarray(cooled.recall(patterns, max_steps=1000).state), radius)[0]
+        warmer = dataclasses.replace(memory, beta=jnp.asarray(beta, memory.beta.dtype), values=None)
+        return distinct_states(np.asarray(warmer.recall(patterns, max_steps=1000).state), radius)[0]
 
     holds = lambda beta: labels(beta).max() < count
     betas = (float(memory.beta) / 2**i for i in range(_HALVINGS + 1))

@@ -79,7 +79,7 @@ class Memory(eqx.Module):
                 the unknown elements given the known ones. Neighbours are Euclidean whatever `similarity` is, and "auto"
                 takes the `beta` of least error where patterns are left out and completed from half of their elements.
                 The separation is softmax.
-            separation: from `beta` to what makes weights of scores: `Softmax`, `Sparsemax`, `Epanechnikov`,
+            separation: from `beta` to what turns scores into weights: `Softmax`, `Sparsemax`, `Epanechnikov`,
                 `functools.partial(Entmax, 1.5)`, `functools.partial(Normmax, 2.0)`, `functools.partial(KSubsets, 2)`.
             chunk: how many rows are compared at once.
         Raises: `ValueError` for patterns that are not finite, fewer than two of them, values that are not
@@ -169,6 +169,9 @@ class Memory(eqx.Module):
     ) -> Recall:
         """Repeats the update from each query until it converges.
 
+        With a metric, one step computes the conditional mean of the unknown elements; `tolerance` and `max_steps` play
+        no part.
+
         Args:
             queries: one query, or a batch in rows.
             known: which elements of the queries are known, of their shape or one mask for all: true for known
@@ -179,8 +182,6 @@ class Memory(eqx.Module):
                 of a pattern.
             max_steps: the largest number of updates.
             candidates: how many patterns a subset may have; wider averages count as the average of all.
-        With a metric, one step computes the conditional mean of the unknown elements; `tolerance` and `max_steps` play
-        no part.
         Raises: `ValueError` for queries of another width, known elements that are not finite, NaN without `known`,
             a mask of another shape, or no mask for a memory with a metric.
         """
