@@ -13,6 +13,7 @@ from jax.test_util import check_grads
 from problems import close
 
 from hopfax.lagrangians import (
+    AlongAxis,
     HardSigmoid,
     Identity,
     LayerNorm,
@@ -276,14 +277,16 @@ def test_shift_invariant_ones_have_weights_that_ignore_a_common_shift(lagrangian
     state = jnp.asarray(STATE)
     same = np.allclose(*(everything(lagrangian, s)[1] for s in (state, state + 3.0)), atol=1e-12)
     assert same == lagrangian.shift_invariant
+    for derived in (0.5 * lagrangian, lagrangian + Softmax(), AlongAxis(lagrangian, -1)):
+        assert derived.shift_invariant == lagrangian.shift_invariant
 
 
 def test_softmax1_is_softmax_beside_a_neuron_at_zero_and_attends_to_nothing_where_states_are_low():
     state, softmax1 = jnp.asarray(STATE), Softmax1(SLOPE)
     beside = everything(Softmax(SLOPE), jnp.append(state, 0.0))
-    got = everything(softmax1, state)
-    np.testing.assert_allclose(got[1], beside[1][:-1], rtol=1e-13)
-    np.testing.assert_allclose([got[0], got[2]], [beside[0], beside[2]], rtol=1e-13)
+    actual = everything(softmax1, state)
+    np.testing.assert_allclose(actual[1], beside[1][:-1], rtol=1e-13)
+    np.testing.assert_allclose([actual[0], actual[2]], [beside[0], beside[2]], rtol=1e-13)
     assert everything(softmax1, state - 50.0)[1].max() < 1e-30
 
 

@@ -134,10 +134,10 @@ def assert_same(torch, theirs, ours, convert, their_call, our_call, inputs):
     weights = convert(theirs, jax.tree.map(lambda x: x.astype(float) if eqx.is_inexact_array(x) else x, ours))
     (_, output), (gradient, slopes_of_inputs) = both((weights, [jnp.asarray(x) for x in inputs]))
     np.testing.assert_allclose(output, expected.detach().numpy(), rtol=1e-9, atol=1e-10)
-    got = jax.tree.leaves((gradient, slopes_of_inputs))
-    wanted = convert(slopes, weights), [array(tensor.grad) for tensor in tensors]
-    for one, other in zip(got, jax.tree.leaves(eqx.filter(wanted, eqx.is_inexact_array)), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-7, atol=1e-9)
+    expected = convert(slopes, weights), [array(tensor.grad) for tensor in tensors]
+    leaves = jax.tree.leaves((gradient, slopes_of_inputs))
+    for leaf, other in zip(leaves, jax.tree.leaves(eqx.filter(expected, eqx.is_inexact_array)), strict=True):
+        np.testing.assert_allclose(leaf, other, rtol=1e-7, atol=1e-9)
 
 
 THREE = {"update_steps_max": 3, "update_steps_eps": 1e-300}

@@ -11,7 +11,7 @@ import pytest
 
 import hopfax
 from hopfax import Method, ModernHopfield
-from hopfax.gradients import Unrolled
+from hopfax.gradients import EquilibriumPropagation, Implicit, Unrolled
 from hopfax.interop import as_function
 from hopfax.lagrangians import Entmax, Softmax1, Sparsemax
 from hopfax.layers import (
@@ -100,10 +100,10 @@ def test_padded_patterns_take_part_in_nothing(options):
     ((value, weights), (slopes, rows)), alone = padded, gradient((pooling, TOKENS[MASK]))
     np.testing.assert_array_equal(weights[..., ~MASK], 0)
     np.testing.assert_array_equal(rows[~MASK], 0)
-    got = (value, weights[..., MASK], slopes, rows[MASK])
-    wanted = (alone[0][0], alone[0][1], *alone[1])
-    for one, another in zip(jax.tree.leaves(got), jax.tree.leaves(wanted), strict=True):
-        np.testing.assert_allclose(one, another, rtol=1e-9, atol=1e-12)
+    actual = (value, weights[..., MASK], slopes, rows[MASK])
+    expected = (alone[0][0], alone[0][1], *alone[1])
+    for leaf, other in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(leaf, other, rtol=1e-9, atol=1e-12)
 
 
 def test_an_empty_set_reads_zeros_and_has_no_gradient_but_of_the_output():
@@ -124,6 +124,17 @@ def test_sets_of_different_size_in_a_batch():
     outputs = jax.jit(jax.vmap(lambda x, m: module(QUERIES, x, pattern_mask=m)))(batch, masks)
     for output, rows, size in zip(outputs, batch, sizes, strict=True):
         np.testing.assert_allclose(output, module(QUERIES, rows[:size]), atol=1e-12)
+
+
+def test_relaxed_with_equilibrium_propagation_has_the_implicit_gradient():
+    def slopes(gradient):
+        module = layer(beta=1.5, iteration=Relaxed(Method(rtol=1e-12, gradient=gradient)))
+        loss = lambda queries, patterns: jnp.sum(jnp.sin(module(queries, patterns)))
+        return jax.jit(jax.grad(loss, argnums=(0, 1)))(QUERIES, TOKENS)
+
+    (queries, patterns), (_, expected) = slopes(EquilibriumPropagation(1e-3)), slopes(Implicit())
+    np.testing.assert_allclose(patterns, expected, atol=1e-5 * np.abs(expected).max())
+    np.testing.assert_array_equal(queries, 0)
 
 
 def test_every_query_of_every_head_stops_by_itself():

@@ -58,6 +58,26 @@ def test_the_bound_is_at_least_the_weight_that_was_left_out(beta):
     assert np.all(np.linalg.norm(once.state - exact, axis=1) <= once.bound * spread + 1e-12)
 
 
+class Incomplete(BruteForce):
+    """Returns the nearest patterns, but no more than `most` of them."""
+
+    most: int = 2
+
+    def search(self, queries, k):
+        return np.where(np.arange(k) < self.most, BruteForce.search(self, queries, k), -1)
+
+
+def test_where_the_index_returns_fewer_the_bound_counts_the_others_too():
+    distances = np.sum((QUERIES[:, None] - PATTERNS[None]) ** 2, axis=2)
+    left_out = 1 - np.sort(softmax(-0.1 * distances / 2, axis=1), axis=1)[:, -2:].sum(axis=1)
+    once = memories(0.1, 200, 1.0, Incomplete(PATTERNS))[1].recall(QUERIES, max_steps=1)
+    assert np.all(once.bound >= left_out)
+    memory, indexed = memories(20.0, index=Incomplete(PATTERNS, most=0))
+    result = indexed.recall(QUERIES)
+    assert result.exact.all()
+    np.testing.assert_array_equal(result.state, memory.recall(QUERIES).state)
+
+
 def test_where_the_bound_is_large_the_memory_answers():
     for memory, indexed in (memories(1.0), memories(20.0, k=24, largest_bound=0.0)):
         result, expected = indexed.recall(QUERIES), memory.recall(QUERIES)
@@ -78,8 +98,8 @@ def test_faiss_finds_the_nearest_patterns():
     pytest.importorskip("faiss")
     for index in (FaissIndex.flat(PATTERNS), FaissIndex.graph(PATTERNS)):
         _, indexed = memories(20.0, k=24, index=index)
-        found = index.search(QUERIES, 8)
-        assert np.mean(found == BruteForce(PATTERNS).search(QUERIES, 8)) > 0.95
+        numbers = index.search(QUERIES, 8)
+        assert np.mean(numbers == BruteForce(PATTERNS).search(QUERIES, 8)) > 0.95
         np.testing.assert_allclose(
             indexed.recall(QUERIES).state, memories(20.0, k=24)[1].recall(QUERIES).state, atol=1e-3
         )

@@ -206,11 +206,15 @@ def test_files_give_back_the_same_memory(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [path.name]
 
 
+ABOUT = {"format": "hopfax memory", "version": "1", "similarity": "dot"}
+METRIC = '{"kind": "Mahalanobis", "neighbours": 1, "ridge": 0.1}'
+
+
 def altered(tmp_path, change, metadata=None):
     path = tmp_path / "memory.safetensors"
     MEMORY.save(path)
     tensors = change(load_file(path))
-    save_file(tensors, path, metadata or {"format": "hopfax memory", "version": "1", "similarity": "dot"})
+    save_file(tensors, path, metadata or ABOUT)
     return path
 
 
@@ -223,6 +227,14 @@ def altered(tmp_path, change, metadata=None):
         (lambda t: {**t, "patterns": np.full((2, 2), np.nan)}, None, "not all finite"),
         (lambda t: {**t, "beta": np.asarray(-1.0)}, None, "its beta is -1.0"),
         (lambda t: {**t, "values": np.ones((3, 2))}, None, r"its values, of shape \(3, 2\)"),
+        (lambda t: t, {**ABOUT, "separation": "3"}, "its separation cannot be read: 3 does not describe"),
+        (lambda t: t, {**ABOUT, "separation": "{"}, "its separation cannot be read"),
+        (
+            lambda t: t,
+            {**ABOUT, "metric": '{"kind": "Softmax", "beta": 1.0}'},
+            "its metric cannot be read: 'Soft",
+        ),
+        (lambda t: t, {**ABOUT, "metric": METRIC}, r"its metric cannot be read: .*neighbours=1"),
     ],
 )
 def test_files_that_do_not_fit_are_refused(tmp_path, change, metadata, message):
@@ -306,10 +318,10 @@ def test_sharded_over_devices_it_recalls_the_same():
         a, b = (m.recall(np.where(unknown, 0, queries), ~unknown) for m in (whole, sharded))
         np.testing.assert_allclose(a.state, b.state, atol=1e-5)
         whole = Memory.store(patterns, metric=Mahalanobis(neighbours=7))
-        sharded = whole.shard()
-        a, b = (m.recall(queries, ~unknown) for m in (whole, sharded))
-        np.testing.assert_allclose(a.state, b.state, atol=1e-4)
-        np.testing.assert_array_equal(a.index, b.index)
+        for sharded in (whole.shard(), whole.add(queries[:3]).remove([10, 11, 12]).shard()):
+            a, b = (m.recall(queries, ~unknown) for m in (whole, sharded))
+            np.testing.assert_allclose(a.state, b.state, atol=1e-4)
+            np.testing.assert_array_equal(a.index, b.index)
         from hopfax.lagrangians import Sparsemax
         from hopfax.memory import Epanechnikov
         for separation, beta in ((Sparsemax, 0.02), (Sparsemax, 2.0), (Epanechnikov, 0.3)):

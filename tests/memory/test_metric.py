@@ -93,6 +93,20 @@ def test_the_calibrated_beta_suits_points_on_a_curve_and_a_gaussian():
     assert ratios[1] < 1.1
 
 
+def test_a_memory_with_a_metric_that_grew_and_shrank_is_one_of_the_patterns_it_has():
+    """With more neighbours than patterns, rows in reserve are none of them."""
+    values, metric = np.arange(2.0 * COUNT).reshape(COUNT, 2), Mahalanobis(ridge=RIDGE)
+    make = lambda rows: Memory.store(PATTERNS[rows], 0.7, values=values[rows], metric=metric, chunk=6)
+    grown = make(np.arange(16)).add(PATTERNS[16:], values[16:])
+    left = np.delete(np.arange(COUNT), [0, 5, 16])
+    for memory, expected in ((grown, make(np.arange(COUNT))), (grown.remove([0, 5, 16]), make(left))):
+        assert len(memory.stored.patterns) > len(memory.patterns)
+        result, whole = memory.recall(QUERIES, KNOWN), expected.recall(QUERIES, KNOWN)
+        for name in ("state", "kind", "index", "size", "weight", "confidence", "value"):
+            np.testing.assert_allclose(getattr(result, name), getattr(whole, name), atol=1e-12, err_msg=name)
+        np.testing.assert_array_equal(metric.calibrate(memory.stored), metric.calibrate(expected.stored))
+
+
 def test_equal_patterns_are_recalled():
     memory = Memory.store(np.ones((4, 3)), 1.0, metric=Mahalanobis())
     recalled = memory.recall(np.array([1.0, np.nan, 1.0]), np.array([True, False, True]))

@@ -72,6 +72,10 @@ def stored(patterns=PATTERNS, beta=1.0, **options) -> Memory:
     return Memory.store(patterns, beta, **options)
 
 
+def fourfold() -> Memory:
+    return stored(np.vstack([PATTERNS, -PATTERNS]))
+
+
 def recalled(queries, known=None, **options) -> object:
     return memory().recall(queries, known, **options)
 
@@ -779,6 +783,15 @@ ROWS = [
         r"`merge`.*positive",
     ),
     Row("consolidation into one", lambda _: consolidate(memory(), 1), ValueError, r"count=1.*at least 2"),
+    Row(
+        "consolidation to no precision", lambda _: consolidate(fourfold(), 2, rtol=0.0), ValueError, r"`rtol`"
+    ),
+    Row(
+        "consolidation at no distance",
+        lambda _: consolidate(fourfold(), 2, merge=-1.0),
+        ValueError,
+        r"`merge`",
+    ),
     Row("consolidation into all", lambda _: consolidate(memory(), 2), ValueError, r"less than the 2"),
     Row("adding patterns of another width", lambda _: memory().add(SIGNS), ValueError, r"4 elements.*give 3"),
     Row("adding NaN", lambda _: memory().add(NOT_FINITE), ValueError, r"`patterns` must be finite"),
@@ -826,6 +839,12 @@ ROWS = [
         lambda _: IndexedMemory(stored(separation=Sparsemax), Nowhere(), k=1),
         ValueError,
         r"separation.*Softmax",
+    ),
+    Row(
+        "index of a memory with a metric",
+        lambda _: IndexedMemory(stored(metric=Mahalanobis()), Nowhere(), k=1),
+        ValueError,
+        r"`memory` must have no `metric`",
     ),
     Row(
         "index with a bound of two",

@@ -158,6 +158,10 @@ class ScaledLagrangian(AbstractLagrangian):
         return self.lagrangian.nonnegative
 
     @property
+    def shift_invariant(self) -> bool:
+        return self.lagrangian.shift_invariant
+
+    @property
     def holomorphic(self) -> bool:
         return self.lagrangian.holomorphic
 
@@ -198,6 +202,10 @@ class SumLagrangian(AbstractLagrangian):
     @property
     def nonnegative(self) -> bool:
         return all(term.nonnegative for term in self.terms)
+
+    @property
+    def shift_invariant(self) -> bool:
+        return all(term.shift_invariant for term in self.terms)
 
     @property
     def holomorphic(self) -> bool:

@@ -158,6 +158,10 @@ class AlongAxis(AbstractLagrangian):
         return self.lagrangian.nonnegative
 
     @property
+    def shift_invariant(self) -> bool:
+        return self.lagrangian.shift_invariant
+
+    @property
     def holomorphic(self) -> bool:
         return self.lagrangian.holomorphic
 

@@ -2,7 +2,7 @@
 
 `g_i = w(z_i - t) / Σ_j w(z_j - t)` with the scores `z = slope beta s` and the threshold `t` at which
 `Σ_i m(z_i - t) = count`. Both `w` and `m` are powers of `max(z - t, 0)`, so one search for `t` serves all, and a memory
-too large to be compared at once finds `t` in a few passes (`hopfax.memory.streaming`).
+too large to be compared at once finds `t` in a few passes (`hopfax.memory.sparse_streams`).
 
 Sources: [blondel2020] and [santos2024].
 """

@@ -219,9 +219,9 @@ class Hopfield(eqx.Module):
             patterns, values = (jnp.where(pattern_mask[:, None], x, 0) for x in (patterns, values))
         queries = patterns if own else self._rows("queries", queries, self.sizes.queries)
         mask = _combined(pattern_mask, association_mask, (len(queries), len(patterns)))
-        heads = self._per_head(jax.vmap(self.value_projection)(values))
+        head_values = self._per_head(jax.vmap(self.value_projection)(values))
         weights, energy, retrieval = self._weights(queries, patterns, mask)
-        mixed = jnp.einsum("hqp,hpv->qhv", self.dropout(weights, key=key), heads)
+        mixed = jnp.einsum("hqp,hpv->qhv", self.dropout(weights, key=key), head_values)
         output = jax.vmap(self.output_projection)(mixed.reshape(len(queries), -1))
         return Association(output, weights, energy, retrieval)
 

@@ -51,15 +51,17 @@ class Repeated(AbstractIteration):
             scale=largest_norm(memory.patterns),
             tolerance=self.tolerance,
             max_steps=self.max_steps,
-            unroll=self.max_steps,
+            unroll=True,
         )
 
 
 class Relaxed(AbstractIteration):
     """Relaxes `memory.ham()` from the query, as `hopfax.relax` does, with the solver and gradient of `method`.
 
-    An equilibrium does not depend on where the solve starts. So implicit gradients reach patterns, values and `beta`,
-    but not the queries; `Unrolled()` reaches them too.
+    A small change of the start does not change the equilibrium. So there are gradients with respect to patterns, values
+    and `beta`, implicit or by equilibrium propagation, and none with respect to the queries, except by `Unrolled()`.
+    `CoupledLearning()`, `ContrastiveLearning()` and `PredictiveCoding()` need the cost of an objective, and raise an
+    error here.
 
     Args:
         method: update, solver, gradient and tolerances.

@@ -23,8 +23,7 @@ from .phase.effective import beta_for_mean_field
 from .phase.transitions import thresholds
 from .sharded import Query, ShardedPatterns
 from .similarities import AbstractSimilarity, Euclidean
-from .streaming import retrieve, top_k
-from .streams import largest_scores
+from .streaming import most_similar, retrieve, top_k
 
 _STEPS = 200  # a state that still moves after these lies within about (pi / 200)^2 of its threshold
 _POWER_STEPS = 50  # the largest eigenvalue from below, to a few per mille unless many are nearly as large
@@ -148,10 +147,8 @@ def margin_beta(
 def _leads(stored: ShardedPatterns, index: Probes) -> Float[Array, " probes"]:
     """By how much each pattern is more similar to itself than the next is; zero where another is more similar."""
     probes = stored.patterns[index]
-    one = jnp.ones((), probes.dtype)
-    best = stored.on_every_device(lambda rows, query, beta: largest_scores(stored, rows, query, beta, 2))
-    scores, first = best(stored.patterns, Query.of(probes), one)
-    return jnp.where(first[:, 0] == index, scores[:, 0] - scores[:, 1], 0)
+    similarities, number = most_similar(stored, probes, 2)
+    return jnp.where(number[:, 0] == index, similarities[:, 0] - similarities[:, 1], 0)
 
 
 def _check(patterns, fraction: float, probes: int, limit: int, rtol: float) -> None:

@@ -7,14 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from .._internal.checks import as_integer, require
+from .._internal.checks import as_integer, check_positive, require
 from .._internal.numerics import bisect
 from .emergent import distinct_states
 from .memory import Memory
 
-_HALVINGS = (
-    40  # of beta; a memory that still recalls more states has too many equal minima to be consolidated
-)
+_HALVINGS = 40  # of beta; where more states are still recalled, too many minima are equal to be merged
 
 
 class Consolidation(eqx.Module):
@@ -34,7 +32,7 @@ class Consolidation(eqx.Module):
 
 
 def consolidate(memory: Memory, count: int, *, rtol: float = 0.01, merge: float = 1e-3) -> Consolidation:
-    """At most `count` means of patterns: those that recall from them does not tell apart at a lower `beta`.
+    """At most `count` groups of patterns, each recalled as one state at a lower `beta`, and their means.
 
     As `beta` falls, minima of close patterns merge. `beta` is halved, then bisected to `rtol`, until recall from all
     patterns ends at no more than `count` states. `Memory.store(result.patterns)` is the smaller memory, with a `beta`
@@ -43,24 +41,25 @@ def consolidate(memory: Memory, count: int, *, rtol: float = 0.01, merge: float 
     Args:
         count: at least 2, less than the number of patterns.
         merge: states at most this fraction of the largest norm of a pattern apart count as one.
-    Raises: `ValueError` for another `count`, or where more states are recalled at any `beta`. Derived here.
+    Raises: `ValueError` for another `count`, `rtol` or `merge` not positive, or where more states are recalled at any
+        `beta`. Derived here.
     """
     number = int(memory.stored.number)
     count = as_integer("count", count, 2)
     require(count < number, f"`count={count}` must be less than the {number} patterns.")
+    check_positive("rtol", rtol)
+    check_positive("merge", merge)
     patterns, radius = np.asarray(memory.patterns), merge * float(memory.stored.scale())
 
     def labels(beta: float) -> np.ndarray:
-        cooled = dataclasses.replace(memory, beta=jnp.asarray(beta, memory.beta.dtype), values=None)
-        return distinct_states(np.asarray(cooled.recall(patterns, max_steps=1000).state), radius)[0]
+        warmer = dataclasses.replace(memory, beta=jnp.asarray(beta, memory.beta.dtype), values=None)
+        return distinct_states(np.asarray(warmer.recall(patterns, max_steps=1000).state), radius)[0]
 
     holds = lambda beta: labels(beta).max() < count
-    low = float(memory.beta)
-    for _ in range(_HALVINGS):
-        if holds(low):
-            break
-        low /= 2
-    require(holds(low), f"`count={count}` is not reached at any beta; take more.")
+    betas = (float(memory.beta) / 2**i for i in range(_HALVINGS + 1))
+    low = next(filter(holds, betas), None)
+    if low is None:
+        raise ValueError(f"`count={count}` is not reached at any beta; take more.")
     middle, close = lambda a, b: (a * b) ** 0.5, lambda yes, no: no <= yes * (1 + rtol)
     beta = bisect(holds, low, 2 * low, middle=middle, close=close)[0]
     label = labels(beta)

@@ -41,10 +41,7 @@ def emergent_minima(
     """
     check_positive("merge", merge)
     recalled = memory.recall(np.atleast_2d(np.asarray(starts)), max_steps=max_steps)
-    states, radius = (
-        np.asarray(recalled.state)[np.asarray(recalled.converged)],
-        merge * float(memory.stored.scale()),
-    )
+    states, radius = np.asarray(recalled.state[recalled.converged]), merge * float(memory.stored.scale())
     label, first = distinct_states(states, radius)
     minima, patterns = states[first], np.asarray(memory.patterns)
     apart = [np.min(np.linalg.norm(patterns - state, axis=1)) > radius for state in minima]

@@ -1,5 +1,4 @@
-"""Memories as files: one safetensors file with the patterns, their values, `beta`, similarity, separation and the
-numbers of a metric.
+"""Memories as files: one safetensors file with the patterns, their values, `beta`, similarity, separation and metric.
 
 Loading a file runs no code from it.
 """
@@ -7,7 +6,7 @@ Loading a file runs no code from it.
 import json
 from os import PathLike
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -23,7 +22,10 @@ from .sharded import Separation
 from .similarities import AbstractSimilarity, Dot, Euclidean
 
 FORMAT, VERSION = "hopfax memory", "1"
-_SEPARATIONS = Registry("a separation", (Softmax, Sparsemax, Entmax, Normmax, KSubsets, Epanechnikov))
+_REGISTRIES = {
+    "separation": Registry("a separation", (Softmax, Sparsemax, Entmax, Normmax, KSubsets, Epanechnikov)),
+    "metric": Registry("a metric", (Mahalanobis,)),
+}
 _SIMILARITIES: dict[str, type[AbstractSimilarity]] = {"dot": Dot, "euclidean": Euclidean}
 
 
@@ -46,9 +48,9 @@ def write_memory(
             f"`similarity` {type(similarity).__name__} cannot be saved; only {list(_SIMILARITIES)} can."
         )
     metadata = {"format": FORMAT, "version": VERSION, "similarity": names[0]}
-    metadata["separation"] = json.dumps(_SEPARATIONS.to_dict(separation))
+    metadata["separation"] = json.dumps(_REGISTRIES["separation"].to_dict(separation))
     if metric is not None:
-        metadata |= {"neighbours": str(metric.neighbours), "ridge": repr(float(metric.ridge))}
+        metadata["metric"] = json.dumps(_REGISTRIES["metric"].to_dict(metric))
     tensors = {"patterns": np.ascontiguousarray(patterns), "beta": np.asarray(beta, np.float64)}
     if values is not None:
         tensors["values"] = np.ascontiguousarray(values)
@@ -84,21 +86,18 @@ def read_memory(path: str | PathLike) -> StoredMemory:
     if fault := _fault(metadata, tensors):
         raise ValueError(f"{path} does not hold a memory: {fault}. Write it with `Memory.save`.")
     similarity = _SIMILARITIES[metadata["similarity"]]()
-    description = json.loads(metadata["separation"]) if "separation" in metadata else None
-    separation = Softmax(1.0) if description is None else _SEPARATIONS.from_dict(description)
-    metric, values = _metric(path, metadata), tensors.get("values")
+    separation = _described("separation", metadata) or Softmax(1.0)
+    metric, values = _described("metric", metadata), tensors.get("values")
     return StoredMemory(tensors["patterns"], float(tensors["beta"]), similarity, values, separation, metric)
 
 
-def _metric(path: str | PathLike, metadata: dict[str, str]) -> Mahalanobis | None:
-    if "neighbours" not in metadata:
-        return None
-    try:
-        return Mahalanobis(int(metadata["neighbours"]), float(metadata["ridge"]))
-    except (KeyError, ValueError) as error:
-        raise ValueError(
-            f"{path} does not hold a memory: its metric is not one: {error}. Write it with `Memory.save`."
-        ) from error
+def _described(name: str, metadata: dict[str, str]) -> Any:
+    """The object that the metadata describe under `name`, or None. Raises: `ValueError` for what describes none."""
+    registry, text = _REGISTRIES[name], metadata.get(name, "null")
+    value = registry.from_dict(json.loads(text))
+    if value is not None and type(value) not in registry.classes.values():
+        raise ValueError(f"{text:.80} does not describe {registry.title}")
+    return value
 
 
 def _fault(metadata: dict[str, str], tensors: dict[str, np.ndarray]) -> str | None:
@@ -108,10 +107,11 @@ def _fault(metadata: dict[str, str], tensors: dict[str, np.ndarray]) -> str | No
         return f"its format is {form!r}, version {version!r}, not {FORMAT!r}, version {VERSION!r}"
     if similarity not in _SIMILARITIES:
         return f"its similarity is {similarity!r}, not one of {list(_SIMILARITIES)}"
-    try:
-        _SEPARATIONS.from_dict(json.loads(metadata.get("separation", "null")))
-    except ValueError as error:
-        return f"its separation cannot be read: {error}"
+    for name in _REGISTRIES:
+        try:
+            _described(name, metadata)
+        except ValueError as error:
+            return f"its {name} cannot be read: {error}"
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
     if (
         set(shapes) - {"values"} != {"patterns", "beta"}

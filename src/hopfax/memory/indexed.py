@@ -1,11 +1,12 @@
 """Recall from the nearest patterns alone, found by an index, with a bound on the weight of all others.
 
 At useful `beta` a few patterns have nearly all the weight. An index finds the nearest `k` of `N` patterns without
-comparing all. With the squared distances `d_j²` in rising order, each pattern that is left out has at most the weight
-of the last one. So their share is at most `r / (1 + r)` with
+comparing all. With the squared distances `d_j²` in rising order, each of the others has at most the weight of the last
+one. So their share is at most `r / (1 + r)` with
 `r = (N - k) exp(-beta d_k² / 2) / Σ_{j<=k} exp(-beta d_j² / 2)`. Derived here.
 """
 
+import functools as ft
 from abc import abstractmethod
 from typing import Any
 
@@ -23,6 +24,7 @@ from .._internal.checks import (
 )
 from .._internal.optional import needed
 from ..lagrangians import Softmax
+from .inputs import check_limits
 from .memory import Memory
 from .recall import check_queries
 from .similarities import Euclidean
@@ -40,7 +42,7 @@ class AbstractIndex(eqx.Module):
 
     @abstractmethod
     def search(self, queries: Queries, k: int) -> Int[np.ndarray, "queries k"]:
-        """The numbers of the `k` nearest patterns of each query; -1 where fewer are found."""
+        """The numbers of the `k` nearest patterns of each query; -1 where the search returns fewer."""
 
 
 class FaissIndex(AbstractIndex):
@@ -86,7 +88,7 @@ class IndexedRecall(eqx.Module):
         state: the recalled values.
         index: the pattern with the largest weight.
         weight: its retrieval weight.
-        bound: no more than this share of the weight, from 0 to 1, is on patterns that were left out of the last update,
+        bound: the patterns that the last update did not compare have at most this share of the weight, from 0 to 1,
             provided that the index returned the nearest ones; 0 where the exact memory answered.
         exact: whether the exact memory answered.
         steps: how many updates were made.
@@ -110,7 +112,7 @@ class IndexedMemory(eqx.Module):
     whose bound exceeds `largest_bound` are answered by the memory, which compares all.
 
     Args:
-        memory: with softmax and `Euclidean()`, on one device.
+        memory: with softmax and `Euclidean()`, without a metric, on one device.
         index: of the same patterns.
         k: how many patterns are compared.
         largest_bound: from 0 to 1; with 0, all queries are answered by the memory.
@@ -125,13 +127,16 @@ class IndexedMemory(eqx.Module):
     def __check_init__(self):
         require_kind("memory", self.memory, Memory, "Memory.store(patterns)")
         require_kind("index", self.index, AbstractIndex, "FaissIndex.graph(patterns)")
+        require(
+            self.memory.metric is None,
+            "`memory` must have no `metric`, since its weights are not those of distances; store it without one.",
+        )
         require_kind("memory.stored.similarity", self.memory.stored.similarity, Euclidean, "Euclidean()")
         require_kind("memory.stored.separation", self.memory.stored.separation, Softmax, "Softmax(1.0)")
         require_integer("k", self.k, 1)
         number = int(self.memory.stored.number)
         require(self.k <= number, f"`k={self.k}` is more than the {number} patterns; take fewer.")
-        bounds = lambda x: 0 <= x <= 1
-        require_number("largest_bound", self.largest_bound, bounds, "a number from 0 to 1")
+        require_number("largest_bound", self.largest_bound, lambda x: 0 <= x <= 1, "a number from 0 to 1")
 
     def recall(
         self,
@@ -145,45 +150,56 @@ class IndexedMemory(eqx.Module):
         Raises: `ValueError` for queries that do not fit, or limits out of range.
         """
         array, _ = check_queries(queries, None, self.memory.stored.patterns.shape[1])
-        require_number("tolerance", tolerance, lambda x: x >= 0, "a number, 0 or more")
-        require_integer("max_steps", max_steps, 1)
+        check_limits(tolerance, max_steps, least=1)
         rows = np.atleast_2d(np.asarray(array)).astype(self.memory.stored.patterns.dtype)
         result = self._near(rows, tolerance, max_steps)
         unsure = result.bound > self.largest_bound if self.largest_bound > 0 else np.ones(len(rows), bool)
         return self._exact(result, rows, unsure, tolerance, max_steps) if unsure.any() else result
 
+    # Both take a pass over all patterns, which recall from an index is to spare.
+    @ft.cached_property
+    def _patterns(self) -> Float[np.ndarray, "patterns dimension"]:
+        return np.asarray(self.memory.patterns)
+
+    @ft.cached_property
+    def _unit(self) -> float:
+        """The unit of residuals: the largest norm of a pattern."""
+        return float(self.memory.stored.scale()) or 1.0
+
     def _near(self, states: Queries, tolerance: float, max_steps: int) -> IndexedRecall:
         """Recall from the nearest patterns of each state."""
-        states, count, unit = states.copy(), len(states), float(self.memory.stored.scale()) or 1.0
+        states, count = states.copy(), len(states)
         steps, residual = np.zeros(count, int), np.full(count, np.inf)
         best, weight, bound = np.zeros(count, int), np.zeros(count), np.ones(count)
-        patterns = np.asarray(self.memory.patterns)
         for _ in range(max_steps):
             active = np.flatnonzero(residual > tolerance)
             if not len(active):
                 break
-            new, best[active], weight[active], bound[active] = self._update(patterns, states[active])
-            residual[active] = np.linalg.norm(new - states[active], axis=1) / unit
+            new, best[active], weight[active], bound[active] = self._update(states[active])
+            residual[active] = np.linalg.norm(new - states[active], axis=1) / self._unit
             states[active], steps[active] = new, steps[active] + 1
         return IndexedRecall(states, best, weight, bound, np.zeros(count, bool), steps, residual <= tolerance)
 
-    def _update(
-        self, patterns: Float[np.ndarray, "patterns dimension"], states: Queries
-    ) -> tuple[Queries, np.ndarray, np.ndarray, np.ndarray]:
+    def _update(self, states: Queries) -> tuple[Queries, np.ndarray, np.ndarray, np.ndarray]:
         """The updated states, the nearest pattern, its weight among the `k` nearest, and the bound on all others."""
         numbers = self.index.search(states, self.k)
-        found = numbers >= 0
-        rows = patterns[np.where(found, numbers, 0)]
-        distances = np.where(found, np.sum((rows - states[:, None]) ** 2, axis=2), np.inf)
+        valid = numbers >= 0
+        rows = self._patterns[np.where(valid, numbers, 0)]
+        distances = np.where(valid, np.sum((rows - states[:, None]) ** 2, axis=2), np.inf)
         nearest = distances.min(axis=1, keepdims=True)
+        nearest = np.where(np.isfinite(nearest), nearest, 0)
         factors = np.exp(-float(self.memory.beta) / 2 * (distances - nearest))
         total = factors.sum(axis=1)
-        left_out = (len(patterns) - self.k) * np.where(found.all(axis=1), factors.min(axis=1), 1)
-        weights = factors / total[:, None]
+        # Where the search returned fewer than `k`, the others may be as near as the nearest of these.
+        largest_other = np.where(valid.all(axis=1), factors.min(axis=1), 1)
+        others = (len(self._patterns) - valid.sum(axis=1)) * largest_other
+        weights = (
+            factors / np.maximum(total, 1)[:, None]
+        )  # the nearest has the factor 1, unless there is none
         top = np.argmax(weights, axis=1)[:, None]
-        pick = lambda values: np.take_along_axis(values, top, axis=1)[:, 0]
+        of_top = lambda values: np.take_along_axis(values, top, axis=1)[:, 0]
         new = np.einsum("qk,qkd->qd", weights, rows).astype(states.dtype)
-        return new, pick(numbers), pick(weights), left_out / (total + left_out)
+        return new, of_top(numbers), of_top(weights), others / (total + others)
 
     def _exact(
         self, result: IndexedRecall, rows: Queries, unsure: Bool[np.ndarray, " queries"], tolerance, max_steps

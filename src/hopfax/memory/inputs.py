@@ -14,6 +14,7 @@ from .._internal.checks import (
     foreign,
     in_native_order,
     require,
+    require_integer,
     require_matrix,
     require_number,
 )
@@ -109,6 +110,17 @@ def check_known(queries: Array | np.ndarray, known: Any) -> Array | np.ndarray:
 def check_beta(beta: Any) -> None:
     """Raises: `ValueError` unless `beta` is one positive, finite number; traced numbers pass."""
     require_number("beta", beta, lambda x: 0 < x < math.inf, "one number, positive and finite")
+
+
+def check_width(label: str, rows: Float[Array, "rows columns"], width: int) -> None:
+    """Raises: `ValueError` unless `rows` has `width` columns."""
+    require(rows.shape[1] == width, f"`{label}` has {rows.shape[1]} elements in a row; give {width}.")
+
+
+def check_limits(tolerance: Any, max_steps: Any, *, least: int = 0) -> None:
+    """Raises: `ValueError` for a negative tolerance, or `max_steps` that is no whole number, at least `least`."""
+    require_number("tolerance", tolerance, lambda x: x >= 0, "a number, 0 or more")
+    require_integer("max_steps", max_steps, least)
 
 
 def _require_boolean(label: str, mask: Array | np.ndarray, meaning: str) -> None:

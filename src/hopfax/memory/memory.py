@@ -1,5 +1,6 @@
 """A memory: patterns are stored, recalled from parts or from noise, saved, loaded and spread over devices."""
 
+import dataclasses
 import warnings
 from collections.abc import Callable, Sequence
 from os import PathLike
@@ -18,12 +19,11 @@ from .._internal.checks import (
     require_integer,
     require_kind,
     require_matrix,
-    require_number,
 )
 from ..lagrangians import Softmax
 from .calibration import calibrate, margin_beta
 from .files import read_memory, write_memory
-from .inputs import as_array, as_rows, as_values, check_beta, to_floating
+from .inputs import as_array, as_rows, as_values, check_beta, check_limits, check_width, to_floating
 from .metric import Mahalanobis
 from .modern import ModernHopfield
 from .phase.effective import mean_field_beta
@@ -31,7 +31,7 @@ from .phase.transitions import thresholds
 from .recall import Recall, check_queries, recall_batch
 from .sharded import Separation, ShardedPatterns
 from .similarities import AbstractSimilarity, Euclidean
-from .streams import stream_of
+from .streaming import stream_of
 
 _SAMPLE = 4096  # patterns from which the mean distance is estimated
 
@@ -79,7 +79,7 @@ class Memory(eqx.Module):
                 the unknown elements given the known ones. Neighbours are Euclidean whatever `similarity` is, and "auto"
                 takes the `beta` of least error where patterns are left out and completed from half of their elements.
                 The separation is softmax.
-            separation: from `beta` to what makes weights of scores: `Softmax`, `Sparsemax`, `Epanechnikov`,
+            separation: from `beta` to what turns scores into weights: `Softmax`, `Sparsemax`, `Epanechnikov`,
                 `functools.partial(Entmax, 1.5)`, `functools.partial(Normmax, 2.0)`, `functools.partial(KSubsets, 2)`.
             chunk: how many rows are compared at once.
         Raises: `ValueError` for patterns that are not finite, fewer than two of them, values that are not
@@ -90,17 +90,17 @@ class Memory(eqx.Module):
         array = as_array("patterns", patterns)
         check_patterns(array)
         similarity = _check_options(similarity, metric, separation, chunk)
-        made = _separation(separation, similarity, array.shape[0])
+        unit_separation = _separation(separation, similarity, len(array))
         array = to_floating(array)
-        stored = ShardedPatterns(array, similarity, array.shape[0], chunk, separation=made)
+        stored = ShardedPatterns(array, similarity, len(array), chunk, separation=unit_separation)
         outputs = None if values is None else as_values(values, len(array)).astype(array.dtype)
         if isinstance(beta, str):
             require(beta == "auto", f'`beta` must be "auto" or a positive number, got {beta!r}.')
             beta = _automatic_beta(stored, separation is Softmax, metric)
-            return cls(stored, jnp.asarray(beta, array.dtype), outputs, metric)
-        check_beta(beta)
-        if metric is None and separation is Softmax:
-            _warn_if_averaging(array, beta)
+        else:
+            check_beta(beta)
+            if metric is None and separation is Softmax:
+                _warn_if_averaging(array, beta)
         return cls(stored, jnp.asarray(beta, array.dtype), outputs, metric)
 
     @classmethod
@@ -129,8 +129,8 @@ class Memory(eqx.Module):
         require(len(patterns) >= 2, f"`patterns` must hold two rows or more, got {len(patterns)}.")
         similarity = _check_options(similarity, metric, separation, chunk)
         check_beta(beta)
-        made = _separation(separation, similarity, len(patterns))
-        stored = ShardedPatterns.from_host(patterns, similarity, _devices(devices), chunk, made)
+        unit_separation = _separation(separation, similarity, len(patterns))
+        stored = ShardedPatterns.from_host(patterns, similarity, _devices(devices), chunk, unit_separation)
         return cls(stored, jnp.asarray(beta, stored.patterns.dtype), metric=metric)
 
     @property
@@ -142,17 +142,18 @@ class Memory(eqx.Module):
     def network(self) -> ModernHopfield:
         """The same memory as a `ModernHopfield`, with energy, Jacobian and HAM.
 
-        Raises: `ValueError` for a memory with a metric, which is none, and for `Epanechnikov`, which is no Lagrangian
-            of a memory layer.
+        Raises: `ValueError` for a memory with a metric, which is no such network, and for `Epanechnikov`, which is no
+            Lagrangian of a memory layer.
         """
         require(
             self.metric is None,
             "`network()` needs a memory without a `metric`; store the patterns without one.",
         )
+        unit_separation = self.stored.separation
         return ModernHopfield(
             self.patterns,
             self.beta,
-            separation=lambda beta: eqx.tree_at(lambda one: one.beta, self.stored.separation, beta),
+            separation=lambda beta: eqx.tree_at(lambda lagrangian: lagrangian.beta, unit_separation, beta),
             similarity=self.stored.similarity,
             values=None if self.values is None else self.values[: len(self.patterns)],
         )
@@ -168,6 +169,9 @@ class Memory(eqx.Module):
     ) -> Recall:
         """Repeats the update from each query until it converges.
 
+        With a metric, one step computes the conditional mean of the unknown elements; `tolerance` and `max_steps` play
+        no part.
+
         Args:
             queries: one query, or a batch in rows.
             known: which elements of the queries are known, of their shape or one mask for all: true for known
@@ -178,8 +182,6 @@ class Memory(eqx.Module):
                 of a pattern.
             max_steps: the largest number of updates.
             candidates: how many patterns a subset may have; wider averages count as the average of all.
-        With a metric, one step computes the conditional mean of the unknown elements; `tolerance` and `max_steps` play
-        no part.
         Raises: `ValueError` for queries of another width, known elements that are not finite, NaN without `known`,
             a mask of another shape, or no mask for a memory with a metric.
         """
@@ -189,8 +191,7 @@ class Memory(eqx.Module):
             "`known` is needed by a memory with a `metric`, which completes; give `known=~np.isnan(queries)`.",
         )
         require_integer("candidates", candidates, 1)
-        require_number("tolerance", tolerance, lambda x: x >= 0, "a number, 0 or more")
-        require_integer("max_steps", max_steps, 0)
+        check_limits(tolerance, max_steps)
         result = recall_batch(
             self.stored,
             self.beta,
@@ -221,20 +222,18 @@ class Memory(eqx.Module):
         """
         self._require_one_device("add")
         rows = as_rows("patterns", patterns).astype(self.stored.patterns.dtype)
-        width = self.stored.patterns.shape[1]
-        require(rows.shape[1] == width, f"`patterns` has {rows.shape[1]} elements in a row; give {width}.")
+        check_width("patterns", rows, self.stored.patterns.shape[1])
         require(
             (values is None) == (self.values is None),
             "`values` must be given where the memory has values, and only there.",
         )
         number = int(self.stored.number)
         stored = self.stored.with_rows(_appended(self.stored.patterns, number, rows), number + len(rows))
-        if self.values is None or values is None:
-            return Memory(stored, self.beta, None, self.metric)
+        if self.values is None:
+            return dataclasses.replace(self, stored=stored)
         outputs = as_values(values, len(rows)).astype(self.values.dtype)
-        wide = self.values.shape[1]
-        require(outputs.shape[1] == wide, f"`values` has {outputs.shape[1]} elements in a row; give {wide}.")
-        return Memory(stored, self.beta, _appended(self.values, number, outputs), self.metric)
+        check_width("values", outputs, self.values.shape[1])
+        return dataclasses.replace(self, stored=stored, values=_appended(self.values, number, outputs))
 
     def remove(self, indices: Int[Array | np.ndarray, " indices"] | Sequence[int] | int) -> "Memory":
         """A memory without the patterns of these numbers; later ones move down, as by `numpy.delete`.
@@ -256,15 +255,17 @@ class Memory(eqx.Module):
         stream_of(self.stored.separation).check(self.stored.similarity, len(order))
         stored = self.stored.with_rows(_selected(self.stored.patterns, order), len(order))
         values = None if self.values is None else _selected(self.values, order)
-        return Memory(stored, self.beta, values, self.metric)
+        return dataclasses.replace(self, stored=stored, values=values)
 
     def _require_one_device(self, name: str) -> None:
-        one = self.stored.mesh is None
-        require(one, f"`{name}` is for a memory on one device; change it first, then `shard` it.")
+        require(
+            self.stored.mesh is None,
+            f"`{name}` is for a memory on one device; change it first, then `shard` it.",
+        )
 
     def shard(self, devices: Sequence[Any] | None = None) -> "Memory":
         """The same memory with its patterns spread evenly over `devices`, by default all there are."""
-        return Memory(self.stored.shard(_devices(devices)), self.beta, self.values, self.metric)
+        return dataclasses.replace(self, stored=self.stored.shard(_devices(devices)))
 
     def save(self, path: str | PathLike) -> None:
         """Writes a safetensors file, whole or not at all. Raises: `OSError` where it cannot be written."""
@@ -308,12 +309,12 @@ def _automatic_beta(stored: ShardedPatterns, softmax: bool, metric: Mahalanobis 
 
 
 def _separation(separation: Any, similarity: AbstractSimilarity, count: int) -> Separation:
-    """The separation at `beta = 1`. Raises: `ValueError` for what is none of a memory, or does not fit it."""
+    """The separation at `beta = 1`. Raises: `ValueError` for one that a memory cannot have, or that does not fit it."""
     if isinstance(separation, Separation) or not callable(separation):
         raise ValueError(f"`separation={separation}` is an object; give its class, such as `Softmax`.")
-    made: Any = separation(1.0)
-    stream_of(made).check(similarity, count)
-    return made
+    unit_separation: Any = separation(1.0)
+    stream_of(unit_separation).check(similarity, count)
+    return unit_separation
 
 
 def _devices(devices: Sequence[Any] | None) -> list[Any]:
@@ -325,11 +326,11 @@ def _devices(devices: Sequence[Any] | None) -> list[Any]:
 
 
 def _appended(rows: Array, number: int, new: Array) -> Array:
-    """`new` after the first `number` of `rows`, which are doubled until there is room."""
-    room = len(rows)
-    while room < number + len(new):
-        room *= 2
-    grown = jnp.pad(rows, ((0, room - len(rows)), (0, 0)))
+    """`new` after the first `number` of `rows`, whose number is doubled until all fit."""
+    size = len(rows)
+    while size < number + len(new):
+        size *= 2
+    grown = jnp.pad(rows, ((0, size - len(rows)), (0, 0)))
     return jax.lax.dynamic_update_slice_in_dim(grown, new, number, 0)
 
 

@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from .._internal.checks import require_integer, require_number
 from .sharded import Beta, ShardedPatterns, States
-from .streaming import top_k
+from .streaming import most_similar
 from .streams import TopK
 
 BETAS = tuple(2.0**i for i in range(-10, 5))  # candidates of `Mahalanobis.calibrate`
@@ -26,7 +26,7 @@ Outputs = Float[Array, "batch outputs"] | None
 
 
 class Mahalanobis(eqx.Module):
-    """Compare by Mahalanobis distance under the covariance of a query's neighbours, and correct by their regression.
+    """Mahalanobis distance under the covariance of a query's neighbours, and linear regression on them.
 
     The neighbours are the patterns that are nearest in the known elements `K` by Euclidean distance. They are the
     centres `x_i` of Gaussians of covariance `C / beta`, where `C = S + ridge (tr S / d) I` and `S` is the covariance of
@@ -71,7 +71,7 @@ class Mahalanobis(eqx.Module):
         def example(inputs):
             query, known, index = inputs
             rows = stored.patterns[index]
-            included = index < stored.number
+            included = index >= 0
             conditional = self._conditional(rows, included, known)
             scores = jnp.where(included, -beta / 2 * conditional.squared_distances(query, rows), -jnp.inf)
             weights = jax.nn.softmax(scores)
@@ -80,7 +80,7 @@ class Mahalanobis(eqx.Module):
             top = best, index[place], weights[place]
             return state, top, None if values is None else weights @ values[index]
 
-        nearest = _nearest(stored, queries, known, self.neighbours)
+        _, nearest = most_similar(stored, queries, self.neighbours, known)
         state, top, value = lax.map(example, (queries, known, nearest), batch_size=TOGETHER)
         return state, TopK(*top), value
 
@@ -89,8 +89,9 @@ class Mahalanobis(eqx.Module):
 
         It is searched among `BETAS`, with at most `PROBES` patterns. The error is squared, summed over the elements.
         """
-        stride = -(-stored.count // PROBES)
-        errors = _errors_left_out(self, stored, jnp.arange(0, stored.count, stride), jr.key(0))
+        number = int(stored.number)
+        probes = jnp.arange(0, number, -(-number // PROBES))
+        errors = _errors_left_out(self, stored, probes, jr.key(0))
         return jnp.asarray(BETAS, stored.patterns.dtype)[jnp.argmin(errors)]
 
     def _conditional(
@@ -136,13 +137,6 @@ class _Conditional(eqx.Module):
         return jnp.where(self.known > 0, query, centre + self.covariance @ residual)
 
 
-def _nearest(
-    stored: ShardedPatterns, queries: States, known: Known, count: int
-) -> Int[Array, "batch neighbours"]:
-    """The patterns that are nearest in the known elements, if the similarity is Euclidean."""
-    return top_k(stored, queries, jnp.ones((), queries.dtype), count, known).index
-
-
 @eqx.filter_jit
 def _errors_left_out(
     metric: Mahalanobis, stored: ShardedPatterns, index: Int[Array, " probes"], key: Array
@@ -150,11 +144,12 @@ def _errors_left_out(
     """The error at each of `BETAS`, summed over the patterns of `index`."""
     patterns = stored.patterns[index]
     known = jr.bernoulli(key, 0.5, patterns.shape)
-    nearest = _nearest(stored, patterns, known, metric.neighbours + 1)  # the pattern itself is one of them
+    # The pattern itself is one of the nearest.
+    _, nearest = most_similar(stored, patterns, metric.neighbours + 1, known)
 
     def example(inputs):
         query, known, own, nearest = inputs
-        rows, others = stored.patterns[nearest], nearest != own
+        rows, others = stored.patterns[nearest], (nearest != own) & (nearest >= 0)
         conditional = metric._conditional(rows, others, known)
         distances = jnp.where(others, conditional.squared_distances(query, rows), jnp.inf)
 

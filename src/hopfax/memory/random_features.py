@@ -1,4 +1,4 @@
-"""A memory of fixed size: random features of the patterns are added up, and no pattern is kept."""
+"""A memory of fixed size: the sum of random features of the patterns, in place of the patterns."""
 
 from typing import Any
 
@@ -9,14 +9,8 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, Key, Real, ScalarLike
 
-from .._internal.checks import (
-    as_integer,
-    require,
-    require_integer,
-    require_key,
-    require_number,
-)
-from .inputs import as_rows, check_beta, to_floating
+from .._internal.checks import as_integer, require, require_key
+from .inputs import as_rows, check_beta, check_limits, check_width, to_floating
 from .recall import check_queries
 from .retrieval import Retrieval, largest_norm, repeat_update
 
@@ -62,25 +56,19 @@ class RandomFeatureMemory(eqx.Module):
         require_key("RandomFeatureMemory.store", key)
         half, odd = divmod(as_integer("features", features, 2), 2)
         require(not odd, f"`features={features}` must be even, a cosine and a sine for each frequency.")
-        frequencies = jnp.sqrt(jnp.asarray(beta, rows.dtype)) * jr.normal(
-            key, (half, rows.shape[1]), rows.dtype
-        )
-        empty = cls(
-            frequencies,
-            jnp.zeros(2 * half, rows.dtype),
-            jnp.asarray(beta, rows.dtype),
-            jnp.zeros((), rows.dtype),
-        )
+        beta = jnp.asarray(beta, rows.dtype)
+        frequencies = jnp.sqrt(beta) * jr.normal(key, (half, rows.shape[1]), rows.dtype)
+        empty = cls(frequencies, jnp.zeros(2 * half, rows.dtype), beta, jnp.zeros((), rows.dtype))
         return empty.add(rows)
 
     def add(self, patterns: Rows) -> "RandomFeatureMemory":
-        """With more patterns, in the same numbers of features. Raises: `ValueError` for patterns that do not fit."""
+        """A memory with more patterns, of the same size. Raises: `ValueError` for patterns that do not fit."""
         rows = self._rows(patterns)
         scale = jnp.maximum(self.scale, largest_norm(rows))
         return RandomFeatureMemory(self.frequencies, self.total + self._sum(rows), self.beta, scale)
 
     def remove(self, patterns: Rows) -> "RandomFeatureMemory":
-        """Without these patterns, which must have been stored; nothing can tell whether they were.
+        """A memory without these patterns. They must have been stored, which cannot be checked.
 
         Raises: `ValueError` for patterns that do not fit.
         """
@@ -109,8 +97,7 @@ class RandomFeatureMemory(eqx.Module):
     ) -> Retrieval:
         """Repeats the update from each query, as `Memory.recall`. Raises: `ValueError` for queries that do not fit."""
         array, _ = check_queries(queries, None, self.frequencies.shape[1])
-        require_number("tolerance", tolerance, lambda x: x >= 0, "a number, 0 or more")
-        require_integer("max_steps", max_steps, 0)
+        check_limits(tolerance, max_steps)
         start = jnp.atleast_2d(to_floating(array).astype(self.total.dtype))
         result = _recall(self, start, jnp.asarray(tolerance), jnp.asarray(max_steps))
         return result if array.ndim == 2 else jax.tree.map(lambda x: x[0], result)
@@ -121,8 +108,8 @@ class RandomFeatureMemory(eqx.Module):
         return jnp.concatenate([jnp.cos(phases), jnp.sin(phases)]) / jnp.sqrt(len(phases))
 
     def _rows(self, patterns: Any) -> Float[Array, "rows dimension"]:
-        rows, width = as_rows("patterns", patterns), self.frequencies.shape[1]
-        require(rows.shape[1] == width, f"`patterns` has {rows.shape[1]} elements in a row; give {width}.")
+        rows = as_rows("patterns", patterns)
+        check_width("patterns", rows, self.frequencies.shape[1])
         return rows.astype(self.total.dtype)
 
     def _sum(self, rows: Float[Array, "rows dimension"]) -> Float[Array, " features"]:

@@ -39,7 +39,7 @@ def repeat_update(
     scale: Float[Array, ""],
     tolerance: ScalarLike,
     max_steps: ScalarLike,
-    unroll: int | None = None,
+    unroll: bool = False,
 ) -> Retrieval:
     """Repeats `update` until the steps are short; states of a batch that have converged no longer change.
 
@@ -49,8 +49,8 @@ def repeat_update(
         scale: the largest norm of a pattern.
         tolerance: a state has converged when its step is at most this fraction of `scale`.
         max_steps: the largest number of updates.
-        unroll: make exactly that many updates in a `scan`, so that the states can be differentiated in reverse mode.
-            Those after convergence have no effect.
+        unroll: make exactly `max_steps` updates, an integer then, so that the states can be differentiated in reverse
+            mode. Those after convergence have no effect.
     """
     unit = jnp.where(scale > 0, scale, 1)
 
@@ -68,9 +68,9 @@ def repeat_update(
 
     batch = start.shape[:-1]
     first = (start, jnp.full(batch, jnp.inf, unit.dtype), jnp.zeros(batch, int), 0)
-    if unroll is None:
-        last = lax.while_loop(unfinished, step, first)
+    if unroll:
+        last = lax.fori_loop(0, max_steps, lambda _, carry: step(carry), first)
     else:
-        last = lax.scan(lambda carry, _: (step(carry), None), first, length=unroll)[0]
+        last = lax.while_loop(unfinished, step, first)
     state, residual, steps, _ = last
     return Retrieval(state, residual, steps, residual <= tolerance)

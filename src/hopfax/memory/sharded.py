@@ -30,16 +30,16 @@ Separation = AbstractLagrangian | Epanechnikov
 
 
 class ShardedPatterns(eqx.Module):
-    """Patterns in rows: `count` of them, followed by rows of zeros that make the devices' shares equal.
+    """Patterns in rows: `count` rows, followed by rows of zeros that make the devices' shares equal.
 
     Args:
         patterns: the rows, spread over the devices of `mesh` where there is one.
         similarity: how a state is compared with them.
-        count: the number of patterns.
+        count: the number of rows that are patterns, or in reserve for more.
         chunk: the largest number of rows compared at once.
         mesh: a mesh with the single axis `AXIS`.
         separation: how the weights follow from the scores, at `beta = 1`.
-        filled: how many of the `count` rows are patterns, followed by rows of zeros for more; None for all.
+        filled: how many of the `count` rows are patterns; those after them are in reserve, and zero. None for all.
     """
 
     patterns: Float[Array, "rows dimension"]
@@ -56,7 +56,7 @@ class ShardedPatterns(eqx.Module):
         return self.count if self.filled is None else self.filled
 
     def with_rows(self, rows: Float[Array, "rows dimension"], number: int) -> "ShardedPatterns":
-        """The first `number` of other rows as patterns; the rows after them are zero, for more."""
+        """The first `number` of other rows as patterns; the rows after them are zero, in reserve for more."""
         return dataclasses.replace(self, patterns=rows, count=len(rows), filled=jnp.asarray(number))
 
     def shard(self, devices: Sequence[Any]) -> "ShardedPatterns":
