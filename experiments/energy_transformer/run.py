@@ -30,7 +30,7 @@ from hopfax.gradients import ConjugateGradient, Implicit
 from hopfax.networks import HAM, Bias, energy_transformer
 from hopfax.training import Completion, FixedGuess, Trainer, TrainState, train_chunks
 from hopfax.training.checkpoint import load_checkpoint, save_checkpoint
-from hopfax.training.completion import AbstractCompletion, CompletionSums, Incomplete, half_squared_error
+from hopfax.training.completion import AbstractCompletion, CompletionSums, Incomplete
 from hopfax.training.masks import AbstractGuess, AbstractMasks
 
 TOKENS, PATCH, KNOWN = 49, 16, 25
@@ -128,7 +128,7 @@ class PlainCompletion(AbstractCompletion):
     def gradient(self, model: Plain, examples: Incomplete, step: Array) -> tuple[Plain, CompletionSums]:
         def loss(model):
             completed = jax.vmap(model)(examples.images, examples.known)
-            return half_squared_error(completed, examples)
+            return _half_squared_error(completed, examples)
 
         value, gradient = eqx.filter_value_and_grad(loss)(model)
         sums = eqx.tree_at(lambda s: (s.loss, s.missing), self.zero(), (value, examples.missing))
@@ -139,6 +139,12 @@ class PlainCompletion(AbstractCompletion):
 
     def explain_failure(self, before, after, examples, step) -> str:
         return "the loss"
+
+
+def _half_squared_error(completed: Float[Array, "batch ..."], examples: Incomplete) -> Float[Array, ""]:
+    """`½ Σ_missing (completed - image)²`, mean over the batch."""
+    difference = jnp.where(examples.known, 0, completed - examples.images)
+    return 0.5 * jnp.sum(jnp.square(difference)) / len(examples.images)
 
 
 def train(

@@ -45,12 +45,6 @@ class Incomplete(eqx.Module):
         return (jnp.sum(~self.known) / len(self.known)).astype(jnp.float32)
 
 
-def half_squared_error(completed: Float[Array, "batch ..."], examples: Incomplete) -> Float[Array, ""]:
-    """`½ Σ_missing (completed - image)²`, mean over the batch."""
-    difference = jnp.where(examples.known, 0, completed - examples.images)
-    return 0.5 * jnp.sum(jnp.square(difference)) / len(examples.images)
-
-
 class CompletionSums(eqx.Module):
     """Sums over the batches of an epoch so far."""
 
