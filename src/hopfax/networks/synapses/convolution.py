@@ -1,7 +1,6 @@
 """Convolutional synapses, with pooling or without."""
 
 import abc
-import dataclasses
 import itertools
 import math
 from collections.abc import Iterable
@@ -14,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Inexact
 
 from ..._internal.checks import as_floating, is_integer, require_kind, require_number
+from ..._internal.convolution import Moves, convolve, convolve_transposed
 from .base import Shape
 from .transform import AbstractTransform
 
@@ -118,72 +118,6 @@ class SoftPool(AbstractPool):
         return peak[0] + jnp.log(jnp.mean(jnp.exp(beta * (elements - peak)), axis=0)) / beta
 
 
-@dataclasses.dataclass(frozen=True)
-class _Moves:
-    """How a kernel moves over maps, along each axis."""
-
-    strides: tuple[int, ...]
-    padding: tuple[int, ...]
-    groups: int
-
-    def convolve(self, activation: Array, kernel: Array) -> Array:
-        spatial = "HW"[-len(self.strides) :]
-        return jax.lax.conv_general_dilated(
-            activation[None],
-            kernel,
-            self.strides,
-            [(size, size) for size in self.padding],
-            dimension_numbers=(f"N{spatial}C", f"{spatial}IO", f"N{spatial}C"),
-            feature_group_count=self.groups,
-        )[0]
-
-    def transposed(self, kernel: Array, maps: Array, shape: Shape) -> Array:
-        """The transpose of `convolve`, as a function of the maps: `Σ_i K[j + padding - stride i] y[i]`."""
-        like = jnp.zeros(shape, maps.dtype)
-        return jax.linear_transpose(lambda x: self.convolve(x, kernel), like)(maps)[0]
-
-    def transposed_in_kernel(self, kernel: Array, maps: Array, shape: Shape) -> Array:
-        """The same as a convolution that moves the maps, mirrored and spread out by the stride, over the kernel."""
-        if self.groups > 1:
-            return self.transposed(kernel, maps, shape)
-        axes = tuple(range(len(self.strides)))
-        spatial = "HW"[-len(axes) :]
-        reach = [stride * (maps.shape[axis] - 1) for axis, stride in enumerate(self.strides)]
-        ends = [
-            (reach[axis] - self.padding[axis], shape[axis] - kernel.shape[axis] + self.padding[axis])
-            for axis in axes
-        ]
-        return jax.lax.conv_general_dilated(
-            kernel,
-            jnp.flip(maps, axis=axes)[..., None],
-            (1,) * len(axes),
-            ends,
-            rhs_dilation=self.strides,
-            dimension_numbers=(f"{spatial}NC", f"{spatial}IO", f"{spatial}NC"),
-        )[..., 0]
-
-
-@eqx.filter_custom_jvp
-def _transposed(kernel: Array, maps: Array, moves: _Moves, shape: Shape) -> Array:
-    """`moves.transposed`, whose gradient in the kernel is a plain convolution.
-
-    XLA differentiates a convolution of maps that are spread out by a stride with zeros in their place, at ten times the
-    cost.
-    """
-    return moves.transposed(kernel, maps, shape)
-
-
-@_transposed.def_jvp
-def _transposed_jvp(primals, tangents):
-    kernel, maps, moves, shape = primals
-    tangent = jnp.zeros(shape, maps.dtype)
-    if tangents[1] is not None:
-        tangent = tangent + moves.transposed(kernel, tangents[1], shape)
-    if tangents[0] is not None:
-        tangent = tangent + moves.transposed_in_kernel(tangents[0], maps, shape)
-    return _transposed(*primals), tangent
-
-
 class AbstractConvolution(AbstractTransform):
     """What convolutional synapses have in common: a kernel, and how it moves over layer a."""
 
@@ -220,16 +154,19 @@ class AbstractConvolution(AbstractTransform):
 
     def convolve(self, activation: Array, kernel: Array, strides: tuple[int, ...]) -> Array:
         """The convolution of one example, in the dtype of `activation`."""
-        return self._moves(strides).convolve(activation, kernel.astype(activation.dtype))
+        kernel = kernel.astype(activation.dtype)
+        return convolve(activation[None], kernel, self._moves(kernel, strides, activation.shape))[0]
 
     def convolve_transposed(
         self, maps: Array, kernel: Array, strides: tuple[int, ...], shape: Shape
     ) -> Array:
         """The transpose of `convolve`, of `shape`."""
-        return _transposed(kernel.astype(maps.dtype), maps, self._moves(strides), shape)
+        kernel = kernel.astype(maps.dtype)
+        return convolve_transposed(kernel, maps[None], self._moves(kernel, strides, shape))[0]
 
-    def _moves(self, strides: tuple[int, ...]) -> "_Moves":
-        return _Moves(strides, _spread(self.padding, self.dimensions), self.groups)
+    def _moves(self, kernel: Array, strides: tuple[int, ...], shape: Shape) -> Moves:
+        padding = _spread(self.padding, self.dimensions)
+        return Moves(strides, padding, self.groups, tuple(shape[:-1]), kernel.shape[:-2])
 
     def maps_shape(self, shape: Shape) -> Shape:
         """The shape after the convolution. Raises: `ValueError` where layer a does not fit the kernel."""
