@@ -106,6 +106,6 @@ def test_both_gradients_train_the_same_network(monkeypatch):
     names = [name for name, *_ in config.names()]
     assert len(set(names)) == len(names) == 2 * config.SEEDS * len(config.SETTINGS)
     trials = list(config.trials("validation-mnist"))
-    assert len({trial.name for trial in trials}) == len(trials) == 9 + len(config.CHANGES)
+    assert len({trial.name for trial in trials}) == len(trials) == len(config.CHANGES) + len(config.FEEDBACKS)
     assert all(trial.recipe.validation == config.HELD_OUT for trial in trials)
     assert list(config.trials("mnist")) == []

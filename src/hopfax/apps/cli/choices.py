@@ -55,7 +55,7 @@ goemaere_ep: those of the papers with a linear output, by equilibrium propagatio
 
 low_feedback: ours; ReLU, cross-entropy, Adam, a feedback of 0.03. The most accurate.
 
-conv: ours for convolutional networks; the same with a feedback of 0.1.
+conv: ours for convolutional networks; the same with a learning rate of 0.003.
 """
 
 

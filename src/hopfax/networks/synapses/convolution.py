@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Inexact
 
 from ..._internal.checks import as_floating, is_integer, require_kind, require_number
-from ..._internal.convolution import Moves, convolve, convolve_transposed
 from .base import Shape
+from .convolution_primitive import Moves, convolve, convolve_transposed
 from .transform import AbstractTransform
 
 Sizes = int | tuple[int, ...]
