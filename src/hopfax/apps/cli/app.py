@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from .audit import audit
 from .bench import bench
 from .capacity import capacity
+from .completion import completion
 from .demo import demo
 from .evaluate import evaluate
 from .interrupts import EXIT_CODE, Interrupted, say_once
@@ -33,14 +34,14 @@ PANELS = {
     "Start here": ("demo", "play"),
     "Hopfield networks": ("train", "sweep", "evaluate", "audit"),
     "Variational autoencoders": ("vae",),
-    "Associative memories": ("recall", "calibrate", "capacity", "phase"),
+    "Associative memories": ("recall", "calibrate", "completion", "capacity", "phase"),
     "Papers and benchmarks": ("reproduce", "bench"),
     "This machine": ("data", "info"),
 }
 COMMANDS = {
     **{"demo": demo, "play": play, "train": train, "sweep": sweep, "evaluate": evaluate, "audit": audit},
-    **{"recall": recall, "calibrate": calibrate, "capacity": capacity, "reproduce": reproduce},
-    **{"bench": bench, "info": info},
+    **{"recall": recall, "calibrate": calibrate, "completion": completion, "capacity": capacity},
+    **{"reproduce": reproduce, "bench": bench, "info": info},
 }
 GROUPS = {"vae": vae_app, "phase": phase_app, "data": data_app}
 

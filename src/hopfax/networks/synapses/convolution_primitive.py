@@ -79,9 +79,7 @@ def _by_canonical_axes(*others: Array, role: Role, moves: Moves) -> Array:
         return _lax_convolve(y, mirrored, ends, lhs_dilation=moves.strides)
     x, y = others
     ends = [(pad, width - 1 + length - size - pad) for size, width, pad, length in sizes]
-    gradient = _lax_convolve(
-        jnp.swapaxes(x, 0, -1), jnp.moveaxis(y, 0, -2), ends, rhs_dilation=moves.strides
-    )
+    gradient = _lax_convolve(jnp.swapaxes(x, 0, -1), jnp.moveaxis(y, 0, -2), ends, rhs_dilation=moves.strides)
     return jnp.moveaxis(gradient, 0, -2)
 
 

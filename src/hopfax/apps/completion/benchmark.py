@@ -1,0 +1,175 @@
+"""The completion benchmark: damaged images, the squared error of each method, and its seconds."""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from ...data import Dataset
+from ...training.completion_job import IMPLICIT, equilibrium_propagation
+from . import trained
+from .completers import (
+    AbstractCompleter,
+    Images,
+    Known,
+    LinearGaussian,
+    MeanImage,
+    NearestNeighbour,
+    metric_memory,
+    softmax_memory,
+    sparsemax_memory,
+)
+
+NOISE = "Gaussian noise"
+DEVIATION = 0.3
+CLOSE = 0.02  # squared error per missing pixel within which an image counts as restored
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """How long the trained methods are trained, and where their runs lie: a finished one is not done again."""
+
+    folder: Path
+    network_epochs: int
+    vae_epochs: int
+    mlp: trained.MLPRecipe
+    seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Damaged:
+    """Images to restore, with what is left of them; `known` is None where every pixel is noisy."""
+
+    original: Images
+    images: Images
+    known: Known | None
+
+    def restored(self, completer: AbstractCompleter) -> Images | None:
+        """By a method; None where it has no way to."""
+        if self.known is None:
+            return completer.denoise(self.images, DEVIATION)
+        return completer.complete(self.images, self.known)
+
+    def errors(self, restored: Images) -> Float[np.ndarray, " images"]:
+        """Squared error of each image per damaged pixel."""
+        damaged = np.ones_like(restored, bool) if self.known is None else ~self.known
+        squares = np.square(restored.astype(np.float64) - self.original) * damaged
+        return squares.sum(axis=1) / damaged.sum(axis=1)
+
+
+def damage(images: Images, shape: tuple[int, ...], seed: int = 0) -> dict[str, Damaged]:
+    """The images with pixels missing in four ways, and with noise on all of them, by name."""
+    masks = known_pixels(len(images), shape, seed)
+    damaged = {name: Damaged(images, np.where(known, images, 0), known) for name, known in masks.items()}
+    noise = np.random.Generator(np.random.Philox(seed + 1)).normal(0, DEVIATION, images.shape)
+    return {**damaged, NOISE: Damaged(images, (images + noise).astype(images.dtype), None)}
+
+
+def known_pixels(
+    count: int, shape: tuple[int, ...], seed: int
+) -> dict[str, Bool[np.ndarray, "images pixels"]]:
+    """Which pixels are known: 30 or 70 % are missing at random, or the upper half, or the block of half the size."""
+    height, width = shape[:2]
+    rows, columns = np.indices((height, width))
+    inside = lambda index, size: (index >= size // 4) & (index < size // 4 + size // 2)
+    planes = {
+        "top half": rows >= height // 2,
+        "centre block": ~(inside(rows, height) & inside(columns, width)),
+    }
+    order = np.argsort(np.random.Generator(np.random.Philox(seed)).random((count, height * width)), axis=1)
+    scattered = {f"{percent} %": order >= round(percent / 100 * height * width) for percent in (30, 70)}
+    fixed = {
+        name: np.broadcast_to(plane.reshape(-1), (count, height * width)) for name, plane in planes.items()
+    }
+    channels = int(np.prod(shape[2:]))
+    return {name: np.repeat(known, channels, axis=1) for name, known in {**scattered, **fixed}.items()}
+
+
+UNTRAINED: Mapping[str, Callable[[Images], AbstractCompleter]] = MappingProxyType(
+    {
+        "mean": MeanImage,
+        "nearest": NearestNeighbour,
+        "gaussian": LinearGaussian,
+        "softmax": softmax_memory,
+        "sparsemax": sparsemax_memory,
+        "metric": metric_memory,
+    }
+)
+TRAINED: Mapping[str, Callable[[Dataset, Training], AbstractCompleter]] = MappingProxyType(
+    {
+        "ham-ep": lambda data, training: trained.trained_network(
+            trained.completion_recipe(
+                data, equilibrium_propagation(), training.network_epochs, training.seed
+            ),
+            data,
+            training.folder / "ham-ep",
+        ),
+        "ham-implicit": lambda data, training: trained.trained_network(
+            trained.completion_recipe(data, IMPLICIT, training.network_epochs, training.seed),
+            data,
+            training.folder / "ham-implicit",
+        ),
+        "vae": lambda data, training: trained.trained_vae(
+            trained.vae_config(data, training.vae_epochs, training.seed), data, training.folder / "vae"
+        ),
+        "mlp": lambda data, training: trained.trained_mlp(training.mlp, data),
+    }
+)
+METHODS = (*UNTRAINED, *TRAINED)
+
+
+def prepared(name: str, data: Dataset, training: Training) -> AbstractCompleter:
+    """The method of this name with what it takes from the training images."""
+    make = UNTRAINED.get(name)
+    return TRAINED[name](data, training) if make is None else make(data.train_images)
+
+
+def measured(completer: AbstractCompleter, damaged: Damaged) -> dict[str, float] | None:
+    """Error per damaged pixel, its standard error over images, the share of restored images, and seconds.
+
+    None where the method has no way to restore them. Seconds are those of a second call: nothing is compiled in it.
+    """
+    restored = damaged.restored(completer)
+    if restored is None:
+        return None
+    began = time.perf_counter()
+    damaged.restored(completer)
+    seconds, errors = time.perf_counter() - began, damaged.errors(restored)
+    return {
+        "error_per_pixel": float(errors.mean()),
+        "standard_error": float(errors.std() / math.sqrt(max(len(errors) - 1, 1))),
+        "restored": float(np.mean(errors < CLOSE)),
+        "seconds": seconds,
+    }
+
+
+def benchmark(
+    data: Dataset, methods: Sequence[str], training: Training, tested: int
+) -> Iterator[tuple[str, AbstractCompleter, dict[str, dict[str, float] | None]]]:
+    """For each method: its name, the method itself, and what `measured` says of each damage to test images."""
+    damaged = damage(data.test_images[:tested], data.image_shape)
+    for name in methods:
+        completer = prepared(name, data, training)
+        yield name, completer, {kind: measured(completer, images) for kind, images in damaged.items()}
+
+
+def by_number(
+    data: Dataset, methods: Sequence[str], numbers: Sequence[int], tested: int
+) -> Iterator[dict[str, Any]]:
+    """The untrained methods with the first so many training images stored: of these, and of test images."""
+    for number in numbers:
+        stored = data.train_images[:number]
+        sets = {"stored": stored[:tested], "unseen": data.test_images[:tested]}
+        for images, queries in sets.items():
+            damaged = damage(queries, data.image_shape)
+            for name in methods:
+                if name in UNTRAINED:
+                    completer = UNTRAINED[name](stored)
+                    masks = {kind: measured(completer, one) for kind, one in damaged.items()}
+                    yield {"stored": number, "images": images, "method": name, "masks": masks}

@@ -1,0 +1,128 @@
+"""What `hopfax completion` compares: each completer fills in missing pixels by what it took from images.
+
+Those here need no training. `trained` has the others.
+"""
+
+import abc
+import dataclasses
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from ...lagrangians import Sparsemax
+from ...memory import Mahalanobis, Memory
+
+Images = Float[np.ndarray, "images pixels"]
+Known = Bool[np.ndarray, "images pixels"]
+CHUNK = 500  # images whose distances to all others are in memory at once
+
+
+class AbstractCompleter(abc.ABC):
+    """Fills in the missing pixels of images."""
+
+    @abc.abstractmethod
+    def complete(self, images: Images, known: Known) -> Images:
+        """The completed images. What `images` hold at missing pixels has no influence."""
+
+    def denoise(self, images: Images, deviation: float) -> Images | None:
+        """The images without the Gaussian noise of this standard deviation; None for a method that only completes."""
+        return None
+
+
+@dataclasses.dataclass(frozen=True)
+class MeanImage(AbstractCompleter):
+    """The mean of the stored images, whatever is known."""
+
+    images: Images
+
+    def complete(self, images: Images, known: Known) -> Images:
+        return np.where(known, images, self.images.mean(axis=0))
+
+    def denoise(self, images: Images, deviation: float) -> Images:
+        return np.broadcast_to(self.images.mean(axis=0), images.shape)
+
+
+@dataclasses.dataclass(frozen=True)
+class NearestNeighbour(AbstractCompleter):
+    """The stored image that is nearest in the known pixels."""
+
+    images: Images
+
+    def complete(self, images: Images, known: Known) -> Images:
+        starts = range(0, len(images), CHUNK)
+        nearest = [self._nearest(images[i : i + CHUNK], known[i : i + CHUNK]) for i in starts]
+        return np.where(known, images, self.images[np.concatenate(nearest)])
+
+    def denoise(self, images: Images, deviation: float) -> Images:
+        starts = range(0, len(images), CHUNK)
+        everything = np.ones_like(images[:CHUNK], bool)
+        nearest = [
+            self._nearest(rows, everything[: len(rows)]) for rows in (images[i : i + CHUNK] for i in starts)
+        ]
+        return self.images[np.concatenate(nearest)]
+
+    def _nearest(self, images: Images, known: Known) -> np.ndarray:
+        """The index of the stored image for each image: the norm of the known pixels of the query is left out."""
+        mask = known.astype(self.images.dtype)
+        queries = np.where(known, images, 0).astype(self.images.dtype)
+        distances = mask @ np.square(self.images).T - 2 * queries @ self.images.T
+        return np.argmin(distances, axis=1)
+
+
+class LinearGaussian(AbstractCompleter):
+    """The mean of the missing pixels given the known ones, under the Gaussian of the stored images.
+
+    Args:
+        ridge: added to the variance of each pixel.
+    """
+
+    def __init__(self, images: Images, ridge: float = 1e-3):
+        doubles = images.astype(np.float64)
+        self.mean = doubles.mean(axis=0)
+        self.covariance = np.cov(doubles.T) + ridge * np.eye(images.shape[1])
+
+    def complete(self, images: Images, known: Known) -> Images:
+        completed = np.array(images, np.float64)
+        masks, which = np.unique(known, axis=0, return_inverse=True)
+        for index, mask in enumerate(masks):
+            rows = np.flatnonzero(which.reshape(-1) == index)
+            weights = np.linalg.solve(
+                self.covariance[np.ix_(mask, mask)], self.covariance[np.ix_(mask, ~mask)]
+            )
+            known_part = completed[np.ix_(rows, mask)] - self.mean[mask]
+            completed[np.ix_(rows, ~mask)] = self.mean[~mask] + known_part @ weights
+        return completed.astype(images.dtype)
+
+    def denoise(self, images: Images, deviation: float) -> Images:
+        noisy = self.covariance + deviation**2 * np.eye(len(self.mean))
+        weights = np.linalg.solve(noisy, self.covariance)
+        return (self.mean + (images - self.mean) @ weights).astype(images.dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class MemoryCompleter(AbstractCompleter):
+    """Recall from a memory of the stored images."""
+
+    memory: Memory
+
+    def complete(self, images: Images, known: Known) -> Images:
+        state = self.memory.recall(images.astype(np.float32), known).state
+        return np.where(known, images, np.clip(state, 0, 1))
+
+    def denoise(self, images: Images, deviation: float) -> Images | None:
+        return None if self.memory.metric is not None else self.memory.recall(images.astype(np.float32)).state
+
+
+def softmax_memory(images: Images) -> MemoryCompleter:
+    """A modern Hopfield network of the images at its calibrated inverse temperature."""
+    return MemoryCompleter(Memory.store(images))
+
+
+def sparsemax_memory(images: Images) -> MemoryCompleter:
+    """The same with sparse weights."""
+    return MemoryCompleter(Memory.store(images, separation=Sparsemax))
+
+
+def metric_memory(images: Images) -> MemoryCompleter:
+    """A memory that compares by the covariance of the stored images."""
+    return MemoryCompleter(Memory.store(images, metric=Mahalanobis()))

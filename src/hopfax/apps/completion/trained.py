@@ -1,0 +1,178 @@
+"""The completers that are trained: Hopfield networks by two gradients, a VAE, and a feed-forward network."""
+
+import dataclasses
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import optax
+from jaxtyping import Array, Bool, Float, Key
+
+from ...data import Dataset
+from ...gradients.base import AbstractGradient
+from ...networks import load_model
+from ...networks.network import AbstractNetwork
+from ...training import (
+    CompletionJob,
+    CompletionRecipe,
+    Trainer,
+    TrainState,
+    complete,
+    run_and_store,
+    train_chunks,
+)
+from ...training.completion import MASKS, AbstractCompletion, CompletionSums, Incomplete
+from ...training.masks import AbstractGuess, AbstractMasks, FixedGuess
+from ...vae import VAEConfig, VAEJob
+from ...vae.completion import inpaint
+from ...vae.config import preset
+from ...vae.evaluation import reconstruct
+from ...vae.model import AbstractVAE
+from ...vae.run import load_vae
+from .completers import AbstractCompleter, Images, Known
+
+FEW_PIXELS = 256  # up to which images are treated like the digits
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkCompleter(AbstractCompleter):
+    """A Hopfield network whose known pixels are clamped, at equilibrium."""
+
+    network: AbstractNetwork
+    guess: Float[np.ndarray, " pixels"]
+
+    def complete(self, images: Images, known: Known) -> Images:
+        return np.asarray(complete(self.network, images, known, self.guess)[0])
+
+
+@dataclasses.dataclass(frozen=True)
+class VAECompleter(AbstractCompleter):
+    """A VAE: the most probable latent for the known pixels, decoded."""
+
+    vae: AbstractVAE
+    guess: Float[np.ndarray, " pixels"]
+
+    def complete(self, images: Images, known: Known) -> Images:
+        return np.asarray(inpaint(self.vae, images, known, self.guess).images)
+
+    def denoise(self, images: Images, deviation: float) -> Images:
+        return np.asarray(reconstruct(self.vae, np.clip(images, 0, 1)))
+
+
+@dataclasses.dataclass(frozen=True)
+class MLPCompleter(AbstractCompleter):
+    """A multilayer perceptron of the known pixels and their mask."""
+
+    network: "MaskedMLP"
+
+    def complete(self, images: Images, known: Known) -> Images:
+        completed = _completed(self.network, jnp.asarray(images), jnp.asarray(known))
+        return np.where(known, images, np.asarray(completed))
+
+
+@eqx.filter_jit
+def _completed(network: "MaskedMLP", images: Array, known: Array) -> Array:
+    return jax.vmap(network)(images, known)
+
+
+def completion_recipe(
+    dataset: Dataset, gradient: AbstractGradient, epochs: int, seed: int
+) -> CompletionRecipe:
+    """The recipe for images of this size: 512 hidden neurons for those of MNIST, 128 for smaller ones."""
+    pixels = dataset.train_images.shape[1]
+    hidden = 128 if pixels <= FEW_PIXELS else 512
+    return CompletionRecipe(layers=(pixels, hidden), epochs=epochs, gradient=gradient, seed=seed)
+
+
+def trained_network(recipe: CompletionRecipe, dataset: Dataset, folder: Path) -> NetworkCompleter:
+    """The network in `folder`, which is trained first where it is not finished."""
+    run_and_store(CompletionJob(recipe, dataset), folder)
+    return NetworkCompleter(load_model(folder), dataset.train_images.mean(axis=0))
+
+
+def vae_config(dataset: Dataset, epochs: int, seed: int) -> VAEConfig:
+    """The settings of the VAE for a data set."""
+    return dataclasses.replace(preset(dataset), epochs=epochs, seed=seed)
+
+
+def trained_vae(config: VAEConfig, dataset: Dataset, folder: Path) -> VAECompleter:
+    """The VAE in `folder`, which is trained first where it is not finished."""
+    run_and_store(VAEJob(config, dataset), folder)
+    return VAECompleter(load_vae(folder)[0], dataset.train_images.mean(axis=0))
+
+
+class MaskedMLP(eqx.Module):
+    """Pixels from the known pixels and their mask, through ReLU layers; sigmoid at the end."""
+
+    layers: eqx.nn.MLP
+
+    def __init__(self, pixels: int, width: int, depth: int, key: Key[Array, ""]):
+        self.layers = eqx.nn.MLP(2 * pixels, pixels, width, depth, final_activation=jax.nn.sigmoid, key=key)
+
+    def __call__(
+        self, image: Float[Array, " pixels"], known: Bool[Array, " pixels"]
+    ) -> Float[Array, " pixels"]:
+        values = jnp.where(known, image, 0)
+        return self.layers(jnp.concatenate([values, known.astype(values.dtype)]))
+
+
+class FeedForwardCompletion(AbstractCompletion):
+    """The missing pixels in one pass of `model(image, known)`; all examples count as converged."""
+
+    masks: AbstractMasks = MASKS
+    guess: AbstractGuess = FixedGuess(0.0)
+    image_shape: tuple[int, ...] | None = eqx.field(static=True, default=None)
+    shape: tuple[int, ...] = eqx.field(static=True, kw_only=True)
+    """In which the model takes an image."""
+
+    def pixels(self, model: eqx.Module) -> tuple[int, ...]:
+        return self.shape
+
+    def check_model(self, model: eqx.Module) -> None:
+        return
+
+    def gradient(self, model, examples: Incomplete, step: Array) -> tuple[eqx.Module, CompletionSums]:
+        def loss(model):
+            completed = jax.vmap(model)(examples.images, examples.known)
+            difference = jnp.where(examples.known, 0, completed - examples.images)
+            return 0.5 * jnp.sum(jnp.square(difference)) / len(examples.images)
+
+        value, gradient = eqx.filter_value_and_grad(loss)(model)
+        sums = eqx.tree_at(lambda s: (s.loss, s.missing), self.zero(), (value, examples.missing))
+        return gradient, sums
+
+    def saturation(self, model, images, labels) -> dict[str, float]:
+        return {}
+
+    def explain_failure(self, before, after, examples, step) -> str:
+        return "the loss"
+
+
+@dataclasses.dataclass(frozen=True)
+class MLPRecipe:
+    """How the feed-forward network is trained; `experiments/completion` has the search for these values on digits."""
+
+    width: int = 512
+    depth: int = 2
+    epochs: int = 100
+    learning_rate: float = 3e-3
+    batch_size: int = 64
+    seed: int = 0
+
+
+def trained_mlp(recipe: MLPRecipe, dataset: Dataset) -> MLPCompleter:
+    """The network after training with the masks of the Hopfield networks, by Adam with a cosine decay."""
+    images = dataset.train_images
+    steps = recipe.epochs * (len(images) // recipe.batch_size)
+    model = MaskedMLP(images.shape[1], recipe.width, recipe.depth, jr.key(recipe.seed))
+    optimiser = optax.adam(optax.cosine_decay_schedule(recipe.learning_rate, steps))
+    task = FeedForwardCompletion(image_shape=dataset.image_shape, shape=images.shape[1:])
+    trainer = Trainer(optimiser, task, recipe.batch_size)
+    state = TrainState.begin(model, trainer, key=jr.key(recipe.seed + 1))
+    labels = np.zeros(len(images), np.int32)
+    for chunk in train_chunks(trainer, state, images, labels, epochs=recipe.epochs, per_epoch=1):
+        state = chunk.state.copy()
+    return MLPCompleter(state.model)
