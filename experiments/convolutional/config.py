@@ -30,6 +30,7 @@ class Setting:
     epochs: int
     augmentation: AbstractAugmentation | None = None
     standardise: bool = False
+    feedback: float = 0.03
     goal: float | None = None  # a fraction
 
     @property
@@ -38,11 +39,15 @@ class Setting:
         return f"{self.data}-{self.network}{changes}-{self.epochs}"
 
 
+# With 0.03 the weights that MNIST ends at make the sweeps of a solve grow from 4 to more than 11, and some fail.
+GREY = 0.01
+NUDGE = 0.2  # at this feedback
+
 SETTINGS = (
-    Setting("mnist", "conv", 5, goal=0.010),
-    Setting("mnist", "conv", 20, goal=0.0060),
-    Setting("mnist", "conv", 20, SHIFTS, goal=0.0045),
-    Setting("fashion-mnist", "conv", 20, SHIFTS_FLIP, goal=0.075),
+    Setting("mnist", "conv", 5, feedback=GREY, goal=0.010),
+    Setting("mnist", "conv", 20, feedback=GREY, goal=0.0060),
+    Setting("mnist", "conv", 20, SHIFTS, feedback=GREY, goal=0.0045),
+    Setting("fashion-mnist", "conv", 20, SHIFTS_FLIP, feedback=GREY, goal=0.075),
     Setting("cifar10", "conv3", 10, CROP_FLIP, True, goal=0.32),
     Setting("cifar10", "conv3", 40, CROP_FLIP, True, goal=0.24),
     Setting("cifar10", "vgg5", 100, CROP_FLIP, True, goal=0.111),
@@ -66,6 +71,8 @@ def recipe(setting: Setting, gradient: str, seed: int = 0) -> Recipe:
     """The recipe of one network. The data set is read, for its shape and where images are standardised."""
     dataset = dataset_of(setting.data)
     plain = conv(conv_layers(dataset.image_shape, dataset.classes, setting.network))
+    architecture = dataclasses.replace(plain.architecture, feedback=setting.feedback)
+    plain = dataclasses.replace(plain, architecture=architecture)
     how = {"epochs": setting.epochs, "seed": seed, "augmentation": setting.augmentation}
     chosen = dataclasses.replace(plain, gradient=_gradient(gradient, plain), **how)
     return standardised(chosen, dataset) if setting.standardise else chosen
@@ -114,7 +121,8 @@ def smoke() -> list[Run]:
 
 
 def _gradient(name: str, plain: Recipe) -> AbstractGradient:
-    return EquilibriumPropagation(plain.nudge) if name == "ep" else Implicit()
+    nudge = NUDGE if plain.architecture.feedback <= GREY else plain.nudge
+    return EquilibriumPropagation(nudge) if name == "ep" else Implicit()
 
 
 def _trials(setting: Setting) -> list[Run]:
