@@ -20,10 +20,11 @@ from hopfax.networks import (
     AveragePool,
     ConvBlock,
     MaxPool,
+    PatchClamp,
     SharedDense,
     SoftPool,
     convolutional,
-    energy_transformer,
+    image_transformer,
     residual,
     with_feedback,
 )
@@ -47,7 +48,7 @@ def pooled(pool, lagrangian, depth=2, scale=0.6) -> HAM:
 
 
 def transformer(scale=0.5) -> HAM:
-    model = energy_transformer(4, 3, 2, 5, patch=2, key=jr.key(2))
+    model = image_transformer(jnp.zeros((2, 2, 2)), 14, 2, 5, key=jr.key(2))
     return scaled(double(model), scale)
 
 
@@ -58,7 +59,7 @@ def tokens_and_memories() -> HAM:
     return HAM(layers, [SharedDense(("tokens", "memories"), weight), Bias("tokens", jnp.ones(3))])
 
 
-KNOWN = PartialClamp(
+KNOWN = PatchClamp(jnp.zeros((4, 2)))(
     jr.normal(jr.key(4), (4, 2), jnp.float64), jnp.array([[True] * 2, [False] * 2, [True] * 2, [False] * 2])
 )
 WHOLE = {"input": IMAGE}
@@ -81,7 +82,7 @@ NETWORKS = {  # the network, its clamp, and the layers that are eliminated
         WHOLE,
         {"hidden3", "output"},
     ),
-    "transformer": (transformer(), {"image": KNOWN}, {"image", "memories"}),
+    "transformer": (transformer(), KNOWN, {"image", "memories"}),
     "tokens and memories": (tokens_and_memories(), {}, {"tokens"}),
 }
 
@@ -164,7 +165,7 @@ def accepted_energies(model, clamp, start, steps=60):
 def test_the_default_solver_never_accepts_a_rise_of_the_energy(name):
     """Where nothing else guards a step, the safeguard does; and without it the energy does rise."""
     make = {"max under tanh": lambda s: pooled(MaxPool(2), Tanh(), 2, s), "transformer": transformer}[name]
-    clamp = WHOLE if name == "max under tanh" else {"image": KNOWN}
+    clamp = WHOLE if name == "max under tanh" else KNOWN
 
     def run(key, scale):
         model = make(scale)

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from problems import close
 
-from hopfax import HAM, Layer
+from hopfax import HAM, Layer, relax
 from hopfax.lagrangians import AlongAxis, LayerNorm
-from hopfax.networks import Attention, energy_transformer
+from hopfax.networks import Attention, PatchClamp, energy_transformer, image_transformer
+from hopfax.networks.image_transformer import NEIGHBOURS, _code, _rotation
 
 TOKENS, DIM, HEADS, WIDTH = 4, 3, 2, 5
 QUERY, KEY = (jr.normal(jr.key(i), (HEADS, DIM, WIDTH), jnp.float64) for i in (0, 1))
@@ -70,11 +71,47 @@ def test_without_positions_the_order_of_tokens_has_no_meaning():
 
 def test_the_weights_of_a_new_energy_transformer_are_drawn_independently():
     """Equal tables would mean that two were drawn from one key."""
-    model = energy_transformer(4, 4, 4, 4, patch=4, width=1, key=jr.key(0))
+    model = energy_transformer(4, 4, 4, 4, width=1, key=jr.key(0))
     tables = [x.ravel() for x in jax.tree.leaves(model.synapses) if x.size == 16]
     correlations = np.abs(np.corrcoef(np.stack(tables)))
-    assert len(tables) >= 6
+    assert len(tables) == 4
     assert np.max(correlations - np.eye(len(tables))) < 0.9
+
+
+@pytest.mark.parametrize("step", NEIGHBOURS)
+def test_a_rotated_code_is_that_of_the_place_a_step_further(step):
+    places, frequencies = jnp.array([[0, 0], [2, 5], [6, 1]]), jnp.array([0.4, 0.9, 1.8])
+    assert close(
+        _code(places, frequencies) @ _rotation(step, frequencies),
+        _code(places + jnp.asarray([step] * 3), frequencies),
+        1e-6,
+    )
+
+
+def test_heads_of_a_new_image_transformer_attend_to_their_neighbour():
+    rows, columns = 5, 6
+    model = image_transformer(jnp.zeros((rows, columns, 4)), 32, 4, 8, key=jr.key(0))
+    weights = model.synapses["tokens"].weights(jnp.zeros((rows * columns, 32)))
+    inner = np.array(
+        [row * columns + column for row in range(1, rows - 1) for column in range(1, columns - 1)]
+    )
+    for head, (down, right) in enumerate(NEIGHBOURS):
+        assert (np.argmax(weights[head, inner], axis=-1) == inner + down * columns + right).all()
+
+
+def test_unknown_patches_have_no_influence_and_known_ones_reach_their_neighbours():
+    mean = jnp.full((2, 3, 4), 0.3)
+    model = image_transformer(mean, 16, 2, 8, key=jr.key(1))
+    known = jnp.broadcast_to(jnp.array([True, False, True, True, False, True])[:, None], (6, 4))
+    image = jr.uniform(jr.key(2), (6, 4))
+    completed = lambda image: relax(model, PatchClamp(mean.reshape(6, 4))(image, known))
+    result = completed(image)
+    assert result.converged
+    assert close(result.activation["image"][known], image[known])
+    holes = completed(jnp.where(known, image, jnp.nan)).activation["image"]
+    assert close(holes, result.activation["image"])
+    other = completed(image.at[2].set(0.9)).activation["image"]
+    assert jnp.max(jnp.abs(other - holes)[1]) > 1e-4
 
 
 @pytest.mark.parametrize(
@@ -87,7 +124,8 @@ def test_the_weights_of_a_new_energy_transformer_are_drawn_independently():
         (lambda: network((1, DIM), Attention("tokens", QUERY, KEY)), "no other to attend to"),
         (lambda: network((5, DIM), Attention("tokens", QUERY, KEY, POSITIONS)), "positions.*has shape"),
         (lambda: energy_transformer(1, 4, 2, 3, key=jr.key(0)), "tokens"),
-        (lambda: energy_transformer(4, 4, 2, 3, patch=0, key=jr.key(0)), "patch"),
+        (lambda: image_transformer(jnp.zeros((2, 3, 4)), 13, 2, 3, key=jr.key(0)), "dim"),
+        (lambda: image_transformer(jnp.zeros((6, 4)), 16, 2, 3, key=jr.key(0)), "rows, columns"),
     ],
 )
 def test_what_does_not_fit_is_refused(make, message):

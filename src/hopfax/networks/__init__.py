@@ -15,6 +15,8 @@ from .ham import HAM as HAM
 from .ham import chain as chain
 from .ham import connect as connect
 from .ham import with_feedback as with_feedback
+from .image_transformer import PatchClamp as PatchClamp
+from .image_transformer import image_transformer as image_transformer
 from .layers import Layer as Layer
 from .layers import PartialClamp as PartialClamp
 from .network import AbstractNetwork as AbstractNetwork

@@ -5,10 +5,10 @@ import jax.random as jr
 from jaxtyping import Array, Key
 
 from .._internal.checks import require_integer, require_key
-from ..lagrangians import AbstractLagrangian, AlongAxis, Identity, LayerNorm, ReLU
+from ..lagrangians import AbstractLagrangian, AlongAxis, LayerNorm, ReLU
 from .ham import HAM
 from .layers import Layer
-from .synapses import AbstractSynapse, Attention, Bias, SharedDense
+from .synapses import AbstractSynapse, Attention, SharedDense
 
 
 def energy_transformer(
@@ -18,15 +18,13 @@ def energy_transformer(
     memories: int,
     *,
     width: int | None = None,
-    patch: int | None = None,
     memory: AbstractLagrangian | None = None,
     key: Key[Array, ""],
 ) -> HAM:
     """Layers "tokens" of (tokens, dim), normalised for each token, and "memories" of (tokens, memories).
 
     Tokens attend to one another by `Attention`, and each is joined to its memories by the same weights. The memories
-    are eliminated exactly. With `patch` there is a third layer "image" of (tokens, patch), linear, whose patches are
-    joined to their tokens by the same weights: clamp the patches that are known, and read the others at equilibrium.
+    are eliminated exactly. `image_transformer` has patches of an image beside them.
 
     Args:
         tokens: at least 2.
@@ -34,20 +32,18 @@ def energy_transformer(
         heads: of the attention.
         memories: of each token.
         width: of queries and keys; `dim / heads`, rounded up, if None.
-        patch: numbers in a patch of the image, such as pixels times channels; None for no image.
         memory: the Lagrangian of the memories; `ReLU()` if None. `AlongAxis(Softmax(beta))` is a modern Hopfield
             network.
         key: for the weights.
     Raises: `ValueError` for numbers that are not positive and whole.
-    Source: [hoover2023], eq. 1 to 5; relaxed to equilibrium here, with positions in the attention and the image as a
-        layer.
+    Source: [hoover2023], eq. 1 to 5; relaxed to equilibrium here, with positions in the attention.
     """
     sizes = {"tokens": tokens, "dim": dim, "heads": heads, "memories": memories}
     for name, value in sizes.items():
         require_integer(f"energy_transformer({name}=...)", value, 2 if name == "tokens" else 1)
     require_key("energy_transformer", key)
     width = -(-dim // heads) if width is None else width
-    keys = jr.split(key, 6)
+    keys = jr.split(key, 4)
     normal = lambda k, *shape: jr.normal(k, shape, jnp.float32)
     layers = {
         "tokens": Layer((tokens, dim), AlongAxis(LayerNorm(), -1)),
@@ -63,11 +59,4 @@ def energy_transformer(
         attention,
         SharedDense(("tokens", "memories"), normal(keys[3], dim, memories) / (dim + memories) ** 0.5),
     ]
-    if patch is not None:
-        require_integer("energy_transformer(patch=...)", patch, 1)
-        layers = {"image": Layer((tokens, patch), Identity()), **layers}
-        # Small beside the positions, by which tokens with unknown patches differ.
-        embedding = 0.3 * normal(keys[4], patch, dim) / (patch + dim) ** 0.5
-        synapses = [SharedDense(("image", "tokens"), embedding), *synapses]
-        synapses += [Bias("tokens", normal(keys[5], tokens, dim)), Bias("image", jnp.zeros(patch))]
     return HAM(layers, synapses)

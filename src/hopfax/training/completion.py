@@ -1,6 +1,7 @@
 """Completion: the task of training a network to complete images of which random parts are missing."""
 
 import abc
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -14,7 +15,7 @@ from .._internal.checks import require_kind
 from ..costs import SquaredError
 from ..diagnostics.saturation import saturation
 from ..method import Method
-from ..networks.layers import PartialClamp
+from ..networks.layers import Clamp, PartialClamp
 from ..networks.network import AbstractNetwork
 from ..objective import cost_example
 from ..relax import relax
@@ -130,6 +131,8 @@ class Completion(AbstractCompletion):
             or `Identity()`.
         image_shape: the shape of an image for the masks; that of the layer if None.
         guess: from which missing pixels start.
+        clamp: `(image, known) -> clamp` of one example for a network that gets the image elsewhere too, such as
+            `hopfax.networks.PatchClamp`; by default only the known pixels of `layer` are clamped.
     Raises: `ValueError` for an object of another kind.
     """
 
@@ -138,6 +141,7 @@ class Completion(AbstractCompletion):
     layer: str = eqx.field(static=True, default="visible")
     image_shape: tuple[int, ...] | None = eqx.field(static=True, default=None)
     guess: AbstractGuess = UniformNoise()
+    clamp: Callable[[Array, Array], Clamp] | None = None
 
     def __check_init__(self):
         require_kind("Completion.method", self.method, Method, "Method(rtol=1e-3)")
@@ -161,7 +165,7 @@ class Completion(AbstractCompletion):
         cost = SquaredError(self.layer)  # zero at the known pixels, whose activation is the target
 
         def example(image, known, filled, stats):
-            free, start = model.condition({self.layer: PartialClamp(image, known)}), {self.layer: filled}
+            free, start = model.condition(self._clamp(image, known)), {self.layer: filled}
             value, _, statistics = cost_example(free, start, cost, image, self.method, stats)
             return value, statistics
 
@@ -172,11 +176,14 @@ class Completion(AbstractCompletion):
         counts = jnp.sum(statistics.steps), jnp.sum(unfinished), jnp.zeros((), jnp.int32)
         return loss, CompletionSums(loss, examples.missing, *counts)
 
+    def _clamp(self, image: Array, known: Array) -> Clamp:
+        return {self.layer: PartialClamp(image, known)} if self.clamp is None else self.clamp(image, known)
+
     def saturation(self, model: AbstractNetwork, images: Any, labels: Any) -> dict[str, float]:
         """Of the other layers only: most pixels of an image are rightly 0 or 1, the ends of their range."""
         pixels = jnp.asarray(images, jnp.float32)
         examples = self.draw(model, pixels, jnp.asarray(labels), jr.key(0))
-        clamp = {self.layer: PartialClamp(examples.images, examples.known)}
+        clamp = self._clamp(examples.images, examples.known)
         start = {self.layer: examples.filled}
         states = relax(model, clamp, start=start, method=self.method).state
         hidden = {name: state for name, state in states.items() if name != self.layer}
