@@ -43,9 +43,9 @@ class Config:
     dim: int = 64
     heads: int = 4
     memories: int = 256
-    epochs: int = 5
+    epochs: int = 2
     batch: int = 64
-    learning_rate: float = 0.003
+    learning_rate: float = 0.0015
     rtol: float = 5e-3
     evaluations: int = 25
     tested: int = 10_000
@@ -106,7 +106,7 @@ def energy_model(config: Config, mean: Array) -> HAM:
 
 def energy_task(config: Config, mean: Array) -> Completion:
     """The missing patches at equilibrium, by the implicit gradient."""
-    adjoint = ConjugateGradient(rtol=1e-2, max_products=15)
+    adjoint = ConjugateGradient(rtol=1e-2, max_products=30)
     method = Method(gradient=Implicit(adjoint), rtol=config.rtol, max_steps=config.evaluations)
     guess = FixedGuess(0.0)
     return Completion(method=method, masks=KnownPatches(), layer="image", guess=guess, clamp=PatchClamp(mean))

@@ -87,18 +87,20 @@ def image_transformer(
 class PatchClamp(eqx.Module):
     """The clamp of an `image_transformer` at known patches, of one image or a batch.
 
-    What `patches` hold where nothing is known, NaN or any number, has no influence.
+    What `patches` hold where nothing is known, NaN or any number, has no influence. One mask may serve a whole batch.
     """
 
     mean: Float[Array, "tokens patch"]
 
     def __call__(
-        self, patches: Float[Array, "*batch tokens patch"], known: Bool[Array, "*batch tokens patch"]
+        self, patches: Float[ArrayLike, "*batch tokens patch"], known: Bool[ArrayLike, "..."]
     ) -> Clamp:
         """The layer "known" has differences from the mean, zero where unknown, and a last column of which are known."""
-        values = jnp.where(known, patches, self.mean)
+        patches, known = jnp.asarray(patches), jnp.asarray(known)
+        mean, known = jnp.broadcast_to(self.mean, patches.shape), jnp.broadcast_to(known, patches.shape)
+        values = jnp.where(known, patches, mean)
         flag = known[..., :1].astype(values.dtype)
-        differences = jnp.concatenate([values - self.mean, flag], axis=-1)
+        differences = jnp.concatenate([values - mean, flag], axis=-1)
         return {"known": differences, "image": PartialClamp(values, known)}
 
 
