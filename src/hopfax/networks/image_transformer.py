@@ -63,7 +63,7 @@ def image_transformer(
     keys = jr.split(key, 4)
     width = PLACE + free // heads
     model = energy_transformer(tokens, dim, heads, memories, width=width, key=keys[0])
-    memory = model.synapses["tokens-memories"]
+    (memory,) = jax.tree.leaves(model.synapses["tokens-memories"])
     frequencies = jnp.pi / max(rows, columns) * 2 ** jnp.arange(FREQUENCIES, dtype=jnp.float32)
     code = _code(jnp.stack(jnp.divmod(jnp.arange(tokens), columns), axis=1), frequencies)
     in_place, content = ((0, 0), (0, free)), ((0, 0), (PLACE, 0))
@@ -71,7 +71,7 @@ def image_transformer(
     synapses: list[AbstractSynapse] = [
         SharedDense(("known", "tokens"), 0.75 * normal(keys[1], patch + 1)),
         _attention(keys[2], heads, free, jnp.pad(FOCUS / SHARE * code, in_place), frequencies),
-        SharedDense(("tokens", "memories"), 0.5 * memory.weight),
+        SharedDense(("tokens", "memories"), 0.5 * memory),
         SharedDense(("image", "tokens"), 0.05 * normal(keys[3], patch)),
         Bias("tokens", jnp.pad(4 * code / (2 * FREQUENCIES) ** 0.5, in_place)),
         Bias("image", jnp.asarray(mean, jnp.float32).reshape(tokens, patch)),

@@ -135,9 +135,8 @@ def _draw(dataset: "Dataset", completers: "Mapping[str, AbstractCompleter]", pat
 
     images = dataset.test_images[:DRAWN]
     damaged = damage(images, dataset.image_shape)["top half"]
-    known = damaged.known
     shaped = lambda rows: np.clip(rows, 0, 1).reshape(-1, *dataset.image_shape)
-    rows = [("original", shaped(images)), ("known", shaped(np.where(known, images, np.nan)))]
+    rows = [("original", shaped(images)), ("known", shaped(damaged.visible()))]
     rows += [(name, shaped(damaged.restored(completer))) for name, completer in completers.items()]
     images_figure(rows).savefig(path)
 

@@ -56,6 +56,10 @@ class Damaged:
             return completer.denoise(self.images, DEVIATION)
         return completer.complete(self.images, self.known)
 
+    def visible(self) -> Images:
+        """The images with NaN at missing pixels."""
+        return self.images if self.known is None else np.where(self.known, self.images, np.nan)
+
     def errors(self, restored: Images) -> Float[np.ndarray, " images"]:
         """Squared error of each image per damaged pixel."""
         damaged = np.ones_like(restored, bool) if self.known is None else ~self.known

@@ -110,7 +110,9 @@ class MemoryCompleter(AbstractCompleter):
         return np.where(known, images, np.clip(state, 0, 1))
 
     def denoise(self, images: Images, deviation: float) -> Images | None:
-        return None if self.memory.metric is not None else self.memory.recall(images.astype(np.float32)).state
+        if self.memory.metric is not None:
+            return None
+        return np.asarray(self.memory.recall(images.astype(np.float32)).state)
 
 
 def softmax_memory(images: Images) -> MemoryCompleter:

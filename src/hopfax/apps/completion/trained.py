@@ -59,7 +59,7 @@ class VAECompleter(AbstractCompleter):
         return np.asarray(inpaint(self.vae, images, known, self.guess).images)
 
     def denoise(self, images: Images, deviation: float) -> Images:
-        return np.asarray(reconstruct(self.vae, np.clip(images, 0, 1)))
+        return np.asarray(reconstruct(self.vae, jnp.clip(jnp.asarray(images), 0, 1)))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -54,7 +54,8 @@ def _partial_gradient(*others: Array, role: Role, moves: Moves) -> Array:
 def _by_lax(*others: Array, role: Role, moves: Moves) -> Array:
     """The partial gradient as `jax.lax` writes it, for accelerators and more than one group."""
     if role == "y":
-        return _lax_convolution(*others, moves)
+        x, kernel = others
+        return _lax_convolution(x, kernel, moves)
     if role == "x":
         kernel, y = others
         x = jnp.zeros((len(y), *moves.maps, kernel.shape[-2] * moves.groups), y.dtype)
