@@ -2,14 +2,14 @@
 
     python benchmarks/conv_loop.py
 
-3 x 3, stride 2, from (14, 14, 32) to (7, 7, 64), 128 examples: the second convolution of `benchmarks/conv_step.py`. Times
+3 x 3, stride 2, from (14, 14, 32) to (7, 7, 64), 128 examples: the second convolution of `conv_step.py`. Times
 are those of one convolution; a loop has ten.
 """
 
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from common import arguments, interleaved, ratio, write
+from common import arguments, interleaved, write
 
 from hopfax.networks.synapses.convolution_primitive import Moves, convolve
 

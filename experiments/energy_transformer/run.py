@@ -147,15 +147,21 @@ def _half_squared_error(completed: Float[Array, "batch ..."], examples: Incomple
     return 0.5 * jnp.sum(jnp.square(difference)) / len(examples.images)
 
 
+def optimiser(config: Config, batches: int) -> optax.GradientTransformation:
+    """Adam on the mean squared error of a pixel, with a warm-up and a cosine decay, for epochs of so many batches."""
+    steps = config.epochs * batches
+    schedule = optax.warmup_cosine_decay_schedule(
+        0.0, config.learning_rate, min(50, steps // 2), max(steps, 2)
+    )
+    per_pixel = optax.scale(1 / ((TOKENS - KNOWN) * PATCH))
+    return optax.chain(per_pixel, optax.clip_by_global_norm(1.0), optax.adam(schedule))
+
+
 def train(
     model: Any, task: AbstractCompletion, images: Array, config: Config, file: Path
 ) -> tuple[Any, float]:
     """The trained model and its CPU seconds, from the checkpoint in `file` if there is one."""
-    steps = config.epochs * (len(images) // config.batch)
-    schedule = optax.warmup_cosine_decay_schedule(0.0, config.learning_rate, min(50, steps // 2), steps)
-    per_pixel = optax.scale(1 / ((TOKENS - KNOWN) * PATCH))
-    optimiser = optax.chain(per_pixel, optax.clip_by_global_norm(1.0), optax.adam(schedule))
-    trainer = Trainer(optimiser, task, config.batch)
+    trainer = Trainer(optimiser(config, len(images) // config.batch), task, config.batch)
     state, before = TrainState.begin(model, trainer, key=jr.key(config.seed + 1)), 0.0
     if file.exists():
         state, metadata = load_checkpoint(file, state)
