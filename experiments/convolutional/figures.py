@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from experiments.runs import stored
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 from hopfax.figures.style import PALETTE, new_figure, remove_box
 
@@ -88,6 +89,8 @@ def draw_errors(results: Results) -> Figure:
             _draw_runs(axes, of_setting(results, setting, gradient), LABELS[gradient], colour)
         title = f"{setting.data}, {setting.network}, {setting.epochs} epochs"
         axes.set(title=title, xlabel="seconds of training", ylabel="error, %", yscale="log")
+        for axis_format in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+            axis_format(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 1)))
         remove_box(axes)
     figure.axes[0].legend(frameon=False)
     return figure
