@@ -55,7 +55,7 @@ def main() -> None:
     rows = [
         ("image", images_of(tested)),
         ("known", images_of_known(tested, known)),
-        ("energy transformer", images_of(result.activation["image"])),
+        ("completed", images_of(result.activation["image"])),
         ("plain block", images_of(once)),
     ]
     images_figure(rows).savefig(HERE / "completed.png")
