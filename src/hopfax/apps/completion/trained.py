@@ -155,7 +155,7 @@ class FeedForwardCompletion(AbstractCompletion):
 class MLPRecipe:
     """How the feed-forward network is trained; `experiments/completion` has the search for these values on digits."""
 
-    width: int = 512
+    width: int = 1024
     depth: int = 2
     epochs: int = 100
     learning_rate: float = 3e-3
