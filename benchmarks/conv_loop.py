@@ -9,7 +9,7 @@ are those of one convolution; a loop has ten.
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from common import arguments, interleaved, write
+from common import arguments, interleaved, ratio, write
 
 from hopfax.networks.synapses.convolution_primitive import Moves, convolve
 
@@ -38,9 +38,7 @@ def main() -> None:
         for label in convolutions:
             for row in ("median", "lower", "upper", "least"):
                 times[name][f"{label}, in a loop"][row] /= LENGTH
-        ratios[name] = (
-            times[name]["jax.lax, in a loop"]["median"] / times[name]["hopfax, in a loop"]["median"]
-        )
+        ratios[name] = ratio(times[name], "jax.lax, in a loop", "hopfax, in a loop")
     result = {"config": {"examples": 128, "loop": LENGTH}, "milliseconds": times}
     write("conv_loop", {**result, "jax.lax over hopfax, in a loop": ratios}, options.json)
 

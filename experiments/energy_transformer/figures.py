@@ -33,9 +33,8 @@ def trained(model, task, config: run.Config, file: Path):
 
 def images_of(patches) -> np.ndarray:
     """Patches as images, for drawing."""
-    return np.clip(
-        np.asarray(patches).reshape(-1, 7, 7, 4, 4).transpose(0, 1, 3, 2, 4).reshape(-1, 28, 28), 0, 1
-    )
+    squares = np.clip(np.asarray(patches), 0, 1).reshape(-1, 7, 7, 4, 4)
+    return squares.transpose(0, 1, 3, 2, 4).reshape(-1, 28, 28)
 
 
 def main() -> None:
@@ -46,15 +45,14 @@ def main() -> None:
     mean = jnp.mean(run.patches(data.train_images), axis=0)
     begin = run.energy_model(config, mean)
     network = trained(begin, run.energy_task(config, mean), config, folder / "energy")
-    plain = trained(run.Plain(config, jr.key(0)), run.PlainCompletion(), config, folder / "plain")
+    plain = trained(run.Plain(config, jr.key(0)), run.plain_task(), config, folder / "plain")
     tested = run.patches(data.test_images[:DRAWN])
-    keys = jr.split(jr.key(config.seed + 2), DRAWN)
-    known = jax.vmap(lambda key: run.KnownPatches().draw(key, (run.TOKENS, run.PATCH)))(keys)
+    known = run.drawn_masks(config, DRAWN)
     result = relax(network, PatchClamp(mean)(tested, known), method=Method(rtol=1e-3, max_steps=30))
     once = jnp.where(known, tested, jax.vmap(plain)(tested, known))
     rows = [
         ("image", images_of(tested)),
-        ("known", images_of_known(tested, known)),
+        ("known", images_of(jnp.where(known, tested, jnp.nan))),
         ("completed", images_of(result.activation["image"])),
         ("plain block", images_of(once)),
     ]
@@ -64,12 +62,6 @@ def main() -> None:
     images_figure([("attention of the token in the middle, by head", maps / maps.max())]).savefig(
         HERE / "attention.png"
     )
-
-
-def images_of_known(tested, known) -> np.ndarray:
-    """The images with NaN at unknown pixels."""
-    shown = np.where(np.asarray(known), np.clip(np.asarray(tested), 0, 1), np.nan)
-    return shown.reshape(-1, 7, 7, 4, 4).transpose(0, 1, 3, 2, 4).reshape(-1, 28, 28)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import dataclasses
 import json
 import time
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -25,13 +25,14 @@ from jaxtyping import Array, Bool, Float
 from hopfax import Method, relax
 from hopfax._internal.files import write_json
 from hopfax._internal.provenance import circumstances
+from hopfax.apps.completion.completers import NearestNeighbour
 from hopfax.data import Dataset, mnist
 from hopfax.gradients import ConjugateGradient, Implicit
 from hopfax.networks import HAM, PatchClamp, image_transformer
 from hopfax.training import Completion, FixedGuess, Trainer, TrainState, train_chunks
 from hopfax.training.checkpoint import load_checkpoint, save_checkpoint
-from hopfax.training.completion import AbstractCompletion, CompletionSums, Incomplete
-from hopfax.training.masks import AbstractGuess, AbstractMasks
+from hopfax.training.completion import AbstractCompletion, FeedForwardCompletion
+from hopfax.training.masks import AbstractMasks
 
 TOKENS, PATCH, KNOWN = 49, 16, 25
 
@@ -112,39 +113,14 @@ def energy_task(config: Config, mean: Array) -> Completion:
     return Completion(method=method, masks=KnownPatches(), layer="image", guess=guess, clamp=PatchClamp(mean))
 
 
-class PlainCompletion(AbstractCompletion):
-    """The missing patches in one pass of a feed-forward block; all count as converged."""
-
-    masks: AbstractMasks = KnownPatches()
-    guess: AbstractGuess = FixedGuess(0.0)
-    image_shape: ClassVar[None] = None
-
-    def pixels(self, model: Plain) -> tuple[int, ...]:
-        return TOKENS, PATCH
-
-    def check_model(self, model: Plain) -> None:
-        return
-
-    def gradient(self, model: Plain, examples: Incomplete, step: Array) -> tuple[Plain, CompletionSums]:
-        def loss(model):
-            completed = jax.vmap(model)(examples.images, examples.known)
-            return _half_squared_error(completed, examples)
-
-        value, gradient = eqx.filter_value_and_grad(loss)(model)
-        sums = eqx.tree_at(lambda s: (s.loss, s.missing), self.zero(), (value, examples.missing))
-        return gradient, sums
-
-    def saturation(self, model, images, labels) -> dict[str, float]:
-        return {}
-
-    def explain_failure(self, before, after, examples, step) -> str:
-        return "the loss"
+def plain_task() -> FeedForwardCompletion:
+    return FeedForwardCompletion(masks=KnownPatches(), shape=(TOKENS, PATCH))
 
 
-def _half_squared_error(completed: Float[Array, "batch ..."], examples: Incomplete) -> Float[Array, ""]:
-    """`½ Σ_missing (completed - image)²`, mean over the batch."""
-    difference = jnp.where(examples.known, 0, completed - examples.images)
-    return 0.5 * jnp.sum(jnp.square(difference)) / len(examples.images)
+def drawn_masks(config: Config, count: int) -> Bool[Array, "images tokens patch"]:
+    """Which patches of the first test images are known."""
+    keys = jr.split(jr.key(config.seed + 2), count)
+    return jax.vmap(lambda key: KnownPatches().draw(key, (TOKENS, PATCH)))(keys)
 
 
 def optimiser(config: Config, batches: int) -> optax.GradientTransformation:
@@ -187,8 +163,7 @@ def measure(config: Config, data: Dataset, folder: Path) -> dict[str, Any]:
     """Every row: the error of an unknown pixel on the test images, and how the equilibria were reached."""
     mean = jnp.mean(patches(data.train_images), axis=0)
     images, tested = patches(data.train_images), patches(data.test_images)[: config.tested]
-    keys = jr.split(jr.key(config.seed + 2), len(tested))
-    known = jax.vmap(lambda key: KnownPatches().draw(key, (TOKENS, PATCH)))(keys)
+    known = drawn_masks(config, len(tested))
     error = lambda guess: float(jnp.sum(jnp.where(known, 0, guess - tested) ** 2) / jnp.sum(~known))
     network, seconds = train(
         energy_model(config, mean),
@@ -198,7 +173,7 @@ def measure(config: Config, data: Dataset, folder: Path) -> dict[str, Any]:
         folder / "energy",
     )
     plain, plain_seconds = train(
-        Plain(config, jr.key(config.seed)), PlainCompletion(), images, config, folder / "plain"
+        Plain(config, jr.key(config.seed)), plain_task(), images, config, folder / "plain"
     )
     method = Method(rtol=1e-3, max_steps=30)
 
@@ -226,14 +201,10 @@ def measure(config: Config, data: Dataset, folder: Path) -> dict[str, Any]:
 
 def _nearest(stored: Array, images: Array, known: Array) -> Array:
     """The stored image that is nearest in the known patches, for each image."""
-    flat = lambda x: x.reshape(len(x), -1)
-
-    @jax.jit
-    def nearest(image, mask):
-        return jnp.argmin(jnp.square(flat(stored)) @ mask - 2 * flat(stored) @ (mask * image))
-
-    masks = flat(known).astype(jnp.float32)
-    return stored[jax.lax.map(lambda pair: nearest(*pair), (flat(images), masks))]
+    flat = lambda x: np.asarray(x).reshape(len(x), -1)
+    return jnp.asarray(NearestNeighbour(flat(stored)).complete(flat(images), flat(known))).reshape(
+        images.shape
+    )
 
 
 def main() -> None:

@@ -21,7 +21,16 @@ from ..objective import cost_example
 from ..relax import relax
 from ..solvers.equilibrium import Status
 from .classification import counted_gradient, what_is_nonfinite
-from .masks import AbstractGuess, AbstractMasks, Block, Half, Mixture, ScatteredPixels, UniformNoise
+from .masks import (
+    AbstractGuess,
+    AbstractMasks,
+    Block,
+    FixedGuess,
+    Half,
+    Mixture,
+    ScatteredPixels,
+    UniformNoise,
+)
 from .task import AbstractTask, check_pixels
 
 # Few scattered pixels are easy, and a half is hard: its larger errors would outweigh theirs.
@@ -191,6 +200,38 @@ class Completion(AbstractCompletion):
 
     def explain_failure(self, before, after, examples, step) -> str:
         return what_is_nonfinite(after)
+
+
+class FeedForwardCompletion(AbstractCompletion):
+    """The missing pixels in one pass of `model(image, known)`; all examples count as converged."""
+
+    masks: AbstractMasks = MASKS
+    guess: AbstractGuess = FixedGuess(0.0)
+    image_shape: tuple[int, ...] | None = eqx.field(static=True, default=None)
+    shape: tuple[int, ...] = eqx.field(static=True, kw_only=True)
+    """In which the model takes an image."""
+
+    def pixels(self, model: eqx.Module) -> tuple[int, ...]:
+        return self.shape
+
+    def check_model(self, model: eqx.Module) -> None:
+        return
+
+    def gradient(self, model, examples: Incomplete, step: Array) -> tuple[eqx.Module, CompletionSums]:
+        def loss(model):
+            completed = jax.vmap(model)(examples.images, examples.known)
+            difference = jnp.where(examples.known, 0, completed - examples.images)
+            return 0.5 * jnp.sum(jnp.square(difference)) / len(examples.images)
+
+        value, gradient = eqx.filter_value_and_grad(loss)(model)
+        sums = eqx.tree_at(lambda s: (s.loss, s.missing), self.zero(), (value, examples.missing))
+        return gradient, sums
+
+    def saturation(self, model, images, labels) -> dict[str, float]:
+        return {}
+
+    def explain_failure(self, before, after, examples, step) -> str:
+        return "the loss"
 
 
 def check_pixel_layer(model: AbstractNetwork, name: str) -> None:

@@ -34,11 +34,16 @@ class CompletionEvaluation(eqx.Module):
         errors = np.asarray(self.errors, np.float64)
         return {
             "error": float(np.mean(errors)),
-            "standard_error": float(np.std(errors) / math.sqrt(max(len(errors) - 1, 1))),
+            "standard_error": standard_error(errors),
             "error_per_pixel": float(np.sum(errors) / max(int(jnp.sum(self.missing)), 1)),
             "converged": float(jnp.mean(self.converged)),
             "sweeps": float(jnp.mean(self.sweeps)),
         }
+
+
+def standard_error(values: Float[np.ndarray, " examples"]) -> float:
+    """That of their mean; 0 for one value."""
+    return float(np.std(values) / math.sqrt(max(len(values) - 1, 1)))
 
 
 def evaluate_completion(

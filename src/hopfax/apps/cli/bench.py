@@ -10,7 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from .options import split_names
+from .options import names_among
 from .output import Json, check_json, emit, error_console, writable_folder
 
 if TYPE_CHECKING:
@@ -66,9 +66,7 @@ def bench(
     from ..bench import BENCHMARKS, PACKAGES, Peers, run_benchmark
 
     check_json(json, out)
-    names = split_names(only) or list(BENCHMARKS)
-    if unknown := [name for name in names if name not in BENCHMARKS]:
-        raise ValueError(f"--only {','.join(unknown)}: choose from {', '.join(BENCHMARKS)}.")
+    names = names_among("--only", only, BENCHMARKS)
     if rounds < 2:
         raise ValueError(f"--rounds {rounds} must be at least 2, to have a spread.")
     checkouts = {"hopdeq": hopdeq, "energy-based-learning": energy_based_learning}

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from ..._internal.compiled import cache_compiled_code
-from .options import DataName, Directory, split_names, whole_numbers
+from .options import DataName, Directory, names_among, whole_numbers
 from .output import Json, check_json, emit, result_table, stages, writable_folder
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ..completion import AbstractCompleter, Training
 
 DRAWN = 10  # images of each method in the figure
-SMALL, LARGE = (3, 10), (20, 20)  # epochs of the Hopfield networks and of the VAE
 
 
 def completion(
@@ -45,7 +44,7 @@ def completion(
         typer.Option(
             "--runs",
             metavar="DIR",
-            help="Folder of the trained networks: what is finished there is used, what is not goes on.",
+            help="Folder of the Hopfield networks and the VAE: what is finished there is used, what is not goes on.",
             show_default=False,
         ),
     ] = None,
@@ -69,12 +68,10 @@ def completion(
     from ..._internal.files import write_json
     from ..._internal.provenance import circumstances
     from ...data import load
-    from ..completion import METHODS, by_number
+    from ..completion import METHODS, Training, by_number
 
     check_json(json, out)
-    names = split_names(methods) or list(METHODS)
-    if unknown := [name for name in names if name not in METHODS]:
-        raise ValueError(f"--methods {','.join(unknown)}: choose from {', '.join(METHODS)}.")
+    names = names_among("--methods", methods, METHODS)
     if tested < 1:
         raise ValueError(f"--tested {tested} must be at least 1.")
     numbers = whole_numbers("--stored", stored, "10,100,1000") if stored else ()
@@ -84,9 +81,8 @@ def completion(
         raise ValueError(f"--stored {wrong[0]} must be from 2 to {len(dataset.train_images)}.")
     cache_compiled_code()
     with tempfile.TemporaryDirectory() as temporary:
-        training = _training(
-            dataset, Path(temporary) if runs is None else writable_folder(runs, "--runs"), seed
-        )
+        networks = Path(temporary) if runs is None else writable_folder(runs, "--runs")
+        training = Training.of(dataset, networks, seed)
         result, completers = _measure(dataset, names, training, tested)
     result["by_number"] = list(by_number(dataset, names, numbers, tested))
     result["circumstances"] = circumstances()
@@ -94,16 +90,6 @@ def completion(
         write_json(folder / "completion.json", result)
         _draw(dataset, completers, folder / "completion.png")
     emit(result, json, lambda console: _show(console, result))
-
-
-def _training(dataset: "Dataset", folder: Path, seed: int) -> "Training":
-    from ..completion import MLPRecipe, Training
-    from ..completion.trained import FEW_PIXELS
-
-    few = dataset.train_images.shape[1] <= FEW_PIXELS
-    network, vae = SMALL if few else LARGE
-    recipe = MLPRecipe(seed=seed) if few else MLPRecipe(width=2048, epochs=20, learning_rate=1e-3, seed=seed)
-    return Training(folder, network, vae, recipe, seed)
 
 
 def _measure(
@@ -115,15 +101,12 @@ def _measure(
     masks: dict[str, dict[str, Any]] = {}
     completers: dict[str, AbstractCompleter] = {}
     with stages(len(names), "minutes") as begin:
-        begin(names[0])
-        for number, (name, completer, errors) in enumerate(benchmark(dataset, names, training, tested)):
+        for name, completer, errors in benchmark(dataset, names, training, tested, begin):
             completers[name] = completer
             for kind, row in errors.items():
                 masks.setdefault(kind, {})
                 if row is not None:
                     masks[kind][name] = row
-            if number + 1 < len(names):
-                begin(names[number + 1])
     return {"data": dataset.name, "tested": tested, "masks": masks}, completers
 
 

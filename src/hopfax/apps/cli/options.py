@@ -1,6 +1,6 @@
 """Options that several commands share, and the lists of numbers that options take."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -111,6 +111,14 @@ def _no_augmentation(text: str) -> ValueError:
 def split_names(text: str) -> list[str]:
     """The names in `text`, which commas separate."""
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def names_among(option: str, text: str, known: Collection[str]) -> list[str]:
+    """The names in `text`, or all that are known if there are none. Raises: `ValueError` naming `option`."""
+    names = split_names(text) or list(known)
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"{option} {','.join(unknown)}: choose from {', '.join(known)}.")
+    return names
 
 
 def _numbers(text: str, kind: Callable[[str], Number], refusal: str) -> tuple[Number, ...]:

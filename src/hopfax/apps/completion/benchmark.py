@@ -1,7 +1,6 @@
 """The completion benchmark: damaged images, the squared error of each method, and its seconds."""
 
 import dataclasses
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,11 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from ...data import Dataset
+from ...data.corrupt import for_all_images, lower_half, scattered
+from ...gradients.base import AbstractGradient
+from ...training.completion_evaluation import standard_error
 from ...training.completion_job import IMPLICIT, equilibrium_propagation
+from ...vae.config import SMALL
 from . import trained
 from .completers import (
     AbstractCompleter,
@@ -40,6 +43,15 @@ class Training:
     vae_epochs: int
     mlp: trained.MLPRecipe
     seed: int = 0
+
+    @staticmethod
+    def of(dataset: Dataset, folder: Path, seed: int = 0) -> "Training":
+        """About a minute for small images, hours for those of the size of MNIST's."""
+        if dataset.train_images.shape[1] <= SMALL:
+            return Training(folder, 3, 10, trained.MLPRecipe(seed=seed), seed)
+        return Training(
+            folder, 20, 20, trained.MLPRecipe(width=2048, epochs=20, learning_rate=1e-3, seed=seed), seed
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,20 +91,15 @@ def known_pixels(
     count: int, shape: tuple[int, ...], seed: int
 ) -> dict[str, Bool[np.ndarray, "images pixels"]]:
     """Which pixels are known: 30 or 70 % are missing at random, or the upper half, or the block of half the size."""
-    height, width = shape[:2]
-    rows, columns = np.indices((height, width))
+    rows, columns = np.indices(shape[:2])
     inside = lambda index, size: (index >= size // 4) & (index < size // 4 + size // 2)
-    planes = {
-        "top half": rows >= height // 2,
-        "centre block": ~(inside(rows, height) & inside(columns, width)),
+    block = inside(rows, shape[0]) & inside(columns, shape[1])
+    return {
+        "30 %": scattered(count, shape, 0.3, seed),
+        "70 %": scattered(count, shape, 0.7, seed),
+        "top half": lower_half(count, shape),
+        "centre block": for_all_images(~block, count, shape),
     }
-    order = np.argsort(np.random.Generator(np.random.Philox(seed)).random((count, height * width)), axis=1)
-    scattered = {f"{percent} %": order >= round(percent / 100 * height * width) for percent in (30, 70)}
-    fixed = {
-        name: np.broadcast_to(plane.reshape(-1), (count, height * width)) for name, plane in planes.items()
-    }
-    channels = int(np.prod(shape[2:]))
-    return {name: np.repeat(known, channels, axis=1) for name, known in {**scattered, **fixed}.items()}
 
 
 UNTRAINED: Mapping[str, Callable[[Images], AbstractCompleter]] = MappingProxyType(
@@ -105,23 +112,26 @@ UNTRAINED: Mapping[str, Callable[[Images], AbstractCompleter]] = MappingProxyTyp
         "metric": metric_memory,
     }
 )
+
+
+def _network(name: str, gradient: AbstractGradient) -> Callable[[Dataset, Training], AbstractCompleter]:
+    def make(data: Dataset, training: Training) -> AbstractCompleter:
+        recipe = trained.completion_recipe(data, gradient, training.network_epochs, training.seed)
+        return trained.trained_network(recipe, data, training.folder / name)
+
+    return make
+
+
+def _vae(data: Dataset, training: Training) -> AbstractCompleter:
+    config = trained.vae_config(data, training.vae_epochs, training.seed)
+    return trained.trained_vae(config, data, training.folder / "vae")
+
+
 TRAINED: Mapping[str, Callable[[Dataset, Training], AbstractCompleter]] = MappingProxyType(
     {
-        "ham-ep": lambda data, training: trained.trained_network(
-            trained.completion_recipe(
-                data, equilibrium_propagation(), training.network_epochs, training.seed
-            ),
-            data,
-            training.folder / "ham-ep",
-        ),
-        "ham-implicit": lambda data, training: trained.trained_network(
-            trained.completion_recipe(data, IMPLICIT, training.network_epochs, training.seed),
-            data,
-            training.folder / "ham-implicit",
-        ),
-        "vae": lambda data, training: trained.trained_vae(
-            trained.vae_config(data, training.vae_epochs, training.seed), data, training.folder / "vae"
-        ),
+        "ham-ep": _network("ham-ep", equilibrium_propagation()),
+        "ham-implicit": _network("ham-implicit", IMPLICIT),
+        "vae": _vae,
         "mlp": lambda data, training: trained.trained_mlp(training.mlp, data),
     }
 )
@@ -147,18 +157,26 @@ def measured(completer: AbstractCompleter, damaged: Damaged) -> dict[str, float]
     seconds, errors = time.perf_counter() - began, damaged.errors(restored)
     return {
         "error_per_pixel": float(errors.mean()),
-        "standard_error": float(errors.std() / math.sqrt(max(len(errors) - 1, 1))),
+        "standard_error": standard_error(errors),
         "restored": float(np.mean(errors < CLOSE)),
         "seconds": seconds,
     }
 
 
 def benchmark(
-    data: Dataset, methods: Sequence[str], training: Training, tested: int
+    data: Dataset,
+    methods: Sequence[str],
+    training: Training,
+    tested: int,
+    begin: Callable[[str], None] = lambda name: None,
 ) -> Iterator[tuple[str, AbstractCompleter, dict[str, dict[str, float] | None]]]:
-    """For each method: its name, the method itself, and what `measured` says of each damage to test images."""
+    """For each method: its name, the method itself, and what `measured` says of each damage to test images.
+
+    `begin` is called with the name of each method before it is trained and measured.
+    """
     damaged = damage(data.test_images[:tested], data.image_shape)
     for name in methods:
+        begin(name)
         completer = prepared(name, data, training)
         yield name, completer, {kind: measured(completer, images) for kind, images in damaged.items()}
 
@@ -169,11 +187,9 @@ def by_number(
     """The untrained methods with the first so many training images stored: of these, and of test images."""
     for number in numbers:
         stored = data.train_images[:number]
-        sets = {"stored": stored[:tested], "unseen": data.test_images[:tested]}
-        for images, queries in sets.items():
+        completers = {name: UNTRAINED[name](stored) for name in methods if name in UNTRAINED}
+        for images, queries in {"stored": stored[:tested], "unseen": data.test_images[:tested]}.items():
             damaged = damage(queries, data.image_shape)
-            for name in methods:
-                if name in UNTRAINED:
-                    completer = UNTRAINED[name](stored)
-                    masks = {kind: measured(completer, one) for kind, one in damaged.items()}
-                    yield {"stored": number, "images": images, "method": name, "masks": masks}
+            for name, completer in completers.items():
+                masks = {kind: measured(completer, one) for kind, one in damaged.items()}
+                yield {"stored": number, "images": images, "method": name, "masks": masks}

@@ -31,7 +31,7 @@ class AbstractCompleter(abc.ABC):
 
 @dataclasses.dataclass(frozen=True)
 class MeanImage(AbstractCompleter):
-    """The mean of the stored images, whatever is known."""
+    """The mean of the stored images. Known pixels play no part in it."""
 
     images: Images
 
@@ -49,20 +49,19 @@ class NearestNeighbour(AbstractCompleter):
     images: Images
 
     def complete(self, images: Images, known: Known) -> Images:
-        starts = range(0, len(images), CHUNK)
-        nearest = [self._nearest(images[i : i + CHUNK], known[i : i + CHUNK]) for i in starts]
-        return np.where(known, images, self.images[np.concatenate(nearest)])
+        return np.where(known, images, self.nearest(images, known))
 
     def denoise(self, images: Images, deviation: float) -> Images:
+        return self.nearest(images, np.ones_like(images, bool))
+
+    def nearest(self, images: Images, known: Known) -> Images:
+        """The nearest stored image of each image."""
         starts = range(0, len(images), CHUNK)
-        everything = np.ones_like(images[:CHUNK], bool)
-        nearest = [
-            self._nearest(rows, everything[: len(rows)]) for rows in (images[i : i + CHUNK] for i in starts)
-        ]
-        return self.images[np.concatenate(nearest)]
+        indices = [self._nearest(images[i : i + CHUNK], known[i : i + CHUNK]) for i in starts]
+        return self.images[np.concatenate(indices)]
 
     def _nearest(self, images: Images, known: Known) -> np.ndarray:
-        """The index of the stored image for each image: the norm of the known pixels of the query is left out."""
+        """Indices of stored images. The norm of the known pixels of an image changes no order and is left out."""
         mask = known.astype(self.images.dtype)
         queries = np.where(known, images, 0).astype(self.images.dtype)
         distances = mask @ np.square(self.images).T - 2 * queries @ self.images.T

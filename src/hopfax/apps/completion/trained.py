@@ -24,17 +24,15 @@ from ...training import (
     run_and_store,
     train_chunks,
 )
-from ...training.completion import MASKS, AbstractCompletion, CompletionSums, Incomplete
-from ...training.masks import AbstractGuess, AbstractMasks, FixedGuess
+from ...training.completion import FeedForwardCompletion
+from ...training.trainer import batches_per_epoch
 from ...vae import VAEConfig, VAEJob
-from ...vae.completion import inpaint
-from ...vae.config import preset
+from ...vae.completion import inpaint, mean_image
+from ...vae.config import SMALL, preset
 from ...vae.evaluation import reconstruct
 from ...vae.model import AbstractVAE
 from ...vae.run import load_vae
 from .completers import AbstractCompleter, Images, Known
-
-FEW_PIXELS = 256  # up to which images are treated like the digits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,14 +81,14 @@ def completion_recipe(
 ) -> CompletionRecipe:
     """The recipe for images of this size: 512 hidden neurons for those of MNIST, 128 for smaller ones."""
     pixels = dataset.train_images.shape[1]
-    hidden = 128 if pixels <= FEW_PIXELS else 512
+    hidden = 128 if pixels <= SMALL else 512
     return CompletionRecipe(layers=(pixels, hidden), epochs=epochs, gradient=gradient, seed=seed)
 
 
 def trained_network(recipe: CompletionRecipe, dataset: Dataset, folder: Path) -> NetworkCompleter:
     """The network in `folder`, which is trained first where it is not finished."""
     run_and_store(CompletionJob(recipe, dataset), folder)
-    return NetworkCompleter(load_model(folder), dataset.train_images.mean(axis=0))
+    return NetworkCompleter(load_model(folder), mean_image(dataset))
 
 
 def vae_config(dataset: Dataset, epochs: int, seed: int) -> VAEConfig:
@@ -101,7 +99,7 @@ def vae_config(dataset: Dataset, epochs: int, seed: int) -> VAEConfig:
 def trained_vae(config: VAEConfig, dataset: Dataset, folder: Path) -> VAECompleter:
     """The VAE in `folder`, which is trained first where it is not finished."""
     run_and_store(VAEJob(config, dataset), folder)
-    return VAECompleter(load_vae(folder)[0], dataset.train_images.mean(axis=0))
+    return VAECompleter(load_vae(folder)[0], mean_image(dataset))
 
 
 class MaskedMLP(eqx.Module):
@@ -119,38 +117,6 @@ class MaskedMLP(eqx.Module):
         return self.layers(jnp.concatenate([values, known.astype(values.dtype)]))
 
 
-class FeedForwardCompletion(AbstractCompletion):
-    """The missing pixels in one pass of `model(image, known)`; all examples count as converged."""
-
-    masks: AbstractMasks = MASKS
-    guess: AbstractGuess = FixedGuess(0.0)
-    image_shape: tuple[int, ...] | None = eqx.field(static=True, default=None)
-    shape: tuple[int, ...] = eqx.field(static=True, kw_only=True)
-    """In which the model takes an image."""
-
-    def pixels(self, model: eqx.Module) -> tuple[int, ...]:
-        return self.shape
-
-    def check_model(self, model: eqx.Module) -> None:
-        return
-
-    def gradient(self, model, examples: Incomplete, step: Array) -> tuple[eqx.Module, CompletionSums]:
-        def loss(model):
-            completed = jax.vmap(model)(examples.images, examples.known)
-            difference = jnp.where(examples.known, 0, completed - examples.images)
-            return 0.5 * jnp.sum(jnp.square(difference)) / len(examples.images)
-
-        value, gradient = eqx.filter_value_and_grad(loss)(model)
-        sums = eqx.tree_at(lambda s: (s.loss, s.missing), self.zero(), (value, examples.missing))
-        return gradient, sums
-
-    def saturation(self, model, images, labels) -> dict[str, float]:
-        return {}
-
-    def explain_failure(self, before, after, examples, step) -> str:
-        return "the loss"
-
-
 @dataclasses.dataclass(frozen=True)
 class MLPRecipe:
     """How the feed-forward network is trained; `experiments/completion` has the search for these values on digits."""
@@ -166,7 +132,7 @@ class MLPRecipe:
 def trained_mlp(recipe: MLPRecipe, dataset: Dataset) -> MLPCompleter:
     """The network after training with the masks of the Hopfield networks, by Adam with a cosine decay."""
     images = dataset.train_images
-    steps = recipe.epochs * (len(images) // recipe.batch_size)
+    steps = recipe.epochs * batches_per_epoch(len(images), recipe.batch_size)
     model = MaskedMLP(images.shape[1], recipe.width, recipe.depth, jr.key(recipe.seed))
     optimiser = optax.adam(optax.cosine_decay_schedule(recipe.learning_rate, steps))
     task = FeedForwardCompletion(image_shape=dataset.image_shape, shape=images.shape[1:])

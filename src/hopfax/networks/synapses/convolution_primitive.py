@@ -2,8 +2,8 @@
 
 All three are partial gradients of one trilinear form `T(x, K, y) = ⟨y, K * x⟩`, so the derivative of each is another of
 them. They are a JAX primitive of their own because XLA brings a convolution into the order of axes for which it has a
-fast routine on CPUs only outside of loops. The gradient in the kernel that `jax.lax` writes is then 30 times slower
-inside a loop, the one in the maps twice.
+fast routine on CPUs only outside of loops. The gradient in the kernel that `jax.lax` writes is then tens of
+times slower inside a loop, and the one in the maps takes twice as long (`benchmarks/conv_loop.py`).
 """
 
 import dataclasses
