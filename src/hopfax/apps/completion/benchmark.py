@@ -46,7 +46,7 @@ class Training:
 
     @staticmethod
     def of(dataset: Dataset, folder: Path, seed: int = 0) -> "Training":
-        """About a minute for small images, hours for those of the size of MNIST's."""
+        """A few minutes for small images, hours for those of the size of MNIST's."""
         if dataset.train_images.shape[1] <= SMALL:
             return Training(folder, 3, 10, trained.MLPRecipe(seed=seed), seed)
         return Training(
