@@ -30,7 +30,7 @@ def completion(
             show_default=False,
         ),
     ] = "",
-    tested: Annotated[int, typer.Option(help="How many images are completed.")] = 1000,
+    tested: Annotated[int, typer.Option(help="How many images are completed, at most.")] = 1000,
     stored: Annotated[
         str,
         typer.Option(
@@ -77,6 +77,7 @@ def completion(
     numbers = whole_numbers("--stored", stored, "10,100,1000") if stored else ()
     folder = None if out is None else writable_folder(out)
     dataset = load(data, directory)
+    tested = min(tested, len(dataset.test_images))
     if wrong := [number for number in numbers if not 2 <= number <= len(dataset.train_images)]:
         raise ValueError(f"--stored {wrong[0]} must be from 2 to {len(dataset.train_images)}.")
     cache_compiled_code()
