@@ -6,6 +6,7 @@ import inspect
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from types import ModuleType
 
@@ -67,6 +68,21 @@ def test_every_module_imports_and_everything_public_in_it_has_a_docstring():
         undocumented += [] if module.__doc__ else [name]
         undocumented += [f"{name}.{n}" for n, value in public(module).items() if not documented(value)]
     assert undocumented == []
+
+
+def test_no_import_touches_a_device():
+    """A process can only join others before its first array. A default value that is one would be too early."""
+    program = """
+        import importlib, sys
+        from jax._src import xla_bridge
+        for name in sys.argv[1:]:
+            importlib.import_module(name)
+            assert not xla_bridge.backends_are_initialized(), name
+    """
+    names = [name for name in NAMESPACES if name not in OPTIONAL]
+    command = [sys.executable, "-c", textwrap.dedent(program), *names]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_root_has_about_twenty_five_names_and_they_are_there():

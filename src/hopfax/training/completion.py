@@ -25,7 +25,6 @@ from .masks import (
     AbstractGuess,
     AbstractMasks,
     Block,
-    FixedGuess,
     Half,
     Mixture,
     ScatteredPixels,
@@ -206,7 +205,7 @@ class FeedForwardCompletion(AbstractCompletion):
     """The missing pixels in one pass of `model(image, known)`; all examples count as converged."""
 
     masks: AbstractMasks = MASKS
-    guess: AbstractGuess = FixedGuess(0.0)
+    guess: AbstractGuess = UniformNoise()  # which `model` does not get
     image_shape: tuple[int, ...] | None = eqx.field(static=True, default=None)
     shape: tuple[int, ...] = eqx.field(static=True, kw_only=True)
     """In which the model takes an image."""
