@@ -1,6 +1,6 @@
 """A network that completes images, by equilibrium propagation and by the implicit gradient from equal seeds.
 
-    python -m experiments.completion.train [--only ep-seed0] [--smoke]
+    python -m experiments.completion.train [--only ep-5-seed0] [--smoke]
 
 One model for all masks. The result of a run is its squared error, summed over the missing pixels of the first 1,000
 test images, with 30 % of the pixels or the upper half missing, from four starts. Networks in training lie in `runs/`;
@@ -19,13 +19,15 @@ from hopfax.training.completion_job import IMPLICIT, equilibrium_propagation
 
 HERE = Path(__file__).parent
 SEEDS = 3
-EPOCHS = 20
+EPOCHS = (5, 20)
 GRADIENTS: dict[str, AbstractGradient] = {"ep": equilibrium_propagation(), "implicit": IMPLICIT}
 
 
 def runs() -> list[Run[CompletionRecipe]]:
-    """Seed by seed, so that an early end leaves both gradients with some."""
-    return [_run(gradient, seed) for seed in range(SEEDS) for gradient in GRADIENTS]
+    """Seed by seed, short runs first, so that an early end leaves both gradients with some."""
+    return [
+        _run(gradient, epochs, seed) for seed in range(SEEDS) for epochs in EPOCHS for gradient in GRADIENTS
+    ]
 
 
 def smoke() -> list[Run[CompletionRecipe]]:
@@ -37,9 +39,9 @@ def smoke() -> list[Run[CompletionRecipe]]:
     ]
 
 
-def _run(gradient: str, seed: int) -> Run[CompletionRecipe]:
-    recipe = CompletionRecipe(epochs=EPOCHS, seed=seed, gradient=GRADIENTS[gradient])
-    return Run(f"{gradient}-seed{seed}", recipe)
+def _run(gradient: str, epochs: int, seed: int) -> Run[CompletionRecipe]:
+    recipe = CompletionRecipe(epochs=epochs, seed=seed, gradient=GRADIENTS[gradient])
+    return Run(f"{gradient}-{epochs}-seed{seed}", recipe)
 
 
 def carry_out(run: Run[CompletionRecipe], results: Path, folders: Path) -> dict[str, Any]:
