@@ -161,7 +161,7 @@ def test_completion_is_trained_by_both_gradients_and_stored_once(tmp_path, capsy
     assert [path.read_bytes() for path in paths] == written
     assert "epoch" not in capsys.readouterr().out.replace("seconds an epoch", "")
     recipes = {run.name: run.recipe for run in train.runs()}
-    assert len(recipes) == 2 * train.SEEDS
+    assert len(recipes) == 2 * len(train.EPOCHS) * train.SEEDS
 
 
 def test_predictive_coding_is_trained_beside_backpropagation(tmp_path):
