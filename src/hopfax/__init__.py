@@ -14,6 +14,7 @@ from typing import Any as _Any
 if _TYPE_CHECKING:
     from .gradients import EquilibriumPropagation as EquilibriumPropagation
     from .gradients import Implicit as Implicit
+    from .interop.pretrained import load_pretrained as load_pretrained
     from .memory import Memory as Memory
     from .memory import ModernHopfield as ModernHopfield
     from .method import Method as Method
@@ -41,6 +42,7 @@ __version__ = _version("hopfax")
 
 _HOMES = {
     "gradients": ("EquilibriumPropagation", "Implicit"),
+    "interop.pretrained": ("load_pretrained",),
     "memory": ("Memory", "ModernHopfield"),
     "method": ("Method",),
     "networks": (

@@ -18,6 +18,7 @@ from .demo import demo
 from .evaluate import evaluate
 from .interrupts import EXIT_CODE, Interrupted, say_once
 from .machine import data_app, info
+from .models import models
 from .output import one_line
 from .phase import app as phase_app
 from .play import play
@@ -32,7 +33,7 @@ _CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
 
 PANELS = {
     "Start here": ("demo", "play"),
-    "Hopfield networks": ("train", "sweep", "evaluate", "audit"),
+    "Hopfield networks": ("train", "sweep", "evaluate", "audit", "models"),
     "Variational autoencoders": ("vae",),
     "Associative memories": ("recall", "calibrate", "completion", "capacity", "phase"),
     "Papers and benchmarks": ("reproduce", "bench"),
@@ -40,6 +41,7 @@ PANELS = {
 }
 COMMANDS = {
     **{"demo": demo, "play": play, "train": train, "sweep": sweep, "evaluate": evaluate, "audit": audit},
+    **{"models": models},
     **{"recall": recall, "calibrate": calibrate, "completion": completion, "capacity": capacity},
     **{"reproduce": reproduce, "bench": bench, "info": info},
 }
