@@ -1,6 +1,6 @@
 """Draw docs/images/overview.png, the picture at the top of the README: `python tools/draw_overview.py`.
 
-A chain with its even and odd layers, how fast the four models of the papers relax, a digit recalled.
+A chain with its even and odd layers, how fast the four models of the papers relax, digits completed.
 """
 
 from pathlib import Path
@@ -12,16 +12,22 @@ from matplotlib.patches import FancyArrowPatch
 
 from hopfax import figures as plots
 from hopfax.apps import demo
-from hopfax.data import Dataset, digits
+from hopfax.data import Dataset, corruption_masks, digits, first_of_each_class
 from hopfax.training import train_in_memory
 
 PICTURE = Path(__file__).parent.parent / "docs" / "images" / "overview.png"
 INPUT, ODD, EVEN = "#8a8a8a", "#e08a00", "#4053d3"
-SHOWN = 3  # the digit whose top half is destroyed
+SHOWN = slice(2, 7)  # the first test digit of these classes
+COMPLETED = {
+    "nearest": "nearest",
+    "feed_forward": "feed-\nforward",
+    "metric_memory": "memory",
+    "trained": "trained\nby EP",
+}
 
 
 def main() -> None:
-    """Train, recall, draw, save."""
+    """Train, complete, draw, save."""
     dataset = digits()
     training = demo.add_shifted_images(dataset)
     traces = {
@@ -29,10 +35,10 @@ def main() -> None:
         for name in demo.MODELS
     }
     figure = Figure(figsize=(9, 3.3), layout="constrained", dpi=200)
-    left, middle, right = figure.subfigures(1, 3, width_ratios=(1.05, 1.25, 0.9), wspace=0.04)
+    left, middle, right = figure.subfigures(1, 3, width_ratios=(1.0, 1.15, 1.0), wspace=0.04)
     draw_chain(left)
     draw_residuals(middle, traces)
-    draw_recall(right, dataset)
+    draw_completed(right, dataset)
     PICTURE.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(PICTURE)
     print(PICTURE)
@@ -100,19 +106,18 @@ def draw_residuals(figure: SubFigure, traces: dict[str, np.ndarray]) -> None:
     axes.legend(frameon=False, fontsize=9, loc="upper right")
 
 
-def draw_recall(figure: SubFigure, dataset: Dataset) -> None:
-    """One digit: destroyed, and as the memory completes it."""
-    figure.suptitle("Recall what it stores", fontsize=11, fontweight="bold")
-    masks = demo.corruption_masks(len(dataset.test_labels), dataset.image_shape)
-    memory = demo.digit_memory(dataset.train_images)
-    digit = demo.first_of_each_class(dataset.test_labels, dataset.classes)[SHOWN]
-    grid = figure.subplots(2, 2)
-    for row, (name, known) in zip(grid, masks.items(), strict=True):
-        found = demo.recall(memory, dataset, known)
-        pair = (found.erased[digit], f"{name} gone"), (found.recalled[digit], "recalled")
-        for axes, (image, title) in zip(row, pair, strict=True):
-            plots.images_row(axes, image.reshape(1, *dataset.image_shape))
-            axes.set_title(title, fontsize=9)
+def draw_completed(figure: SubFigure, dataset: Dataset) -> None:
+    """Digits that no method has seen, completed from their lower half."""
+    figure.suptitle("Complete what it never saw", fontsize=11, fontweight="bold")
+    known = corruption_masks(len(dataset.test_labels), dataset.image_shape)["top half"]
+    images = dataset.test_images
+    rows = {"unseen": images, "erased": np.where(known, images, np.nan)}
+    for name, completer in demo.completers(dataset).items():
+        rows[COMPLETED[name]] = completer.complete(images, known).clip(0, 1)
+    shown = first_of_each_class(dataset.test_labels, dataset.classes)[SHOWN]
+    for axes, (title, row) in zip(figure.subplots(len(rows), 1), rows.items(), strict=True):
+        plots.images_row(axes, row[shown].reshape(-1, *dataset.image_shape))
+        axes.set_ylabel(title, fontsize=8, rotation=0, ha="right", va="center")
 
 
 if __name__ == "__main__":

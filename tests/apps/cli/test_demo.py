@@ -11,6 +11,7 @@ import pytest
 from hopfax import lagrangians, training
 from hopfax.apps import demo
 from hopfax.apps.cli import run
+from hopfax.apps.completion.completers import NearestNeighbour
 from hopfax.data import corruption_masks, digits, first_of_each_class
 
 ROW = {
@@ -21,6 +22,7 @@ ROW = {
     "seconds",
     "training_seconds",
 }
+COMPLETERS = ("nearest", "metric_memory", "feed_forward", "trained")
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +38,10 @@ def trained(dataset):
 
 @pytest.fixture
 def miniature(monkeypatch, trained):
-    """The demo with one network instead of four, since most of its time is compilation."""
+    """The demo with one network instead of five, since most of its time is compilation."""
+    nearest = lambda data: dict.fromkeys(COMPLETERS, NearestNeighbour(data.train_images))
     monkeypatch.setattr(training, "train_in_memory", lambda *arguments: trained)
+    monkeypatch.setattr(demo, "completers", nearest)
 
 
 def test_the_row_of_the_table(trained, dataset):
@@ -58,12 +62,28 @@ def test_the_command_writes_json_and_figures(tmp_path, capsys):
     assert default["iterations_mean"] <= result["models"]["HAM-EO"]["iterations_mean"]
     assert list(result["models"]) == ["HAM", "HAM-DEQ", "HAM-EO", "HAM-EO-DEQ"]
     assert all(row.keys() >= ROW for row in result["models"].values())
+    assert default["relaxation_seconds"] > 0
+    assert [*result["completion"]] == [*result["recall"]]
+    assert all(row.keys() == {*COMPLETERS} for row in result["completion"].values())
     assert all(
         row["mse_after"] < row["mse_mean_image"] < row["mse_before"] for row in result["recall"].values()
     )
-    assert {path.name for path in (tmp_path / "figures").iterdir()} == {"convergence.png", "recall.png"}
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == {"convergence.png", "completed.png"}
     assert sorted(result["figures"]) == sorted(map(str, (tmp_path / "figures").iterdir()))
     assert all(Path(path).read_bytes()[:4] == b"\x89PNG" for path in result["figures"])
+
+
+@pytest.mark.slow
+def test_networks_complete_unseen_digits_better_than_the_nearest_digit(dataset):
+    methods = demo.completers(dataset)
+    assert methods.keys() == {*COMPLETERS}
+    for known in corruption_masks(len(dataset.test_labels), dataset.image_shape).values():
+        squares = {
+            name: np.square(one.complete(dataset.test_images, known) - dataset.test_images).sum()
+            for name, one in methods.items()
+        }
+        assert squares["metric_memory"] < squares["trained"] < squares["nearest"]
+        assert squares["feed_forward"] < squares["nearest"]
 
 
 def test_a_folder_that_cannot_be_written_is_reported_in_one_line(tmp_path, capsys):

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import optax
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Bool, Float, Key, PyTree
 
 from ...data import Dataset
 from ...gradients.base import AbstractGradient
@@ -22,9 +22,9 @@ from ...training import (
     TrainState,
     complete,
     run_and_store,
-    train_chunks,
 )
 from ...training.completion import FeedForwardCompletion
+from ...training.loop import fit
 from ...training.trainer import batches_per_epoch
 from ...vae import VAEConfig, VAEJob
 from ...vae.completion import inpaint, mean_image
@@ -91,6 +91,14 @@ def trained_network(recipe: CompletionRecipe, dataset: Dataset, folder: Path) ->
     return NetworkCompleter(load_model(folder), mean_image(dataset))
 
 
+def network_in_memory(recipe: CompletionRecipe, dataset: Dataset) -> NetworkCompleter:
+    """The same without a folder and without the evaluation of a run."""
+    job = CompletionJob(recipe, dataset)
+    trainer = job.trainer()
+    model = _trained(trainer, job.begin(trainer), dataset.train_images, recipe.epochs)
+    return NetworkCompleter(model, mean_image(dataset))
+
+
 def vae_config(dataset: Dataset, epochs: int, seed: int) -> VAEConfig:
     """The settings of the VAE for a data set."""
     return dataclasses.replace(preset(dataset), epochs=epochs, seed=seed)
@@ -138,7 +146,12 @@ def trained_mlp(recipe: MLPRecipe, dataset: Dataset) -> MLPCompleter:
     task = FeedForwardCompletion(image_shape=dataset.image_shape, shape=images.shape[1:])
     trainer = Trainer(optimiser, task, recipe.batch_size)
     state = TrainState.begin(model, trainer, key=jr.key(recipe.seed + 1))
+    return MLPCompleter(_trained(trainer, state, images, recipe.epochs))
+
+
+def _trained(trainer: Trainer, state: TrainState, images: Images, epochs: int) -> PyTree:
+    """The model after so many epochs."""
     labels = np.zeros(len(images), np.int32)
-    for chunk in train_chunks(trainer, state, images, labels, epochs=recipe.epochs, per_epoch=1):
-        state = chunk.state.copy()
-    return MLPCompleter(state.model)
+    for after, _ in fit(trainer, state, images, labels, epochs=epochs):
+        state = after
+    return state.model
