@@ -164,6 +164,22 @@ def test_completion_is_trained_by_both_gradients_and_stored_once(tmp_path, capsy
     assert len(recipes) == 2 * len(train.EPOCHS) * train.SEEDS
 
 
+def test_the_benchmark_of_completion_measures_a_method_once_and_its_page_has_what_is_stored(tmp_path):
+    from experiments.completion import benchmark
+
+    options = ["--results", str(tmp_path), "--methods"]
+    benchmark.main([*options, "mean", "--tested", "20"])
+    first = json.loads((tmp_path / "digits.json").read_text(encoding="utf-8"))
+    benchmark.main([*options, "mean,nearest", "--tested", "30"])
+    both = json.loads((tmp_path / "digits.json").read_text(encoding="utf-8"))
+    assert both["tested"] == {"mean": 20, "nearest": 30}
+    assert both["masks"]["30 %"]["mean"] == first["masks"]["30 %"]["mean"]
+    page = (benchmark.HERE.parents[1] / "docs" / "completion.md").read_text(encoding="utf-8")
+    for path in benchmark.STORED.glob("*.json"):
+        made = benchmark.numbers_table if path.stem.endswith("numbers") else benchmark.table
+        assert made(path) in page
+
+
 def test_predictive_coding_is_trained_beside_backpropagation(tmp_path):
     from experiments.predictive_coding import run
 
