@@ -10,7 +10,8 @@ from jax.flatten_util import ravel_pytree
 from problems import ZOO, Family, blocks, close
 from scipy.optimize import root
 
-from hopfax import EvenOdd, Method, Status, relax
+from hopfax import HAM, Bias, Dense, EvenOdd, Layer, Method, Status, relax
+from hopfax.lagrangians import Identity, Tanh
 from hopfax.papers import PUBLISHED_ANDERSON
 from hopfax.solvers import (
     Anderson,
@@ -187,3 +188,23 @@ def test_solvers_that_watch_the_energy_are_given_it(solver, watches):
     assert close(image, eqx.filter_jit(problem.image)(states))
     assert close(info.energy, energy)
     assert close(info.energy_size, size)
+
+
+@pytest.mark.parametrize("gain", [1.05, 2.0, 5.0])
+def test_states_that_grow_without_end_are_unbounded(gain):
+    """The energy `½ s² - ½ g W g` of identity neurons falls without end where `W` has an eigenvalue above one."""
+    layers = {"a": Layer(1, Identity()), "b": Layer(1, Identity())}
+    model = HAM(layers, [Dense(("a", "b"), jnp.array([[gain]])), Bias("b", jnp.array([1.0]))])
+    for solver in (Anderson(), Picard(), Broyden()):
+        ended = relax(model, method=Method(solver=solver, max_steps=1000))
+        assert ended.status == Status.unbounded
+        assert jnp.isfinite(ended.state["a"])
+
+
+def test_a_bounded_network_may_grow_from_a_tiny_state_by_any_factor():
+    layers = {"a": Layer(1, Tanh()), "b": Layer(1, Tanh())}
+    model = HAM(layers, [Dense(("a", "b"), jnp.array([[3.0]]))])
+    start = {"a": jnp.array([1e-12]), "b": jnp.array([1e-12])}
+    ended = relax(model, start=start, method=Method(rtol=1e-8, atol=0.0, max_steps=200))
+    assert ended.converged
+    assert ended.state["a"] > 2.9

@@ -90,7 +90,7 @@ def convolutional(
         classes: neurons of the output.
         lagrangian: one for all layers, or one for each. By default input and output are linear and hidden neurons are
             clipped to [0, 1], which bounds the energy from below whatever the weights. `ReLU()` needs weak feedback:
-            with strong weights its energy is not bounded (status `nonfinite`).
+            with strong weights its energy is not bounded (status `unbounded`).
         key: for weights and biases.
         bias_std: standard deviation of the first biases, at least 0.
     Raises: `ValueError` for other values, and for a kernel or window that is larger than the maps.

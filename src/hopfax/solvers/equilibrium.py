@@ -20,6 +20,7 @@ class Status(enum.IntEnum):
     max_steps = 1  # the steps ran out
     stalled = 2  # rounding errors of the states' dtype keep the residual above the tolerance
     nonfinite = 3  # NaN or infinity in the input or on the way; the best finite state is returned
+    unbounded = 4  # the states grew by a factor of a million: the energy falls without end
 
 
 class Trace(eqx.Module):

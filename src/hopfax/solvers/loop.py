@@ -21,6 +21,7 @@ from .equilibrium import Statistics, Status, Trace, Trajectory
 
 RUNNING = -1
 ROUNDING = 16  # a residual below this many eps of `rms(f(z))` is at the level of rounding errors: they leave about one
+GROWTH = 1e6  # of `rms(f(z))` beyond its first value, or 1, from which on states are taken to grow without end
 PATIENCE = 30  # evaluations in a row that do not lower such a residual, after which the example has stalled
 
 IterativeSolver = optx.AbstractFixedPointSolver | optx.AbstractRootFinder
@@ -76,6 +77,7 @@ class Progress(eqx.Module):
     """The progress of one example."""
 
     best: _Best
+    first_scale: Float[Array, ""]  # `rms(f(z))` at the start; NaN before
     idle: Int[Array, ""]  # evaluations in a row at the rounding level that did not lower the residual
     evaluations: Int[Array, ""]
     rejections: Int[Array, ""]
@@ -89,7 +91,8 @@ class Progress(eqx.Module):
         zero, infinity = jnp.zeros((), jnp.int32), jnp.full((), jnp.inf, info.residual.dtype)
         best = _Best(start, infinity, infinity, zero)
         trajectory = trace.unrecorded(info.residual, info.energy, start)
-        return Progress(best, zero, zero, zero, zero, zero + RUNNING, trajectory)
+        unknown = jnp.full((), jnp.nan, info.scale.dtype)
+        return Progress(best, unknown, zero, zero, zero, zero, zero + RUNNING, trajectory)
 
     def update(self, point: States, info: StepInfo, stopping: Stopping) -> "Progress":
         """The progress after one more evaluation, which was made at `point`."""
@@ -100,6 +103,7 @@ class Progress(eqx.Module):
         idle = self._idle(info)
         return Progress(
             best=select(better, new_best, self.best),
+            first_scale=jnp.where(self.evaluations == 0, info.scale, self.first_scale),
             idle=idle,
             evaluations=self.evaluations + 1,
             rejections=self.rejections + jnp.where(info.accepted, 0, 1),
@@ -121,6 +125,9 @@ class Progress(eqx.Module):
         last = self.evaluations >= jnp.asarray(stopping.max_steps, jnp.int32)
         status = jnp.where(last, Status.max_steps, RUNNING)
         status = jnp.where(idle >= PATIENCE, Status.stalled, status)
+        # Near a saddle the first scale may be tiny, and a bounded network grows from it by any factor.
+        grown = info.scale > GROWTH * jnp.maximum(self.first_scale, 1)
+        status = jnp.where(info.accepted & grown, Status.unbounded, status)
         status = jnp.where(info.accepted & ~_finite(info), Status.nonfinite, status)
         return jnp.where(converged, Status.converged, status).astype(jnp.int32)
 
