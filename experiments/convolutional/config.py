@@ -19,6 +19,7 @@ HELD_OUT = 10_000
 SHIFTS, SHIFTS_FLIP = RandomCrop(2), Compose((RandomCrop(2), HorizontalFlip()))
 CROP_FLIP = Compose((RandomCrop(4), HorizontalFlip()))
 GRADIENTS = ("ep", "implicit")
+LEARNING_RATE, WEIGHT_DECAY = 0.003, 0.01  # those of the recipe
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,11 +32,19 @@ class Setting:
     augmentation: AbstractAugmentation | None = None
     standardise: bool = False
     feedback: float = 0.03
+    learning_rate: float = LEARNING_RATE
+    weight_decay: float = WEIGHT_DECAY
     goal: float | None = None  # a fraction
+
+    @property
+    def as_recipe(self) -> bool:
+        """Whether learning rate and weight decay are those of the recipe."""
+        return (self.learning_rate, self.weight_decay) == (LEARNING_RATE, WEIGHT_DECAY)
 
     @property
     def name(self) -> str:
         changes = "-augmented" if self.augmentation else ""
+        changes += "" if self.as_recipe else f"-rate{self.learning_rate:g}-decay{self.weight_decay:g}"
         return f"{self.data}-{self.network}{changes}-{self.epochs}"
 
 
@@ -47,7 +56,12 @@ SETTINGS = (
     Setting("mnist", "conv", 5, feedback=GREY, goal=0.010),
     Setting("mnist", "conv", 20, feedback=GREY, goal=0.0060),
     Setting("mnist", "conv", 20, SHIFTS, feedback=GREY, goal=0.0045),
-    Setting("fashion-mnist", "conv", 20, SHIFTS_FLIP, feedback=GREY, goal=0.075),
+    Setting(
+        "mnist", "conv", 20, SHIFTS, feedback=GREY, learning_rate=0.001, weight_decay=0.05, goal=0.0045
+    ),
+    Setting(
+        "fashion-mnist", "conv", 20, SHIFTS_FLIP, feedback=GREY, learning_rate=0.001, weight_decay=0.05, goal=0.075
+    ),
     Setting("cifar10", "conv3", 10, CROP_FLIP, True, goal=0.32),
     Setting("cifar10", "conv3", 40, CROP_FLIP, True, goal=0.24),
     Setting("cifar10", "vgg5", 100, CROP_FLIP, True, goal=0.111),
@@ -73,7 +87,13 @@ def recipe(setting: Setting, gradient: str, seed: int = 0) -> Recipe:
     plain = conv(conv_layers(dataset.image_shape, dataset.classes, setting.network))
     architecture = dataclasses.replace(plain.architecture, feedback=setting.feedback)
     plain = dataclasses.replace(plain, architecture=architecture)
-    how = {"epochs": setting.epochs, "seed": seed, "augmentation": setting.augmentation}
+    how = {
+        "epochs": setting.epochs,
+        "seed": seed,
+        "augmentation": setting.augmentation,
+        "learning_rate": setting.learning_rate,
+        "optimiser": Adam(weight_decay=setting.weight_decay),
+    }
     chosen = dataclasses.replace(plain, gradient=_gradient(gradient, plain), **how)
     return standardised(chosen, dataset) if setting.standardise else chosen
 
@@ -100,7 +120,7 @@ def trials(only: str = "validation") -> Iterator[Run]:
 
     Those whose names begin with `only`.
     """
-    for setting, epochs in ((SETTINGS[0], 3), (SETTINGS[4], 4)):
+    for setting, epochs in ((SETTINGS[0], 3), (SETTINGS[5], 4)):
         prefix = f"validation-{setting.data}"
         if prefix.startswith(only) or only.startswith(prefix):
             trials = _trials(dataclasses.replace(setting, epochs=epochs))
