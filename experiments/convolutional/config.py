@@ -56,11 +56,16 @@ SETTINGS = (
     Setting("mnist", "conv", 5, feedback=GREY, goal=0.010),
     Setting("mnist", "conv", 20, feedback=GREY, goal=0.0060),
     Setting("mnist", "conv", 20, SHIFTS, feedback=GREY, goal=0.0045),
+    Setting("mnist", "conv", 20, SHIFTS, feedback=GREY, learning_rate=0.001, weight_decay=0.05, goal=0.0045),
     Setting(
-        "mnist", "conv", 20, SHIFTS, feedback=GREY, learning_rate=0.001, weight_decay=0.05, goal=0.0045
-    ),
-    Setting(
-        "fashion-mnist", "conv", 20, SHIFTS_FLIP, feedback=GREY, learning_rate=0.001, weight_decay=0.05, goal=0.075
+        "fashion-mnist",
+        "conv",
+        20,
+        SHIFTS_FLIP,
+        feedback=GREY,
+        learning_rate=0.001,
+        weight_decay=0.05,
+        goal=0.075,
     ),
     Setting("cifar10", "conv3", 10, CROP_FLIP, True, goal=0.32),
     Setting("cifar10", "conv3", 40, CROP_FLIP, True, goal=0.24),

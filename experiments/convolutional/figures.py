@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from experiments.runs import stored
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from hopfax.figures.style import PALETTE, new_figure, remove_box
 
@@ -83,14 +83,16 @@ def draw_errors(results: Results) -> Figure:
     """
     done = [s for s in SETTINGS if any(of_setting(results, s, gradient) for gradient in GRADIENTS)]
     _require(done)
-    figure = new_figure(4.2 * len(done), 3.4)
+    figure = new_figure(4.4 * len(done), 3.4)
     for axes, setting in zip(figure.subplots(1, len(done), squeeze=False).flat, done, strict=True):
         for gradient, colour in zip(GRADIENTS, PALETTE, strict=False):
             _draw_runs(axes, of_setting(results, setting, gradient), LABELS[gradient], colour)
-        title = f"{setting.data}, {setting.network}, {setting.epochs} epochs"
+        changes = (", augmented" if setting.augmentation else "") + ("" if setting.as_recipe else ", slower")
+        title = f"{setting.data}, {setting.network}{changes}, {setting.epochs} epochs"
         axes.set(title=title, xlabel="seconds of training", ylabel="error, %", yscale="log")
-        for axis_format in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
-            axis_format(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 1)))
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
         remove_box(axes)
     figure.axes[0].legend(frameon=False)
     return figure
