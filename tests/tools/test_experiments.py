@@ -162,6 +162,7 @@ def test_completion_is_trained_by_both_gradients_and_stored_once(tmp_path, capsy
     assert "epoch" not in capsys.readouterr().out.replace("seconds an epoch", "")
     recipes = {run.name: run.recipe for run in train.runs()}
     assert len(recipes) == 2 * len(train.EPOCHS) * train.SEEDS
+    assert train.table(train.HERE / "results") in (train.HERE / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_benchmark_of_completion_measures_a_method_once_and_its_page_has_what_is_stored(tmp_path):
