@@ -56,8 +56,10 @@ def table(path: Path) -> str:
     rows = []
     for name in sorted(tested, key=METHODS.index):
         cells = [_cell(rows.get(name), best[kind]) for kind, rows in masks.items()]
-        seconds = max(rows[name]["seconds"] for rows in masks.values() if name in rows)
-        rows.append([f"`{name}`", *cells, f"{1000 * seconds / tested[name]:.2g}", tested[name]])
+        milliseconds = (
+            1000 * max(rows[name]["seconds"] for rows in masks.values() if name in rows) / tested[name]
+        )
+        rows.append([f"`{name}`", *cells, f"{float(f'{milliseconds:.2g}'):g}", tested[name]])
     return markdown(["method", *masks, "ms an image", "images"], rows)
 
 
