@@ -15,10 +15,9 @@ import hopfax
 from hopfax.apps.cli import run
 from hopfax.data import MissingDataError, load
 from hopfax.interop import pretrained
-from hopfax.interop.pretrained import CHECKOUT, FILES, load_pretrained, pretrained_models
+from hopfax.interop.pretrained import FILES, load_pretrained, pretrained_models
 
-pytestmark = pytest.mark.skipif(not CHECKOUT.is_dir(), reason="models/ is only in a checkout")
-
+FOLDER = Path(__file__).parents[2] / "models"  # the package may be installed elsewhere
 MODELS = pretrained_models()
 EMBEDDED = [name for name, model in MODELS.items() if model.data == "digits"]
 URL = "https://models.example/digits/"
@@ -27,7 +26,7 @@ URL = "https://models.example/digits/"
 def error_of(name: str, tmp_path: Path) -> float:
     """The error on the test images, by `hopfax evaluate`."""
     out = tmp_path / "evaluation.json"
-    assert run(["evaluate", str(CHECKOUT / name), "--json", str(out)]) == 0
+    assert run(["evaluate", str(FOLDER / name), "--json", str(out)]) == 0
     result = json.loads(out.read_text())
     if "completion" in result:
         return result["completion"]["30 % of pixels"]["mean"]["error_per_pixel"]
@@ -37,15 +36,15 @@ def error_of(name: str, tmp_path: Path) -> float:
 @pytest.fixture
 def copy(tmp_path):
     """The folder of the networks, which a test may damage."""
-    return shutil.copytree(CHECKOUT, tmp_path / "models")
+    return shutil.copytree(FOLDER, tmp_path / "models")
 
 
 def test_the_catalogue_describes_every_folder_and_its_weights():
-    assert sorted(path.name for path in CHECKOUT.iterdir() if path.is_dir()) == sorted(MODELS)
+    assert sorted(path.name for path in FOLDER.iterdir() if path.is_dir()) == sorted(MODELS)
     for name, described in MODELS.items():
-        weights = eqx.filter(load_pretrained(name), eqx.is_inexact_array)
+        weights = eqx.filter(load_pretrained(name, directory=FOLDER), eqx.is_inexact_array)
         assert sum(leaf.size for leaf in jax.tree.leaves(weights)) == described.parameters
-        card = (CHECKOUT / name / "README.md").read_text(encoding="utf-8")
+        card = (FOLDER / name / "README.md").read_text(encoding="utf-8")
         assert all(value in card for value in (name, described.data, *described.sha256.values()))
 
 
@@ -87,7 +86,7 @@ def test_a_url_is_downloaded_and_checked_by_its_hashes(tmp_path, monkeypatch):
     name = EMBEDDED[0]
 
     def retrieve(url, known_hash, file, folder):
-        content = (CHECKOUT / name / url.removeprefix(URL)).read_bytes()
+        content = (FOLDER / name / url.removeprefix(URL)).read_bytes()
         assert known_hash == f"sha256:{hashlib.sha256(content).hexdigest()}"
         Path(folder).mkdir(parents=True, exist_ok=True)
         (Path(folder) / file).write_bytes(content)
@@ -95,11 +94,13 @@ def test_a_url_is_downloaded_and_checked_by_its_hashes(tmp_path, monkeypatch):
     log = SimpleNamespace(setLevel=lambda level: None)
     pooch = SimpleNamespace(retrieve=retrieve, os_cache=lambda _: tmp_path, get_logger=lambda: log)
     monkeypatch.setitem(sys.modules, "pooch", pooch)
-    assert eqx.tree_equal(load_pretrained(URL, sha256=MODELS[name].sha256), load_pretrained(name))
+    assert eqx.tree_equal(
+        load_pretrained(URL, sha256=MODELS[name].sha256), load_pretrained(name, directory=FOLDER)
+    )
 
 
 def test_a_name_with_a_slash_is_on_the_hub(monkeypatch):
-    model = load_pretrained(EMBEDDED[0])
+    model = load_pretrained(EMBEDDED[0], directory=FOLDER)
     monkeypatch.setattr(pretrained, "pull_model", {"me/digits": model}.__getitem__)
     assert hopfax.load_pretrained("me/digits") is model
 
