@@ -21,7 +21,7 @@ from .equilibrium import Statistics, Status, Trace, Trajectory
 
 RUNNING = -1
 ROUNDING = 16  # a residual below this many eps of `rms(f(z))` is at the level of rounding errors: they leave about one
-GROWTH = 1e6  # of `rms(f(z))` beyond its first value, or 1, from which on states are taken to grow without end
+GROWTH = 1e6  # of `rms(f(z))` beyond its first value, or 1: the states grow without end
 PATIENCE = 30  # evaluations in a row that do not lower such a residual, after which the example has stalled
 
 IterativeSolver = optx.AbstractFixedPointSolver | optx.AbstractRootFinder
