@@ -87,7 +87,7 @@ def draw_errors(results: Results) -> Figure:
     for axes, setting in zip(figure.subplots(1, len(done), squeeze=False).flat, done, strict=True):
         for gradient, colour in zip(GRADIENTS, PALETTE, strict=False):
             _draw_runs(axes, of_setting(results, setting, gradient), LABELS[gradient], colour)
-        changes = (", augmented" if setting.augmentation else "") + ("" if setting.as_recipe else ", slower")
+        changes = (", augmented" if setting.augmentation else "") + (", slower" if setting.slower else "")
         title = f"{setting.data}, {setting.network}{changes}, {setting.epochs} epochs"
         axes.set(title=title, xlabel="seconds of training", ylabel="error, %", yscale="log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))

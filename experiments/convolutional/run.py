@@ -125,7 +125,7 @@ def table(results: Path) -> str:
 def _row(setting: Setting, gradient: str, group: Sequence[Mapping[str, Any]]) -> list[Any]:
     augmented = "yes" if setting.augmentation else "no"
     goal = "" if setting.goal is None else f"{100 * setting.goal:.2f}"
-    network = f"{setting.network}{'' if setting.as_recipe else ', slower'}"
+    network = f"{setting.network}{', slower' if setting.slower else ''}"
     what = [setting.data, network, augmented, setting.epochs, gradient, len(group)]
     if not group:
         return [*what, "not run", goal, "", "", "", ""]

@@ -15,7 +15,7 @@ import hopfax
 from hopfax.apps.cli import run
 from hopfax.data import MissingDataError, load
 from hopfax.interop import pretrained
-from hopfax.interop.pretrained import FILES, load_pretrained, pretrained_models
+from hopfax.interop.pretrained import load_pretrained, pretrained_models
 
 FOLDER = Path(__file__).parents[2] / "models"  # the package may be installed elsewhere
 MODELS = pretrained_models()
@@ -103,17 +103,3 @@ def test_a_name_with_a_slash_is_on_the_hub(monkeypatch):
     model = load_pretrained(EMBEDDED[0], directory=FOLDER)
     monkeypatch.setattr(pretrained, "pull_model", {"me/digits": model}.__getitem__)
     assert hopfax.load_pretrained("me/digits") is model
-
-
-@pytest.mark.parametrize(
-    ("name", "options", "message"),
-    [
-        ("resnet", {}, "choose from completion-digits"),
-        (URL, {}, "hashes of model.json and weights.safetensors"),
-        (URL, {"sha256": dict.fromkeys(FILES, "abc")}, "not a SHA-256"),
-        ("conv-digits", {"sha256": {}}, "leave it out"),
-    ],
-)
-def test_what_names_no_network_is_refused(name, options, message):
-    with pytest.raises(ValueError, match=message):
-        load_pretrained(name, **options)

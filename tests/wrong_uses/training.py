@@ -11,6 +11,7 @@ from hopfax.apps.reproduce.vae import reproduce_vae
 from hopfax.costs import SquaredError
 from hopfax.data import Dataset
 from hopfax.interop.hub import pull_model, push_model
+from hopfax.interop.pretrained import FILES, load_pretrained
 from hopfax.interop.sklearn import HAMClassifier, HopfieldMemory
 from hopfax.networks import gaussian
 from hopfax.papers import paper_method
@@ -44,6 +45,8 @@ from hopfax.vae.run import VAEJob, load_vae
 
 from .networks import KEY, tiny
 from .table import Row
+
+URL = "https://models.example/digits"
 
 NAN = float("nan")
 IMAGES, LABELS = np.zeros((4, 2), np.float32), np.array([0, 1, 0, 1], np.int32)
@@ -517,6 +520,30 @@ ROWS = [
     ),
     Row("model from a hub by an address", lambda _: pull_model("https://x/y"), ValueError, r"owner/name"),
     Row("model from a hub by a path", lambda _: pull_model("../x"), ValueError, r"owner/name"),
+    Row(
+        "trained network of an unknown name",
+        lambda _: load_pretrained("resnet"),
+        ValueError,
+        r"'resnet'.*choose from completion-digits",
+    ),
+    Row(
+        "trained network of a URL without its hashes",
+        lambda _: load_pretrained(URL),
+        ValueError,
+        r"hashes of model.json and weights.safetensors",
+    ),
+    Row(
+        "trained network of a URL with other hashes",
+        lambda _: load_pretrained(URL, sha256=dict.fromkeys(FILES, "abc")),
+        ValueError,
+        r"'abc' is not a SHA-256",
+    ),
+    Row(
+        "trained network of the repository with hashes",
+        lambda _: load_pretrained("conv-digits", sha256={}),
+        ValueError,
+        r"'conv-digits'.*leave it out",
+    ),
     Row(
         "state of training with a seed for a key",
         lambda _: TrainState.begin(tiny(), TRAINER, key=0),

@@ -55,7 +55,7 @@ def images_figure(rows: Sequence[tuple[str, Real[ArrayLike, "count height width 
         raise ValueError("`rows` is empty; give at least one (title, images).")
     count = max(len(np.asarray(images)) for _, images in rows)
     figure = new_figure(1.6 + 0.75 * count, 0.85 * len(rows))
-    figure.set_layout_engine("compressed")  # which leaves room for long titles beside images of a fixed shape
+    figure.set_layout_engine("compressed")  # the default layout cuts off long titles
     grid = figure.subplots(len(rows), 1, squeeze=False)
     for axes, (title, images) in zip(grid.flat, rows, strict=True):
         images_row(axes, images, title)

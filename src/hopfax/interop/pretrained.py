@@ -35,7 +35,7 @@ class PretrainedModel:
         gradient: by which it was trained.
         epochs: of its training.
         seed: of its training.
-        commit: of hopfax, at which it was trained.
+        commit: that of hopfax at which it was trained.
         sha256: of its files.
     """
 
@@ -77,7 +77,7 @@ def load_pretrained(
     if not isinstance(name, str):
         raise ValueError(f"`name` {name!r} must be a string, such as 'conv-mnist'.")
     if name.startswith("https://"):
-        return _checked(_downloaded(name, _complete(sha256)), _complete(sha256))
+        return load_model(_downloaded(name, _required_hashes(sha256)))
     if sha256 is not None:
         raise ValueError(f"`sha256` is for a URL, and {name!r} is none; leave it out.")
     if "/" in name:
@@ -91,12 +91,12 @@ def load_pretrained(
     return _checked(folder, pretrained_models()[name].sha256)
 
 
-def _complete(sha256: Mapping[str, str] | None) -> Mapping[str, str]:
+def _required_hashes(sha256: Mapping[str, str] | None) -> Mapping[str, str]:
     """Raises: `ValueError` where a hash is missing or malformed."""
     if sha256 is None or set(sha256) != set(FILES):
-        given = None if sha256 is None else sorted(sha256)
+        names = None if sha256 is None else sorted(sha256)
         raise ValueError(
-            f"`sha256` must have the hashes of {' and '.join(FILES)} for a URL, but has {given}."
+            f"`sha256` must have the hashes of {' and '.join(FILES)} for a URL, but has {names}."
         )
     for file, value in sha256.items():
         if not re.fullmatch("[0-9a-f]{64}", value):
@@ -110,7 +110,7 @@ def _downloaded(url: str, sha256: Mapping[str, str]) -> Path:
     pooch.get_logger().setLevel("WARNING")
     folder = Path(pooch.os_cache("hopfax")) / "models" / sha256[WEIGHTS][:16]
     for file, value in sha256.items():
-        # The file gets its name only after its hash was checked.
+        # pooch checks the hash of a download before it gives it its name, and that of a file which is there.
         pooch.retrieve(f"{url.rstrip('/')}/{file}", f"sha256:{value}", file, folder)
     return folder
 

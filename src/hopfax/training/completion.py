@@ -21,15 +21,7 @@ from ..objective import cost_example
 from ..relax import relax
 from ..solvers.equilibrium import Status
 from .classification import counted_gradient, what_is_nonfinite
-from .masks import (
-    AbstractGuess,
-    AbstractMasks,
-    Block,
-    Half,
-    Mixture,
-    ScatteredPixels,
-    UniformNoise,
-)
+from .masks import AbstractGuess, AbstractMasks, Block, Half, Mixture, ScatteredPixels, UniformNoise
 from .task import AbstractTask, check_pixels
 
 # Few scattered pixels are easy, and a half is hard: its larger errors would outweigh theirs.

@@ -41,9 +41,8 @@ PANELS = {
 }
 COMMANDS = {
     **{"demo": demo, "play": play, "train": train, "sweep": sweep, "evaluate": evaluate, "audit": audit},
-    **{"models": models},
     **{"recall": recall, "calibrate": calibrate, "completion": completion, "capacity": capacity},
-    **{"reproduce": reproduce, "bench": bench, "info": info},
+    **{"models": models, "reproduce": reproduce, "bench": bench, "info": info},
 }
 GROUPS = {"vae": vae_app, "phase": phase_app, "data": data_app}
 
