@@ -90,10 +90,8 @@ def relaxation_seconds(network: AbstractNetwork, dataset: Dataset, name: str) ->
 
 def completers(dataset: Dataset) -> Mapping[str, AbstractCompleter]:
     """What completes digits beside a softmax memory, by name; the last two are trained here."""
-    images, recipe = (
-        dataset.train_images,
-        completion_recipe(dataset, equilibrium_propagation(), epochs=3, seed=0),
-    )
+    images = dataset.train_images
+    recipe = completion_recipe(dataset, equilibrium_propagation(), epochs=3, seed=0)
     return {
         "nearest": NearestNeighbour(images),
         "metric_memory": metric_memory(images),

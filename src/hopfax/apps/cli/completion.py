@@ -112,14 +112,13 @@ def _measure(
 
 
 def _draw(dataset: "Dataset", completers: "Mapping[str, AbstractCompleter]", path: Path) -> None:
-    import numpy as np
 
     from ...figures import images_figure
     from ..completion import damage
 
     images = dataset.test_images[:DRAWN]
     damaged = damage(images, dataset.image_shape)["top half"]
-    shaped = lambda rows: np.clip(rows, 0, 1).reshape(-1, *dataset.image_shape)
+    shaped = lambda rows: rows.reshape(-1, *dataset.image_shape)
     rows = [("original", shaped(images)), ("known", shaped(damaged.visible()))]
     rows += [(name, shaped(damaged.restored(completer))) for name, completer in completers.items()]
     images_figure(rows).savefig(path)

@@ -136,7 +136,7 @@ def _run(folder: Path, step: Step) -> dict[str, Any]:
     memory, others = digit_memory(dataset.train_images), completers(dataset)
     recalls = {name: recall(memory, dataset, mask) for name, mask in known.items()}
     completed = {
-        name: {method: one.complete(dataset.test_images, mask) for method, one in others.items()}
+        name: {method: one.complete(dataset.test_images, mask).clip(0, 1) for method, one in others.items()}
         for name, mask in known.items()
     }
     step("drawing", 1)
@@ -185,7 +185,7 @@ def _draw_completed(
     from ...figures.images import images_figure
 
     indices = first_of_each_class(dataset.test_labels, dataset.classes)
-    picture = lambda flat: flat[indices].reshape(-1, *dataset.image_shape).clip(0, 1)
+    picture = lambda flat: flat[indices].reshape(-1, *dataset.image_shape)
     rows = [("test digits", picture(dataset.test_images))]
     for name, digits in recalls.items():
         rows.append((f"{name}\nerased", picture(digits.erased)))

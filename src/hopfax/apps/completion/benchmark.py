@@ -62,10 +62,12 @@ class Damaged:
     known: Known | None
 
     def restored(self, completer: AbstractCompleter) -> Images | None:
-        """By a method; None where it has no way to."""
+        """By a method, with pixels in [0, 1]; None where it has no way to."""
         if self.known is None:
-            return completer.denoise(self.images, DEVIATION)
-        return completer.complete(self.images, self.known)
+            restored = completer.denoise(self.images, DEVIATION)
+        else:
+            restored = completer.complete(self.images, self.known)
+        return None if restored is None else np.clip(restored, 0, 1)
 
     def visible(self) -> Images:
         """The images with NaN at missing pixels."""

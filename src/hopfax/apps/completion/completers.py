@@ -106,7 +106,7 @@ class MemoryCompleter(AbstractCompleter):
 
     def complete(self, images: Images, known: Known) -> Images:
         state = self.memory.recall(images.astype(np.float32), known).state
-        return np.where(known, images, np.clip(state, 0, 1))
+        return np.where(known, images, state)
 
     def denoise(self, images: Images, deviation: float) -> Images | None:
         if self.memory.metric is not None:
