@@ -1,4 +1,4 @@
-"""`hopfax demo`: the main results of the papers in about a minute, on digits that need no download."""
+"""`hopfax demo`: the main results of the papers, on digits that need no download."""
 
 import contextlib
 import functools as ft
@@ -96,7 +96,7 @@ def demo(
 ) -> None:
     """Train four Hopfield networks on small digits, compare them, and complete digits of which a part is erased.
 
-    It takes about a minute, downloads nothing, and explains its results.
+    It takes a minute and a half the first time and half a minute after that, downloads nothing, and explains its results.
 
     Example: hopfax demo --out demo
     """
