@@ -21,6 +21,7 @@ from .run import HERE
 IMAGES = HERE.parents[1] / "docs" / "images"
 LABELS = {"ep": "equilibrium propagation", "implicit": "implicit gradient"}
 COLUMNS = 16  # filters in a row
+PANELS = 3  # settings in a row
 
 Results = Mapping[str, Mapping[str, Any]]
 
@@ -83,8 +84,12 @@ def draw_errors(results: Results) -> Figure:
     """
     done = [s for s in SETTINGS if any(of_setting(results, s, gradient) for gradient in GRADIENTS)]
     _require(done)
-    figure = new_figure(4.4 * len(done), 3.4)
-    for axes, setting in zip(figure.subplots(1, len(done), squeeze=False).flat, done, strict=True):
+    rows = -(-len(done) // PANELS)
+    figure = new_figure(4.4 * PANELS, 3.2 * rows)
+    panels = figure.subplots(rows, PANELS, squeeze=False).flat
+    for axes in panels[len(done) :]:
+        axes.remove()
+    for axes, setting in zip(panels, done, strict=False):
         for gradient, colour in zip(GRADIENTS, PALETTE, strict=False):
             _draw_runs(axes, of_setting(results, setting, gradient), LABELS[gradient], colour)
         changes = (", augmented" if setting.augmentation else "") + (", slower" if setting.slower else "")

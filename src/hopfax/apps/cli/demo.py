@@ -96,7 +96,8 @@ def demo(
 ) -> None:
     """Train four Hopfield networks on small digits, compare them, and complete digits of which a part is erased.
 
-    It takes a minute and a half the first time and half a minute after that, downloads nothing, and explains its results.
+    It takes a minute and a half the first time, half a minute after that, downloads nothing and explains
+    its results.
 
     Example: hopfax demo --out demo
     """
