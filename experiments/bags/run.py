@@ -1,6 +1,6 @@
 """Hopfield pooling of sets, beside attention pooling and mean pooling with as many weights.
 
-    python -m experiments.bags.run [--only mnist] [--seeds 5] [--smoke]
+    python -m experiments.bags.run [--only mnist] [--seeds 5] [--smoke] [--table]
 
 Three tasks: bit patterns, latch sequences, and bags of MNIST images of different size. Each result is the accuracy on
 test bags after the last epoch, for every seed; a seed has its own weights, order and bags. What the JSON of a task has
@@ -9,6 +9,7 @@ is not done again.
 
 import argparse
 import dataclasses
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,7 +20,7 @@ import jax.random as jr
 import numpy as np
 import optax
 from experiments.backpropagation import AbstractBackpropagation
-from experiments.runs import dataset_of
+from experiments.runs import dataset_of, markdown
 
 from hopfax.training import Trainer, TrainState, train_chunks
 from hopfax.training.job import stored_or_made
@@ -162,18 +163,32 @@ def run(config: Config, seeds: int) -> dict[str, Any]:
     return {"models": models}
 
 
+def table(results: Path) -> str:
+    """One row for each task, in Markdown, from the JSON alone."""
+    contents = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob("*.json"))]
+    rows = ([result["config"]["name"], *map(_entry, result["models"].values())] for result in contents)
+    return markdown(("task", *POOLS), rows)
+
+
+def _entry(model: dict[str, Any]) -> str:
+    spread = f" ± {100 * model['spread']:.1f}" if model["spread"] is not None else ""
+    return f"{100 * model['accuracy']:.1f}{spread}"
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="tasks whose names begin so")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--smoke", action="store_true", help="seconds, on easier tasks")
+    parser.add_argument("--table", action="store_true", help="what is stored, in Markdown, and no training")
     parser.add_argument("--results", type=Path, default=HERE / "results", help="folder of the JSON")
     options = parser.parse_args(arguments)
-    for config in smoke() if options.smoke else configs():
+    for config in [] if options.table else smoke() if options.smoke else configs():
         if config.name.startswith(options.only):
             settings = {**config.json(), "seeds": options.seeds}
             make = lambda config=config: run(config, options.seeds)
             stored_or_made(options.results / f"{config.name}.json", settings, make)
+    print(table(options.results))
 
 
 if __name__ == "__main__":

@@ -31,9 +31,9 @@ EXACT = Implicit(ConjugateGradient(rtol=1e-6))
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = command(__doc__, HERE).parse_args(arguments)
-    for run in [] if options.table else (smoke if options.smoke else runs)():
-        if run.name.startswith(options.only):
-            stored_result(run, options.results, lambda run=run: measure(run, options.runs / run.name))
+    chosen = smoke if options.smoke else runs
+    for run in [] if options.table else chosen(options.only):
+        stored_result(run, options.results, lambda run=run: measure(run, options.runs / run.name))
     print(table(options.results))
 
 
@@ -60,7 +60,15 @@ def cosine(run: Run[Recipe], network: AbstractNetwork) -> dict[str, Any]:
 
 def table(results: Path) -> str:
     """One row for each rule, mean over its seeds, in Markdown, from the JSON alone."""
-    head = ("rule", "seeds", "test error, %", "cosine at first", "cosine after training", "seconds an epoch")
+    head = (
+        "data",
+        "rule",
+        "seeds",
+        "test error, %",
+        "cosine at first",
+        "cosine after training",
+        "seconds an epoch",
+    )
     return markdown(head, (_row(name, group) for name, group in by_setting(results).items()))
 
 
@@ -70,7 +78,9 @@ def _row(name: str, group: Sequence[dict[str, Any]]) -> list[Any]:
         min(result["cosines"][key]["cosine"] for result in group) for key in ("first", "trained")
     )
     seconds = min(min(result["seconds_per_epoch"]) for result in group)
-    return [name, len(group), f"{error:.2f}", f"{first:.4f}", f"{trained:.4f}", f"{seconds:.1f}"]
+    data = group[0]["config"]["data"]
+    rule = name.removeprefix(f"{data}-")
+    return [data, rule, len(group), f"{error:.2f}", f"{first:.4f}", f"{trained:.4f}", f"{seconds:.1f}"]
 
 
 if __name__ == "__main__":

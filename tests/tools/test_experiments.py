@@ -203,3 +203,4 @@ def test_hopfield_pooling_learns_every_task_of_bags_with_as_many_weights_as_the_
         assert max(sizes) < 1.05 * min(sizes)
         # Chance is a half, with a standard deviation of 0.03 on 256 bags.
         assert result["models"]["hopfield"]["accuracy"] > 0.7
+    assert run.table(run.HERE / "results") in (run.HERE / "README.md").read_text(encoding="utf-8")
