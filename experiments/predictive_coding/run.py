@@ -47,7 +47,6 @@ class Config:
     epochs: int = 10
     batch: int = 64
     learning_rate: float = 1e-3
-    step: float = 0.2
     rtol: float = 1e-4
     sweeps: int = 50
     beta: float = 0.1
@@ -59,7 +58,7 @@ class Config:
 
     def stored(self) -> dict[str, Any]:
         """The settings in types that JSON has."""
-        return {**dataclasses.asdict(self), "layers": list(self.layers)}
+        return {**dataclasses.asdict(self), "layers": list(self.layers), "steps": STEPS}
 
 
 class Backpropagation(AbstractBackpropagation):
@@ -81,14 +80,19 @@ def feed_forward(model: HAM, images: Array) -> Array:
     return images
 
 
+# Larger steps in the errors are rejected where the output is clamped, once the derivative of the output has grown.
+STEPS = {"states": 0.2, "errors": 0.05}
+
+
 def task(config: Config) -> AbstractTask:
     """What is trained by the rule of a run."""
     if config.rule == "backpropagation":
         return Backpropagation(config.layers[-1])
     inference, _, kind = config.rule.partition("-")
+    step = STEPS[inference]
     updates: dict[str, AbstractUpdate] = {
-        "states": Damped(Coloured(), config.step),
-        "errors": ErrorOptimisation(config.step),
+        "states": Damped(Coloured(), step),
+        "errors": ErrorOptimisation(step),
     }
     gradients: dict[str, AbstractGradient] = {
         "clamped": PredictiveCoding(),
@@ -98,7 +102,7 @@ def task(config: Config) -> AbstractTask:
     method = Method(
         update=updates[inference],
         gradient=gradients[kind],
-        rtol=config.step * config.rtol,
+        rtol=step * config.rtol,
         max_steps=config.sweeps,
         start=FeedForward(),
     )

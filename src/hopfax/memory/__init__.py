@@ -14,12 +14,13 @@ from .indexed import AbstractIndex as AbstractIndex
 from .indexed import FaissIndex as FaissIndex
 from .indexed import IndexedMemory as IndexedMemory
 from .indexed import IndexedRecall as IndexedRecall
+from .mapped import MappedMemory as MappedMemory
 from .memory import AveragingWarning as AveragingWarning
 from .memory import Memory as Memory
-from .memory import Recall as Recall
 from .metric import Mahalanobis as Mahalanobis
 from .modern import ModernHopfield as ModernHopfield
 from .random_features import RandomFeatureMemory as RandomFeatureMemory
+from .recall import Recall as Recall
 from .retrieval import Retrieval as Retrieval
 from .similarities import AbstractNormalisation as AbstractNormalisation
 from .similarities import AbstractSimilarity as AbstractSimilarity

@@ -23,11 +23,12 @@ from .._internal.checks import (
     require_number,
 )
 from .._internal.optional import needed
-from ..lagrangians import Softmax
 from .inputs import check_limits
+from .mapped import MappedMemory
 from .memory import Memory
 from .recall import check_queries
-from .similarities import Euclidean
+
+_LEAST_TRAINED, _TRAINED = 256, 64  # entries of a code book, and patterns for each centroid
 
 Queries = Float[np.ndarray, "queries dimension"]
 
@@ -66,6 +67,51 @@ class FaissIndex(AbstractIndex):
         faiss = needed("an index needs faiss", "faiss", "'hopfax[index]'")
         index = faiss.IndexHNSWFlat(patterns.shape[1], as_integer("neighbours", neighbours, 2))
         index.add(np.ascontiguousarray(patterns, np.float32))
+        return FaissIndex(index)
+
+    @staticmethod
+    def compressed(
+        patterns: Real[np.ndarray, "patterns dimension"],
+        code_bytes: int = 32,
+        *,
+        cells: int = 1024,
+        probes: int = 16,
+        chunk: int = 65_536,
+    ) -> "FaissIndex":
+        """Codes of `code_bytes` for each pattern in cells of near ones (IVF with product quantisation).
+
+        The patterns are read in chunks, so they may be mapped from a file and be more than there is room for. A search
+        looks into the `probes` nearest cells and compares codes; `IndexedMemory` then reads the `k` best patterns and
+        compares them exactly.
+
+        Raises: `ValueError` for what is no matrix, `code_bytes` that do not divide the elements of a row, numbers
+            below 1, and fewer patterns than 256 or than cells; `PackageMissing` without faiss.
+        """
+        require_matrix("patterns", patterns)
+        count, width = patterns.shape
+        for name, value in {
+            "code_bytes": code_bytes,
+            "cells": cells,
+            "probes": probes,
+            "chunk": chunk,
+        }.items():
+            require_integer(name, value, 1)
+        require(
+            width % code_bytes == 0,
+            f"`code_bytes={code_bytes}` does not divide the {width} elements of a pattern; take a divisor.",
+        )
+        least = max(cells, _LEAST_TRAINED)
+        require(
+            count >= least,
+            f"`patterns` has {count} rows; {cells} cells need {least}. Take fewer cells, or `FaissIndex.flat`.",
+        )
+        faiss = needed("an index needs faiss", "faiss", "'hopfax[index]'")
+        index = faiss.index_factory(width, f"IVF{cells},PQ{code_bytes}")
+        index.nprobe = probes
+        sample = patterns[:: max(count // (_TRAINED * least), 1)]
+        index.train(np.ascontiguousarray(sample, np.float32))
+        for start in range(0, count, chunk):
+            index.add(np.ascontiguousarray(patterns[start : start + chunk], np.float32))
         return FaissIndex(index)
 
     @staticmethod
@@ -112,29 +158,24 @@ class IndexedMemory(eqx.Module):
     whose bound exceeds `largest_bound` are answered by the memory, which compares all.
 
     Args:
-        memory: with softmax and `Euclidean()`, without a metric, on one device.
+        memory: a `MappedMemory`, or a `Memory` with softmax and `Euclidean()`, without a metric, on one device.
         index: of the same patterns.
         k: how many patterns are compared.
         largest_bound: from 0 to 1; with 0, all queries are answered by the memory.
     Raises: `ValueError` for other memories, `k` below 1 or above the number of patterns, and bounds out of range.
     """
 
-    memory: Memory
+    memory: Memory | MappedMemory
     index: AbstractIndex
     k: int = 32
     largest_bound: float = 1e-3
 
     def __check_init__(self):
-        require_kind("memory", self.memory, Memory, "Memory.store(patterns)")
+        require_kind("memory", self.memory, (Memory, MappedMemory), "Memory.store(patterns)")
         require_kind("index", self.index, AbstractIndex, "FaissIndex.graph(patterns)")
-        require(
-            self.memory.metric is None,
-            "`memory` must have no `metric`, since its weights are not those of distances; store it without one.",
-        )
-        require_kind("memory.stored.similarity", self.memory.stored.similarity, Euclidean, "Euclidean()")
-        require_kind("memory.stored.separation", self.memory.stored.separation, Softmax, "Softmax(1.0)")
+        self.memory.require_distances()
         require_integer("k", self.k, 1)
-        number = int(self.memory.stored.number)
+        number = len(self.memory.patterns)
         require(self.k <= number, f"`k={self.k}` is more than the {number} patterns; take fewer.")
         require_number("largest_bound", self.largest_bound, lambda x: 0 <= x <= 1, "a number from 0 to 1")
 
@@ -147,24 +188,19 @@ class IndexedMemory(eqx.Module):
     ) -> IndexedRecall:
         """Repeats the update from each query until it converges, as `Memory.recall`.
 
+        The unit of steps is the largest norm of the patterns that are compared.
         Raises: `ValueError` for queries that do not fit, or limits out of range.
         """
-        array, _ = check_queries(queries, None, self.memory.stored.patterns.shape[1])
+        array, _ = check_queries(queries, None, self._patterns.shape[1])
         check_limits(tolerance, max_steps, least=1)
-        rows = np.atleast_2d(np.asarray(array)).astype(self.memory.stored.patterns.dtype)
+        rows = np.atleast_2d(np.asarray(array)).astype(np.result_type(self._patterns, np.float32))
         result = self._near(rows, tolerance, max_steps)
         unsure = result.bound > self.largest_bound if self.largest_bound > 0 else np.ones(len(rows), bool)
         return self._exact(result, rows, unsure, tolerance, max_steps) if unsure.any() else result
 
-    # Both take a pass over all patterns, which recall from an index is to spare.
     @ft.cached_property
-    def _patterns(self) -> Float[np.ndarray, "patterns dimension"]:
+    def _patterns(self) -> Real[np.ndarray, "patterns dimension"]:
         return np.asarray(self.memory.patterns)
-
-    @ft.cached_property
-    def _unit(self) -> float:
-        """The unit of residuals: the largest norm of a pattern."""
-        return float(self.memory.stored.scale()) or 1.0
 
     def _near(self, states: Queries, tolerance: float, max_steps: int) -> IndexedRecall:
         """Recall from the nearest patterns of each state."""
@@ -175,16 +211,17 @@ class IndexedMemory(eqx.Module):
             active = np.flatnonzero(residual > tolerance)
             if not len(active):
                 break
-            new, best[active], weight[active], bound[active] = self._update(states[active])
-            residual[active] = np.linalg.norm(new - states[active], axis=1) / self._unit
+            new, best[active], weight[active], bound[active], unit = self._update(states[active])
+            residual[active] = np.linalg.norm(new - states[active], axis=1) / unit
             states[active], steps[active] = new, steps[active] + 1
         return IndexedRecall(states, best, weight, bound, np.zeros(count, bool), steps, residual <= tolerance)
 
-    def _update(self, states: Queries) -> tuple[Queries, np.ndarray, np.ndarray, np.ndarray]:
-        """The updated states, the nearest pattern, its weight among the `k` nearest, and the bound on all others."""
+    def _update(self, states: Queries) -> tuple[Queries, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """The updated states, the nearest pattern, its weight among the `k` nearest, the bound on all others, and the
+        unit of residuals: the largest norm of the `k` nearest."""
         numbers = self.index.search(states, self.k)
         valid = numbers >= 0
-        rows = self._patterns[np.where(valid, numbers, 0)]
+        rows = self._patterns[np.where(valid, numbers, 0)].astype(states.dtype, copy=False)
         distances = np.where(valid, np.sum((rows - states[:, None]) ** 2, axis=2), np.inf)
         nearest = distances.min(axis=1, keepdims=True)
         nearest = np.where(np.isfinite(nearest), nearest, 0)
@@ -193,13 +230,13 @@ class IndexedMemory(eqx.Module):
         # Where the search returned fewer than `k`, the others may be as near as the nearest of these.
         largest_other = np.where(valid.all(axis=1), factors.min(axis=1), 1)
         others = (len(self._patterns) - valid.sum(axis=1)) * largest_other
-        weights = (
-            factors / np.maximum(total, 1)[:, None]
-        )  # the nearest has the factor 1, unless there is none
+        # The nearest has the factor 1, unless there is none.
+        weights = factors / np.maximum(total, 1)[:, None]
         top = np.argmax(weights, axis=1)[:, None]
         of_top = lambda values: np.take_along_axis(values, top, axis=1)[:, 0]
         new = np.einsum("qk,qkd->qd", weights, rows).astype(states.dtype)
-        return new, of_top(numbers), of_top(weights), others / (total + others)
+        unit = np.linalg.norm(rows, axis=2).max(axis=1)
+        return new, of_top(numbers), of_top(weights), others / (total + others), np.where(unit > 0, unit, 1)
 
     def _exact(
         self, result: IndexedRecall, rows: Queries, unsure: Bool[np.ndarray, " queries"], tolerance, max_steps

@@ -139,6 +139,15 @@ class Memory(eqx.Module):
         number = int(self.stored.number)
         return self.stored.patterns if number == len(self.stored.patterns) else self.stored.patterns[:number]
 
+    def require_distances(self) -> None:
+        """Raises: `ValueError` unless the weights are a softmax of squared Euclidean distances."""
+        require(
+            self.metric is None,
+            "`memory` must have no `metric`, since its weights are not those of distances; store it without one.",
+        )
+        require_kind("memory.stored.similarity", self.stored.similarity, Euclidean, "Euclidean()")
+        require_kind("memory.stored.separation", self.stored.separation, Softmax, "Softmax(1.0)")
+
     def network(self) -> ModernHopfield:
         """The same memory as a `ModernHopfield`, with energy, Jacobian and HAM.
 

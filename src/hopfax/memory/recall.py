@@ -50,7 +50,7 @@ class Recall(eqx.Module):
     value: Float[Array | np.ndarray, "*batch outputs"] | None = None
 
     @property
-    def converged(self) -> Bool[Array | np.ndarray, "*batch"]:
+    def converged(self) -> Bool[Array | np.ndarray, "*batch"] | np.bool_:
         """Which queries converged to a fixed point."""
         return self.status == Status.converged
 
@@ -75,7 +75,7 @@ def recall_batch(
     else:
         state, top, value = metric.complete(stored, queries, known, beta, values, candidates + 1)
         result = _one_step(state)
-    kind, members, size, confidence = _classify(top, stored.number, stored.count)
+    kind, members, size, confidence = classify(top, stored.number, stored.count)
     return Recall(
         state=result.state,
         kind=kind,
@@ -134,7 +134,7 @@ def _require_finite(queries: Array | np.ndarray, known: Array | np.ndarray | Non
     )
 
 
-def _classify(top: TopK, n: int | Int[Array, ""], capacity: int) -> tuple[Array, Array, Array, Array]:
+def classify(top: TopK, n: int | Int[Array, ""], capacity: int) -> tuple[Array, Array, Array, Array]:
     """Kind, members, size and confidence, by the rule of `phase.classify`, of `n` patterns in `capacity` rows."""
     weights, limit = top.weights, top.index.shape[1]
     size, contrast = jax.vmap(lambda p: split(p[: min(limit, capacity - 1)], n))(weights)

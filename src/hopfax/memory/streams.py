@@ -7,6 +7,7 @@ Source: Milakov and Gimelshein (2018), arXiv:1805.02867, for the running softmax
 """
 
 from abc import abstractmethod
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -56,6 +57,22 @@ class OnlineSoftmax(eqx.Module):
     total: Float[Array, " batch"]
     mixture: Float[Array, "batch width"]
 
+    @staticmethod
+    def empty(batch: int, width: int, dtype: Any) -> "OnlineSoftmax":
+        """Of no rows."""
+        total = jnp.zeros(batch, dtype)
+        # The lowest number rather than -inf, which minus itself is NaN where all scores are -inf.
+        return OnlineSoftmax(
+            jnp.full_like(total, jnp.finfo(dtype).min), total, jnp.zeros((batch, width), dtype)
+        )
+
+    def add(self, chunk: PatternChunk, rows: Float[Array, "rows width"]) -> "OnlineSoftmax":
+        """With the scores of a chunk more, and what they weight."""
+        peak = jnp.maximum(self.peak, jnp.max(chunk.scores, axis=1))
+        weights, decay = jnp.exp(chunk.scores - peak[:, None]), jnp.exp(self.peak - peak)
+        total = self.total * decay + jnp.sum(weights, axis=1)
+        return OnlineSoftmax(peak, total, self.mixture * decay[:, None] + weights @ rows)
+
 
 class SoftmaxStream(AbstractStream):
     """One pass with running maxima and sums."""
@@ -70,7 +87,7 @@ class SoftmaxStream(AbstractStream):
 
     def top_k(self, stored: ShardedPatterns, rows: Array, query: Query, beta: Beta, k: int) -> TopK:
         def add(carry, chunk: PatternChunk):
-            scores, index = _with_chunk(carry[:2], chunk, k)
+            scores, index = with_chunk(carry[:2], chunk, k)
             total = carry[2] * jnp.exp(carry[0][:, 0] - scores[:, 0])
             return scores, index, total + jnp.sum(jnp.exp(chunk.scores - scores[:, :1]), axis=1)
 
@@ -88,7 +105,7 @@ def largest_scores(
     stored: ShardedPatterns, rows: Array, query: Query, beta: Beta, k: int
 ) -> tuple[Float[Array, "batch k"], Int[Array, "batch k"]]:
     """The `k` largest scores of all patterns in falling order, and the numbers of their patterns, -1 after the last."""
-    add = lambda carry, chunk: _with_chunk(carry, chunk, k)
+    add = lambda carry, chunk: with_chunk(carry, chunk, k)
     return _gathered(stored, *stored.fold(add, _no_scores(query, k), rows, query, beta), k)
 
 
@@ -111,16 +128,9 @@ def _online_softmax(
 ) -> OnlineSoftmax:
     """The softmax of the rows of one device; every device holds all `values`."""
 
-    def add(softmax: OnlineSoftmax, chunk: PatternChunk) -> OnlineSoftmax:
-        peak = jnp.maximum(softmax.peak, jnp.max(chunk.scores, axis=1))
-        weights, decay = jnp.exp(chunk.scores - peak[:, None]), jnp.exp(softmax.peak - peak)
-        total = softmax.total * decay + jnp.sum(weights, axis=1)
-        mixture = softmax.mixture * decay[:, None] + weights @ rows_to_mix(chunk, values)
-        return OnlineSoftmax(peak, total, mixture)
-
-    mixture, total = empty_mixture(rows, query, values)
-    # The lowest number rather than -inf, which minus itself is NaN where all scores are -inf.
-    first = OnlineSoftmax(jnp.full_like(total, jnp.finfo(total.dtype).min), total, mixture)
+    add = lambda softmax, chunk: softmax.add(chunk, rows_to_mix(chunk, values))
+    width = (rows if values is None else values).shape[1]
+    first = OnlineSoftmax.empty(len(query.states), width, query.states.dtype)
     return stored.fold(add, first, rows, query, beta)
 
 
@@ -130,7 +140,7 @@ def _no_scores(query: Query, k: int) -> tuple[Array, Array]:
     return jnp.full(shape, jnp.finfo(dtype).min, dtype), jnp.full(shape, -1)
 
 
-def _with_chunk(largest: tuple[Array, Array], chunk: PatternChunk, k: int) -> tuple[Array, Array]:
+def with_chunk(largest: tuple[Array, Array], chunk: PatternChunk, k: int) -> tuple[Array, Array]:
     """The `k` largest of those so far and those of the chunk."""
     best, place = lax.top_k(chunk.scores, min(k, chunk.scores.shape[1]))
     scores = jnp.concatenate([largest[0], best], axis=1)
