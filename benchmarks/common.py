@@ -14,7 +14,7 @@ RESULTS = Path(__file__).parent / "results"
 PEERS = ("torch", "scikit-learn")
 
 
-def arguments(description: str) -> argparse.ArgumentParser:
+def arguments(description: str | None) -> argparse.ArgumentParser:
     """The options that every benchmark takes."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--rounds", type=int, default=100, help="timed calls of each contestant")
