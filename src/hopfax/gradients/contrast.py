@@ -2,7 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, PyTree, Scalar, ScalarLike
+from jaxtyping import Array, Scalar
 
 from .._internal.tree import subtract, tree_sum
 from ..networks.network import AbstractNetwork, States
@@ -69,13 +69,3 @@ def weighted_differences(model: AbstractNetwork, weights: Array, points: tuple[S
     last = jax.tree.map(lambda x: x[-1], points)
     others = jax.tree.map(lambda x: x[:-1], points)
     return jnp.sum(weights[:-1] * jax.vmap(lambda point: energy_change(model, point, last))(others))
-
-
-def with_free_phase(
-    points: PyTree, free: PyTree, weights: Array, free_weight: ScalarLike
-) -> tuple[PyTree, Array]:
-    """The points and their weights, with those of the free phase appended unless its weight is the number 0."""
-    if isinstance(free_weight, int | float) and free_weight == 0:
-        return points, weights
-    points = jax.tree.map(lambda x, y: jnp.concatenate([x, y[None]]), points, free)
-    return points, jnp.append(weights, jnp.asarray(free_weight, weights.dtype))

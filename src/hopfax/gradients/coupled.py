@@ -10,7 +10,7 @@ from ..networks.network import AbstractNetwork, States
 from ..solvers.equilibrium import Statistics
 from ..updates.problem import Problem
 from .base import AbstractGradient, AdjointStats, Solve, at_fixed_point, stop_gradient
-from .contrast import weighted_differences, with_free_phase
+from .contrast import weighted_differences
 from .nudging import AbstractVariant, Centred, Positive
 from .phases import connection, estimated_cost, only_read, phase_point, phase_solve, require_descent
 
@@ -85,8 +85,7 @@ def _clamped_value(
     name, gain = _linear_output(owner, problem.model, cost)
     unknowns, statistics = solve(problem)
     states, activations = problem.point(unknowns)
-    betas, weights, free_weight = variant.nudges(beta)
-    betas, weights = (x.astype(tree_dtype(unknowns)) for x in (betas, weights))
+    betas, weights = (x.astype(tree_dtype(unknowns)) for x in variant.nudges(beta))
     connect = connection(stats)
     free = phase_point(*connect(problem, unknowns))
 
@@ -98,7 +97,6 @@ def _clamped_value(
         return _with_output(free, hidden, {name: output / gain}, {name: output}), statistics
 
     points, phases = jax.vmap(phase)(betas)
-    points, weights = with_free_phase(points, free, weights, free_weight)
     estimate = at_fixed_point(_contrast, (problem.model, weights), points)
     value = estimated_cost(cost(states, activations, target), estimate, stats, phases)
     return value, stop_gradient(states), statistics

@@ -12,7 +12,7 @@ from ..networks.network import AbstractNetwork, States
 from ..solvers.equilibrium import Statistics
 from ..updates.problem import Problem
 from .base import AbstractGradient, AdjointStats, Solve, at_fixed_point, stop_gradient
-from .contrast import weighted_differences, weighted_energies, with_free_phase
+from .contrast import weighted_differences, weighted_energies
 from .linear_nudge import LinearNudge
 from .nudging import AbstractVariant, Centred
 from .phases import Connect, connection, estimated_cost, phase_point, phase_solve, require_descent
@@ -82,8 +82,7 @@ class EquilibriumPropagation(AbstractGradient):
         _check_holomorphic(problem.model, self.variant)
         solve = phase_solve(solve, unknowns, self.beta, self.variant.holomorphic)
         dtype = tree_dtype(solve.start)
-        betas, weights, free_weight = self.variant.nudges(self.beta)
-        betas, weights = betas.astype(dtype), weights.astype(dtype)
+        betas, weights = (x.astype(dtype) for x in self.variant.nudges(self.beta))
 
         def phase(beta):
             nudged = Problem(problem.model + beta * cost.with_target(target), problem.update)
@@ -91,26 +90,26 @@ class EquilibriumPropagation(AbstractGradient):
             return phase_point(*connect(nudged, unknowns)), statistics
 
         points, phases = jax.vmap(phase)(betas)
-        free = phase_point(*connect(problem, unknowns))
-        contrast = points, *with_free_phase(points, free, weights, free_weight)
         total = _holomorphic_total if self.variant.holomorphic else _total
-        return at_fixed_point(total, (problem.model, cost, target, betas, weights), contrast), phases
+        return at_fixed_point(total, (problem.model, cost, target, betas, weights), points), phases
 
 
-def _total(parameters, contrast) -> Scalar:
+def _total(parameters, points) -> Scalar:
     """`Σ_i w_i F(p_i)` with `F = E + β C`, for weights that sum to zero."""
-    model, cost, target, betas, weights = parameters
-    nudged, points, all_weights = contrast
-    costs = jax.vmap(lambda point: cost(*point, target))(nudged)
-    return weighted_differences(model, all_weights, points) + jnp.sum(weights * betas * costs)
+    model, *_, weights = parameters
+    return weighted_differences(model, weights, points) + _weighted_costs(parameters, points)
 
 
-def _holomorphic_total(parameters, contrast) -> Scalar:
+def _holomorphic_total(parameters, points) -> Scalar:
     """The same by energies, which are complex, of which the real part is taken."""
-    model, cost, target, betas, weights = parameters
-    nudged, points, all_weights = contrast
-    costs = jax.vmap(lambda point: cost(*point, target))(nudged)
-    return jnp.real(weighted_energies(model, all_weights, points) + jnp.sum(weights * betas * costs))
+    model, *_, weights = parameters
+    return jnp.real(weighted_energies(model, weights, points) + _weighted_costs(parameters, points))
+
+
+def _weighted_costs(parameters, points) -> Array:
+    _, cost, target, betas, weights = parameters
+    costs = jax.vmap(lambda point: cost(*point, target))(points)
+    return jnp.sum(weights * betas * costs)
 
 
 def _check_holomorphic(model: AbstractNetwork, variant: AbstractVariant) -> None:

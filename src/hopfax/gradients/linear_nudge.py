@@ -60,12 +60,11 @@ class LinearNudge(eqx.Module):
         size = stop_gradient(jnp.sqrt(squares(slope)))
         unit = jax.tree.map(lambda v: v / jnp.where(size > 0, size, 1).astype(v.dtype), slope)
         solve = phase_solve(self.solve, self.unknowns, self.beta, self.variant.holomorphic)
-        betas, weights, _ = self.variant.nudges(self.beta)
-        betas, weights = (x.astype(tree_dtype(solve.start)) for x in (betas, weights))
+        betas, weights = (x.astype(tree_dtype(solve.start)) for x in self.variant.nudges(self.beta))
         nudged, phases = jax.vmap(lambda beta: self._phase(solve, unit, beta))(betas)
 
         def difference(nudged, free):
-            # All weights sum to zero, so that of the free phase is not needed.
+            # Real weights sum to zero; those of complex nudges do not see a constant either.
             change = jnp.tensordot(weights, nudged - free.astype(nudged.dtype)[None], 1)
             return (size * jnp.real(change)).astype(free.dtype)
 

@@ -19,8 +19,12 @@ class AbstractVariant(eqx.Module):
     """Whether the nudges are complex."""
 
     @abc.abstractmethod
-    def nudges(self, beta: ScalarLike) -> tuple[Array, Array, ScalarLike]:
-        """The nudges, the weight of `∂F/∂θ` at each of them, and its weight at the free equilibrium."""
+    def nudges(self, beta: ScalarLike) -> tuple[Array, Array]:
+        """The nudges, and the weight of `∂F/∂θ` at each of them; real weights sum to zero.
+
+        Where the free equilibrium takes part it is the last, a nudge of zero. So it is solved as well as the others,
+        and what is left of its residual does not pass for the effect of the nudge.
+        """
 
 
 class Centred(AbstractVariant):
@@ -30,7 +34,7 @@ class Centred(AbstractVariant):
 
     def nudges(self, beta):
         betas = jnp.stack([jnp.asarray(beta), -jnp.asarray(beta)])
-        return betas, 0.5 / betas, 0.0
+        return betas, 0.5 / betas
 
 
 class Positive(AbstractVariant):
@@ -39,8 +43,7 @@ class Positive(AbstractVariant):
     holomorphic: ClassVar[bool] = False
 
     def nudges(self, beta):
-        betas = jnp.asarray(beta)[None]
-        return betas, 1 / betas, -1 / jnp.asarray(beta)
+        return _one_sided(jnp.asarray(beta))
 
 
 class Negative(AbstractVariant):
@@ -49,8 +52,7 @@ class Negative(AbstractVariant):
     holomorphic: ClassVar[bool] = False
 
     def nudges(self, beta):
-        betas = -jnp.asarray(beta)[None]
-        return betas, 1 / betas, 1 / jnp.asarray(beta)
+        return _one_sided(-jnp.asarray(beta))
 
 
 class RandomSign(AbstractVariant):
@@ -67,7 +69,7 @@ class RandomSign(AbstractVariant):
     def nudges(self, beta):
         beta = jnp.asarray(beta)
         signed = jnp.where(jr.rademacher(self.key, (), jnp.float32) > 0, beta, -beta)
-        return signed[None], 1 / signed[None], -1 / signed
+        return _one_sided(signed)
 
 
 class Holomorphic(AbstractVariant):
@@ -93,4 +95,8 @@ class Holomorphic(AbstractVariant):
         angle = 2 * jnp.pi * k / self.count
         betas = jax.lax.complex(beta * jnp.cos(angle), beta * jnp.sin(angle))
         multiplicity = jnp.where((k == 0) | (2 * k == self.count), 1, 2).astype(betas.dtype)
-        return betas, multiplicity / (self.count * betas), 0.0
+        return betas, multiplicity / (self.count * betas)
+
+
+def _one_sided(beta: Array) -> tuple[Array, Array]:
+    return jnp.stack([beta, jnp.zeros_like(beta)]), jnp.stack([1 / beta, -1 / beta])
