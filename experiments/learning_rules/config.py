@@ -57,9 +57,9 @@ def dense() -> Recipe:
 def convolutional() -> Recipe:
     """Three convolutions, as in `experiments/convolutional`, with the squared error of their linear output.
 
-    The rules that clamp the output have no other cost. With it, the rate of the recipe makes rectified neurons die; with
-    the feedback of the recipe, what a one-sided phase changes in the first layer is below the tolerance of its solve.
-    The data set is read, since images are standardised.
+    The rules that clamp the output have no other cost. With it, the rate of the recipe makes rectified neurons die;
+    with its feedback, what a one-sided phase changes in the first layer is below the tolerance of its solve. The data
+    set is read, since images are standardised.
     """
     setting = Setting("cifar10", "conv3", 1, CROP_FLIP, standardise=True, feedback=0.1)
     plain = recipe(setting, "ep")

@@ -190,6 +190,8 @@ def test_predictive_coding_is_trained_beside_backpropagation(tmp_path):
     assert backpropagation.startswith("| backpropagation |")
     assert clamped.startswith("| errors-clamped |")
     assert all(float(row.split(" | ")[2]) < 50 for row in (backpropagation, clamped))  # chance is 90
+    page = run.HERE.parents[1] / "docs" / "predictive_coding.md"
+    assert run.table(run.HERE / "results") in page.read_text(encoding="utf-8")
 
 
 def test_hopfield_pooling_learns_every_task_of_bags_with_as_many_weights_as_the_others(tmp_path):
