@@ -129,6 +129,62 @@ def _estimators(result: Mapping[str, Any]) -> str:
     return _rows(header, rows)
 
 
+def _imputers(result: Mapping[str, Any]) -> str:
+    rows = [
+        [data if first else "", gap, *(f"{own['error']:.3f}" for own in imputers.values())]
+        for data, own in result["data"].items()
+        for first, (gap, imputers) in zip(_first_only(), own["masks"].items(), strict=False)
+    ]
+    names = next(iter(next(iter(result["data"].values()))["masks"].values()))
+    return _rows(["data", "missing", *names], rows)
+
+
+def _clustering(result: Mapping[str, Any]) -> str:
+    rows = [
+        [
+            f"{data}: {own['rows']:,} x {own['features']}, {own['clusters']} classes" if first else "",
+            name,
+            f"{numbers['adjusted Rand index']:.3f} ± {numbers['spread']:.3f}",
+            *(f"{numbers[key]:.2g}" for key in ("fit", "first call")),
+        ]
+        for data, own in result["data"].items()
+        for first, (name, numbers) in zip(_first_only(), own["methods"].items(), strict=False)
+    ]
+    return _rows(["data", "method", "adjusted Rand index", "fit, s", "first call, s"], rows)
+
+
+def _index(result: Mapping[str, Any]) -> str:
+    rows = [["exact stream", f"{result['milliseconds']['exact stream']['median']:.0f}", "1", "", "", ""]]
+    rows += [
+        [
+            name,
+            f"{result['milliseconds'][name]['median']:.0f}",
+            f"{own['exact stream over it']:.0f}",
+            f"{own['largest bound']:.1e}",
+            own["answered by the exact stream"],
+            f"{own['seconds to build']:.0f}",
+        ]
+        for name, own in result["indices"].items()
+    ]
+    header = ["", "recall, ms", "times faster", "largest bound", "answered by all patterns", "built in, s"]
+    return _rows(header, rows)
+
+
+def _index_mapped(result: Mapping[str, Any]) -> str:
+    codes = result["codes"]
+    rows = [
+        ["bytes of the file", f"{codes['bytes in the file']:,}"],
+        ["bytes of the process", f"{codes['bytes in memory']:,}"],
+        ["recall from the index, ms", f"{result['milliseconds']['codes']['median']:.0f}"],
+        ["all patterns, read for each update, s", f"{result['exact seconds']:.0f}"],
+        ["largest bound", f"{codes['largest bound']:.1e}"],
+        ["answered by all patterns", f"{codes['answered by the exact stream']} of {result['queries']}"],
+        ["same pattern as exact recall", f"{codes['same pattern']:.0%}"],
+        ["index built in, s", f"{codes['seconds to build']:.0f}"],
+    ]
+    return _rows([f"{result['patterns']:,} patterns of {result['dimension']} values", ""], rows)
+
+
 def _first_only() -> Iterator[bool]:
     """True, and then false for ever."""
     return itertools.chain([True], itertools.repeat(False))
@@ -167,4 +223,8 @@ _BENCHMARKS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "precision": _errors,
     "estimators": _estimators,
     "search": _search,
+    "imputers": _imputers,
+    "clustering": _clustering,
+    "index": _index,
+    "index_mapped": _index_mapped,
 }
