@@ -131,12 +131,17 @@ def _estimators(result: Mapping[str, Any]) -> str:
 
 def _imputers(result: Mapping[str, Any]) -> str:
     rows = [
-        [data if first else "", gap, *(f"{own['error']:.3f}" for own in imputers.values())]
+        [
+            f"{data}: {own['rows']:,} x {own['features']}, {gaps}" if first else "",
+            name,
+            f"{numbers['error']:.3f}",
+            *(f"{numbers[key]:.2g}" for key in ("fit, s", "transform, s", "first call, s")),
+        ]
         for data, own in result["data"].items()
-        for first, (gap, imputers) in zip(_first_only(), own["masks"].items(), strict=False)
+        for gaps, imputers in own["gaps"].items()
+        for first, (name, numbers) in zip(_first_only(), imputers.items(), strict=False)
     ]
-    names = next(iter(next(iter(result["data"].values()))["masks"].values()))
-    return _rows(["data", "missing", *names], rows)
+    return _rows(["data", "imputer", "error", "fit, s", "transform, s", "first call, s"], rows)
 
 
 def _clustering(result: Mapping[str, Any]) -> str:
