@@ -64,6 +64,7 @@ def test_learning_rules_are_compared_with_the_implicit_gradient(tmp_path):
     (contrastive, implicit) = run.table(tmp_path / "results").splitlines()[2:]
     assert contrastive.startswith("| digits | contrastive | 1 |")
     assert implicit.split(" | ")[4:6] == ["1.0000", "1.0000"]
+    assert run.table(run.HERE / "results") in (run.HERE / "README.md").read_text(encoding="utf-8")
     assert sum(1 for rule in config.rules(0.1) for _ in config.runs(f"{rule}-seed")) == 3 * len(
         config.rules(0.1)
     )

@@ -70,7 +70,7 @@ class MappedMemory(eqx.Module):
         for _ in range(max_steps):
             if not bool(jnp.any(last.residual > tolerance)):
                 break
-            last = last.step(self._read(last.states, 1), limit)
+            last = last.step(self._read(last.states, 0), limit)
         result = self._described(last, tolerance, as_integer("candidates", candidates, 1))
         return result if array.ndim == 2 else jax.tree.map(lambda x: np.asarray(x[0]), result)
 
@@ -81,7 +81,7 @@ class MappedMemory(eqx.Module):
         return jax.dtypes.canonicalize_dtype(kind)
 
     def _read(self, states: States, k: int) -> "_Pass":
-        """One pass over all patterns."""
+        """One pass over all patterns, for the next states and the `k` largest scores."""
         beta = jnp.asarray(self.beta, states.dtype)
         result = _Pass.begin(states, k)
         for start in range(0, len(self.patterns), self.chunk):
