@@ -206,3 +206,19 @@ def test_hopfield_pooling_learns_every_task_of_bags_with_as_many_weights_as_the_
         # Chance is a half, with a standard deviation of 0.03 on 256 bags.
         assert result["models"]["hopfield"]["accuracy"] > 0.7
     assert run.table(run.HERE / "results") in (run.HERE / "README.md").read_text(encoding="utf-8")
+
+
+def test_recall_with_other_separations_is_measured_and_the_page_has_what_is_stored(tmp_path):
+    from experiments.separations import run
+
+    run.main(["--smoke", "--results", str(tmp_path)])
+    result = json.loads((tmp_path / "signs.json").read_text(encoding="utf-8"))
+    assert set(result["curves"]) == set(run.SEPARATIONS)
+    for curve in result["curves"].values():
+        assert all(
+            low <= x <= high
+            for low, x, high in zip(*(curve[k] for k in ("low", "fraction", "high")), strict=True)
+        )
+    stored = json.loads((run.HERE / "results" / "signs.json").read_text(encoding="utf-8"))
+    page = run.HERE.parents[1] / "docs" / "memories.md"
+    assert run.table(stored) in page.read_text(encoding="utf-8")
