@@ -33,12 +33,13 @@ EXACT = "exact stream"
 
 def main() -> None:
     parser = arguments(__doc__)
-    parser.set_defaults(rounds=1)
+    parser.set_defaults(rounds=2)
     parser.add_argument("--patterns", type=int)
     parser.add_argument("--data", default="mnist")
     parser.add_argument("--queries", type=int, default=64)
     parser.add_argument("--cells", type=int)
     parser.add_argument("--k", type=int, default=1024)
+    parser.add_argument("--graph", action="store_true", help="a graph too, which takes minutes to build")
     parser.add_argument("--mapped", type=Path, metavar="FILE")
     options = parser.parse_args()
     count = options.patterns or (10_000_000 if options.mapped else 1_000_000)
@@ -54,17 +55,19 @@ def main() -> None:
     if options.mapped:
         write("index_mapped", mapped(options.mapped, settings, options.rounds), options.json)
     else:
-        write("index", in_memory(settings, options.rounds), options.json)
+        write("index", in_memory(settings, options.graph, options.rounds), options.json)
 
 
-def in_memory(settings: dict[str, Any], rounds: int) -> dict[str, Any]:
-    """The exact stream, a graph and codes, over the same patterns."""
+def in_memory(settings: dict[str, Any], graph: bool, rounds: int) -> dict[str, Any]:
+    """The exact stream, codes, and a graph where it is asked for, over the same patterns."""
     patterns = np.empty((settings["patterns"], SIDE**2), np.float32)
     fill(patterns, settings["data"])
     queries, beta = noisy(patterns, settings["queries"]), float(calibrate(patterns).recall_beta)
     memory = Memory.store(patterns, beta)
     codes = ft.partial(FaissIndex.compressed, patterns, cells=settings["cells"])
-    built = {"codes": timed(codes), "graph": timed(lambda: FaissIndex.graph(patterns))}
+    built = {"codes": timed(codes)}
+    if graph:
+        built["graph"] = timed(lambda: FaissIndex.graph(patterns))
     alone = lambda index: IndexedMemory(memory, index, settings["k"], largest_bound=1.0)
     indexed = {name: alone(index) for name, (index, _) in built.items()}
     exact = memory.recall(queries)
