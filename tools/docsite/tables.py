@@ -4,10 +4,9 @@
 `<!-- table: benchmarks/results/recall.json -->` a benchmark's result.
 """
 
-import itertools
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -115,47 +114,52 @@ def _large(result: Mapping[str, Any]) -> str:
 
 
 def _estimators(result: Mapping[str, Any]) -> str:
-    rows = [
-        [
-            f"{data}: {own['rows']:,} x {own['features']}, {own['classes']} classes" if first else "",
-            name,
-            *(f"{numbers[key]:.3f}" for key in ("accuracy", "log loss")),
-            *(f"{numbers[key]:.2g}" for key in ("fit, s", "first call, s", "predict, s")),
-        ]
+    groups = [
+        (f"{data}: {own['rows']:,} x {own['features']}, {own['classes']} classes", own["classifiers"])
         for data, own in result["data"].items()
-        for first, (name, numbers) in zip(_first_only(), own["classifiers"].items(), strict=False)
     ]
+    cells = lambda numbers: (
+        *(f"{numbers[key]:.3f}" for key in ("accuracy", "log loss")),
+        *(f"{numbers[key]:.2g}" for key in ("fit, s", "first call, s", "predict, s")),
+    )
     header = ["data", "classifier", "accuracy", "log loss", "fit, s", "first call, s", "predict, s"]
-    return _rows(header, rows)
+    return _rows(header, _grouped(groups, cells))
 
 
 def _imputers(result: Mapping[str, Any]) -> str:
-    rows = [
-        [
-            f"{data}: {own['rows']:,} x {own['features']}, {gaps}" if first else "",
-            name,
-            f"{numbers['error']:.3f}",
-            *(f"{numbers[key]:.2g}" for key in ("fit, s", "transform, s", "first call, s")),
-        ]
+    groups = [
+        (f"{data}: {own['rows']:,} x {own['features']}, {gaps}", imputers)
         for data, own in result["data"].items()
         for gaps, imputers in own["gaps"].items()
-        for first, (name, numbers) in zip(_first_only(), imputers.items(), strict=False)
     ]
-    return _rows(["data", "imputer", "error", "fit, s", "transform, s", "first call, s"], rows)
+    seconds = ("fit, s", "transform, s", "first call, s")
+    cells = lambda numbers: (f"{numbers['error']:.3f}", *(f"{numbers[key]:.2g}" for key in seconds))
+    return _rows(["data", "imputer", "error", *seconds], _grouped(groups, cells))
 
 
 def _clustering(result: Mapping[str, Any]) -> str:
-    rows = [
-        [
-            f"{data}: {own['rows']:,} x {own['features']}, {own['clusters']} classes" if first else "",
-            name,
-            f"{numbers['adjusted Rand index']:.3f} ± {numbers['spread']:.3f}",
-            *(f"{numbers[key]:.2g}" for key in ("fit", "first call")),
-        ]
+    groups = [
+        (f"{data}: {own['rows']:,} x {own['features']}, {own['clusters']} classes", own["methods"])
         for data, own in result["data"].items()
-        for first, (name, numbers) in zip(_first_only(), own["methods"].items(), strict=False)
     ]
-    return _rows(["data", "method", "adjusted Rand index", "fit, s", "first call, s"], rows)
+    cells = lambda numbers: (
+        f"{numbers['adjusted Rand index']:.3f} ± {numbers['spread']:.3f}",
+        *(f"{numbers[key]:.2g}" for key in ("fit", "first call")),
+    )
+    return _rows(
+        ["data", "method", "adjusted Rand index", "fit, s", "first call, s"], _grouped(groups, cells)
+    )
+
+
+def _grouped(
+    groups: Iterable[tuple[str, Mapping[str, Any]]], cells: Callable[[Any], Iterable[str]]
+) -> list[list[str]]:
+    """A row for each entry of every group, with the title of the group before its first."""
+    return [
+        ["" if place else title, name, *cells(numbers)]
+        for title, entries in groups
+        for place, (name, numbers) in enumerate(entries.items())
+    ]
 
 
 def _index(result: Mapping[str, Any]) -> str:
@@ -174,25 +178,6 @@ def _index(result: Mapping[str, Any]) -> str:
     ]
     header = ["", "recall, ms", "times faster", "bound at most 0.001", "same pattern", "built in, s"]
     return _rows(header, rows)
-
-
-def _index_mapped(result: Mapping[str, Any]) -> str:
-    codes = result["codes"]
-    rows = [
-        ["bytes of the file", f"{codes['bytes in the file']:,}"],
-        ["bytes of the process", f"{codes['bytes in memory']:,}"],
-        ["recall from the index, ms", f"{result['milliseconds']['codes']['median']:.0f}"],
-        ["all patterns, read for each update, s", f"{result['exact seconds']:.0f}"],
-        ["bound at most 0.001", f"{codes['queries of small bound']} of {result['queries']}"],
-        ["same pattern as all patterns", f"{codes['same pattern']:.0%}"],
-        ["index built in, s", f"{codes['seconds to build']:.0f}"],
-    ]
-    return _rows([f"{result['patterns']:,} patterns of {result['dimension']} values", ""], rows)
-
-
-def _first_only() -> Iterator[bool]:
-    """True, and then false for ever."""
-    return itertools.chain([True], itertools.repeat(False))
 
 
 def _search(result: Mapping[str, Any]) -> str:
@@ -231,5 +216,4 @@ _BENCHMARKS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "imputers": _imputers,
     "clustering": _clustering,
     "index": _index,
-    "index_mapped": _index_mapped,
 }

@@ -174,7 +174,7 @@ def check_patterns(patterns: Any) -> None:
     if isinstance(patterns, Tracer):
         return
     table = np.asarray(patterns)
-    # In blocks, since the table may be mapped from a file that is larger than memory.
+    # In blocks, since the table may be memory-mapped and larger than memory.
     blocks = (table[start : start + 65_536] for start in range(0, len(table), 65_536))
     bad = np.flatnonzero(np.concatenate([~np.isfinite(block).all(axis=1) for block in blocks]))
     require(bad.size == 0, f"`patterns` must be finite; rows {bad[:5].tolist()} hold NaN or infinity.")

@@ -80,7 +80,7 @@ class FaissIndex(AbstractIndex):
     ) -> "FaissIndex":
         """Codes of `code_bytes` for each pattern in cells of near ones (IVF with product quantisation).
 
-        The patterns are read in chunks, so they may be mapped from a file and be more than there is room for. A search
+        The patterns are read in chunks, so they may be memory-mapped and larger than memory. A search
         looks into the `probes` nearest cells and compares codes; `IndexedMemory` then reads the `k` best patterns and
         compares them exactly.
 

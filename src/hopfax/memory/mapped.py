@@ -3,22 +3,22 @@
 The weights are those of `hopfax.memory.streams`; here the loop over chunks runs on the host.
 """
 
-import math
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Real
+from jaxtyping import Array, Float, Int, Real
 
 from .._internal.checks import as_integer, require, require_integer, require_matrix
 from ..solvers.equilibrium import Status
 from .inputs import check_beta, check_limits
 from .recall import Recall, check_queries, classify
-from .sharded import PatternChunk
+from .retrieval import Progress, advance, initial_progress, largest_norm
+from .sharded import PatternChunk, Query
 from .similarities import Euclidean
-from .streams import OnlineSoftmax, TopK, with_chunk
+from .streams import OnlineSoftmax, TopK, no_scores, with_chunk
 
 States = Float[Array, "batch dimension"]
 
@@ -26,11 +26,11 @@ States = Float[Array, "batch dimension"]
 class MappedMemory(eqx.Module):
     """Patterns in a file, recalled by the softmax of squared distances without loading all of them.
 
-    Recall is that of `Memory(similarity=Euclidean())`. An update needs the room of one chunk, and the time to read
+    Recall is that of `Memory(similarity=Euclidean())`. An update holds one chunk in memory, and takes the time to read
     all patterns once; `IndexedMemory` reads only those near to a query.
 
     Args:
-        patterns: in rows, mapped from a file: `numpy.load(path, mmap_mode="r")`. Rows that are not finite are found
+        patterns: in rows, memory-mapped: `numpy.load(path, mmap_mode="r")`. Rows that are not finite are found
             when they are read.
         beta: inverse temperature; `memory.calibrate` of a sample gives one.
         chunk: how many rows are read at once.
@@ -66,12 +66,12 @@ class MappedMemory(eqx.Module):
         array, _ = check_queries(queries, None, self.patterns.shape[1])
         check_limits(tolerance, max_steps, least=1)
         states = jnp.atleast_2d(jnp.asarray(array, self._dtype()))
-        last, limit = _Progress.begin(states), jnp.asarray(tolerance)
+        progress, limit = initial_progress(states), jnp.asarray(tolerance)
         for _ in range(max_steps):
-            if not bool(jnp.any(last.residual > tolerance)):
+            if not bool(jnp.any(progress[1] > tolerance)):
                 break
-            last = last.step(self._read(last.states, 0), limit)
-        result = self._described(last, tolerance, as_integer("candidates", candidates, 1))
+            progress = self._read(progress[0], 0).update(progress, limit)
+        result = self._described(progress, tolerance, as_integer("candidates", candidates, 1))
         return result if array.ndim == 2 else jax.tree.map(lambda x: np.asarray(x[0]), result)
 
     def _dtype(self) -> Any:
@@ -93,40 +93,15 @@ class MappedMemory(eqx.Module):
         )
         return result
 
-    def _described(self, last: "_Progress", tolerance: float, candidates: int) -> Recall:
+    def _described(self, progress: Progress, tolerance: float, candidates: int) -> Recall:
         """What the last states consist of."""
+        states, residual, steps = progress
         count = len(self.patterns)
-        top = self._read(last.states, min(candidates + 1, count)).top_k()
+        top = self._read(states, min(candidates + 1, count)).top_k()
         kind, members, size, confidence = classify(top, count, count)
-        status = jnp.where(last.residual <= tolerance, Status.converged, Status.max_steps)
-        fields = (last.states, kind, top.index[:, 0], members, size, confidence, top.weights[:, 0])
-        return Recall(*map(np.asarray, (*fields, last.steps, last.residual, status)))
-
-
-class _Progress(eqx.Module):
-    """States on their way, how often each was updated, and the length of its last step in the unit of the patterns."""
-
-    states: States
-    steps: Int[Array, " batch"]
-    residual: Float[Array, " batch"]
-
-    @staticmethod
-    def begin(states: States) -> "_Progress":
-        batch = len(states)
-        return _Progress(states, jnp.zeros(batch, int), jnp.full(batch, math.inf, states.dtype))
-
-    @eqx.filter_jit
-    def step(self, read: "_Pass", tolerance: Array) -> "_Progress":
-        """One update of the states that have not converged."""
-        active: Bool[Array, " batch"] = self.residual > tolerance
-        new = read.softmax.mixture / read.softmax.total[:, None]
-        unit = jnp.where(read.norm > 0, read.norm, 1)
-        length = jnp.linalg.norm(new - self.states, axis=1) / unit
-        return _Progress(
-            jnp.where(active[:, None], new, self.states),
-            self.steps + active,
-            jnp.where(active, length, self.residual),
-        )
+        status = jnp.where(residual <= tolerance, Status.converged, Status.max_steps)
+        fields = (states, kind, top.index[:, 0], members, size, confidence, top.weights[:, 0])
+        return Recall(*map(np.asarray, (*fields, steps, residual, status)))
 
 
 class _Pass(eqx.Module):
@@ -139,10 +114,8 @@ class _Pass(eqx.Module):
 
     @staticmethod
     def begin(states: States, k: int) -> "_Pass":
-        batch, dtype = len(states), states.dtype
-        softmax = OnlineSoftmax.empty(batch, states.shape[1], dtype)
-        scores = jnp.full((batch, k), jnp.finfo(dtype).min, dtype)
-        return _Pass(softmax, scores, jnp.full((batch, k), -1), jnp.zeros((), dtype))
+        query = Query.of(states)
+        return _Pass(OnlineSoftmax.empty(states, query), *no_scores(query, k), jnp.zeros((), states.dtype))
 
     @eqx.filter_jit
     def add(self, rows: Float[Array, "rows dimension"], start: Array, states: States, beta: Array, k: int):
@@ -152,8 +125,13 @@ class _Pass(eqx.Module):
             rows, beta * (states @ rows.T + thresholds[None, :]), start + jnp.arange(len(rows))
         )
         scores, index = with_chunk((self.scores, self.index), chunk, k)
-        norm = jnp.maximum(self.norm, jnp.sqrt(jnp.max(-2 * thresholds)))
+        norm = jnp.maximum(self.norm, largest_norm(rows))
         return _Pass(self.softmax.add(chunk, rows), scores, index, norm)
+
+    @eqx.filter_jit
+    def update(self, progress: Progress, tolerance: Array) -> Progress:
+        """One update of the states that have not converged."""
+        return advance(progress, self.softmax.mixture / self.softmax.total[:, None], self.norm, tolerance)
 
     def top_k(self) -> TopK:
         """The patterns of the largest scores, with their weights."""

@@ -8,6 +8,8 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int, ScalarLike
 
 States = Float[Array, "*batch dimension"]
+Progress = tuple[States, Float[Array, "*batch"], Int[Array, "*batch"]]
+"""States, their residuals, and how often each was updated."""
 
 
 class Retrieval(eqx.Module):
@@ -31,6 +33,22 @@ def largest_norm(patterns: Float[Array, "patterns dimension"]) -> Float[Array, "
     return jnp.sqrt(jnp.max(jnp.sum(jnp.square(patterns), axis=1)))
 
 
+def advance(progress: Progress, new: States, scale: Float[Array, ""], tolerance: ScalarLike) -> Progress:
+    """The progress after the update to `new`; states that have converged do not change."""
+    state, residual, steps = progress
+    active = residual > tolerance
+    # Its derivative would be NaN at a fixed point, and is of no use.
+    length = lax.stop_gradient(jnp.linalg.norm(new - state, axis=-1) / jnp.where(scale > 0, scale, 1))
+    state = jnp.where(active[..., None], new, state)
+    return state, jnp.where(active, length, residual), steps + active
+
+
+def initial_progress(start: States) -> Progress:
+    """The progress before the first update."""
+    batch = start.shape[:-1]
+    return start, jnp.full(batch, jnp.inf, start.dtype), jnp.zeros(batch, int)
+
+
 def repeat_update(
     update: Callable[[States], States],
     start: States,
@@ -52,22 +70,16 @@ def repeat_update(
         unroll: make exactly `max_steps` updates, an integer then, so that the states can be differentiated in reverse
             mode. Those after convergence have no effect.
     """
-    unit = jnp.where(scale > 0, scale, 1)
 
     def step(carry):
-        state, residual, steps, count = carry
-        new = update(state) if known is None else jnp.where(known, start, update(state))
-        active = residual > tolerance
-        # Its derivative would be NaN at a fixed point, and is of no use.
-        length = lax.stop_gradient(jnp.linalg.norm(new - state, axis=-1) / unit)
-        state = jnp.where(active[..., None], new, state)
-        return state, jnp.where(active, length, residual), steps + active, count + 1
+        *progress, count = carry
+        new = update(carry[0]) if known is None else jnp.where(known, start, update(carry[0]))
+        return *advance(tuple(progress), new, scale, tolerance), count + 1
 
     def unfinished(carry):
         return jnp.any(carry[1] > tolerance) & (carry[3] < max_steps)
 
-    batch = start.shape[:-1]
-    first = (start, jnp.full(batch, jnp.inf, unit.dtype), jnp.zeros(batch, int), 0)
+    first = (*initial_progress(start), 0)
     if unroll:
         last = lax.fori_loop(0, max_steps, lambda _, carry: step(carry), first)
     else:

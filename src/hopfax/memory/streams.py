@@ -7,7 +7,6 @@ Source: Milakov and Gimelshein (2018), arXiv:1805.02867, for the running softmax
 """
 
 from abc import abstractmethod
-from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -58,13 +57,11 @@ class OnlineSoftmax(eqx.Module):
     mixture: Float[Array, "batch width"]
 
     @staticmethod
-    def empty(batch: int, width: int, dtype: Any) -> "OnlineSoftmax":
-        """Of no rows."""
-        total = jnp.zeros(batch, dtype)
+    def empty(rows: Array, query: Query, values: Array | None = None) -> "OnlineSoftmax":
+        """Of none of the rows, or of the `values` where given."""
+        mixture, total = empty_mixture(rows, query, values)
         # The lowest number rather than -inf, which minus itself is NaN where all scores are -inf.
-        return OnlineSoftmax(
-            jnp.full_like(total, jnp.finfo(dtype).min), total, jnp.zeros((batch, width), dtype)
-        )
+        return OnlineSoftmax(jnp.full_like(total, jnp.finfo(total.dtype).min), total, mixture)
 
     def add(self, chunk: PatternChunk, rows: Float[Array, "rows width"]) -> "OnlineSoftmax":
         """With the scores of a chunk more, and what they weight."""
@@ -92,7 +89,7 @@ class SoftmaxStream(AbstractStream):
             return scores, index, total + jnp.sum(jnp.exp(chunk.scores - scores[:, :1]), axis=1)
 
         zero = jnp.zeros(query.states.shape[0], query.states.dtype)
-        mine, index, total = stored.fold(add, (*_no_scores(query, k), zero), rows, query, beta)
+        mine, index, total = stored.fold(add, (*no_scores(query, k), zero), rows, query, beta)
         scores, index = _gathered(stored, mine, index, k)
         total = stored.sum(total * jnp.exp(mine[:, 0] - scores[:, 0]))
         return TopK(scores, index, jnp.exp(scores - scores[:, :1]) / total[:, None])
@@ -106,7 +103,7 @@ def largest_scores(
 ) -> tuple[Float[Array, "batch k"], Int[Array, "batch k"]]:
     """The `k` largest scores of all patterns in falling order, and the numbers of their patterns, -1 after the last."""
     add = lambda carry, chunk: with_chunk(carry, chunk, k)
-    return _gathered(stored, *stored.fold(add, _no_scores(query, k), rows, query, beta), k)
+    return _gathered(stored, *stored.fold(add, no_scores(query, k), rows, query, beta), k)
 
 
 def empty_mixture(
@@ -129,12 +126,11 @@ def _online_softmax(
     """The softmax of the rows of one device; every device holds all `values`."""
 
     add = lambda softmax, chunk: softmax.add(chunk, rows_to_mix(chunk, values))
-    width = (rows if values is None else values).shape[1]
-    first = OnlineSoftmax.empty(len(query.states), width, query.states.dtype)
-    return stored.fold(add, first, rows, query, beta)
+    return stored.fold(add, OnlineSoftmax.empty(rows, query, values), rows, query, beta)
 
 
-def _no_scores(query: Query, k: int) -> tuple[Array, Array]:
+def no_scores(query: Query, k: int) -> tuple[Array, Array]:
+    """The `k` largest scores of no rows, and their numbers."""
     shape, dtype = (query.states.shape[0], k), query.states.dtype
     # The lowest number rather than -inf, which minus itself is NaN. Rows of padding, of score -inf, rank below.
     return jnp.full(shape, jnp.finfo(dtype).min, dtype), jnp.full(shape, -1)
