@@ -33,7 +33,7 @@ def main() -> None:
     options = arguments(__doc__).parse_args()
     times, ratios, steps = {}, {}, {}
     for name, layers in NETWORKS.items():
-        calls = _calls(layers)
+        calls = steps_of(layers)
         steps[name] = {label: result.pop() for label, (_, result) in calls.items() if result}
         rows = interleaved({label: call for label, (call, _) in calls.items()}, options.rounds)
         times[name] = rows
@@ -43,7 +43,8 @@ def main() -> None:
     write("conv_step", {"milliseconds": times, "ratios": ratios, "mean_steps": steps}, options.json)
 
 
-def _calls(layers):
+def steps_of(layers):
+    """By name: a call of a training step, and of those that relax the mean number of sweeps."""
     recipe = low_feedback(layers)
     model, depth = recipe.network(), len(layers) - 1
     images = jr.uniform(jr.key(1), (BATCH, *layers[0]))

@@ -27,18 +27,21 @@ def main() -> None:
     images = jr.uniform(jr.key(1), (BATCH, LAYERS[0]))
     labels = jr.randint(jr.key(2), (BATCH,), 0, LAYERS[-1])
     names = ("HAM", "HAM-DEQ", "HAM-EO", "HAM-EO-DEQ")
-    calls = {"floor": _floor(images)} | {name: _step(name, images, labels) for name in names}
-    calls |= {"implicit, guarded Anderson": _step(None, images, labels)}
+    calls = {"floor": floor(images)} | {
+        name: step_of(hopfax.papers.paper_method(name), images, labels) for name in names
+    }
+    calls |= {"implicit, guarded Anderson": step_of(hopfax.Method(), images, labels)}
     calls |= {
         "by hand, 13 + 7 sweeps": _by_hand(images, labels, 13, 7),
         "by hand, no sweeps": _by_hand(images, labels, 0, 0),
     }
-    times = _of_one_step(interleaved(calls, options.rounds))
+    times = of_one_step(interleaved(calls, options.rounds))
     ratios = {f"{name} / floor": ratio(times, name, "floor") for name in calls if name != "floor"}
     write("training_step", {"milliseconds": times, "ratios": ratios}, options.json)
 
 
-def _of_one_step(times):
+def of_one_step(times):
+    """The times of one step of those that a call makes."""
     return {name: {what: value / INNER for what, value in row.items()} for name, row in times.items()}
 
 
@@ -56,15 +59,16 @@ def _repeated(step, carry):
     return call
 
 
-def _step(name, images, labels):
-    method = hopfax.papers.paper_method(name) if name else hopfax.Method()
-    trainer = Trainer(madam(0.01, gradient_bound=10.0), Classification(method, StateSquaredError()))
+def step_of(method, images, labels, cost=StateSquaredError()):
+    """A call of training steps by `method`."""
+    trainer = Trainer(madam(0.01, gradient_bound=10.0), Classification(method, cost))
     state = TrainState.begin(hopfax.chain(LAYERS, key=jr.key(0), bias_std=0.0), trainer, key=jr.key(3))
     step = make_step(trainer)
     return _repeated(lambda state: step(state, images, labels), state)
 
 
-def _floor(images):
+def floor(images):
+    """A call of steps of the floor."""
     weight = hopfax.chain(LAYERS, key=jr.key(0)).synapses["input-hidden"].weight
     optimiser = madam(0.01, gradient_bound=10.0)
 

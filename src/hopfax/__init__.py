@@ -6,7 +6,6 @@ imported when it is first asked for, so that `import hopfax` costs nothing that 
 
 import sys as _sys
 from importlib import import_module as _import_module
-from importlib.metadata import version as _version
 from types import ModuleType as _ModuleType
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
@@ -38,7 +37,7 @@ if _TYPE_CHECKING:
     from .updates import EvenOdd as EvenOdd
     from .updates import Synchronous as Synchronous
 
-__version__ = _version("hopfax")
+__version__ = "0.1.0"
 
 _HOMES = {
     "gradients": ("EquilibriumPropagation", "Implicit"),

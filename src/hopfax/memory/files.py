@@ -10,8 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from .._internal.files import write_atomic
 from .._internal.registry import Registry
@@ -42,6 +40,8 @@ def write_memory(
 
     Raises: `ValueError` for a similarity or separation of your own, which a file cannot hold; `OSError`.
     """
+    from safetensors.numpy import save  # here, so that a machine without it can compute
+
     names = [name for name, kind in _SIMILARITIES.items() if type(similarity) is kind]
     if not names:
         raise ValueError(
@@ -73,6 +73,8 @@ def read_memory(path: str | PathLike) -> StoredMemory:
 
     Raises: `ValueError` naming the file and what is wrong with it; `FileNotFoundError`.
     """
+    from safetensors import SafetensorError, safe_open
+
     if not Path(path).exists():
         raise FileNotFoundError(f"{path} does not exist; write it with `Memory.save`.")
     try:

@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -10,10 +9,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import safetensors
-from safetensors.numpy import load, save
 
-from .. import lagrangians
+from .. import __version__, lagrangians
 from .._internal.checks import require_kind
 from .._internal.files import parse_json, write_atomic, write_json
 from .._internal.registry import Registry
@@ -60,12 +57,14 @@ def save_model(model: AbstractNetwork, directory: str | Path) -> None:
     Raises: `ValueError` for a layer or synapse that cannot be saved, such as an `Interaction` of a plain function,
         naming it; `OSError` where the files cannot be written.
     """
+    from safetensors.numpy import save  # here, so that a machine without it can compute
+
     require_kind("model", model, AbstractNetwork, "hopfax.chain([784, 512, 10], key=key)")
     directory = Path(directory)
     arrays: dict[str, np.ndarray] = {}
     description = {
         "schema": SCHEMA,
-        "hopfax": version("hopfax"),
+        "hopfax": __version__,
         "network": type(model).__name__,
         "layers": [_describe_layer(name, model.layers[name], arrays) for name in model.order],
         "synapses": [_describe_synapse(name, synapse, arrays) for name, synapse in model.synapses.items()],
@@ -187,9 +186,12 @@ def _read_description(path: Path) -> dict[str, Any]:
 
 
 def _read_weights(path: Path) -> dict[str, np.ndarray]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
     try:
         weights = load(path.read_bytes())
-    except (OSError, safetensors.SafetensorError) as error:
+    except (OSError, SafetensorError) as error:
         raise ValueError(f"`{path}` cannot be read as weights ({type(error).__name__}: {error}).") from error
     _warn_where_rounded(path, weights)
     return weights

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import safetensors
 from jaxtyping import PyTree
-from safetensors.numpy import load, save
 
 from .._internal.arrays import arrays_of, check_arrays, replace_arrays
 from .._internal.files import as_path, parse_json, write_atomic
@@ -22,6 +20,8 @@ def save_checkpoint(path: str | Path, tree: PyTree, metadata: Mapping[str, Any])
     The file is written under another name, flushed to disk and renamed, so a reader sees either the old file or the
     new one. Random keys are saved as their data. Raises: `OSError` if it cannot be written.
     """
+    from safetensors.numpy import save  # here, so that a machine without it can compute
+
     content = save(arrays_of(tree), {_ENTRY: json.dumps(metadata, sort_keys=True)})
     write_atomic(as_path("path", path), content)
 
@@ -32,6 +32,8 @@ def load_checkpoint(path: str | Path, template: PyTree) -> tuple[PyTree, dict[st
     Raises: `ValueError` if the file is damaged, or its names, shapes or dtypes are not those of `template`,
     saying which; nothing is loaded in part.
     """
+    from safetensors.numpy import load
+
     metadata = read_metadata(path)
     arrays, expected = load(as_path("path", path).read_bytes()), arrays_of(template)
     check_arrays(arrays, expected, str(path))
@@ -40,13 +42,15 @@ def load_checkpoint(path: str | Path, template: PyTree) -> tuple[PyTree, dict[st
 
 def read_metadata(path: str | Path) -> dict[str, Any]:
     """The metadata of a checkpoint. Raises: `ValueError` for a file that is none."""
+    from safetensors import SafetensorError, safe_open
+
     try:
-        with safetensors.safe_open(path, "numpy") as file:
+        with safe_open(path, "numpy") as file:
             metadata = parse_json((file.metadata() or {})[_ENTRY])
         if not isinstance(metadata, dict):
             raise ValueError("its metadata is no table")
         return metadata
-    except (safetensors.SafetensorError, KeyError, ValueError, struct.error) as error:
+    except (SafetensorError, KeyError, ValueError, struct.error) as error:
         raise ValueError(
             f"`{path}` is no whole checkpoint ({type(error).__name__}: {error}); remove it."
         ) from error
