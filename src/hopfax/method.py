@@ -1,8 +1,11 @@
 """Methods: how an equilibrium is found and differentiated, as one object."""
 
+import functools as ft
+
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import ScalarLike
+import numpy as np
+from jaxtyping import ArrayLike, ScalarLike
 
 from ._internal.checks import require_integer, require_kind, require_number
 from .gradients.base import AbstractGradient
@@ -58,11 +61,15 @@ class Method(eqx.Module):
     def stopping(self) -> Stopping:
         """When a solve ends. Its numbers are arrays: a compiled function takes others without compiling again."""
         atol = 0.01 * self.rtol if self.atol is None else self.atol
-        rtol, atol, max_steps = (jnp.asarray(x) for x in (self.rtol, atol, self.max_steps))
+        rtol, atol, max_steps = (_as_array(x) for x in (self.rtol, atol, self.max_steps))
         return Stopping(rtol, atol, max_steps, self.check_every)
 
+    @ft.cached_property
     def with_arrays(self) -> "Method":
-        """The same method with tolerances as arrays: a compiled function takes others without compiling again."""
+        """The same method with tolerances as arrays: a compiled function takes others without compiling again.
+
+        It is kept, because making it takes longer than relaxing a small network.
+        """
         stopping = self.stopping()
         return eqx.tree_at(
             lambda m: (m.rtol, m.atol, m.max_steps),
@@ -70,3 +77,10 @@ class Method(eqx.Module):
             (stopping.rtol, stopping.atol, stopping.max_steps),
             is_leaf=lambda x: x is None,
         )
+
+
+def _as_array(x: ScalarLike) -> ArrayLike:
+    """A number as an array of NumPy, which may be kept: one of JAX would belong to the trace in which it is made."""
+    if isinstance(x, int | float):
+        return np.asarray(x, jnp.result_type(type(x)))
+    return jnp.asarray(x)

@@ -38,7 +38,7 @@ def objective(
     Raises: `ValueError` as `relax` does, for a cost of an unknown layer, or a target that does not fit.
     """
     clamp, start, target, batch = _prepare(model, clamp, start, cost, target, method)
-    return _objective(model, clamp, start, cost, target, method.with_arrays(), None, batch)
+    return _objective(model, clamp, start, cost, target, method.with_arrays, None, batch)
 
 
 class CostGradient(eqx.Module):
@@ -78,7 +78,7 @@ def cost_gradient(
     """
     clamp, start, target, batch = _prepare(model, clamp, start, cost, target, method)
     stats = AdjointStats.blank(batch.size, adjoint_start)
-    return _cost_gradient(model, clamp, start, cost, target, method.with_arrays(), stats, batch)
+    return _cost_gradient(model, clamp, start, cost, target, method.with_arrays, stats, batch)
 
 
 @eqx.filter_jit

@@ -51,7 +51,7 @@ def relax(
     """
     require_kind("method", method, Method, "Method(solver=Picard())")
     clamp, start, batch = prepare_inputs(model, clamp, start)
-    equilibrium = _relax(model, clamp, start, method.with_arrays(), _as_trace(trace), batch)
+    equilibrium = _relax(model, clamp, start, method.with_arrays, _as_trace(trace), batch)
     return _throw_unless_converged(equilibrium) if throw else equilibrium
 
 
