@@ -108,6 +108,7 @@ class FaissIndex(AbstractIndex):
         faiss = needed("an index needs faiss", "faiss", "'hopfax[index]'")
         index = faiss.index_factory(width, f"IVF{cells},PQ{code_bytes}")
         index.nprobe = probes
+        index.do_polysemous_training = False  # is for search by Hamming distances, and takes most of the time
         sample = patterns[:: max(count // (_TRAINED * least), 1)]
         index.train(np.ascontiguousarray(sample, np.float32))
         for start in range(0, count, chunk):
