@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+import pytest
 from jax.flatten_util import ravel_pytree
 from problems import double
 
@@ -188,6 +189,7 @@ def test_the_energy_never_rises():
     assert (trace[:, 0] > trace[:, -1]).all()
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_has_the_same_weights_and_completes_from_every_start(tmp_path):
     job = CompletionJob(RECIPE, dataset())
     whole, metrics = train(job, tmp_path / "whole")

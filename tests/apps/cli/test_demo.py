@@ -53,6 +53,7 @@ def test_the_row_of_the_table(trained, dataset):
     assert 0 < row["training_seconds"] < row["seconds"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("miniature")
 def test_the_command_writes_json_and_figures(tmp_path, capsys):
     assert run(["demo", "--out", str(tmp_path / "figures"), "--json", "-"]) == 0

@@ -132,6 +132,7 @@ def test_a_run_that_is_killed_ends_with_the_same_bits(tmp_path):
         assert results[0][key] == results[1][key]
 
 
+@pytest.mark.slow
 def test_a_network_that_completes_images_is_trained_resumed_and_evaluated(tmp_path, capsys):
     out, data = str(tmp_path / "run"), ["--data", "digits"]
     settings = ["--task", "completion", *data, "--layers", "64,8", "--batch-size", "500", "--epochs", "1"]

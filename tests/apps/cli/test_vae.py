@@ -24,6 +24,7 @@ def result(folder):
     return json.loads(path.read_text())
 
 
+@pytest.mark.slow
 def test_train_writes_the_numbers_and_the_figures(result, folder):
     assert result.keys() == KEYS
     assert result["parameters"] == 64 * 8 + 8 * 2 + 64 + 8 + 2
@@ -33,6 +34,7 @@ def test_train_writes_the_numbers_and_the_figures(result, folder):
     assert len(paths) == 4
 
 
+@pytest.mark.slow
 def test_reconstruct_gives_the_numbers_of_training(result, folder, tmp_path, capsys):
     picture = tmp_path / "r.png"
     assert run(["vae", "reconstruct", str(folder), "--out", str(picture), "--json", "-"]) == 0
@@ -42,6 +44,7 @@ def test_reconstruct_gives_the_numbers_of_training(result, folder, tmp_path, cap
     assert picture.exists()
 
 
+@pytest.mark.slow
 def test_sample_and_inpaint(result, folder, tmp_path, capsys):
     assert run(["vae", "sample", str(folder), "--out", str(tmp_path / "s.png")]) == 0
     capsys.readouterr()
@@ -60,6 +63,7 @@ def test_sample_and_inpaint(result, folder, tmp_path, capsys):
     assert "i.png: a test image of each class; for each kind of corruption" in printed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["evaluate", "audit"])
 @pytest.mark.usefixtures("result")
 def test_commands_for_networks_say_what_the_folder_of_a_vae_is(command, folder, capsys):
