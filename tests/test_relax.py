@@ -376,3 +376,10 @@ def test_even_odd_is_refused_where_the_free_graph_is_not_bipartite():
     model, clamp = ZOO["triangle"]
     with pytest.raises(ValueError, match="odd cycle"):
         relax(model, clamp, method=Method(update=EvenOdd()))
+
+
+def test_a_method_first_used_inside_jit_serves_outside():
+    """Its tolerances are made into arrays once; arrays made in a trace would leak out of it."""
+    method, clamp = Method(rtol=1e-3), {"input": BATCH[0]}
+    inside = jax.jit(lambda clamp: relax(MODEL, clamp, method=method).state)(clamp)
+    assert close(inside, relax(MODEL, clamp, method=method).state)

@@ -3,9 +3,9 @@
 import functools as ft
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import ArrayLike, ScalarLike
+from jaxtyping import Array, ScalarLike
 
 from ._internal.checks import require_integer, require_kind, require_number
 from .gradients.base import AbstractGradient
@@ -79,8 +79,9 @@ class Method(eqx.Module):
         )
 
 
-def _as_array(x: ScalarLike) -> ArrayLike:
-    """A number as an array of NumPy, which may be kept: one of JAX would belong to the trace in which it is made."""
-    if isinstance(x, int | float):
-        return np.asarray(x, jnp.result_type(type(x)))
-    return jnp.asarray(x)
+def _as_array(x: ScalarLike) -> Array:
+    """A number as an array that belongs to no trace, so that it may be kept; weakly typed, as numbers are."""
+    if not isinstance(x, int | float):
+        return jnp.asarray(x)
+    with jax.ensure_compile_time_eval():
+        return jnp.asarray(x)

@@ -23,9 +23,10 @@ from hopfax.gradients import (
     RandomSign,
 )
 from hopfax.lagrangians import Identity, Sigmoid, Tanh
+from hopfax.solvers import Picard
 
 X, TARGET = jnp.array([0.4, -0.3]), jnp.array([0.9, 0.1])
-TIGHT = {"rtol": 1e-13, "atol": 1e-14, "max_steps": 500}
+TIGHT = {"solver": Picard(), "rtol": 1e-13, "atol": 1e-14, "max_steps": 500}
 
 
 def network(hidden, outputs=2):

@@ -28,11 +28,12 @@ from hopfax.gradients.nudging import Holomorphic, Positive
 from hopfax.interop import EquilibriumLayer
 from hopfax.lagrangians import Identity, Sigmoid, Softmax, Tanh
 from hopfax.objective import cost_gradient
+from hopfax.solvers import Picard
 from hopfax.updates import Coloured
 
 COST, TARGET = SquaredError(), jnp.array([1.0, -0.5])
 X = jnp.array([0.4, -0.3, 0.8])
-TIGHT = {"rtol": 1e-12, "atol": 1e-14, "max_steps": 500}
+TIGHT = {"solver": Picard(), "rtol": 1e-12, "atol": 1e-14, "max_steps": 500}
 EXACT = ConjugateGradient(rtol=1e-12)
 
 
