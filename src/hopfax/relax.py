@@ -1,5 +1,6 @@
 """Clamp some layers, relax the rest to equilibrium."""
 
+import functools as ft
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -58,9 +59,12 @@ def relax(
 def _as_trace(trace: Any) -> Trace:
     """The residuals of so many evaluations, or what is asked for in other words."""
     if is_integer(trace):
-        return Trace(int(trace))
+        return _trace_of_residuals(int(trace))
     require_kind("trace", trace, Trace, "Trace(100, energy=True)")
     return trace
+
+
+_trace_of_residuals = ft.lru_cache(maxsize=16)(Trace)  # making one takes a tenth of a call of `relax`
 
 
 class Batch(eqx.Module):
@@ -234,7 +238,8 @@ def _whole_rows(name: str, layer: Layer, mask: Array) -> Array:
 def _as_state(value: ArrayLike, label: str) -> Array:
     array = as_real_array(label, value)
     floating = jnp.issubdtype(array.dtype, jnp.floating)
-    return array.astype(accumulation_dtype(array.dtype) if floating else jnp.float32)
+    dtype = accumulation_dtype(array.dtype) if floating else jnp.float32
+    return array if array.dtype == dtype else array.astype(dtype)
 
 
 def _check_shape(shape: tuple[int, ...], array: ArrayLike, label: str) -> None:
