@@ -222,3 +222,15 @@ def test_recall_with_other_separations_is_measured_and_the_page_has_what_is_stor
     stored = json.loads((run.HERE / "results" / "signs.json").read_text(encoding="utf-8"))
     page = run.HERE.parents[1] / "docs" / "memories.md"
     assert run.table(stored) in page.read_text(encoding="utf-8")
+
+
+def test_networks_of_more_and_less_feedback_are_measured_and_the_page_has_what_is_stored(tmp_path):
+    from experiments.feedback import run
+
+    run.main(["--smoke", "--results", str(tmp_path), "--runs", str(tmp_path / "runs")])
+    results = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in tmp_path.glob("*.json")}
+    weak, full = (results[f"one-{feedback}-seed0"]["feedback"] for feedback in (0.1, 1.0))
+    assert weak["change"] < full["change"]
+    assert weak["gain"] < full["gain"]
+    page = run.HERE.parents[1] / "docs" / "low_feedback.md"
+    assert run.table(run.HERE / "results") in page.read_text(encoding="utf-8")
