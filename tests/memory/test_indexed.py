@@ -87,6 +87,17 @@ def test_where_the_bound_is_large_the_memory_answers():
         np.testing.assert_array_equal(result.bound, 0)
 
 
+def test_unsure_queries_are_recalled_with_more_patterns_before_all():
+    memory, few = memories(20.0, k=2)
+    more = IndexedMemory(memory, BruteForce(PATTERNS), 2, largest_k=96)
+    first, second = few.recall(QUERIES), more.recall(QUERIES)
+    assert second.exact.sum() < first.exact.sum()
+    assert np.all(second.bound <= 1e-3)
+    np.testing.assert_allclose(second.state, memory.recall(QUERIES).state, atol=5e-3)
+    with pytest.raises(ValueError, match="largest_k"):
+        IndexedMemory(memory, BruteForce(PATTERNS), 6, largest_k=5)
+
+
 def test_of_all_patterns_nothing_is_left_out():
     memory, indexed = memories(2.0, k=200)
     result = indexed.recall(QUERIES)

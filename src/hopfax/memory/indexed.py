@@ -6,8 +6,10 @@ one. So their share is at most `r / (1 + r)` with
 `r = (N - k) exp(-beta d_k² / 2) / Σ_{j<=k} exp(-beta d_j² / 2)`. Derived here.
 """
 
+import dataclasses
 import functools as ft
 from abc import abstractmethod
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import equinox as eqx
@@ -156,20 +158,24 @@ class IndexedMemory(eqx.Module):
 
     Each update differs from the exact one by at most `bound` times the largest distance of two patterns. The bound
     holds if the index finds the nearest patterns: always for one that is `exact`, nearly always for a graph. Queries
-    whose bound exceeds `largest_bound` are answered by the memory, which compares all.
+    whose bound exceeds `largest_bound` are recalled again with four times as many patterns, up to `largest_k`, and then
+    answered by the memory, which compares all.
 
     Args:
         memory: a `MappedMemory`, or a `Memory` with softmax and `Euclidean()`, without a metric, on one device.
         index: of the same patterns.
         k: how many patterns are compared.
         largest_bound: from 0 to 1; with 0, all queries are answered by the memory.
-    Raises: `ValueError` for other memories, `k` below 1 or above the number of patterns, and bounds out of range.
+        largest_k: the most patterns that are compared without comparing all; None for `k`.
+    Raises: `ValueError` for other memories, `k` below 1 or above the number of patterns, `largest_k` below `k`, and
+        bounds out of range.
     """
 
     memory: Memory | MappedMemory
     index: AbstractIndex
     k: int = 32
     largest_bound: float = 1e-3
+    largest_k: int | None = None
 
     def __check_init__(self):
         require_kind("memory", self.memory, (Memory, MappedMemory), "Memory.store(patterns)")
@@ -178,6 +184,8 @@ class IndexedMemory(eqx.Module):
         require_integer("k", self.k, 1)
         number = len(self.memory.patterns)
         require(self.k <= number, f"`k={self.k}` is more than the {number} patterns; take fewer.")
+        if self.largest_k is not None:
+            require_integer("largest_k", self.largest_k, self.k)
         require_number("largest_bound", self.largest_bound, lambda x: 0 <= x <= 1, "a number from 0 to 1")
 
     def recall(
@@ -195,15 +203,39 @@ class IndexedMemory(eqx.Module):
         array, _ = check_queries(queries, None, self._patterns.shape[1])
         check_limits(tolerance, max_steps, least=1)
         rows = np.atleast_2d(np.asarray(array)).astype(np.result_type(self._patterns, np.float32))
-        result = self._near(rows, tolerance, max_steps)
-        unsure = result.bound > self.largest_bound if self.largest_bound > 0 else np.ones(len(rows), bool)
-        return self._exact(result, rows, unsure, tolerance, max_steps) if unsure.any() else result
+        exact = lambda rows: self._exact(rows, tolerance, max_steps)
+        if self.largest_bound == 0:
+            return exact(rows)
+        result = self._near(rows, self.k, tolerance, max_steps)
+        for k in self._larger():
+            result = self._again(result, rows, lambda rows, k=k: self._near(rows, k, tolerance, max_steps))
+        return self._again(result, rows, exact)
+
+    def _larger(self) -> Iterator[int]:
+        """`4 k`, `16 k`, ... up to `largest_k`."""
+        k, most = self.k, min(self.largest_k or self.k, len(self._patterns))
+        while k < most:
+            k = min(4 * k, most)
+            yield k
+
+    def _again(
+        self, result: IndexedRecall, rows: Queries, recall: Callable[[Queries], IndexedRecall]
+    ) -> IndexedRecall:
+        """`result`, with the queries whose bound is too large answered by `recall`."""
+        unsure = result.bound > self.largest_bound
+        if not unsure.any():
+            return result
+        merged, other = {}, recall(rows[unsure])
+        for field in dataclasses.fields(result):
+            merged[field.name] = getattr(result, field.name).copy()
+            merged[field.name][unsure] = getattr(other, field.name)
+        return IndexedRecall(**merged)
 
     @ft.cached_property
     def _patterns(self) -> Real[np.ndarray, "patterns dimension"]:
         return np.asarray(self.memory.patterns)
 
-    def _near(self, states: Queries, tolerance: float, max_steps: int) -> IndexedRecall:
+    def _near(self, states: Queries, k: int, tolerance: float, max_steps: int) -> IndexedRecall:
         """Recall from the nearest patterns of each state."""
         states, count = states.copy(), len(states)
         steps, residual = np.zeros(count, int), np.full(count, np.inf)
@@ -212,15 +244,17 @@ class IndexedMemory(eqx.Module):
             active = np.flatnonzero(residual > tolerance)
             if not len(active):
                 break
-            new, best[active], weight[active], bound[active], unit = self._update(states[active])
+            new, best[active], weight[active], bound[active], unit = self._update(states[active], k)
             residual[active] = np.linalg.norm(new - states[active], axis=1) / unit
             states[active], steps[active] = new, steps[active] + 1
         return IndexedRecall(states, best, weight, bound, np.zeros(count, bool), steps, residual <= tolerance)
 
-    def _update(self, states: Queries) -> tuple[Queries, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def _update(
+        self, states: Queries, k: int
+    ) -> tuple[Queries, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """The updated states, the nearest pattern, its weight among the `k` nearest, the bound on all others, and the
         unit of residuals: the largest norm of the `k` nearest."""
-        numbers = self.index.search(states, self.k)
+        numbers = self.index.search(states, k)
         valid = numbers >= 0
         rows = self._patterns[np.where(valid, numbers, 0)].astype(states.dtype, copy=False)
         distances = np.where(valid, np.sum((rows - states[:, None]) ** 2, axis=2), np.inf)
@@ -239,13 +273,9 @@ class IndexedMemory(eqx.Module):
         unit = np.linalg.norm(rows, axis=2).max(axis=1)
         return new, of_top(numbers), of_top(weights), others / (total + others), np.where(unit > 0, unit, 1)
 
-    def _exact(
-        self, result: IndexedRecall, rows: Queries, unsure: Bool[np.ndarray, " queries"], tolerance, max_steps
-    ) -> IndexedRecall:
-        """`result`, with the unsure queries answered by the memory."""
-        exact = self.memory.recall(rows[unsure], tolerance=tolerance, max_steps=max_steps)
-        merged = {}
-        for name in ("state", "index", "weight", "steps", "converged"):
-            merged[name] = getattr(result, name).copy()
-            merged[name][unsure] = getattr(exact, name)
-        return IndexedRecall(**merged, bound=np.where(unsure, 0, result.bound), exact=unsure)
+    def _exact(self, rows: Queries, tolerance: float, max_steps: int) -> IndexedRecall:
+        """The recall by the memory, which compares all patterns."""
+        result = self.memory.recall(rows, tolerance=tolerance, max_steps=max_steps)
+        names = ("state", "index", "weight", "steps", "converged")
+        arrays = {name: np.asarray(getattr(result, name)) for name in names}
+        return IndexedRecall(**arrays, bound=np.zeros(len(rows)), exact=np.ones(len(rows), bool))
