@@ -47,8 +47,7 @@ def steps_of(layers):
     """By name: a call of a training step, and of those that relax the mean number of sweeps."""
     recipe = low_feedback(layers)
     model, depth = recipe.network(), len(layers) - 1
-    images = jr.uniform(jr.key(1), (BATCH, *layers[0]))
-    targets = jax.nn.one_hot(jr.randint(jr.key(2), (BATCH,), 0, layers[-1]), layers[-1])
+    images, targets = examples(layers)
     gradients = {
         f"recurrent backprop, {depth}": RecurrentBackprop(depth),
         "equilibrium propagation": EquilibriumPropagation(0.1),
@@ -59,18 +58,26 @@ def steps_of(layers):
         for label, gradient in gradients.items():
             method = dataclasses.replace(recipe.method, gradient=gradient, start=start)
             name = label if isinstance(start, FeedForward) else f"{label}, from zero"
-            calls[name] = _relaxed(model, images, targets, method)
+            call = gradient_call(model, images, targets, method)
+            calls[name] = call, [float(call()[1])]
     return calls
 
 
-def _relaxed(model, images, targets, method):
+def examples(layers):
+    """Random images and targets of a batch."""
+    images = jr.uniform(jr.key(1), (BATCH, *layers[0]))
+    return images, jax.nn.one_hot(jr.randint(jr.key(2), (BATCH,), 0, layers[-1]), layers[-1])
+
+
+def gradient_call(model, images, targets, method):
+    """A call that gives the gradient of the mean cost and the mean number of sweeps."""
+
     @eqx.filter_jit
     def step(model, images):
         result = cost_gradient(model, {"input": images}, CrossEntropy(), targets, method=method)
         return result.gradient, jnp.mean(result.equilibrium.steps)
 
-    steps = float(step(model, images)[1])
-    return (lambda: jax.block_until_ready(step(model, images))), [steps]
+    return lambda: jax.block_until_ready(step(model, images))
 
 
 def _feed_forward(model, images, targets):

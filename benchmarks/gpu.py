@@ -12,27 +12,25 @@ gradient step of the same feed-forward layers; of a recall step reading the patt
 
 import contextlib
 import dataclasses
-import functools as ft
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import training_step
 from common import arguments, interleaved, ratio, write
-from conv_step import NETWORKS, steps_of
+from conv_step import NETWORKS, examples, gradient_call, steps_of
+from recall import normal
 
 import hopfax
-from hopfax.costs import CrossEntropy, SquaredError
+from hopfax.costs import SquaredError
 from hopfax.diagnostics import array_cosines
 from hopfax.gradients import ConjugateGradient, EquilibriumPropagation, Implicit
 from hopfax.memory.sharded import ShardedPatterns
 from hopfax.memory.similarities import Dot
 from hopfax.memory.streaming import update
 from hopfax.networks import ConvBlock
-from hopfax.objective import cost_gradient
 from hopfax.solvers import Anderson, Energy, Picard, Unguarded, batched_loop
 from hopfax.training.recipes import low_feedback
 
@@ -127,15 +125,15 @@ def precision(sizes: Sizes, rounds: int) -> dict[str, Any]:
     """
     layers = list(sizes.networks.values())[-1]
     recipe = low_feedback(layers)
-    network, (images, targets) = recipe.network(), _examples(layers)
+    problem = recipe.network(), *examples(layers)
     tight = dataclasses.replace(recipe.method, gradient=Implicit(ConjugateGradient(rtol=1e-6)), rtol=1e-6)
     with jax.default_matmul_precision("float32"):
-        reference = _gradient(network, images, targets, tight)()
+        reference, _ = gradient_call(*problem, tight)()
     calls, cosines = {}, {}
     for name, floats in FLOATS.items():
         method = dataclasses.replace(recipe.method, gradient=EquilibriumPropagation(0.1))
-        call = _with_precision(floats, _gradient(network, images, targets, method))
-        calls[name], cosines[name] = call, float(jnp.min(array_cosines(call(), reference)))
+        calls[name] = call = _with_precision(floats, gradient_call(*problem, method))
+        cosines[name] = float(jnp.min(array_cosines(call()[0], reference)))
     return {"milliseconds": interleaved(calls, rounds), "worst cosine of an array": cosines}
 
 
@@ -145,9 +143,9 @@ def recall(sizes: Sizes, rounds: int) -> dict[str, Any]:
 
 
 def _recalled(count: int, queries: int, rounds: int) -> dict[str, Any]:
-    patterns = _patterns(count)
+    patterns, states = normal((count, DIMENSION, queries))
     stored = ShardedPatterns(patterns, Dot(), count, CHUNK)
-    states, beta = jr.normal(jr.key(1), (queries, DIMENSION)), jnp.float32(DIMENSION**-0.5)
+    beta = jnp.float32(DIMENSION**-0.5)
     step, read = jax.jit(update), jax.jit(jnp.sum)
     calls = {
         "reading": lambda: read(patterns).block_until_ready(),
@@ -180,32 +178,12 @@ def _whole_batches() -> Iterator[None]:
     jax.clear_caches()
 
 
-def _examples(layers):
-    images = jr.uniform(jr.key(1), (training_step.BATCH, *layers[0]))
-    labels = jr.randint(jr.key(2), (training_step.BATCH,), 0, layers[-1])
-    return images, jax.nn.one_hot(labels, layers[-1])
-
-
-def _gradient(network, images, targets, method) -> Callable[[], Any]:
-    @eqx.filter_jit
-    def gradient(network, images):
-        clamp = {"input": images}
-        return cost_gradient(network, clamp, CrossEntropy(), targets, method=method).gradient
-
-    return lambda: jax.block_until_ready(gradient(network, images))
-
-
 def _with_precision(floats: str, call: Callable[[], Any]) -> Callable[[], Any]:
     def under():
         with jax.default_matmul_precision(floats):
             return call()
 
     return under
-
-
-@ft.partial(jax.jit, static_argnums=0)
-def _patterns(count: int) -> jax.Array:
-    return jr.normal(jr.key(0), (count, DIMENSION), jnp.float32)
 
 
 if __name__ == "__main__":

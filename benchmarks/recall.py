@@ -52,7 +52,7 @@ def main() -> None:
 
 def timed(shape: tuple[int, ...], chunk: int, rounds: int) -> dict[str, Any]:
     """Milliseconds of each contestant in turn, and how far ours is from plain softmax."""
-    patterns, queries = _normal(shape)
+    patterns, queries = normal(shape)
     beta = jnp.asarray(shape[1] ** -0.5, jnp.float32)
     calls = _contestants(patterns, queries, beta, chunk)
     difference = float(jnp.max(jnp.abs(calls[OURS]() - calls[PLAIN]())))
@@ -160,7 +160,8 @@ def _in_blocks(shape: tuple[int, ...], blocks: int = 100) -> jax.Array:
     return jax.jit(lambda keys: lax.map(make, keys).reshape(-1, shape[1]))(keys).block_until_ready()
 
 
-def _normal(shape: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
+def normal(shape: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
+    """Normal patterns and queries; `shape` has the number of patterns, the dimension and the number of queries."""
     patterns = jr.normal(jr.key(0), shape[:2], jnp.float32)
     return patterns.block_until_ready(), jr.normal(jr.key(1), (shape[2], shape[1]), jnp.float32)
 

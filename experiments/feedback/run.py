@@ -17,18 +17,19 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from experiments.classify import train_and_test
-from experiments.feedback.config import DEPTHS, FEEDBACKS, runs, smoke
 from experiments.runs import Run, by_setting, command, dataset_of, markdown, stored_result
 from matplotlib.figure import Figure
 
 import hopfax
-from hopfax import Method, load_model
+from hopfax import Equilibrium, Method, load_model
 from hopfax.data import Dataset
 from hopfax.diagnostics import spectral_radius
 from hopfax.figures.style import colours, new_figure
 from hopfax.networks import AbstractNetwork, PartialClamp
 from hopfax.solvers import FeedForward
 from hopfax.training import Recipe
+
+from .config import DEPTHS, FEEDBACKS, runs, smoke
 
 HERE = Path(__file__).parent
 FIGURE = HERE.parents[1] / "docs" / "images" / "feedback.png"
@@ -62,13 +63,16 @@ def measure(run: Run[Recipe], folder: Path) -> dict[str, Any]:
     tested = train_and_test(run, folder)
     network, data = load_model(folder), dataset_of(run.data)
     images, labels = jnp.asarray(data.test_images[:EXAMPLES]), data.test_labels[:EXAMPLES]
-    feedback = {**relaxed(network, images, labels), "gain": gain(network, images[:FEW])}
+    equilibrium = hopfax.relax(network, {"input": images}, method=Method(rtol=1e-5, max_steps=500))
+    feedback = beside_one_pass(network, images, labels, equilibrium)
+    feedback["gain"] = gain(network, images[:FEW], {name: s[:FEW] for name, s in equilibrium.state.items()})
     return {**tested, "feedback": {**feedback, **completion(network, images, data)}}
 
 
-def relaxed(network: AbstractNetwork, images: jax.Array, labels: np.ndarray) -> dict[str, float]:
+def beside_one_pass(
+    network: AbstractNetwork, images: jax.Array, labels: np.ndarray, equilibrium: Equilibrium
+) -> dict[str, float]:
     """Sweeps to equilibrium, the errors at it and after one pass, and how far the hidden layers are apart."""
-    equilibrium = hopfax.relax(network, {"input": images}, method=Method(rtol=1e-5, max_steps=500))
     passed = one_pass(network, images)
     wrong = lambda outputs: float(np.mean(np.argmax(outputs, axis=1) != labels))
     return {
@@ -99,15 +103,13 @@ def apart(network: AbstractNetwork, first: dict[str, jax.Array], second: dict[st
     return float(jnp.mean(norm(joined(first) - joined(second)) / norm(joined(first))))
 
 
-def gain(network: AbstractNetwork, images: jax.Array) -> float:
+def gain(network: AbstractNetwork, images: jax.Array, states: dict[str, jax.Array]) -> float:
     """The spectral radius of the synchronous map at equilibrium: how much of a change comes back, mean over images."""
 
-    def one(image):
-        clamp = {"input": image}
-        states = hopfax.relax(network, clamp, method=Method(rtol=1e-5, max_steps=500)).state
-        return spectral_radius(network, clamp, states, hopfax.Synchronous(), key=jr.key(0))
+    def one(image, states):
+        return spectral_radius(network, {"input": image}, states, hopfax.Synchronous(), key=jr.key(0))
 
-    return float(jnp.mean(eqx.filter_jit(jax.vmap(one))(images)))
+    return float(jnp.mean(eqx.filter_jit(jax.vmap(one))(images, states)))
 
 
 def completion(network: AbstractNetwork, images: jax.Array, data: Dataset) -> dict[str, float | None]:

@@ -267,8 +267,8 @@ class Net(eqx.Module):
         return x
 
 
-def dense(hidden, output, method):
-    model = scaled(chain([6, 12, 5], [Identity(), hidden, output], key=jr.key(0), bias_std=0.3), 0.5)
+def dense(lagrangian, method):
+    model = scaled(chain([6, 12, 5], [Identity(), lagrangian, lagrangian], key=jr.key(0), bias_std=0.3), 0.5)
     block = EquilibriumLayer(model, method=method)
     return Net((eqx.nn.Linear(4, 6, key=jr.key(1)), block, eqx.nn.Linear(5, 3, key=jr.key(2))))
 
@@ -301,12 +301,13 @@ def cross_entropy(net, x):
 @pytest.mark.parametrize(
     ("build", "inputs", "beta", "bar"),
     [
-        (lambda m: dense(Sigmoid(), Tanh(), m), 4, 0.05, 0.9999),
-        (lambda m: dense(ReLU(), ReLU(), m), 4, 0.001, 0.9999),
+        (lambda m: dense(Tanh(), m), 4, 0.05, 0.9999),
+        (lambda m: dense(Sigmoid(), m), 4, 0.05, 0.9999),
+        (lambda m: dense(ReLU(), m), 4, 0.001, 0.9999),
         (one_convolution, 32, 0.05, 0.9999),
         (two_convolutions, 32, 0.02, 0.999),
     ],
-    ids=["sigmoid and tanh", "relu", "convolution", "two convolutions"],
+    ids=["tanh", "sigmoid", "relu", "convolution", "two convolutions"],
 )
 def test_in_float32_the_worst_array_of_a_network_with_blocks_agrees_with_the_exact_gradient(
     build, inputs, beta, bar

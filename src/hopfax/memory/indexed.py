@@ -6,13 +6,13 @@ one. So their share is at most `r / (1 + r)` with
 `r = (N - k) exp(-beta d_k² / 2) / Σ_{j<=k} exp(-beta d_j² / 2)`. Derived here.
 """
 
-import dataclasses
 import functools as ft
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import equinox as eqx
+import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Real
 
@@ -225,11 +225,13 @@ class IndexedMemory(eqx.Module):
         unsure = result.bound > self.largest_bound
         if not unsure.any():
             return result
-        merged, other = {}, recall(rows[unsure])
-        for field in dataclasses.fields(result):
-            merged[field.name] = getattr(result, field.name).copy()
-            merged[field.name][unsure] = getattr(other, field.name)
-        return IndexedRecall(**merged)
+
+        def merged(old, new):
+            old = old.copy()
+            old[unsure] = new
+            return old
+
+        return jax.tree.map(merged, result, recall(rows[unsure]))
 
     @ft.cached_property
     def _patterns(self) -> Real[np.ndarray, "patterns dimension"]:

@@ -30,8 +30,8 @@ class MappedMemory(eqx.Module):
     all patterns once; `IndexedMemory` reads only those near to a query.
 
     Args:
-        patterns: in rows, memory-mapped: `numpy.load(path, mmap_mode="r")`. Rows that are not finite are found
-            when they are read.
+        patterns: in rows, memory-mapped: `numpy.load(path, mmap_mode="r")`. Rows that are not finite raise an
+            error when they are read.
         beta: inverse temperature; `memory.calibrate` of a sample gives one.
         chunk: how many rows are read at once.
     Raises: `ValueError` for what is no matrix of numbers or has fewer than two rows, a `beta` that is not positive,
