@@ -50,7 +50,7 @@ def _one(radius: float, seed: int, options) -> dict:
 def _ways() -> dict:
     guarded, picard = hopfax.solvers.Anderson(), hopfax.solvers.Picard()
     unguarded = hopfax.solvers.Anderson(
-        safeguard=hopfax.solvers.Unguarded(), start_rtol=float("inf"), max_overrelaxation=1.0
+        safeguard=hopfax.solvers.Unguarded(), start_rtol=float("inf"), max_overrelaxation=1.0, delay=0
     )
     return {
         "even-odd Picard": (hopfax.EvenOdd(), picard),

@@ -32,7 +32,7 @@ HERE = Path(__file__).parent
 PATHS = {
     "synchronous": (Synchronous(), Picard()),
     "even-odd": (EvenOdd(), Picard()),
-    "even-odd Anderson": (EvenOdd(), Anderson(safeguard=Energy())),
+    "even-odd Anderson": (EvenOdd(), Anderson(safeguard=Energy(), delay=0)),
 }
 SMOKE = Config(modules=5, neurons=8, pixels=64, data="digits", epochs=1, examples=16, steps=60)
 

@@ -17,7 +17,7 @@ CONTESTANTS: Mapping[str, tuple[AbstractUpdate, IterativeSolver]] = MappingProxy
     {
         REFERENCE: (EvenOdd(), Picard()),
         SYNCHRONOUS: (Synchronous(), Picard()),
-        "even-odd Anderson, energy-guarded": (EvenOdd(), Anderson(safeguard=Energy())),
+        "even-odd Anderson, energy-guarded": (EvenOdd(), Anderson(safeguard=Energy(), delay=0)),
         "even-odd Anderson, published": (EvenOdd(), PUBLISHED_ANDERSON),
         "synchronous Anderson, published": (Synchronous(), PUBLISHED_ANDERSON),
         "even-odd Broyden": (EvenOdd(), Broyden(safeguard=Energy())),

@@ -32,7 +32,7 @@ HERE = Path(__file__).parent
 RUNS = Path("runs/same_weights")
 MODELS = ("HAM", "HAM-DEQ", "HAM-EO", "HAM-EO-DEQ")
 FAST = Method(
-    EvenOdd(), Anderson(safeguard=Residual()), Implicit(ConjugateGradient(rtol=1e-3)), 1e-4, 0.0, 200
+    EvenOdd(), Anderson(safeguard=Residual(), delay=0), Implicit(ConjugateGradient(rtol=1e-3)), 1e-4, 0.0, 200
 )
 
 

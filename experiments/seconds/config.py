@@ -15,7 +15,7 @@ from hopfax.updates.block import Damped, EvenOdd, LocalSteps, Synchronous
 
 Paths = Mapping[str, tuple[AbstractUpdate, IterativeSolver]]
 
-OURS, HALF = Anderson(safeguard=Residual()), Damped(Synchronous(), 0.5)
+OURS, HALF = Anderson(safeguard=Residual(), delay=0), Damped(Synchronous(), 0.5)
 HAM_PATHS: Paths = MappingProxyType(
     {
         "HAM": (Synchronous(), Picard()),
@@ -23,7 +23,7 @@ HAM_PATHS: Paths = MappingProxyType(
         "HAM-EO": (EvenOdd(), Picard()),
         "HAM-EO-DEQ": (EvenOdd(), OURS),
         "HAM-EO-DEQ, published": (EvenOdd(), PUBLISHED_ANDERSON),
-        "HAM-EO-DEQ, energy-guarded": (EvenOdd(), Anderson(safeguard=Energy())),
+        "HAM-EO-DEQ, energy-guarded": (EvenOdd(), Anderson(safeguard=Energy(), delay=0)),
     }
 )
 CHN_PATHS: Paths = MappingProxyType(

@@ -17,6 +17,7 @@ PUBLISHED_ANDERSON = Anderson(
     ridge=Absolute(1e-10),
     start_rtol=float("inf"),
     max_overrelaxation=1.0,
+    delay=0,
 )
 
 PAPER_MODELS: dict[str, tuple[AbstractUpdate, IterativeSolver]] = {

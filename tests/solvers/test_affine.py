@@ -108,7 +108,7 @@ def test_a_solve_that_still_improves_is_not_stalled():
     assert statistics.status == Status.converged
 
 
-PLAIN = {"safeguard": Unguarded(), "start_rtol": float("inf"), "max_overrelaxation": 1.0}
+PLAIN = {"safeguard": Unguarded(), "start_rtol": float("inf"), "max_overrelaxation": 1.0, "delay": 0}
 
 
 @pytest.mark.parametrize("settings", [{}, {"window": 2}, {"mixing": 0.5}], ids=str)

@@ -9,9 +9,10 @@ import optimistix as optx
 import pytest
 from problems import close, double, scaled
 
-from hopfax import HAM, Dense, EvenOdd, Layer, Method, chain, relax
+from hopfax import HAM, Bias, Dense, EvenOdd, Layer, Method, Synchronous, chain, relax
+from hopfax.gradients import Implicit, Unrolled
 from hopfax.lagrangians import Tanh
-from hopfax.solvers import Absolute, Anderson, Picard, Relative, Unguarded
+from hopfax.solvers import Absolute, Anderson, Picard, Relative, Trace, Unguarded
 from hopfax.solvers.anderson import _solve_masked
 from hopfax.updates.problem import Problem
 
@@ -120,3 +121,43 @@ def test_overrelaxation_leaves_a_saddle_in_fewer_evaluations_for_the_same_minimu
     assert (long.energy < -1e-4).all()
     assert (long.statistics.evaluations < 0.5 * short.statistics.evaluations).all()
     assert close(long.energy, short.energy, 1e-6)
+
+
+def trajectory(model: HAM, solver, start, **settings):
+    """The states at 12 evaluations, for every example of a batch, and how the solve went."""
+    method = Method(solver=solver, rtol=1e-6, atol=0.0, max_steps=12, **settings)
+    equilibrium = relax(model, start=start, method=method, trace=Trace(12, state=True))
+    return equilibrium.trace.state["b"], equilibrium
+
+
+@pytest.mark.parametrize("batch", [3, 40])
+@pytest.mark.parametrize("check_every", [1, 4])
+def test_the_steps_before_the_acceleration_are_plain(check_every, batch):
+    """Also where a batch is cut, and where it is checked rarely. The step after them may be accelerated."""
+    model = HAM({"a": Layer(3, Tanh()), "b": Layer(3, Tanh())}, [Dense(("a", "b"), 0.8 * jnp.eye(3))])
+    start = {"b": jr.normal(jr.key(0), (batch, 3), jnp.float64)}
+    plain, _ = trajectory(model, Picard(), start)
+    solver = Anderson(delay=5, start_rtol=float("inf"), safeguard=Unguarded())
+    delayed, _ = trajectory(model, solver, start, check_every=check_every)
+    np.testing.assert_array_equal(delayed[:, :6], plain[:, :6])
+    assert not np.isclose(delayed[:, 7], plain[:, 7]).any(axis=-1).all()
+
+
+@pytest.mark.parametrize("gradient", [Implicit(), Unrolled(12)], ids=["implicit", "unrolled"])
+def test_a_solve_that_ends_before_the_acceleration_is_that_of_picard(gradient):
+    synapses = [Dense(("a", "b"), 0.3 * jnp.eye(3)), Bias("b", jnp.ones(3))]
+    model = HAM({"a": Layer(3, Tanh()), "b": Layer(3, Tanh())}, synapses)
+    start = {"b": jr.normal(jr.key(0), (5, 3), jnp.float64)}
+    _, plain = trajectory(model, Picard(), start, gradient=gradient)
+    _, delayed = trajectory(model, Anderson(delay=12), start, gradient=gradient)
+    assert plain.converged.all()
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-13), plain, delayed)
+
+
+def test_there_is_no_delay_where_a_plain_step_may_raise_the_energy():
+    """Synchronous steps of two neurons that inhibit each other go back and forth, and are guarded from the first."""
+    start = {"b": jnp.full((1,), 0.5)}
+    solve = lambda delay: relax(
+        SADDLE, start=start, method=Method(update=Synchronous(), solver=Anderson(delay=delay), max_steps=12)
+    )
+    assert eqx.tree_equal(solve(0), solve(6))

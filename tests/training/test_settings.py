@@ -128,6 +128,7 @@ def test_what_defaults_are_made_of():
 # A maker of one setting, values at the ends of its range or just inside, and values just outside.
 LEAST = 1e-9
 RANGES = {
+    "Anderson.delay": (lambda x: Anderson(delay=x), [0, 5], [-1, 2.5]),
     "Anderson.window": (lambda x: Anderson(window=x), [2, 3], [1, 2.5]),
     "Anderson.mixing": (lambda x: Anderson(mixing=x), [LEAST, 1.0], [0.0, 1 + LEAST]),
     "Anderson.start_rtol": (lambda x: Anderson(start_rtol=x), [0.0, 0.5, math.inf], [-LEAST, math.nan]),

@@ -426,6 +426,7 @@ ROWS = [
     ),
     Row("conjugate gradient to NaN", lambda _: g.ConjugateGradient(rtol=NAN), ValueError, r"rtol=nan"),
     Row("adjoint by name", lambda _: g.Implicit("cg"), ValueError, r"adjoint='cg'.*ConjugateGradient\(\)"),
+    Row("Anderson of half a step", lambda _: s.Anderson(delay=0.5), ValueError, r"delay=0\.5.*at least 0"),
     Row("Anderson of no window", lambda _: s.Anderson(window=0), ValueError, r"window=0.*at least 2"),
     Row("Anderson of a window of a text", lambda _: s.Anderson(window="5"), ValueError, r"window='5'"),
     Row("Anderson without mixing", lambda _: s.Anderson(mixing=0.0), ValueError, r"mixing=0\.0"),

@@ -210,7 +210,9 @@ class Iterated(AbstractProductAdjoint):
     Raises: `ValueError` for other values.
     """
 
-    solver: IterativeSolver = Anderson(safeguard=Residual(), start_rtol=float("inf"), max_overrelaxation=1.0)
+    solver: IterativeSolver = Anderson(
+        safeguard=Residual(), start_rtol=float("inf"), max_overrelaxation=1.0, delay=0
+    )
     rtol: float = 1e-5
     max_products: int = 200
 

@@ -121,6 +121,9 @@ class Anderson(AbstractGuardedSolver):
             up to this, until one is rejected too. Near a saddle extrapolation leads back to it, and overrelaxation
             leaves it. 1 for none.
         mixing: `β`, in (0, 1].
+        delay: how many steps of a solve are plain before the acceleration begins, at least 0. They cost what those of
+            `Picard()` cost, so that an easy solve ends before there is anything to pay for. `hopfax.relax` takes them
+            where a plain step cannot raise the energy, and optimistix does not.
         rtol, atol: tolerances where optimistix runs the solver; `hopfax.relax` has its own.
     Raises: `ValueError` for values out of range.
     Source: [walkerni2011]; [goemaere2024], Appendix C; the energy safeguard follows the idea of [peng2018].
@@ -132,6 +135,7 @@ class Anderson(AbstractGuardedSolver):
     start_rtol: float = 0.1
     max_overrelaxation: float = 64.0
     mixing: float = 1.0
+    delay: int = eqx.field(static=True, default=6)
     rtol: float = 1e-5
     atol: float = 1e-6
 
@@ -144,6 +148,7 @@ class Anderson(AbstractGuardedSolver):
         rule = "at least 1; 1 is no overrelaxation"
         require_number("Anderson.max_overrelaxation", self.max_overrelaxation, lambda x: x >= 1, rule)
         require_number("Anderson.mixing", self.mixing, lambda x: 0 < x <= 1, "in (0, 1]; 1 is no mixing")
+        require_integer("Anderson.delay", self.delay, 0)
 
     def init(self, fn, y, args, options, f_struct, aux_struct, tags):
         flat, _ = ravel_pytree(y)

@@ -97,6 +97,12 @@ def _run_and_drop(running, run, batched: PyTree, inputs, carry, sizes: Sequence[
     if not sizes:
         return run(batched, inputs, carry, 0)
     carry = run(batched, inputs, carry, sizes[0])
+    drop = lambda: _drop_and_run(running, run, batched, inputs, carry, sizes)
+    return jax.lax.cond(jnp.any(jax.vmap(running)(carry)), drop, lambda: carry)
+
+
+def _drop_and_run(running, run, batched: PyTree, inputs, carry, sizes: Sequence[int]):
+    """Run those `sizes[0]` examples alone among which all are that are running."""
     remaining = jnp.argsort(~jax.vmap(running)(carry), stable=True)[: sizes[0]]
     taken = jax.tree.map(lambda x, has_axis: x[remaining] if has_axis else x, inputs, batched)
     results = _run_and_drop(

@@ -180,13 +180,35 @@ def iterate(
         new, state, info = solver.step(fn, point, None, {}, state, frozenset())
         return new, eqx.filter(state, eqx.is_array), progress.update(point, info, stopping)
 
-    running = lambda carry: carry[2].status == RUNNING
-    inputs, carry = (problem, solver, stopping), (start, dynamic, Progress.begin(start, info, trace))
+    running = lambda carry: carry[-1].status == RUNNING
+    # Where plain steps need a guard too, the solver takes all of them.
+    delay = getattr(solver, "delay", 0) if info.descends else 0
+    delay = delay if unroll is None else min(delay, unroll)
+    plain = _plain_step(problem, stopping, trace)
+    point, progress = start, Progress.begin(start, info, trace)
+    if delay and unroll is None and stopping.check_every == 1:
+        # A batch is not cut here: to do so costs more than these few steps.
+        early = lambda carry: running(carry) & (carry[-1].evaluations < delay)
+        point, progress = jax.lax.while_loop(early, plain, (point, progress))
+    elif delay:
+        point, progress = _scan(running, plain, (point, progress), delay)
+    inputs, carry = (problem, solver, stopping), (point, dynamic, progress)
     if unroll is None:
         carry = batched_while_loop(running, step, inputs, carry, stopping.check_every)
     else:
-        carry = _scan(running, lambda carry: step(inputs, carry), carry, unroll)
-    return carry[2].best.point, carry[2].statistics()
+        carry = _scan(running, lambda carry: step(inputs, carry), carry, unroll - delay)
+    return carry[-1].best.point, carry[-1].statistics()
+
+
+def _plain_step(problem: AbstractMap, stopping: Stopping, trace: Trace):
+    """`(point, progress) -> (f(point), progress)`."""
+
+    def step(carry):
+        point, progress = carry
+        image, info = problem.evaluate(point, energy=trace.energy)
+        return image, progress.update(point, info, stopping)
+
+    return step
 
 
 def _solver_function(problem: AbstractMap, solver: IterativeSolver, energy: bool):
