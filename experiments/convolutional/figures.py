@@ -15,7 +15,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from hopfax.figures.style import PALETTE, new_figure, remove_box
 
-from .config import GRADIENTS, SETTINGS, Setting
+from .config import GRADIENTS, SETTINGS, Setting, described
 from .run import HERE
 
 IMAGES = HERE.parents[1] / "docs" / "images"
@@ -92,7 +92,7 @@ def draw_errors(results: Results) -> Figure:
     for axes, setting in zip(panels, done, strict=False):
         for gradient, colour in zip(GRADIENTS, PALETTE, strict=False):
             _draw_runs(axes, of_setting(results, setting, gradient), LABELS[gradient], colour)
-        changes = (", augmented" if setting.augmentation else "") + (", slower" if setting.slower else "")
+        changes = (", augmented" if setting.augmentation else "") + described(setting)
         title = f"{setting.data}, {setting.network}{changes}, {setting.epochs} epochs"
         axes.set(title=title, xlabel="seconds of training", ylabel="error, %", yscale="log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))

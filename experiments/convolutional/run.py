@@ -30,7 +30,7 @@ from hopfax.training.architecture import CONV_BLOCKS
 from hopfax.training.ep_checks import both_gradients
 from hopfax.training.recipes import Recipe
 
-from .config import Setting, names, runs, smoke, trials
+from .config import Setting, described, names, runs, smoke, trials
 
 HERE = Path(__file__).parent
 TESTED = 1_000  # test images whose solves are counted
@@ -125,7 +125,7 @@ def table(results: Path) -> str:
 def _row(setting: Setting, gradient: str, group: Sequence[Mapping[str, Any]]) -> list[Any]:
     augmented = "yes" if setting.augmentation else "no"
     goal = "" if setting.goal is None else f"{100 * setting.goal:.2f}"
-    network = f"{setting.network}{', slower' if setting.slower else ''}"
+    network = setting.network + described(setting)
     what = [setting.data, network, augmented, setting.epochs, gradient, len(group)]
     if not group:
         return [*what, "not run", goal, "", "", "", ""]
