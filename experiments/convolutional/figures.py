@@ -92,8 +92,8 @@ def draw_errors(results: Results) -> Figure:
     for axes, setting in zip(panels, done, strict=False):
         for gradient, colour in zip(GRADIENTS, PALETTE, strict=False):
             _draw_runs(axes, of_setting(results, setting, gradient), LABELS[gradient], colour)
-        changes = (", augmented" if setting.augmentation else "") + described(setting)
-        title = f"{setting.data}, {setting.network}{changes}, {setting.epochs} epochs"
+        changes = ("augmented" if setting.augmentation else "as they are") + described(setting)
+        title = f"{setting.data}, {setting.network}, {setting.epochs} epochs\nimages {changes}"
         axes.set(title=title, xlabel="seconds of training", ylabel="error, %", yscale="log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
         axes.yaxis.set_major_formatter("{x:g}")

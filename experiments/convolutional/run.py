@@ -114,12 +114,16 @@ def filters(model: AbstractNetwork) -> list[Any]:
 
 
 def table(results: Path) -> str:
-    """One row for each setting and gradient, in Markdown; "not run" where no seed is stored."""
+    """One row for each setting and gradient, in Markdown; "not run" where no seed is stored.
+
+    Settings with another rate or decay than the recipe's are left out there.
+    """
     contents = stored(results)
     groups: dict[tuple[Setting, str], list[dict[str, Any]]] = {}
     for name, setting, gradient, _ in names():
         groups.setdefault((setting, gradient), []).extend([contents[name]] if name in contents else [])
-    return markdown(HEAD, (_row(setting, gradient, group) for (setting, gradient), group in groups.items()))
+    shown = {pair: group for pair, group in groups.items() if group or not pair[0].changed}
+    return markdown(HEAD, (_row(setting, gradient, group) for (setting, gradient), group in shown.items()))
 
 
 def _row(setting: Setting, gradient: str, group: Sequence[Mapping[str, Any]]) -> list[Any]:

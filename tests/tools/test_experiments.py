@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -234,3 +235,21 @@ def test_networks_of_more_and_less_feedback_are_measured_and_the_page_has_what_i
     assert weak["gain"] < full["gain"]
     page = run.HERE.parents[1] / "docs" / "low_feedback.md"
     assert run.table(run.HERE / "results") in page.read_text(encoding="utf-8")
+
+
+def test_a_network_with_labels_among_its_pixels_classifies_and_draws(tmp_path, monkeypatch):
+    """Little training on digits; the mask hides whole labels, and never both the label and all pixels."""
+    from experiments.generation import run
+
+    monkeypatch.setattr(run, "FRACTIONS", (0.0, 0.3))
+    options = ["--data", "digits", "--epochs", "1", "--hidden", "8", "--results", str(tmp_path)]
+    run.main([*options, "--figure", str(tmp_path / "drawn.png")])
+    result = json.loads((tmp_path / "digits.json").read_text(encoding="utf-8"))
+    assert result["classification"]["error"] < 0.3
+    assert result["drawing"]["from start to start"] < 0.01
+    nothing, some = result["completion"]
+    assert some["label"] < nothing["label"] < nothing["no label"] < nothing["wrong label"]
+    assert run.table(result).count("\n") >= 3
+    known = jax.vmap(lambda key: run.PixelsOrLabel(64).draw(key, (74,)))(jr.split(jr.key(0), 200))
+    assert set(np.asarray(known[:, 64:].sum(axis=1))) == {0, 10}
+    assert known.any(axis=1).all()

@@ -68,6 +68,20 @@ def _solvers(result: Mapping[str, Any]) -> str:
     return _rows(["coupling", "", "converged, of 64", "sweeps, mean"], rows)
 
 
+def _default(result: Mapping[str, Any]) -> str:
+    """For each network and batch the default's time over that of the fastest, at the four tolerances."""
+    rows = result["rows"]
+    batches = list(dict.fromkeys(row["batch"] for row in rows))
+    names = dict.fromkeys(row["network"] for row in rows)
+
+    def cell(network: str, batch: int) -> str:
+        own = [row for row in rows if (row["network"], row["batch"]) == (network, batch)]
+        return ", ".join(f"{row['over the fastest']:.2f}" for row in own)
+
+    table = [[name, *(cell(name, batch) for batch in batches)] for name in names]
+    return _rows(["network", *(f"batch {batch:,}" for batch in batches)], table)
+
+
 def _backward(result: Mapping[str, Any]) -> str:
     table = dict(_numbered(result))
     names = list(next(iter(table.values())))
@@ -222,6 +236,7 @@ _BENCHMARKS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "recall": _timed,
     "recall_large": _large,
     "solvers": _solvers,
+    "default": _default,
     "backward": _backward,
     "precision": _errors,
     "estimators": _estimators,
