@@ -180,35 +180,40 @@ def iterate(
         new, state, info = solver.step(fn, point, None, {}, state, frozenset())
         return new, eqx.filter(state, eqx.is_array), progress.update(point, info, stopping)
 
-    running = lambda carry: carry[-1].status == RUNNING
     # Where plain steps need a guard too, the solver takes all of them.
     delay = getattr(solver, "delay", 0) if info.descends else 0
     delay = delay if unroll is None else min(delay, unroll)
-    plain = _plain_step(problem, stopping, trace)
-    point, progress = start, Progress.begin(start, info, trace)
-    if delay and unroll is None and stopping.check_every == 1:
-        # A batch is not cut here: to do so costs more than these few steps.
-        early = lambda carry: running(carry) & (carry[-1].evaluations < delay)
-        point, progress = jax.lax.while_loop(early, plain, (point, progress))
-    elif delay:
-        point, progress = _scan(running, plain, (point, progress), delay)
+    carry = start, Progress.begin(start, info, trace)
+    point, progress = _plain_steps(problem, carry, stopping, trace, delay, unroll is not None)
     inputs, carry = (problem, solver, stopping), (point, dynamic, progress)
     if unroll is None:
-        carry = batched_while_loop(running, step, inputs, carry, stopping.check_every)
+        carry = batched_while_loop(_running, step, inputs, carry, stopping.check_every)
     else:
-        carry = _scan(running, lambda carry: step(inputs, carry), carry, unroll - delay)
+        carry = _scan(lambda carry: step(inputs, carry), carry, unroll - delay)
     return carry[-1].best.point, carry[-1].statistics()
 
 
-def _plain_step(problem: AbstractMap, stopping: Stopping, trace: Trace):
-    """`(point, progress) -> (f(point), progress)`."""
+def _running(carry) -> Bool[Array, ""]:
+    """Whether an example goes on; its progress is the last of `carry`."""
+    return carry[-1].status == RUNNING
+
+
+def _plain_steps(
+    problem: AbstractMap, carry, stopping: Stopping, trace: Trace, count: int, unrolled: bool
+) -> tuple[States, Progress]:
+    """Point and progress after `count` steps `z <- f(z)`, or fewer where the solve ends before."""
 
     def step(carry):
         point, progress = carry
         image, info = problem.evaluate(point, energy=trace.energy)
         return image, progress.update(point, info, stopping)
 
-    return step
+    if not count:
+        return carry
+    if unrolled or stopping.check_every > 1:
+        return _scan(step, carry, count)
+    # A batch is not cut here: to do so costs more than these few steps.
+    return jax.lax.while_loop(lambda carry: _running(carry) & (carry[-1].evaluations < count), step, carry)
 
 
 def _solver_function(problem: AbstractMap, solver: IterativeSolver, energy: bool):
@@ -238,10 +243,10 @@ def fixed_point_function(problem: AbstractMap, solver: optx.AbstractFixedPointSo
     return lambda states, args: problem.evaluate(states, wanted, slope)
 
 
-def _scan(running, body, carry, steps: int) -> PyTree:
-    """`body` applied `steps` times, without effect once `running` is false."""
+def _scan(body, carry, steps: int) -> PyTree:
+    """`body` applied `steps` times, without effect once the example has ended."""
 
     def step(carry, _):
-        return select(running(carry), body(carry), carry), None
+        return select(_running(carry), body(carry), carry), None
 
     return jax.lax.scan(step, carry, None, length=steps)[0]
