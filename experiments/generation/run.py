@@ -9,7 +9,6 @@ image is clamped and the label free, or the label clamped and the pixels free. W
 
 import argparse
 import dataclasses
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,12 +25,11 @@ from jaxtyping import Array, Bool, Float
 
 import hopfax
 from hopfax import Method
-from hopfax._internal.files import write_json
-from hopfax._internal.provenance import circumstances
 from hopfax.data import Dataset, load
 from hopfax.figures import images_figure
 from hopfax.networks import HAM, PartialClamp
 from hopfax.training import Completion, CompletionRecipe, Trainer, TrainState, fit
+from hopfax.training.job import read_result, stored_or_made
 from hopfax.training.masks import AbstractMasks, ScatteredPixels
 
 HERE = Path(__file__).parent
@@ -89,28 +87,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--table", action="store_true", help="what is stored, in Markdown, and no training")
     options = parser.parse_args(arguments)
     path = options.results / f"{options.data}.json"
-    if not options.table and not path.exists():
+    if not options.table:
         config = Config(options.data, options.hidden, epochs=options.epochs)
-        result, pictures = measure(config)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        images_figure(pictures).savefig(options.figure)
-        write_json(path, result)
-    print(table(json.loads(path.read_text(encoding="utf-8"))))
+        stored_or_made(path, dataclasses.asdict(config), lambda: measure(config, options.figure))
+    print(table(read_result(path)))
 
 
-def measure(config: Config) -> tuple[dict[str, Any], list[tuple[str, np.ndarray]]]:
-    """The numbers of a trained network, and its pictures."""
+def measure(config: Config, figure: Path) -> dict[str, Any]:
+    """The numbers of a network that is trained here; its pictures go to `figure`."""
     data = load(config.data)
     network, metrics = train(config, data)
-    result = {
-        "config": dataclasses.asdict(config),
+    images_figure(pictures(network, data)).savefig(figure)
+    return {
         "metrics": metrics,
         "classification": classification(network, data),
         "drawing": drawing(network, data),
         "completion": [completion(network, data, fraction) for fraction in FRACTIONS],
-        "circumstances": circumstances(),
     }
-    return result, pictures(network, data)
 
 
 def with_labels(images: np.ndarray, labels: np.ndarray, classes: int) -> Float[np.ndarray, "images visible"]:

@@ -253,3 +253,10 @@ def test_a_network_with_labels_among_its_pixels_classifies_and_draws(tmp_path, m
     known = jax.vmap(lambda key: run.PixelsOrLabel(64).draw(key, (74,)))(jr.split(jr.key(0), 200))
     assert set(np.asarray(known[:, 64:].sum(axis=1))) == {0, 10}
     assert known.any(axis=1).all()
+
+
+def test_the_page_about_drawing_has_the_stored_numbers():
+    from experiments.generation import run
+
+    stored = json.loads((run.HERE / "results" / "mnist.json").read_text(encoding="utf-8"))
+    assert run.table(stored).strip() in (run.HERE / "README.md").read_text(encoding="utf-8")
