@@ -132,6 +132,8 @@ def measure(name: str, problem: Problem, batch: int, rounds: int) -> Iterator[di
     examples = problem.examples(batch)
     solve = eqx.filter_jit(problem.relaxed)
     labels = [label for label in SOLVERS if label != "Newton" or batch <= MOST_FOR_NEWTON]
+    for label in labels:
+        solve(examples, hopfax.Method(solver=SOLVERS[label], atol=0.0, max_steps=1).with_arrays)  # compiles
     for rtol in TOLERANCES:
         method = lambda solver, rtol=rtol: hopfax.Method(solver=solver, rtol=rtol, atol=0.0, max_steps=CAP)
         methods = {label: method(SOLVERS[label]).with_arrays for label in labels}
@@ -142,9 +144,9 @@ def measure(name: str, problem: Problem, batch: int, rounds: int) -> Iterator[di
 
 def _compared(solve, examples, methods: Mapping[str, hopfax.Method], rounds: int) -> dict[str, Any]:
     call = lambda label: jax.block_until_ready(solve(examples, methods[label]))
-    statistics = {label: call(label) for label in methods}
-    first = {label: _seconds(lambda label=label: call(label)) for label in methods}
-    timed = [label for label in methods if first[label] <= TOO_SLOW * first[DEFAULT]]
+    first = {label: _with_seconds(ft.partial(call, label)) for label in methods}
+    statistics = {label: result for label, (result, _) in first.items()}
+    timed = [label for label, (_, seconds) in first.items() if seconds <= TOO_SLOW * first[DEFAULT][1]]
     times = interleaved({label: ft.partial(call, label) for label in timed}, rounds)
     solved = {label: int(jnp.sum(s.status == 0)) for label, s in statistics.items()}
     median = {label: times[label]["median"] for label in timed}
@@ -158,10 +160,10 @@ def _compared(solve, examples, methods: Mapping[str, hopfax.Method], rounds: int
     }
 
 
-def _seconds(call: Callable[[], Any]) -> float:
+def _with_seconds(call: Callable[[], Any]) -> tuple[Any, float]:
     start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
+    result = call()
+    return result, time.perf_counter() - start
 
 
 if __name__ == "__main__":

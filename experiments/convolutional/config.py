@@ -96,12 +96,9 @@ def recipe(setting: Setting, gradient: str, seed: int = 0) -> Recipe:
         "epochs": setting.epochs,
         "seed": seed,
         "augmentation": setting.augmentation,
+        "learning_rate": setting.learning_rate,
+        "optimiser": Adam(weight_decay=setting.weight_decay),
     }
-    if setting.changed:
-        how |= {
-            "learning_rate": setting.learning_rate,
-            "optimiser": Adam(weight_decay=setting.weight_decay),
-        }
     chosen = dataclasses.replace(plain, gradient=_gradient(gradient, plain), **how)
     return standardised(chosen, dataset) if setting.standardise else chosen
 

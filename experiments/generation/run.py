@@ -19,7 +19,6 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-import optax
 from experiments.runs import markdown
 from jaxtyping import Array, Bool, Float
 
@@ -28,7 +27,7 @@ from hopfax import Method
 from hopfax.data import Dataset, load
 from hopfax.figures import images_figure
 from hopfax.networks import HAM, PartialClamp
-from hopfax.training import Completion, CompletionRecipe, Trainer, TrainState, fit
+from hopfax.training import CompletionJob, CompletionRecipe, TrainState, fit
 from hopfax.training.job import read_result, stored_or_made
 from hopfax.training.masks import AbstractMasks, ScatteredPixels
 
@@ -97,11 +96,12 @@ def measure(config: Config, figure: Path) -> dict[str, Any]:
     """The numbers of a network that is trained here; its pictures go to `figure`."""
     data = load(config.data)
     network, metrics = train(config, data)
-    images_figure(pictures(network, data)).savefig(figure)
+    pictures = drawn(network, data, jr.key(1))
+    images_figure(rows_of_pictures(network, data, pictures[0])).savefig(figure)
     return {
         "metrics": metrics,
         "classification": classification(network, data),
-        "drawing": drawing(network, data),
+        "drawing": drawing(network, data, pictures),
         "completion": [completion(network, data, fraction) for fraction in FRACTIONS],
     }
 
@@ -114,19 +114,18 @@ def with_labels(images: np.ndarray, labels: np.ndarray, classes: int) -> Float[n
 def train(config: Config, data: Dataset) -> tuple[HAM, list[dict[str, float]]]:
     """The network after the last epoch, and the means of each epoch."""
     rows = with_labels(data.train_images, data.train_labels, data.classes)
-    factors = min(config.factors, rows.shape[1])
-    recipe = CompletionRecipe(layers=(rows.shape[1], config.hidden), factors=factors, epochs=config.epochs)
+    size = rows.shape[1]
+    recipe = CompletionRecipe(
+        layers=(size, config.hidden),
+        factors=min(config.factors, size),
+        masks=PixelsOrLabel(data.train_images.shape[1]),
+        epochs=config.epochs,
+        batch_size=config.batch,
+        seed=config.seed,
+    )
     test = with_labels(data.test_images, data.test_labels, data.classes)
-    joint = Dataset(
-        config.data, rows, data.train_labels, test, data.test_labels, image_shape=(rows.shape[1],)
-    )
-    masks = PixelsOrLabel(data.train_images.shape[1])
-    task = Completion(method=recipe.method, masks=masks, image_shape=joint.image_shape)
-    schedule = recipe.schedule(len(rows) // config.batch)
-    optimiser = optax.chain(
-        optax.clip_by_global_norm(recipe.largest_gradient), recipe.optimiser.transformation(schedule)
-    )
-    trainer = Trainer(optimiser, task, config.batch)
+    joint = Dataset(config.data, rows, data.train_labels, test, data.test_labels, image_shape=(size,))
+    trainer = CompletionJob(recipe, joint).trainer()
     begin = TrainState.begin(recipe.network(joint), trainer, key=jr.key(config.seed))
     epochs = []
     for state, means in fit(trainer, begin, rows, data.train_labels, epochs=config.epochs):
@@ -143,14 +142,19 @@ def relaxed(network: HAM, rows: Array, known: Array, guess: Array) -> tuple[Arra
     return equilibrium.activation["visible"], equilibrium.converged
 
 
-def classification(network: HAM, data: Dataset) -> dict[str, float]:
-    """Pixels clamped, label free: the share of wrong classes on all test images, and of those that converged."""
-    pixels = data.test_images.shape[1]
-    rows = jnp.asarray(with_labels(data.test_images, data.test_labels, data.classes))
+def read(network: HAM, images: Array, classes: int) -> tuple[Array, Array]:
+    """Pixels clamped, label free: the class that the network reads in each image, and which converged."""
+    pixels = images.shape[1]
+    rows = jnp.concatenate([images, jnp.zeros((len(images), classes))], axis=1)
     known = jnp.broadcast_to(jnp.arange(rows.shape[1]) < pixels, rows.shape)
-    visible, converged = relaxed(network, rows, known, jnp.full_like(rows, 1 / data.classes))
-    wrong = jnp.argmax(visible[:, pixels:], axis=1) != data.test_labels
-    return {"error": float(jnp.mean(wrong)), "converged": float(jnp.mean(converged))}
+    visible, converged = relaxed(network, rows, known, jnp.full_like(rows, 1 / classes))
+    return jnp.argmax(visible[:, pixels:], axis=1), converged
+
+
+def classification(network: HAM, data: Dataset) -> dict[str, float]:
+    """The share of test images that are read as a wrong class, and the share that converged."""
+    labels, converged = read(network, jnp.asarray(data.test_images), data.classes)
+    return {"error": float(jnp.mean(labels != data.test_labels)), "converged": float(jnp.mean(converged))}
 
 
 def drawn(network: HAM, data: Dataset, key: Array) -> tuple[Array, Array, float]:
@@ -172,25 +176,22 @@ def class_means(data: Dataset) -> Float[np.ndarray, "classes pixels"]:
     return np.stack([data.train_images[data.train_labels == label].mean(0) for label in range(data.classes)])
 
 
-def drawing(network: HAM, data: Dataset) -> dict[str, float]:
+def drawing(network: HAM, data: Dataset, pictures: tuple[Array, Array, float]) -> dict[str, float]:
     """How the pictures from the label alone differ: from the mean of the class, and from start to start.
 
     All are squared distances over that of a test image from the mean of its class, means over classes.
     """
-    images, converged, seconds = drawn(network, data, jr.key(1))
+    images, converged, seconds = pictures
     means = class_means(data)
     spread = np.mean(np.sum((data.test_images - means[data.test_labels]) ** 2, axis=1))
     distance = lambda a, b: float(jnp.mean(jnp.sum((a - b) ** 2, axis=-1)) / spread)
-    flat = images.reshape(-1, images.shape[-1])
-    rows = jnp.concatenate([flat, jnp.zeros((len(flat), data.classes))], axis=1)
-    known = jnp.broadcast_to(jnp.arange(rows.shape[1]) < flat.shape[1], rows.shape)
-    visible, _ = relaxed(network, rows, known, jnp.full_like(rows, 1 / data.classes))
-    read = jnp.argmax(visible[:, flat.shape[1] :], axis=1).reshape(converged.shape)
+    labels, _ = read(network, images.reshape(-1, images.shape[-1]), data.classes)
+    right = labels.reshape(converged.shape) == jnp.arange(data.classes)[:, None]
     return {
         "converged": float(jnp.mean(converged)),
         "from the class mean": distance(images, means[:, None]),
         "from start to start": distance(images, images.mean(axis=1, keepdims=True)),
-        "read as its class": float(jnp.mean(read == jnp.arange(data.classes)[:, None])),
+        "read as its class": float(jnp.mean(right)),
         "milliseconds": 1000 * seconds,
     }
 
@@ -221,9 +222,8 @@ def completion(network: HAM, data: Dataset, fraction: float) -> dict[str, float]
     return row
 
 
-def pictures(network: HAM, data: Dataset) -> list[tuple[str, np.ndarray]]:
+def rows_of_pictures(network: HAM, data: Dataset, images: Array) -> list[tuple[str, np.ndarray]]:
     """One digit of each class: its mean, the label alone from two starts, the label and some pixels, the image."""
-    images, _, _ = drawn(network, data, jr.key(1))
     first = np.array([int(np.argmax(data.test_labels == label)) for label in range(data.classes)])
     first = first if (first < TESTED).all() else np.arange(data.classes)
     filled, known, _ = completed(network, data, SHOWN, data.test_labels[:TESTED])
