@@ -19,6 +19,11 @@ def double(tree):
     return _each_array(lambda x: x.astype(np.float64), tree)
 
 
+def single(tree):
+    """All floating-point arrays of `tree` in float32."""
+    return _each_array(lambda x: x.astype(np.float32), tree)
+
+
 def scaled(model: HAM, factor: float) -> HAM:
     """The model with every weight and bias multiplied by `factor`."""
     times = lambda x: (factor * x).astype(x.dtype)

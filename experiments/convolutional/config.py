@@ -51,7 +51,7 @@ class Setting:
 
 # With 0.03 the weights that MNIST ends at make the sweeps of a solve grow from 4 to more than 11, and some fail.
 GREY = 0.01
-NUDGE = 0.2  # at this feedback
+NUDGES = {GREY: 0.2, 0.1: 0.1, 1.0: 0.02}  # up to this feedback
 
 CIFAR10 = Setting("cifar10", "conv3", 10, CROP_FLIP, True, goal=0.32)
 SETTINGS = (
@@ -146,7 +146,8 @@ def smoke() -> list[Run]:
 
 
 def _gradient(name: str, plain: Recipe) -> AbstractGradient:
-    nudge = NUDGE if plain.architecture.feedback <= GREY else plain.nudge
+    feedback = plain.architecture.feedback
+    nudge = next(nudge for limit, nudge in NUDGES.items() if feedback <= limit)
     return EquilibriumPropagation(nudge) if name == "ep" else Implicit()
 
 

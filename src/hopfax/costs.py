@@ -5,6 +5,7 @@ the network of the nudged energy `E + β C`.
 """
 
 import abc
+from collections.abc import Collection
 
 import equinox as eqx
 import jax
@@ -45,6 +46,12 @@ class AbstractCost(eqx.Module):
         Raises: `ValueError` where the cost is not a function of activations, one of its layers is not free, or the
             network does not descend in its activations.
         """
+
+    def shifted(self, activations: States) -> "AbstractCost":
+        """`C(g + d)` as a cost of the deviation `d` from the given activations `g`, up to a constant."""
+        raise ValueError(
+            f"`{type(self).__name__}` does not say how it depends on a deviation; define `shifted(activations)`."
+        )
 
     def clamp(self, model: AbstractNetwork, target: Array) -> States:
         """The states of its layers at which the cost is least: the clamp that a nudge tends to as it grows.
@@ -95,11 +102,43 @@ class AbstractActivationCost(AbstractLayerCost):
     def __call__(self, states: States, activations: States, target: Array) -> Scalar:
         return self.of_activation(activations[self.layer], target)
 
+    def shifted(self, activations: States) -> AbstractCost:
+        _check_free(self.layer, activations)
+        return ShiftedCost(self, activations[self.layer])
+
     def nudge(self, model: AbstractNetwork, target: Array, beta: ScalarLike) -> AbstractNetwork:
         layer = _free_layer(model, self.layer)
         nudged = Layer(layer.shape, NudgedLagrangian(layer.lagrangian, self, target, beta))
         layers = {name: nudged if name == self.layer else model.layers[name] for name in model.order}
         return model.rebuild(layers, model.synapses)
+
+
+class ShiftedCost(AbstractActivationCost):
+    """`C(origin + g)` for a cost `C` of the activation of one layer, as `AbstractCost.shifted` returns it."""
+
+    cost: AbstractActivationCost
+    origin: Array
+
+    def __init__(self, cost: AbstractActivationCost, origin: Array):
+        self.cost, self.origin = cost, origin
+
+    @property
+    def layer(self) -> str:
+        return self.cost.layer
+
+    @property
+    def curvature(self) -> ScalarLike | None:
+        return self.cost.curvature
+
+    def of_activation(self, activation: Array, target: Array) -> Scalar:
+        return self.cost.of_activation(self.origin + activation, target)
+
+    def scores(self, states: States, activations: States) -> Array:
+        moved = {**activations, self.layer: self.origin + activations[self.layer]}
+        return self.cost.scores(states, moved)
+
+    def grad(self, activation: Array, target: Array) -> Array:
+        return self.cost.grad(self.origin + activation, target)
 
 
 class SquaredError(AbstractActivationCost):
@@ -211,6 +250,9 @@ class LinearCost(AbstractLayerCost):
     def scores(self, states: States, activations: States) -> Array:
         return activations[self.layer]
 
+    def shifted(self, activations: States) -> AbstractCost:
+        return self
+
     def nudge(self, model: AbstractNetwork, target: Array, beta: ScalarLike) -> AbstractNetwork:
         layer = _free_layer(model, self.layer)
         slope, factor = _as_target(target, jnp.zeros(layer.shape, target.dtype)), jnp.asarray(beta)
@@ -233,6 +275,9 @@ class StateSquaredError(AbstractLayerCost):
 
     def scores(self, states: States, activations: States) -> Array:
         return states[self.layer]
+
+    def shifted(self, activations: States) -> AbstractCost:
+        return self  # `nudge` says why it cannot be used
 
     def nudge(self, model: AbstractNetwork, target: Array, beta: ScalarLike) -> AbstractNetwork:
         raise ValueError(
@@ -266,6 +311,9 @@ class SumCost(AbstractCost):
     def scores(self, states: States, activations: States) -> Array:
         return self.terms[0].scores(states, activations)
 
+    def shifted(self, activations: States) -> AbstractCost:
+        return SumCost(tuple(term.shifted(activations) for term in self.terms))
+
     def nudge(self, model: AbstractNetwork, target: Array, beta: ScalarLike) -> AbstractNetwork:
         for term in self.terms:
             model = term.nudge(model, target, beta)
@@ -287,6 +335,9 @@ class ScaledCost(AbstractCost):
 
     def scores(self, states: States, activations: States) -> Array:
         return self.cost.scores(states, activations)
+
+    def shifted(self, activations: States) -> AbstractCost:
+        return ScaledCost(self.cost.shifted(activations), self.factor)
 
     def nudge(self, model: AbstractNetwork, target: Array, beta: ScalarLike) -> AbstractNetwork:
         return self.cost.nudge(model, target, self.factor * beta)
@@ -313,11 +364,15 @@ def _free_layer(model: AbstractNetwork, name: str) -> Layer:
         raise ValueError(
             f"a nudge acts on activations, but a `{type(model).__name__}` descends in its states; use `to_ham()`."
         )
-    if name not in model.layers:
-        raise ValueError(
-            f"the cost is on layer {name!r}, which is not free; the free layers are {list(model.order)}."
-        )
+    _check_free(name, model.layers)
     return model.layers[name]
+
+
+def _check_free(name: str, free: Collection[str]) -> None:
+    if name not in free:
+        raise ValueError(
+            f"the cost is on layer {name!r}, which is not free; the free layers are {list(free)}."
+        )
 
 
 def _as_target(target: Array, values: Array) -> Array:

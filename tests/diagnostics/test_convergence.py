@@ -9,7 +9,7 @@ import pytest
 
 from hopfax import EvenOdd, Method, Synchronous, chain, relax
 from hopfax.diagnostics.convergence import first_crossing, fixed_iterations, paper_iterations
-from hopfax.solvers import Picard
+from hopfax.solvers import Anderson, Picard
 from hopfax.updates.problem import Problem
 
 LATE, EARLY, NEVER = [1.0, 1e-2, 1e-5, 1e-6], [1e-5, 1e-6, 1e-7, 0.0], [1.0, 0.5, 0.5, 0.5]
@@ -50,6 +50,18 @@ def test_picard_images_are_the_iterates_and_their_changes_the_residuals_of_relax
         iterates.append(problem.image(iterates[-1]))
     for name in start:
         np.testing.assert_allclose(last[name], iterates[-1][name], rtol=1e-6)
+
+
+def test_the_first_steps_of_a_delayed_solver_are_plain():
+    _, _, problem = _problem(EvenOdd())
+    start = problem.restrict(problem.model.zeros())
+    run = lambda solver, steps: jax.jit(lambda: fixed_iterations(problem, solver, start, steps))()[1]
+    plain, delayed, at_once = (run(solver, 6) for solver in (Picard(), Anderson(delay=3), Anderson(delay=0)))
+    # A change is that between two images, and the first extrapolation moves the image after the next.
+    np.testing.assert_array_equal(delayed[:3], plain[:3])
+    assert not np.array_equal(delayed, plain)
+    assert not np.array_equal(at_once[:3], plain[:3])
+    np.testing.assert_array_equal(run(Anderson(delay=9), 6), plain)
 
 
 def test_fixed_iterations_refuses_a_solver_without_a_map():

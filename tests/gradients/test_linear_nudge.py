@@ -7,7 +7,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
-from problems import ZOO, close, double, scaled
+from problems import ZOO, close, double, scaled, single
 
 from hopfax import Layer, Method, PartialClamp, chain, connect, objective, relax
 from hopfax.costs import LinearCost
@@ -59,11 +59,6 @@ def network():
 MODEL = network()
 X = jr.normal(jr.key(1), (5, 3), jnp.float64)
 SMOOTH = scaled(double(chain([3, 4, 2], [Identity(), Tanh(), Tanh()], key=jr.key(2), bias_std=0.5)), 0.7)
-
-
-def single(tree):
-    """All arrays of `tree` in float32."""
-    return jax.tree.map(lambda x: x.astype(jnp.float32) if eqx.is_array(x) else x, tree)
 
 
 def read_out(model, x, method):

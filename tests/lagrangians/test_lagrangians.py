@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from jax.test_util import check_grads
-from problems import close
+from problems import close, double, single
 
 from hopfax.lagrangians import (
     AlongAxis,
@@ -338,3 +338,26 @@ def test_the_gradient_of_a_sigmoid_lagrangian_is_its_activation_where_the_state_
 
 def test_a_mask_divides_no_independent_neurons():
     assert not Tanh().divided_by(jnp.array([True, False]), 1)
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("size", [1e-3, 0.3, 3.0, 30.0])
+def test_the_change_of_the_activation_is_the_difference(name, size):
+    lagrangian, _, _ = CASES[name]
+    state, change = (
+        scale * jr.normal(jr.key(key), (7,), jnp.float64) for key, scale in ((0, 4.0), (1, size))
+    )
+    activation = lagrangian.activation(state)
+    expected = lagrangian.activation(state + change) - activation
+    assert close(lagrangian.activation_change(state, activation, change), expected, 1e-11)
+
+
+@pytest.mark.parametrize("name", ["identity", "sigmoid", "tanh", "relu", "hard_sigmoid", "softmax"])
+def test_a_small_change_of_the_activation_has_all_digits_in_float32(name):
+    lagrangian = single(CASES[name][0])
+    state = jr.normal(jr.key(0), (7,), jnp.float32)
+    change = 1e-6 * jr.normal(jr.key(1), (7,), jnp.float32)
+    result = lagrangian.activation_change(state, lagrangian.activation(state), change)
+    slope = jax.jvp(double(lagrangian).activation, (double(state),), (double(change),))[1]
+    assert result.dtype == jnp.float32
+    assert np.allclose(result, slope, rtol=1e-4, atol=1e-5 * np.max(np.abs(slope)))

@@ -70,6 +70,11 @@ def axpy(scale: ArrayLike, x: PyTree, y: PyTree) -> PyTree:
     return jax.tree.map(lambda a, b: b + jnp.asarray(scale).astype(b.dtype) * a, x, y)
 
 
+def add(a: PyTree, b: PyTree) -> PyTree:
+    """`a + b`, leaf by leaf."""
+    return jax.tree.map(operator.add, a, b)
+
+
 def subtract(a: PyTree, b: PyTree) -> PyTree:
     """`a - b`, leaf by leaf."""
     return jax.tree.map(operator.sub, a, b)

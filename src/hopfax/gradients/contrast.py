@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Scalar
 
-from .._internal.tree import subtract, tree_sum
+from .._internal.tree import tree_sum
 from ..networks.network import AbstractNetwork, States
 from ..networks.synapses.base import AbstractSynapse
 
@@ -20,16 +20,18 @@ def energy_at(model: AbstractNetwork, states: States, activations: States) -> Sc
     return tree_sum(neurons) + tree_sum(synapses)
 
 
-def energy_change(model: AbstractNetwork, end: tuple[States, States], start: tuple[States, States]) -> Scalar:
+def energy_change(
+    model: AbstractNetwork, end: tuple[States, States], start: tuple[States, States], change: States
+) -> Scalar:
     """`E(end) - E(start)` for states and activations as in `energy_at`, without the difference of large numbers.
+
+    `change` is that of the activations.
 
     The change of the energy of a synapse is the integral of its slope from start to end. The midpoint rule is exact
     for a synapse that is affine in each of at most two activations. Simpson's rule, of error `O(|end - start|⁵)`,
     serves for the others.
     """
-    (_, end_activations), (_, start_activations) = end, start
-    change = subtract(end_activations, start_activations)
-    at = lambda t: jax.tree.map(lambda a, d: a + t * d, start_activations, change)
+    at = lambda t: jax.tree.map(lambda a, d: a + t * d, start[1], change)
 
     def slope(synapse: AbstractSynapse, t: float) -> Scalar:
         energy = lambda g: synapse(*(g[name] for name in synapse.layers))
@@ -60,12 +62,16 @@ def weighted_energies(model: AbstractNetwork, weights: Array, points: tuple[Stat
     return jnp.sum(weights * jax.vmap(lambda point: energy_at(model, *point))(points))
 
 
-def weighted_differences(model: AbstractNetwork, weights: Array, points: tuple[States, States]) -> Scalar:
+def weighted_differences(
+    model: AbstractNetwork, weights: Array, points: tuple[States, States], activations: States
+) -> Scalar:
     """The same for weights that sum to zero, as `Σ_i w_i [E(p_i) - E(p_n)]` with the last point `p_n`.
 
-    In float32 the energies of phases that are close have few digits left when they are subtracted. With weak feedback
-    they are close in all but the last layers.
+    In float32 the energies of phases that are close have few digits left when they are subtracted. `activations` are
+    those of the points, or their deviations from any one point, which have all their digits.
     """
     last = jax.tree.map(lambda x: x[-1], points)
     others = jax.tree.map(lambda x: x[:-1], points)
-    return jnp.sum(weights[:-1] * jax.vmap(lambda point: energy_change(model, point, last))(others))
+    changes = jax.tree.map(lambda x: x[:-1] - x[-1:], activations)
+    change_of = jax.vmap(lambda point, change: energy_change(model, point, last, change))
+    return jnp.sum(weights[:-1] * change_of(others, changes))

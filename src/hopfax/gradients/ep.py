@@ -6,22 +6,24 @@ import jax.numpy as jnp
 from jaxtyping import Array, Scalar, ScalarLike
 
 from .._internal.checks import require_kind, require_number
-from .._internal.tree import tree_dtype
+from .._internal.tree import add, subtract
 from ..costs import AbstractCost
 from ..networks.network import AbstractNetwork, States
 from ..solvers.equilibrium import Statistics
 from ..updates.problem import Problem
-from .base import AbstractGradient, AdjointStats, Solve, at_fixed_point, stop_gradient
+from .base import AbstractGradient, AdjointStats, Solve, at_fixed_point, replace_gradient, stop_gradient
 from .contrast import weighted_differences, weighted_energies
+from .deviation import solve_deviations, typed_for
 from .linear_nudge import LinearNudge
 from .nudging import AbstractVariant, Centred
-from .phases import Connect, connection, estimated_cost, phase_point, phase_solve, require_descent
+from .phases import Connect, connection, estimated_cost, phase_point, require_descent
 
 
 class EquilibriumPropagation(AbstractGradient):
     """`dC/dθ = d/dβ ∂F/∂θ` at `β = 0` with `F = E + β C`, by a finite difference between nudged equilibria.
 
-    All nudged phases are one batched solve from the free equilibrium, to a relative tolerance of at most `1e-4 β`.
+    All nudged phases are one batched solve for the deviations from the free equilibrium (`deviation_network`), each
+    layer to a relative tolerance of at most 1e-4. So a small nudge costs no digits, however weak the feedback.
     The gradient is autodiff of the energy at fixed states, so it holds for any energy, and for weights, Lagrangian
     parameters and the clamp alike. At finite `β` it is the exact gradient of `[F*(β) - F*(-β)] / 2β`. All this is
     through `hopfax.objective`, which knows the cost. The gradient may be differentiated again, by implicit
@@ -33,8 +35,9 @@ class EquilibriumPropagation(AbstractGradient):
     in reverse mode there.
 
     Args:
-        beta: the nudge `β`, in (0, 1). Best are 0.01 to 0.1 in float32, and less than a tenth of
-            `hopfax.diagnostics.critical_nudge`; 0.1 in deep networks of feedback below 0.1.
+        beta: the nudge `β`, in (0, 1), best less than a tenth of `hopfax.diagnostics.critical_nudge`. None, the
+            default, takes the third root of the rounding unit (0.005 in float32), and in examples whose deviations
+            are not linear in such a nudge one that is ten or a hundred times smaller.
         variant: the finite difference.
     Raises: `ValueError` for another `beta`, a variant of another kind, or a network that does not descend in its
         activations.
@@ -42,12 +45,13 @@ class EquilibriumPropagation(AbstractGradient):
         nudging by a cotangent [nest2024].
     """
 
-    beta: ScalarLike = 0.05
+    beta: ScalarLike | None = None
     variant: AbstractVariant = Centred()
 
     def __check_init__(self):
-        rule = "a number in (0, 1); try 0.05"
-        require_number("EquilibriumPropagation.beta", self.beta, lambda x: 0 < x < 1, rule)
+        if self.beta is not None:
+            rule = "a number in (0, 1), or None to have it chosen"
+            require_number("EquilibriumPropagation.beta", self.beta, lambda x: 0 < x < 1, rule)
         require_kind("EquilibriumPropagation.variant", self.variant, AbstractVariant, "Centred()")
 
     def connect(
@@ -80,29 +84,33 @@ class EquilibriumPropagation(AbstractGradient):
     ) -> tuple[Scalar, Statistics]:
         """A scalar whose gradient is the estimate, and the statistics of all nudged phases."""
         _check_holomorphic(problem.model, self.variant)
-        solve = phase_solve(solve, unknowns, self.beta, self.variant.holomorphic)
-        dtype = tree_dtype(solve.start)
-        betas, weights = (x.astype(dtype) for x in self.variant.nudges(self.beta))
+        unknowns = typed_for(self.variant, unknowns)
+        shifted = cost.shifted(problem.point(unknowns)[1])
+        nudged = lambda network, beta: network + beta * shifted.with_target(target)
+        deviations = solve_deviations(problem, solve, unknowns, nudged, self.beta, self.variant)
+        free = phase_point(*connect(problem, unknowns))[1]
 
-        def phase(beta):
+        def phase(beta, deviation, change):
             nudged = Problem(problem.model + beta * cost.with_target(target), problem.update)
-            unknowns, statistics = solve(nudged)
-            return phase_point(*connect(nudged, unknowns)), statistics
+            point = phase_point(*connect(nudged, add(unknowns, deviation)))
+            return point, replace_gradient(change, subtract(point[1], free))
 
-        points, phases = jax.vmap(phase)(betas)
+        betas, weights = deviations.betas, deviations.weights
+        phases = jax.vmap(phase)(betas, deviations.unknowns, deviations.activations)
         total = _holomorphic_total if self.variant.holomorphic else _total
-        return at_fixed_point(total, (problem.model, cost, target, betas, weights), points), phases
+        estimate = at_fixed_point(total, (problem.model, cost, target, betas, weights), phases)
+        return estimate, deviations.statistics
 
 
-def _total(parameters, points) -> Scalar:
+def _total(parameters, phases) -> Scalar:
     """`Σ_i w_i F(p_i)` with `F = E + β C`, for weights that sum to zero."""
-    model, *_, weights = parameters
-    return weighted_differences(model, weights, points) + _weighted_costs(parameters, points)
+    (model, *_, weights), (points, changes) = parameters, phases
+    return weighted_differences(model, weights, points, changes) + _weighted_costs(parameters, points)
 
 
-def _holomorphic_total(parameters, points) -> Scalar:
+def _holomorphic_total(parameters, phases) -> Scalar:
     """The same by energies, which are complex, of which the real part is taken."""
-    model, *_, weights = parameters
+    (model, *_, weights), (points, _) = parameters, phases
     return jnp.real(weighted_energies(model, weights, points) + _weighted_costs(parameters, points))
 
 

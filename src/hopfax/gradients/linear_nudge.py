@@ -8,14 +8,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Scalar, ScalarLike
 
-from .._internal.tree import select, squares, tree_dtype
+from .._internal.tree import add, select, squares, subtract
 from ..costs import LinearCost
 from ..networks.network import AbstractNetwork, States
 from ..solvers.equilibrium import Statistics
 from ..updates.problem import Problem
 from .base import AdjointStats, Solve, at_fixed_point, replace_gradient, stop_gradient
+from .deviation import solve_deviations, typed_for
 from .nudging import AbstractVariant
-from .phases import connection, phase_solve, phase_stats
+from .phases import connection, phase_stats
 
 
 class LinearNudge(eqx.Module):
@@ -38,7 +39,7 @@ class LinearNudge(eqx.Module):
     problem: Problem
     solve: Solve
     unknowns: States
-    beta: ScalarLike
+    beta: ScalarLike | None
     variant: AbstractVariant
     stats: AdjointStats | None
 
@@ -59,31 +60,33 @@ class LinearNudge(eqx.Module):
         """
         size = stop_gradient(jnp.sqrt(squares(slope)))
         unit = jax.tree.map(lambda v: v / jnp.where(size > 0, size, 1).astype(v.dtype), slope)
-        solve = phase_solve(self.solve, self.unknowns, self.beta, self.variant.holomorphic)
-        betas, weights = (x.astype(tree_dtype(solve.start)) for x in self.variant.nudges(self.beta))
-        nudged, phases = jax.vmap(lambda beta: self._phase(solve, unit, beta))(betas)
+        nudged = lambda network, beta: _with_cost(network, beta, unit)
+        unknowns = typed_for(self.variant, self.unknowns)
+        deviations = solve_deviations(self.problem, self.solve, unknowns, nudged, self.beta, self.variant)
+        free = self._connect(self.problem, unknowns)[0]
 
-        def difference(nudged, free):
-            # Real weights sum to zero; those of complex nudges do not see a constant either.
-            change = jnp.tensordot(weights, nudged - free.astype(nudged.dtype)[None], 1)
-            return (size * jnp.real(change)).astype(free.dtype)
+        def phase(beta, deviation, change):
+            problem = Problem(_with_cost(self.problem.model, beta, unit), self.problem.update)
+            states = self._connect(problem, add(unknowns, deviation))[0]
+            return replace_gradient(change, subtract(states, free))
 
-        response = jax.tree.map(difference, nudged, self._connect(self.problem, self.unknowns)[0])
-        return select(size > 0, response, jax.tree.map(jnp.zeros_like, response)), phases
-
-    def _phase(self, solve: Solve, slope: States, beta: Scalar) -> tuple[States, Statistics]:
-        """The states of all free layers at one nudge, and the statistics of its solve."""
-        model = self.problem.model
-        for name, v in slope.items():
-            model = model + beta * LinearCost(name).with_target(v)
-        nudged = Problem(model, self.problem.update)
-        unknowns, statistics = solve(nudged)
-        return self._connect(nudged, unknowns)[0], statistics
+        changes = jax.vmap(phase)(deviations.betas, deviations.unknowns, deviations.states)
+        # The weights of real nudges sum to zero; those of complex ones do not see a constant either.
+        slope = jax.tree.map(lambda change: jnp.tensordot(deviations.weights, change, 1), changes)
+        response = jax.tree.map(lambda y: (size * jnp.real(y)).astype(jnp.real(y).dtype), slope)
+        return select(size > 0, response, jax.tree.map(jnp.zeros_like, response)), deviations.statistics
 
     def _connect(self, problem: Problem, unknowns: States) -> tuple[States, States]:
         """States and activations, which depend on the problem in second derivatives."""
         problem, unknowns = connection(self.stats, self.variant.holomorphic)(problem, unknowns)
         return problem.point(unknowns)
+
+
+def _with_cost(model: AbstractNetwork, beta: Scalar, slope: States) -> AbstractNetwork:
+    """The network of `E + β v·g`."""
+    for name, v in slope.items():
+        model = model + beta * LinearCost(name).with_target(v)
+    return model
 
 
 def _drives(model: AbstractNetwork, activations: States) -> States:

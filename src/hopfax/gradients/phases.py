@@ -13,7 +13,6 @@ from .._internal.tree import tree_dtype
 from ..networks.network import AbstractNetwork, States
 from ..solvers.equilibrium import Statistics, Status
 from ..solvers.loop import Stopping
-from ..solvers.plain import Picard
 from ..updates.problem import Problem
 from .adjoints import ConjugateGradient
 from .base import AdjointStats, Solve, replace_gradient, report_stats, stop_gradient
@@ -36,16 +35,12 @@ def require_descent(owner: str, model: AbstractNetwork) -> None:
         )
 
 
-def phase_solve(solve: Solve, unknowns: States, beta: ScalarLike, holomorphic: bool = False) -> Solve:
+def phase_solve(solve: Solve, unknowns: States, beta: ScalarLike) -> Solve:
     """The same solve from the free equilibrium, with a tolerance that is small beside the difference of phases."""
     eps = jnp.finfo(tree_dtype(unknowns)).eps
     free, factor = solve.stopping, PHASE_TOLERANCE * jnp.asarray(beta)
     rtol = jnp.minimum(free.rtol, jnp.maximum(factor, 4 * eps))
-    stopping = Stopping(rtol, factor * free.atol, free.max_steps, free.check_every)
-    if not holomorphic:
-        return Solve(solve.solver, unknowns, stopping)
-    complex_start = jax.tree.map(lambda x: jax.lax.complex(x, jnp.zeros_like(x)), unknowns)
-    return Solve(Picard(), complex_start, stopping)
+    return Solve(solve.solver, unknowns, Stopping(rtol, factor * free.atol, free.max_steps, free.check_every))
 
 
 def phase_stats(phases: Statistics) -> AdjointStats:

@@ -59,6 +59,14 @@ class AbstractLagrangian(eqx.Module):
     def activation(self, state: State) -> State:
         """`g(s) = dL/ds`."""
 
+    def activation_change(self, state: State, activation: State, change: State) -> State:
+        """`ρ(s + d) - ρ(s)` for a change `d` of the state `s`, whose activation is known.
+
+        Where a closed form is known it has no more rounding error than the change itself.
+        """
+        gain = self.linear_gain
+        return self.activation(state + change) - activation if gain is None else gain * change
+
     @abstractmethod
     def energy(self, state: State) -> Scalar:
         """`L*(g(s)) = s·g(s) - L(s)`: the energy of the layer as a function of its state."""
@@ -176,6 +184,9 @@ class ScaledLagrangian(AbstractLagrangian):
     def activation(self, state: State) -> State:
         return self.factor * self.lagrangian.activation(state)
 
+    def activation_change(self, state: State, activation: State, change: State) -> State:
+        return self.factor * self.lagrangian.activation_change(state, activation / self.factor, change)
+
     def energy(self, state: State) -> Scalar:
         return self.factor * self.lagrangian.energy(state)
 
@@ -223,6 +234,12 @@ class SumLagrangian(AbstractLagrangian):
         first, *others = (term.activation(state) for term in self.terms)
         return sum(others, first)
 
+    def activation_change(self, state: State, activation: State, change: State) -> State:
+        first, *others = (
+            term.activation_change(state, term.activation(state), change) for term in self.terms
+        )
+        return sum(others, first)
+
     def energy(self, state: State) -> Scalar:
         return jnp.sum(state * self.activation(state)) - self(state)
 
@@ -261,6 +278,11 @@ class ClampedLagrangian(AbstractLagrangian):
 
     def activation(self, state: State) -> State:
         return self.lagrangian.activation(self.state_at(state))
+
+    def activation_change(self, state: State, activation: State, change: State) -> State:
+        return self.lagrangian.activation_change(
+            self.state_at(state), activation, jnp.where(self.mask, 0, change)
+        )
 
     def energy(self, state: State) -> Scalar:
         return self.lagrangian.energy(self.state_at(state))

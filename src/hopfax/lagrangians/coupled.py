@@ -50,6 +50,14 @@ class Softmax(AbstractCoupled):
         weights = jnp.exp(like(self.beta, state) * (state - _peak(state)))
         return weights / jnp.sum(weights)
 
+    def activation_change(self, state: State, activation: State, change: State) -> State:
+        scaled = like(self.beta, state) * change
+        growth = jnp.expm1(scaled)
+        mean = jnp.sum(activation * growth)
+        near = activation * (growth - mean) / (1 + mean)
+        small = jnp.max(jnp.abs(scaled)) < 1
+        return jnp.where(small, near, self.activation(state + change) - activation)
+
     def energy(self, state: State) -> Scalar:
         beta = like(self.beta, state)
         scaled = beta * (state - _peak(state))
@@ -175,6 +183,9 @@ class AlongAxis(AbstractLagrangian):
     def activation(self, state: State) -> State:
         return self._map(self.lagrangian.activation, state)
 
+    def activation_change(self, state: State, activation: State, change: State) -> State:
+        return self._map(self.lagrangian.activation_change, state, activation, change)
+
     def energy(self, state: State) -> Scalar:
         return jnp.sum(jax.vmap(self.lagrangian.energy)(self._rows(state)))
 
@@ -209,12 +220,11 @@ class AlongAxis(AbstractLagrangian):
         moved = jnp.moveaxis(state, self._axes, self._last())
         return moved.reshape(-1, math.prod(moved.shape[-len(self._axes) :]))
 
-    def _map(self, function: Callable[[State], State], state: State) -> State:
-        """`function` of each row, in the shape of `state`."""
-        moved = jnp.moveaxis(state, self._axes, self._last())
-        return jnp.moveaxis(
-            jax.vmap(function)(self._rows(state)).reshape(moved.shape), self._last(), self._axes
-        )
+    def _map(self, function: Callable[..., State], *states: State) -> State:
+        """`function` of each row of the `states`, in their shape."""
+        moved = jnp.moveaxis(states[0], self._axes, self._last())
+        rows = jax.vmap(function)(*map(self._rows, states))
+        return jnp.moveaxis(rows.reshape(moved.shape), self._last(), self._axes)
 
 
 def _peak(state):

@@ -90,6 +90,9 @@ class StandardisedInput(AbstractElementwise):
     def activation(self, state: State) -> State:
         return (state - _by_channel(self.mean, state)) / _by_channel(self.std, state)
 
+    def activation_change(self, state: State, activation: State, change: State) -> State:
+        return change / _by_channel(self.std, state)
+
     def energy(self, state: State) -> Scalar:
         mean, std = _by_channel(self.mean, state), _by_channel(self.std, state)
         return jnp.sum((jnp.square(state) - jnp.square(mean)) / (2 * std))
@@ -144,6 +147,11 @@ class Sigmoid(AbstractElementwise):
     def activation(self, state: State) -> State:
         return jax.nn.sigmoid(like(self.slope, state) * (state - like(self.centre, state)))
 
+    def activation_change(self, state: State, activation: State, change: State) -> State:
+        t = jnp.tanh(0.5 * like(self.slope, state) * change)
+        near = 2 * activation * (1 - activation) * t / (1 + (2 * activation - 1) * t)
+        return jnp.where(jnp.abs(t) < 0.5, near, self.activation(state + change) - activation)
+
     def energy(self, state: State) -> Scalar:
         slope, centre = like(self.slope, state), like(self.centre, state)
         entropy = _binary_entropy(slope * (state - centre))
@@ -175,6 +183,11 @@ class Tanh(AbstractElementwise):
     def activation(self, state: State) -> State:
         return jnp.tanh(like(self.slope, state) * state)
 
+    def activation_change(self, state: State, activation: State, change: State) -> State:
+        t = jnp.tanh(like(self.slope, state) * change)
+        near = (1 - jnp.square(activation)) * t / (1 + activation * t)
+        return jnp.where(jnp.abs(t) < 0.5, near, self.activation(state + change) - activation)
+
     def energy(self, state: State) -> Scalar:
         slope = like(self.slope, state)
         return jnp.sum((math.log(2.0) - _binary_entropy(2.0 * slope * state)) / slope)
@@ -193,6 +206,9 @@ class ReLU(AbstractElementwise):
     def activation(self, state: State) -> State:
         return jax.nn.relu(state)
 
+    def activation_change(self, state: State, activation: State, change: State) -> State:
+        return jnp.maximum(change + (state - activation), -activation)
+
     def energy(self, state: State) -> Scalar:
         return jnp.sum(0.5 * jnp.square(jax.nn.relu(state)))
 
@@ -210,6 +226,9 @@ class HardSigmoid(AbstractElementwise):
 
     def activation(self, state: State) -> State:
         return jnp.clip(state, 0.0, 1.0)
+
+    def activation_change(self, state: State, activation: State, change: State) -> State:
+        return jnp.clip(change + (state - activation), -activation, 1.0 - activation)
 
     def energy(self, state: State) -> Scalar:
         return jnp.sum(0.5 * jnp.square(jnp.clip(state, 0.0, 1.0)))

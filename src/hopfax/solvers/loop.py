@@ -98,7 +98,7 @@ class Progress(eqx.Module):
         """The progress after one more evaluation, which was made at `point`."""
         converged = info.accepted & _finite(info) & (info.residual <= stopping.tolerance(info))
         better = converged | (info.accepted & (info.residual < self.best.residual))
-        relative = info.residual / info.scale
+        relative = info.residual / jnp.where(info.scale > 0, info.scale, 1)
         new_best = _Best(point, info.residual, relative, self.evaluations)
         idle = self._idle(info)
         return Progress(
@@ -180,8 +180,7 @@ def iterate(
         new, state, info = solver.step(fn, point, None, {}, state, frozenset())
         return new, eqx.filter(state, eqx.is_array), progress.update(point, info, stopping)
 
-    # Where plain steps need a guard too, the solver takes all of them.
-    delay = getattr(solver, "delay", 0) if info.descends else 0
+    delay = delay_of(solver, info)
     delay = delay if unroll is None else min(delay, unroll)
     carry = start, Progress.begin(start, info, trace)
     point, progress = _plain_steps(problem, carry, stopping, trace, delay, unroll is not None)
@@ -191,6 +190,11 @@ def iterate(
     else:
         carry = _scan(lambda carry: step(inputs, carry), carry, unroll - delay)
     return carry[-1].best.point, carry[-1].statistics()
+
+
+def delay_of(solver: IterativeSolver, info: StepInfo) -> int:
+    """How many plain steps precede those of the solver: none where plain steps need a guard too."""
+    return getattr(solver, "delay", 0) if info.descends else 0
 
 
 def _running(carry) -> Bool[Array, ""]:

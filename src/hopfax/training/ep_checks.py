@@ -38,13 +38,13 @@ def check_nudge(trainer: Trainer, model: AbstractNetwork, dataset: Dataset) -> f
         return None
     images, labels = (x[: trainer.batch_size] for x in (dataset.train_images, dataset.train_labels))
     images, labels = jnp.asarray(images, jnp.float32), jnp.asarray(labels, jnp.int32)
-    warn_of_large_nudge(task.method.gradient.beta, critical_nudges(task, model, images, labels))
+    if task.method.gradient.beta is not None:
+        warn_of_large_nudge(task.method.gradient.beta, critical_nudges(task, model, images, labels))
     array, cosine = worst_array(*both_gradients(task, model, images, labels))
     if cosine < LEAST_COSINE:
         warnings.warn(
             f"the gradient of equilibrium propagation for `{array.lstrip('.')}` has cosine {cosine:.3f} with the "
-            "implicit one: the nudge is too large, or its effect is near the rounding error of early layers. Change "
-            "beta, or use an architecture with more feedback.",
+            "implicit one. Take a smaller beta, or none to have it chosen; or weights further from a bifurcation.",
             stacklevel=2,
         )
     return cosine

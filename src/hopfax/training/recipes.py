@@ -29,8 +29,7 @@ from .augmentation import AbstractAugmentation, Compose, HorizontalFlip, RandomC
 from .optimisers import AbstractDecay, AbstractOptimiser, Adam, CosineDecay, LinearDecay, Madam, Schedule
 
 DEEPER_FROM = 4  # layers; the 2024 paper halves the learning rate of its deeper networks
-BETA = 0.02  # a nudge that is small enough for the networks here, and large enough for float32
-WEAK_FEEDBACK, WEAK_FEEDBACK_BETA = 0.1, 0.1
+BETA = 0.02  # the nudge of `goemaere_ep`
 
 SETTINGS = Registry(
     "a setting",
@@ -148,11 +147,6 @@ class Recipe:
         # The same as `EvenOdd()` unless a pool is not linear, where that is refused.
         update = Coloured() if isinstance(papers.update, EvenOdd) else papers.update
         return dataclasses.replace(method, update=update, start=FeedForward())
-
-    @property
-    def nudge(self) -> float:
-        """A nudge for equilibrium propagation: with weak feedback a small one is near the rounding of early layers."""
-        return BETA if self.architecture.feedback > WEAK_FEEDBACK else WEAK_FEEDBACK_BETA
 
     def network(self) -> AbstractNetwork:
         """The untrained network of this seed."""

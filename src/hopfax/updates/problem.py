@@ -1,6 +1,7 @@
 """A fixed-point problem: a conditioned model and an update, for any solver."""
 
 import abc
+import functools as ft
 
 import equinox as eqx
 import jax
@@ -92,10 +93,13 @@ class Problem(AbstractMap):
     Args:
         model: a network that has only free layers (`AbstractNetwork.condition`).
         update: the map `f`.
+        by_layer: whether the relative residual is the largest of those of the layers, rather than that of all neurons
+            together. Small states of one layer are then found as well as the large ones of another.
     """
 
     model: AbstractNetwork
     update: AbstractUpdate
+    by_layer: bool = eqx.field(static=True, default=False)
 
     def image(self, states: States) -> States:
         """`f(z)`."""
@@ -107,11 +111,19 @@ class Problem(AbstractMap):
         The `StepInfo` is not differentiated, since it only steers the solver.
         """
         image = self.image(states)
-        residual, scale = rms(subtract(image, states)), rms(image)
+        scale = rms(image)
+        residual = (
+            scale * self._largest_ratio(image, states) if self.by_layer else rms(subtract(image, states))
+        )
         energies = self._energy(states) if energy else (jnp.zeros_like(residual),) * 2
         slopes = self._slope(states) if slope else None
         info = StepInfo(residual, scale, *energies, descends=self.update.descends(self.model), slope=slopes)
         return image, jax.lax.stop_gradient(info)
+
+    def _largest_ratio(self, image: States, states: States) -> Scalar:
+        """The largest relative residual of a layer."""
+        pairs = [(rms(image[name] - states[name]), rms(image[name])) for name in states]
+        return ft.reduce(jnp.maximum, [r / jnp.where(scale > 0, scale, 1) for r, scale in pairs])
 
     @property
     def gives_slope(self) -> bool:
@@ -135,7 +147,7 @@ class Problem(AbstractMap):
 
     def eliminated(self) -> "Problem":
         """The problem of the layers that are left when a colour is minimised exactly; its Jacobian is `K D`."""
-        return Problem(self.model, self.update.eliminated(self.model))
+        return Problem(self.model, self.update.eliminated(self.model), self.by_layer)
 
     def reconstruct(self, states: States) -> States:
         """The states of all free layers, from the unknown ones."""

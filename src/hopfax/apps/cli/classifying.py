@@ -99,6 +99,6 @@ def _with_gradient(recipe: "Recipe", name: GradientName | None, beta: float | No
         name = GradientName.ep
     if beta is not None and name != GradientName.ep:
         raise ValueError(f"--beta {beta} is the nudge of equilibrium propagation; add --gradient ep.")
-    nudged = EquilibriumPropagation(recipe.nudge if beta is None else beta)
+    nudged = EquilibriumPropagation(beta)
     gradients = {GradientName.ep: nudged, GradientName.implicit: Implicit(), GradientName.recurrent: None}
     return recipe if name is None else dataclasses.replace(recipe, gradient=gradients[name])

@@ -97,7 +97,9 @@ def train(
     beta: Annotated[
         float | None,
         typer.Option(
-            "--beta", help=f"Nudge of equilibrium propagation, in (0, 1). {AS_RECIPE}", show_default=False
+            "--beta",
+            help="Nudge of equilibrium propagation, in (0, 1). Default: chosen for each example.",
+            show_default=False,
         ),
     ] = None,
     epochs: Annotated[
