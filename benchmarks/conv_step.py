@@ -16,7 +16,7 @@ import jax.random as jr
 from common import arguments, interleaved, ratio, write
 
 from hopfax.costs import CrossEntropy
-from hopfax.gradients import ConjugateGradient, EquilibriumPropagation, Implicit, RecurrentBackprop
+from hopfax.gradients import ConjugateGradient, EquilibriumPropagation, Implicit, Positive, RecurrentBackprop
 from hopfax.networks import ConvBlock
 from hopfax.objective import cost_gradient
 from hopfax.solvers import FeedForward, Zeros
@@ -50,7 +50,8 @@ def steps_of(layers):
     images, targets = examples(layers)
     gradients = {
         f"recurrent backprop, {depth}": RecurrentBackprop(depth),
-        "equilibrium propagation": EquilibriumPropagation(0.1),
+        "equilibrium propagation": EquilibriumPropagation(),
+        "equilibrium propagation, one-sided": EquilibriumPropagation(variant=Positive()),
         "conjugate gradients, 1e-3": Implicit(ConjugateGradient(rtol=1e-3)),
     }
     calls = {"feed-forward": (_feed_forward(model, images, targets), [])}

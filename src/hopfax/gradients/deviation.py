@@ -1,14 +1,15 @@
 """The network of deviations from an equilibrium, which has all digits of a small change of the equilibrium."""
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from typing import ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Inexact, Scalar, ScalarLike
+from jaxtyping import Array, Inexact, PyTree, Scalar, ScalarLike
 
 from .._internal.tree import rms, subtract, tree_dtype, widest_dtype
+from ..costs import TargetedCost
 from ..lagrangians.base import AbstractLagrangian, State
 from ..networks.layers import Layer
 from ..networks.network import AbstractNetwork, States
@@ -16,12 +17,14 @@ from ..networks.synapses.base import AbstractSynapse, Field, Shape
 from ..solvers.equilibrium import Statistics
 from ..solvers.loop import Stopping
 from ..solvers.plain import Picard
+from ..solvers.starts import FeedForward
 from ..updates.problem import Problem
 from .base import Solve
 from .nudging import AbstractVariant
 
-DEVIATION_TOLERANCE = 1e-4  # of each layer
-MOST_BIAS = 0.03  # above which the nudge is too large
+DEVIATION_TOLERANCE = 1e-3  # of each layer, at most
+FEEDBACK = 3.0  # to the nudged layers, in units of the nudge, above which smaller nudges are tried
+AGREEMENT = 0.03  # of two derivatives
 NUDGES = 3  # the most that are tried
 
 
@@ -64,9 +67,27 @@ class Deviations(eqx.Module):
     activations: States
     statistics: Statistics
 
-    def derivative(self) -> States:
-        """The estimate of the derivative of the unknowns with respect to `β` at 0."""
-        return jax.tree.map(lambda d: jnp.tensordot(self.weights, d, 1), self.unknowns)
+    def derivative(self, layers: Iterable[str]) -> States:
+        """The estimate of the derivative of the states of `layers` with respect to `β` at 0."""
+        return {name: jnp.tensordot(self.weights, self.states[name], 1) for name in layers}
+
+
+class Nudge(eqx.Module):
+    """A cost of deviations at its target, which is added to their network.
+
+    Args:
+        terms: the costs of some layers with their targets.
+        slope: the derivative of all of them in the activations of these layers, where there is no deviation.
+    """
+
+    terms: tuple[TargetedCost, ...]
+    slope: States
+
+    def added_to(self, network: AbstractNetwork, beta: Scalar) -> AbstractNetwork:
+        """The network of `E + β C`."""
+        for term in self.terms:
+            network = network + beta * term
+        return network
 
 
 def typed_for(variant: AbstractVariant, states: States) -> States:
@@ -80,74 +101,95 @@ def solve_deviations(
     problem: Problem,
     solve: Solve,
     unknowns: States,
-    nudged: Callable[[AbstractNetwork, Scalar], AbstractNetwork],
+    nudge: Nudge,
     beta: ScalarLike | None,
     variant: AbstractVariant,
 ) -> Deviations:
-    """The deviations from a free equilibrium under the nudges of a variant, solved to `DEVIATION_TOLERANCE` of a layer.
+    """The deviations from a free equilibrium under the nudges of a variant.
+
+    The first is solved from a pass through the layers against their order, and each other from what is proportional to
+    the one before it. They are solved to the relative tolerance of the free solve in each layer, at most
+    `DEVIATION_TOLERANCE`.
 
     Args:
         problem: of the free equilibrium.
         solve: how it was solved.
         unknowns: its unknown states, `typed_for` the variant.
-        nudged: the deviation network with a nudge `β`.
+        nudge: of the deviation network.
         beta: as in `EquilibriumPropagation`.
         variant: the nudges.
     """
-    network = deviation_network(problem.model, problem.reconstruct(unknowns))
-    free, zeros = solve.stopping, jax.tree.map(jnp.zeros_like, unknowns)
-    rtol = jnp.minimum(free.rtol, DEVIATION_TOLERANCE)
-    atol = DEVIATION_TOLERANCE * free.atol * (_first_nudge(unknowns) if beta is None else jnp.asarray(beta))
-    stopping = Stopping(rtol, atol, free.max_steps, free.check_every)
-    solve = Solve(Picard() if variant.holomorphic else solve.solver, zeros, stopping)
+    network, dtype = deviation_network(problem.model, problem.reconstruct(unknowns)), tree_dtype(unknowns)
+    free = solve.stopping
+    first = _first_nudge(dtype) if beta is None else jnp.asarray(beta)
+    rtol, atol = jnp.minimum(free.rtol, DEVIATION_TOLERANCE), DEVIATION_TOLERANCE * first * free.atol
+    solver = Picard() if variant.holomorphic else solve.solver
 
-    moved = lambda beta: Problem(nudged(network, beta), problem.update, by_layer=True)
+    def phases(beta, most):
+        betas, weights = (x.astype(dtype) for x in variant.nudges(beta))
+        stopping = Stopping(rtol, atol, most, free.check_every)
 
-    def phase(beta):
-        deviation, statistics = solve(moved(beta))
-        return deviation, *moved(beta).point(deviation), statistics
+        def nudged(beta):
+            return Problem(nudge.added_to(network, beta), problem.update, by_layer=True)
 
-    def phases(beta):
-        betas, weights = (x.astype(tree_dtype(unknowns)) for x in variant.nudges(beta))
-        return Deviations(betas, weights, *jax.vmap(phase)(betas))
+        def phase(last, beta):
+            start, moved = jax.tree.map(lambda d: (beta / last[0]) * d, last[1]), nudged(beta)
+            deviation, statistics = Solve(solver, start, stopping)(moved)
+            return (beta, deviation), (deviation, *moved.point(deviation), statistics)
+
+        start = nudged(betas[0]).restrict(_backward_pass(nudged(betas[0]).model, nudge.slope, dtype))
+        solved = betas[:-1] if variant.one_sided else betas
+        results = jax.lax.scan(phase, (betas[0], start), solved)[1]
+        return Deviations(betas, weights, *(_with_zero(results) if variant.one_sided else results))
 
     if beta is not None:
-        return phases(beta)
-    image = lambda beta, deviation: moved(beta).image(deviation)
-    bias = lambda result: _bias(image, zeros, result.derivative())
-    return _with_smaller_nudges(phases, _first_nudge(unknowns), bias)
+        return phases(first, free.max_steps)
+    return _with_smaller_nudges(phases, first, free.max_steps, nudge.slope)
 
 
-def _first_nudge(unknowns: States) -> Array:
-    """`ε^(1/3)` for the rounding unit `ε`: the best step of a centred difference whose terms are rounded."""
-    info = jnp.finfo(tree_dtype(unknowns))
-    return jnp.cbrt(jnp.asarray(info.eps, info.dtype))
+def _with_zero(results: PyTree) -> PyTree:
+    """`results` along an axis, and those of a nudge of zero at its end: no deviation, and nothing to solve."""
+    return jax.tree.map(lambda x: jnp.concatenate([x, jnp.zeros_like(x[:1])]), results)
 
 
-def _bias(image: Callable[[Scalar, States], States], zeros: States, derivative: States) -> Scalar:
-    """How well an estimate `d'` of the derivative at 0 solves `d' = J d' + b`: `|J d' + b - d'| / |b|`.
+def _first_nudge(dtype) -> Array:
+    """`ε^(1/2)` for the rounding unit `ε`."""
+    info = jnp.finfo(dtype)
+    return jnp.sqrt(jnp.asarray(info.eps, info.dtype))
 
-    `b` is the derivative of the map with respect to `β`. The error of `d'` is the residual times the response to it. In
-    a soft direction the response is as large as that to `b`, so this is the relative error of `d'` there.
+
+def _backward_pass(network: AbstractNetwork, nudged: Collection[str], dtype) -> States:
+    """One pass through the layers against their order, each at its drive by the layers after it; then `nudged` again.
+
+    What comes back to the nudged layers is most of what the pass leaves out.
     """
-    zero = jnp.zeros((), tree_dtype(zeros))
-    along = lambda beta, change: jax.jvp(image, (zero, zeros), (beta, change))[1]
-    residual, scale = rms(subtract(along(zero + 1, derivative), derivative)), rms(along(zero + 1, zeros))
-    return residual / jnp.where(scale > 0, scale, 1)
+    layers = {name: network.layers[name] for name in reversed(network.order)}
+    states = FeedForward().states(network.rebuild(layers, network.synapses), dtype)
+    drives = network.drive(network.activations(states), [name for name in states if name in nudged])
+    return {**states, **network.minimise_layers(drives)}
 
 
 def _with_smaller_nudges(
-    phases: Callable[[Array], Deviations], first: Array, bias: Callable[[Deviations], Scalar]
+    phases: Callable[[Array, ScalarLike], Deviations], first: Array, max_steps: ScalarLike, slope: States
 ) -> Deviations:
-    """The deviations at the first nudge, or one ten or a hundred times smaller where the bias is too large."""
-    like = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(phases, first))
+    """The deviations at the first nudge where feedback to the nudged layers is moderate.
 
-    def running(carry):
-        tries, deviations = carry
-        return (tries == 0) | ((tries < NUDGES) & (bias(deviations) > MOST_BIAS))
+    Else an equilibrium may be near that turns or vanishes under such a nudge. Nudges ten times smaller are tried until
+    two derivatives of these layers agree to `AGREEMENT`.
+    """
 
-    smaller = lambda carry: (carry[0] + 1, phases(first / 10.0 ** carry[0]))
-    return jax.lax.while_loop(running, smaller, (jnp.zeros((), jnp.int32), like))[1]
+    def smaller(carry):
+        tries, settled, old = carry
+        new = phases(first / 10.0**tries, jnp.where(settled, 0, max_steps))
+        derivative = new.derivative(slope)
+        moderate = rms(derivative) <= FEEDBACK * rms(slope)
+        agree = rms(subtract(derivative, old.derivative(slope))) <= AGREEMENT * rms(derivative)
+        return tries + 1, jnp.where(tries == 0, moderate, agree), new
+
+    like = jax.eval_shape(phases, first, max_steps)
+    nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), like)
+    running = lambda carry: (carry[0] == 0) | ((carry[0] < NUDGES) & ~carry[1])
+    return jax.lax.while_loop(running, smaller, (jnp.zeros((), jnp.int32), jnp.array(False), nothing))[2]
 
 
 class ShiftedLagrangian(AbstractLagrangian):

@@ -13,17 +13,17 @@ from ..solvers.equilibrium import Statistics
 from ..updates.problem import Problem
 from .base import AbstractGradient, AdjointStats, Solve, at_fixed_point, replace_gradient, stop_gradient
 from .contrast import weighted_differences, weighted_energies
-from .deviation import solve_deviations, typed_for
+from .deviation import Nudge, solve_deviations, typed_for
 from .linear_nudge import LinearNudge
 from .nudging import AbstractVariant, Centred
-from .phases import Connect, connection, estimated_cost, phase_point, require_descent
+from .phases import Connect, connection, estimated_cost, phase_point, require_descent, states_at
 
 
 class EquilibriumPropagation(AbstractGradient):
     """`dC/dθ = d/dβ ∂F/∂θ` at `β = 0` with `F = E + β C`, by a finite difference between nudged equilibria.
 
-    All nudged phases are one batched solve for the deviations from the free equilibrium (`deviation_network`), each
-    layer to a relative tolerance of at most 1e-4. So a small nudge costs no digits, however weak the feedback.
+    Nudged phases are solved for their deviations from the free equilibrium (`deviation_network`), in each layer to the
+    relative tolerance of the free solve, at most 1e-3. So a small nudge costs no digits, however weak the feedback.
     The gradient is autodiff of the energy at fixed states, so it holds for any energy, and for weights, Lagrangian
     parameters and the clamp alike. At finite `β` it is the exact gradient of `[F*(β) - F*(-β)] / 2β`. All this is
     through `hopfax.objective`, which knows the cost. The gradient may be differentiated again, by implicit
@@ -36,8 +36,8 @@ class EquilibriumPropagation(AbstractGradient):
 
     Args:
         beta: the nudge `β`, in (0, 1), best less than a tenth of `hopfax.diagnostics.critical_nudge`. None, the
-            default, takes the third root of the rounding unit (0.005 in float32), and in examples whose deviations
-            are not linear in such a nudge one that is ten or a hundred times smaller.
+            default, takes the root of the rounding unit (0.00035 in float32), and in examples with strong
+            feedback to the nudged layers one that is ten or a hundred times smaller, where that makes a difference.
         variant: the finite difference.
     Raises: `ValueError` for another `beta`, a variant of another kind, or a network that does not descend in its
         activations.
@@ -84,22 +84,35 @@ class EquilibriumPropagation(AbstractGradient):
     ) -> tuple[Scalar, Statistics]:
         """A scalar whose gradient is the estimate, and the statistics of all nudged phases."""
         _check_holomorphic(problem.model, self.variant)
+        nudge = _nudge(
+            cost, problem.point(unknowns), problem.point(typed_for(self.variant, unknowns))[1], target
+        )
         unknowns = typed_for(self.variant, unknowns)
-        shifted = cost.shifted(problem.point(unknowns)[1])
-        nudged = lambda network, beta: network + beta * shifted.with_target(target)
-        deviations = solve_deviations(problem, solve, unknowns, nudged, self.beta, self.variant)
+        deviations = solve_deviations(problem, solve, unknowns, nudge, self.beta, self.variant)
+        drives = problem.reconstruct(unknowns)
         free = phase_point(*connect(problem, unknowns))[1]
 
-        def phase(beta, deviation, change):
+        def phase(beta, deviation, drive_change, change):
             nudged = Problem(problem.model + beta * cost.with_target(target), problem.update)
+            states = states_at(nudged.model, add(drives, drive_change))
+            # The value is that of the deviations, the derivative that of the nudged equilibrium.
             point = phase_point(*connect(nudged, add(unknowns, deviation)))
-            return point, replace_gradient(change, subtract(point[1], free))
+            value = (states, add(problem.model.activations(drives), change))
+            return replace_gradient((value, change), (point, subtract(point[1], free)))
 
         betas, weights = deviations.betas, deviations.weights
-        phases = jax.vmap(phase)(betas, deviations.unknowns, deviations.activations)
+        phases = jax.vmap(phase)(betas, deviations.unknowns, deviations.states, deviations.activations)
         total = _holomorphic_total if self.variant.holomorphic else _total
         estimate = at_fixed_point(total, (problem.model, cost, target, betas, weights), phases)
         return estimate, deviations.statistics
+
+
+def _nudge(cost: AbstractCost, point: tuple[States, States], origin: States, target: Array) -> Nudge:
+    """The cost of deviations from `point`, whose activations `origin` has in the type of the nudges."""
+    shifted = cost.shifted(origin).with_target(target)
+    states, activations = point
+    of_layers = lambda g: cost(states, {**activations, **g}, target)
+    return Nudge((shifted,), jax.grad(of_layers)({name: activations[name] for name in cost.layers}))
 
 
 def _total(parameters, phases) -> Scalar:

@@ -6,7 +6,7 @@ from typing import Any, cast
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Scalar, ScalarLike
+from jaxtyping import ScalarLike
 
 from .._internal.tree import add, select, squares, subtract
 from ..costs import LinearCost
@@ -14,7 +14,7 @@ from ..networks.network import AbstractNetwork, States
 from ..solvers.equilibrium import Statistics
 from ..updates.problem import Problem
 from .base import AdjointStats, Solve, at_fixed_point, replace_gradient, stop_gradient
-from .deviation import solve_deviations, typed_for
+from .deviation import Nudge, solve_deviations, typed_for
 from .nudging import AbstractVariant
 from .phases import connection, phase_stats
 
@@ -60,13 +60,13 @@ class LinearNudge(eqx.Module):
         """
         size = stop_gradient(jnp.sqrt(squares(slope)))
         unit = jax.tree.map(lambda v: v / jnp.where(size > 0, size, 1).astype(v.dtype), slope)
-        nudged = lambda network, beta: _with_cost(network, beta, unit)
+        nudge = Nudge(tuple(LinearCost(name).with_target(v) for name, v in unit.items()), unit)
         unknowns = typed_for(self.variant, self.unknowns)
-        deviations = solve_deviations(self.problem, self.solve, unknowns, nudged, self.beta, self.variant)
+        deviations = solve_deviations(self.problem, self.solve, unknowns, nudge, self.beta, self.variant)
         free = self._connect(self.problem, unknowns)[0]
 
         def phase(beta, deviation, change):
-            problem = Problem(_with_cost(self.problem.model, beta, unit), self.problem.update)
+            problem = Problem(nudge.added_to(self.problem.model, beta), self.problem.update)
             states = self._connect(problem, add(unknowns, deviation))[0]
             return replace_gradient(change, subtract(states, free))
 
@@ -80,13 +80,6 @@ class LinearNudge(eqx.Module):
         """States and activations, which depend on the problem in second derivatives."""
         problem, unknowns = connection(self.stats, self.variant.holomorphic)(problem, unknowns)
         return problem.point(unknowns)
-
-
-def _with_cost(model: AbstractNetwork, beta: Scalar, slope: States) -> AbstractNetwork:
-    """The network of `E + β v·g`."""
-    for name, v in slope.items():
-        model = model + beta * LinearCost(name).with_target(v)
-    return model
 
 
 def _drives(model: AbstractNetwork, activations: States) -> States:

@@ -18,6 +18,9 @@ class AbstractVariant(eqx.Module):
     holomorphic: eqx.AbstractVar[bool]
     """Whether the nudges are complex."""
 
+    one_sided: ClassVar[bool] = False
+    """Whether the last nudge is zero: the free equilibrium takes part."""
+
     @abc.abstractmethod
     def nudges(self, beta: ScalarLike) -> tuple[Array, Array]:
         """The nudges, and the weight of `∂F/∂θ` at each of them; real weights sum to zero.
@@ -41,6 +44,7 @@ class Positive(AbstractVariant):
     """`[∂F(β) - ∂F(0)] / β`, of error `O(β)`. Source: [scellier2017], eq. 11."""
 
     holomorphic: ClassVar[bool] = False
+    one_sided: ClassVar[bool] = True
 
     def nudges(self, beta):
         return _one_sided(jnp.asarray(beta))
@@ -50,6 +54,7 @@ class Negative(AbstractVariant):
     """`[∂F(0) - ∂F(-β)] / β`, of error `O(β)`. Source: [scellier2024]."""
 
     holomorphic: ClassVar[bool] = False
+    one_sided: ClassVar[bool] = True
 
     def nudges(self, beta):
         return _one_sided(-jnp.asarray(beta))
@@ -65,6 +70,7 @@ class RandomSign(AbstractVariant):
 
     key: Key[Array, ""]
     holomorphic: ClassVar[bool] = False
+    one_sided: ClassVar[bool] = True
 
     def nudges(self, beta):
         beta = jnp.asarray(beta)

@@ -59,9 +59,12 @@ def estimated_cost(value: Scalar, estimate: Scalar, stats: AdjointStats | None, 
 def phase_point(problem: Problem, unknowns: States) -> tuple[States, States]:
     """States and activations of all free layers; states are those of the neurons, not their drives."""
     drives = problem.reconstruct(unknowns)
-    layers = problem.model.layers
-    states = {name: layers[name].lagrangian.state_at(drive) for name, drive in drives.items()}
-    return states, problem.model.activations(drives)
+    return states_at(problem.model, drives), problem.model.activations(drives)
+
+
+def states_at(model: AbstractNetwork, drives: States) -> States:
+    """The states of the neurons at their drives, which differ where neurons are clamped or nudged."""
+    return {name: model.layers[name].lagrangian.state_at(drive) for name, drive in drives.items()}
 
 
 def connection(stats: AdjointStats | None, holomorphic: bool = False) -> Connect:

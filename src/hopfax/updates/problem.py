@@ -121,9 +121,11 @@ class Problem(AbstractMap):
         return image, jax.lax.stop_gradient(info)
 
     def _largest_ratio(self, image: States, states: States) -> Scalar:
-        """The largest relative residual of a layer."""
-        pairs = [(rms(image[name] - states[name]), rms(image[name])) for name in states]
-        return ft.reduce(jnp.maximum, [r / jnp.where(scale > 0, scale, 1) for r, scale in pairs])
+        """The largest relative residual of a layer. A nudge is part of the state, but not of the drive."""
+        layers = self.model.layers
+        scales = {name: rms(layers[name].lagrangian.state_at(image[name])) for name in states}
+        ratios = [rms(image[n] - states[n]) / jnp.where(scale > 0, scale, 1) for n, scale in scales.items()]
+        return ft.reduce(jnp.maximum, ratios)
 
     @property
     def gives_slope(self) -> bool:
