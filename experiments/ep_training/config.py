@@ -4,45 +4,41 @@ import dataclasses
 
 from experiments.runs import Run
 
-from hopfax.gradients import EquilibriumPropagation, Implicit
+from hopfax.gradients import AbstractGradient, EquilibriumPropagation, Implicit
 from hopfax.training.recipes import BETA, Recipe, goemaere_ep, low_feedback
 
 SEEDS = 3
-GRADIENTS = {"ep": EquilibriumPropagation(BETA), "implicit": Implicit()}
-MORE_FEEDBACK, FURTHER = 0.1, 0.1  # through two hidden layers, float32 resolves what the nudge does only so
-PAIRS = {"": goemaere_ep(), "best-": low_feedback((784, 512, 10))}
+PAIRS = (  # prefix, recipe, equilibrium propagation beside the implicit gradient
+    ("", goemaere_ep(), EquilibriumPropagation(BETA)),
+    ("best-", low_feedback((784, 512, 10)), EquilibriumPropagation()),
+    ("best-", low_feedback((784, 512, 512, 10)), EquilibriumPropagation()),
+)
+WIDER = ((784, 1024, 10), (784, 1024, 1024, 10))
 
 
 def runs() -> list[Run]:
-    """Two recipes with both gradients, then wider and deeper networks with equilibrium propagation alone."""
+    """Two recipes with both gradients, then wider networks with equilibrium propagation alone."""
     seeds = range(SEEDS)
     pairs = [
-        _run(name, PAIRS[prefix], seed, prefix) for prefix in PAIRS for seed in seeds for name in GRADIENTS
+        _run(prefix, name, recipe, gradient, seed)
+        for prefix, recipe, nudged in PAIRS
+        for seed in seeds
+        for name, gradient in {"ep": nudged, "implicit": Implicit()}.items()
     ]
-    return pairs + [_alone(recipe, seed) for seed in seeds for recipe in (_one_hidden(), _two_hidden())]
+    wider = [low_feedback(layers) for layers in WIDER]
+    return pairs + [
+        _run("best-", "ep", recipe, EquilibriumPropagation(), seed) for seed in seeds for recipe in wider
+    ]
 
 
 def smoke() -> list[Run]:
     """Seconds on the digits of scikit-learn; shows that all runs, and nothing else."""
-    recipe = dataclasses.replace(low_feedback((64, 16, 10)), epochs=1, gradient=GRADIENTS["ep"])
+    recipe = dataclasses.replace(low_feedback((64, 16, 10)), epochs=1, gradient=EquilibriumPropagation())
     return [Run("smoke", recipe, "digits")]
 
 
-def _run(gradient: str, recipe: Recipe, seed: int, prefix: str) -> Run:
-    name = f"{prefix}{gradient}-{'-'.join(map(str, recipe.layers))}-seed{seed}"
-    return Run(name, dataclasses.replace(recipe, seed=seed, gradient=GRADIENTS[gradient]))
-
-
-def _alone(recipe: Recipe, seed: int) -> Run:
-    name = f"best-ep-{'-'.join(map(str, recipe.layers))}-seed{seed}"
-    return Run(name, dataclasses.replace(recipe, seed=seed))
-
-
-def _one_hidden() -> Recipe:
-    return dataclasses.replace(low_feedback((784, 1024, 10)), gradient=GRADIENTS["ep"])
-
-
-def _two_hidden() -> Recipe:
-    plain = low_feedback((784, 1024, 1024, 10))
-    architecture = dataclasses.replace(plain.architecture, feedback=MORE_FEEDBACK)
-    return dataclasses.replace(plain, architecture=architecture, gradient=EquilibriumPropagation(FURTHER))
+def _run(prefix: str, name: str, recipe: Recipe, gradient: AbstractGradient, seed: int) -> Run:
+    layers = "-".join(map(str, recipe.layers))
+    return Run(
+        f"{prefix}{name}-{layers}-seed{seed}", dataclasses.replace(recipe, seed=seed, gradient=gradient)
+    )

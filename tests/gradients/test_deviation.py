@@ -16,8 +16,8 @@ from hopfax.costs import CrossEntropy, SquaredError
 from hopfax.diagnostics import worst_array
 from hopfax.gradients import ConjugateGradient, EquilibriumPropagation, Implicit
 from hopfax.gradients.base import Solve
-from hopfax.gradients.deviation import deviation_network, solve_deviations
-from hopfax.gradients.nudging import Centred
+from hopfax.gradients.deviation import Nudge, deviation_network, solve_deviations
+from hopfax.gradients.nudging import Centred, Positive
 from hopfax.lagrangians import Identity, Sigmoid, Tanh
 from hopfax.networks import ConvBlock, MaxPool, convolutional
 from hopfax.objective import cost_gradient
@@ -79,7 +79,7 @@ def test_a_nudged_equilibrium_is_the_free_one_and_its_deviation():
         problem,
         Solve(TIGHT.solver, problem.restrict(free.state), TIGHT.stopping()),
         problem.restrict(free.state),
-        lambda network, beta: network + beta * shifted.with_target(target),
+        Nudge((shifted.with_target(target),), {"output": free.activation["output"] - target}),
         0.2,
         Centred(),
     )
@@ -89,8 +89,8 @@ def test_a_nudged_equilibrium_is_the_free_one_and_its_deviation():
         assert close(nudged.activation, moved, 1e-4)
 
 
-@pytest.mark.parametrize("hidden", [1, 2, 3])
-def test_in_float32_every_array_agrees_with_the_exact_gradient_however_weak_the_feedback(hidden):
+@pytest.mark.parametrize(("hidden", "variant"), [(1, Centred()), (2, Positive()), (3, Centred())], ids=str)
+def test_in_float32_every_array_agrees_with_the_exact_gradient_however_weak_the_feedback(hidden, variant):
     """A difference of equilibria has no digits left there: layers next to the input change by 1e-7 of their states."""
     recipe = low_feedback((6, *[8] * hidden, 3))
     neurons = dataclasses.replace(recipe.architecture, feedback=0.01, hidden=Tanh(), weight_scale=1.0)
@@ -98,7 +98,11 @@ def test_in_float32_every_array_agrees_with_the_exact_gradient_however_weak_the_
     images = jr.uniform(jr.key(3), (5, 6), jnp.float32)
     targets = jax.nn.one_hot(jnp.arange(5) % 3, 3, dtype=jnp.float32)
     estimate = cost_gradient(
-        model, {"input": images}, CrossEntropy(), targets, method=Method(gradient=EquilibriumPropagation())
+        model,
+        {"input": images},
+        CrossEntropy(),
+        targets,
+        method=Method(gradient=EquilibriumPropagation(variant=variant)),
     )
     exact = cost_gradient(
         double(model), {"input": double(images)}, CrossEntropy(), double(targets), method=EXACT

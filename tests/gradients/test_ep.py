@@ -162,8 +162,8 @@ def test_the_evaluations_of_all_nudged_phases_are_reported(variant, evaluations)
     assert stats.residual > 0
 
 
-def test_the_tolerance_of_nudged_phases_is_small_relative_to_their_difference():
-    """`1e-4 beta atol`, whatever the tolerance of the free phase."""
+def test_the_tolerance_of_nudged_phases_is_small_relative_to_their_deviations():
+    """`1e-3 beta atol`, whatever the tolerance of the free phase; deviations are of order `beta`."""
     beta = 0.05
 
     @eqx.filter_jit
@@ -172,10 +172,11 @@ def test_the_tolerance_of_nudged_phases_is_small_relative_to_their_difference():
         loss = lambda stats: costs_with_stats(MODEL, {"input": X}, SQUARED, TARGET, method, stats)
         return jax.grad(loss)(AdjointStats.blank()).residual
 
-    states = relax(MODEL, {"input": X}, method=Method(rtol=1e-9)).state
-    smallest = min(np.sqrt(np.mean(np.asarray(states[name]) ** 2)) for name in ("hidden", "output"))
+    free = MODEL.condition({"input": X})
+    at = lambda beta: relax(free + beta * SQUARED.with_target(TARGET), method=Method(rtol=1e-9)).state
+    deviations = jax.tree.map(lambda a, b: np.sqrt(np.mean(np.square(a - b))), at(beta), at(0.0))
     for atol in (1e-2, 1e-4):
-        assert residual(jnp.asarray(atol)) <= 1.5 * 1e-4 * beta * atol / smallest
+        assert 0 < residual(jnp.asarray(atol)) <= 5e-3 * beta * atol / min(deviations.values())
 
 
 @pytest.mark.parametrize(
