@@ -13,8 +13,8 @@ from ..solvers.equilibrium import Statistics
 from ..updates.problem import Problem
 from .base import AbstractGradient, AdjointStats, Solve, at_fixed_point, replace_gradient, stop_gradient
 from .contrast import weighted_differences, weighted_energies
-from .deviation import Nudge, solve_deviations, typed_for
 from .linear_nudge import LinearNudge
+from .nudged import Nudge, solve_deviations, typed_for
 from .nudging import AbstractVariant, Centred
 from .phases import Connect, connection, estimated_cost, phase_point, require_descent, states_at
 
@@ -22,7 +22,7 @@ from .phases import Connect, connection, estimated_cost, phase_point, require_de
 class EquilibriumPropagation(AbstractGradient):
     """`dC/dθ = d/dβ ∂F/∂θ` at `β = 0` with `F = E + β C`, by a finite difference between nudged equilibria.
 
-    Nudged phases are solved for their deviations from the free equilibrium (`deviation_network`), in each layer to the
+    Nudged phases are solved for their deviations from the free equilibrium (`hopfax.networks.deviation_network`), in each layer to the
     relative tolerance of the free solve, at most 1e-3. So a small nudge costs no digits, however weak the feedback.
     The gradient is autodiff of the energy at fixed states, so it holds for any energy, and for weights, Lagrangian
     parameters and the clamp alike. At finite `β` it is the exact gradient of `[F*(β) - F*(-β)] / 2β`. All this is

@@ -14,7 +14,7 @@ from ..networks.network import AbstractNetwork, States
 from ..solvers.equilibrium import Statistics
 from ..updates.problem import Problem
 from .base import AdjointStats, Solve, at_fixed_point, replace_gradient, stop_gradient
-from .deviation import Nudge, solve_deviations, typed_for
+from .nudged import Nudge, solve_deviations, typed_for
 from .nudging import AbstractVariant
 from .phases import connection, phase_stats
 

@@ -6,6 +6,7 @@ from .chn import CHNLagrangian as CHNLagrangian
 from .convolutional import ConvBlock as ConvBlock
 from .convolutional import convolutional as convolutional
 from .convolutional import residual as residual
+from .deviation import deviation_network as deviation_network
 from .files import load_model as load_model
 from .files import save_model as save_model
 from .gaussian import gaussian as gaussian

@@ -1,0 +1,67 @@
+"""The network of deviations from an equilibrium: its energy, its activations and its drives."""
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from problems import ZOO, close, double, scaled
+
+import hopfax
+from hopfax import HAM, Method, PartialClamp
+from hopfax.lagrangians import Identity, Sigmoid
+from hopfax.networks import ConvBlock, MaxPool, convolutional, deviation_network
+from hopfax.updates.problem import Problem
+
+TIGHT = Method(rtol=1e-12, atol=0.0, max_steps=2000)
+
+
+def pooled() -> HAM:
+    neurons = [Identity(), Sigmoid(), Sigmoid(), Identity()]
+    blocks = [ConvBlock(2, 3), ConvBlock(3, 3, pool=MaxPool(2))]
+    model = convolutional((4, 4, 1), blocks, 2, neurons, key=jr.key(1), bias_std=0.3)
+    return scaled(double(model), 0.5)
+
+
+def partly_clamped() -> dict:
+    known = PartialClamp(jnp.array([0.2, 0.0, -0.3, 0.0]), jnp.array([True, False, True, False]))
+    return {"input": known}
+
+
+NETWORKS = {
+    **{name: ZOO[name] for name in ("chain4", "skip", "triangle", "softmax", "layernorm")},
+    "maximum pooling": (pooled(), {"input": jr.uniform(jr.key(2), (4, 4, 1), jnp.float64)}),
+    "clamped in part": (ZOO["skip"][0], partly_clamped()),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_its_energy_and_drives_are_those_of_the_network_less_what_is_constant_and_linear(name):
+    model, clamp = NETWORKS[name]
+    problem = Problem(model.condition(clamp), TIGHT.update)
+    states = hopfax.relax(model, clamp, method=TIGHT).state
+    drives = problem.reconstruct(problem.restrict(states))
+    network = deviation_network(problem.model, drives)
+    change = {n: 0.3 * jr.normal(jr.key(i), s.shape, jnp.float64) for i, (n, s) in enumerate(drives.items())}
+    moved = {n: drives[n] + change[n] for n in drives}
+    at, after = (problem.model.activations(states) for states in (drives, moved))
+    deviations = jax.tree.map(jnp.subtract, after, at)
+    assert close(network.activations(change), deviations)
+    forces = problem.model.drive(after, problem.model.order)
+    equilibrium = problem.model.drive(at, problem.model.order)
+    assert close(
+        network.drive(deviations, problem.model.order), jax.tree.map(jnp.subtract, forces, equilibrium)
+    )
+    energy = problem.model.energy(moved) - problem.model.energy(drives)
+    if name != "clamped in part":  # there a drive is not the state of the neuron
+        assert np.isclose(network.energy(change), energy, rtol=0, atol=1e-9)
+
+
+def test_what_it_refuses():
+    model, clamp = NETWORKS["maximum pooling"]
+    free, state = model.condition(clamp), hopfax.relax(model, clamp, method=TIGHT).state
+    network = deviation_network(free, state)  # the state of the clamped layer is ignored
+    with pytest.raises(ValueError, match="condition the network before its deviations"):
+        network.condition({"hidden2": jnp.zeros(network.layers["hidden2"].shape)})
+    with pytest.raises(ValueError, match=r"`drives` lacks \['output'\]"):
+        deviation_network(free, {name: state[name] for name in state if name != "output"})
