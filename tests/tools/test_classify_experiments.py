@@ -41,7 +41,7 @@ def test_the_two_gradients_are_compared_on_the_same_networks():
         if "implicit" in name:
             twin = by_name[name.replace("implicit", "ep")]
             assert dataclasses.replace(twin, gradient=recipe.gradient) == recipe
-    assert sum("implicit" in name for name in by_name) == 6
+    assert sum("implicit" in name for name in by_name) == 9
 
 
 def test_all_depths_have_one_recipe():

@@ -76,7 +76,7 @@ DEFAULTS = {
     RecurrentBackprop: {"steps": 8, "tolerance": 0.0},
     Unrolled: {"steps": 100},
     Phantom: {"steps": 5, "damping": 1.0},
-    EquilibriumPropagation: {"beta": 0.05},
+    EquilibriumPropagation: {"beta": None},
     CoupledLearning: {"beta": 0.1},
     Holomorphic: {"count": 6},
     Sigmoid: {"slope": 1.0, "centre": 0.0},

@@ -22,8 +22,9 @@ from .phases import Connect, connection, estimated_cost, phase_point, require_de
 class EquilibriumPropagation(AbstractGradient):
     """`dC/dθ = d/dβ ∂F/∂θ` at `β = 0` with `F = E + β C`, by a finite difference between nudged equilibria.
 
-    Nudged phases are solved for their deviations from the free equilibrium (`hopfax.networks.deviation_network`), in each layer to the
-    relative tolerance of the free solve, at most 1e-3. So a small nudge costs no digits, however weak the feedback.
+    Nudged phases are solved as deviations from the free equilibrium (`hopfax.networks.deviation_network`), in each
+    layer to the relative tolerance of the free solve, at most 1e-3. So a small nudge costs no digits, however weak the
+    feedback.
     The gradient is autodiff of the energy at fixed states, so it holds for any energy, and for weights, Lagrangian
     parameters and the clamp alike. At finite `β` it is the exact gradient of `[F*(β) - F*(-β)] / 2β`. All this is
     through `hopfax.objective`, which knows the cost. The gradient may be differentiated again, by implicit

@@ -156,7 +156,7 @@ def _with_smaller_nudges(
 
     def smaller(carry):
         tries, settled, old = carry
-        new = phases(first / 10.0**tries, jnp.where(settled, 0, max_steps))
+        new = phases(first * 10.0 ** -tries.astype(first.dtype), jnp.where(settled, 0, max_steps))
         derivative = new.derivative(slope)
         moderate = rms(derivative) <= FEEDBACK * rms(slope)
         agree = rms(subtract(derivative, old.derivative(slope))) <= AGREEMENT * rms(derivative)
