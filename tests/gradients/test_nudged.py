@@ -17,7 +17,7 @@ from hopfax.gradients import ConjugateGradient, EquilibriumPropagation, Implicit
 from hopfax.gradients.base import Solve
 from hopfax.gradients.nudged import Nudge, solve_deviations
 from hopfax.gradients.nudging import Centred, Positive
-from hopfax.lagrangians import Tanh
+from hopfax.lagrangians import ReLU, Tanh
 from hopfax.objective import cost_gradient
 from hopfax.training.recipes import low_feedback
 from hopfax.updates.problem import Problem
@@ -46,12 +46,18 @@ def test_a_nudged_equilibrium_is_the_free_one_and_its_deviation():
         assert close(nudged.activation, moved, 1e-4)
 
 
-@pytest.mark.parametrize(("hidden", "variant"), [(1, Centred()), (2, Positive()), (3, Centred())], ids=str)
-def test_in_float32_every_array_agrees_with_the_exact_gradient_however_weak_the_feedback(hidden, variant):
+@pytest.mark.parametrize(
+    ("hidden", "neurons", "variant"),
+    [(1, Tanh(), Centred()), (2, ReLU(), Positive()), (3, ReLU(), Centred())],
+    ids=str,
+)
+def test_in_float32_every_array_agrees_with_the_exact_gradient_however_weak_the_feedback(
+    hidden, neurons, variant
+):
     """A difference of equilibria has no digits left there: layers next to the input change by 1e-7 of their states."""
     recipe = low_feedback((6, *[8] * hidden, 3))
-    neurons = dataclasses.replace(recipe.architecture, feedback=0.01, hidden=Tanh(), weight_scale=1.0)
-    model = dataclasses.replace(recipe, architecture=neurons).network()
+    architecture = dataclasses.replace(recipe.architecture, feedback=0.01, hidden=neurons)
+    model = dataclasses.replace(recipe, architecture=architecture).network()
     images = jr.uniform(jr.key(3), (5, 6), jnp.float32)
     targets = jax.nn.one_hot(jnp.arange(5) % 3, 3, dtype=jnp.float32)
     estimate = cost_gradient(
@@ -59,14 +65,14 @@ def test_in_float32_every_array_agrees_with_the_exact_gradient_however_weak_the_
         {"input": images},
         CrossEntropy(),
         targets,
-        method=Method(gradient=EquilibriumPropagation(variant=variant)),
+        method=Method(gradient=EquilibriumPropagation(variant=variant), rtol=1e-5),
     )
     exact = cost_gradient(
         double(model), {"input": double(images)}, CrossEntropy(), double(targets), method=EXACT
     )
     arrays = lambda tree: eqx.filter(double(tree), eqx.is_inexact_array)
     name, cosine = worst_array(arrays(estimate.gradient), arrays(exact.gradient))
-    assert cosine > 1 - 1e-5, name
+    assert cosine > 1 - 1e-6, name
 
 
 def test_a_nudge_that_is_too_large_is_made_smaller():

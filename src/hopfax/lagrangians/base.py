@@ -185,7 +185,9 @@ class ScaledLagrangian(AbstractLagrangian):
         return self.factor * self.lagrangian.activation(state)
 
     def activation_change(self, state: State, activation: State, change: State) -> State:
-        return self.factor * self.lagrangian.activation_change(state, activation / self.factor, change)
+        # Dividing `activation` by the factor would round it.
+        own = self.lagrangian.activation(state)
+        return self.factor * self.lagrangian.activation_change(state, own, change)
 
     def energy(self, state: State) -> Scalar:
         return self.factor * self.lagrangian.energy(state)
