@@ -18,6 +18,7 @@ from hopfax.gradients.base import Solve
 from hopfax.gradients.nudged import Nudge, solve_deviations
 from hopfax.gradients.nudging import Centred, Positive
 from hopfax.lagrangians import ReLU, Tanh
+from hopfax.networks import ConvBlock, MaxPool
 from hopfax.objective import cost_gradient
 from hopfax.training.recipes import low_feedback
 from hopfax.updates.problem import Problem
@@ -46,19 +47,22 @@ def test_a_nudged_equilibrium_is_the_free_one_and_its_deviation():
         assert close(nudged.activation, moved, 1e-4)
 
 
+POOLED = ((6, 6, 1), ConvBlock(3, 3, pool=MaxPool(2)), ConvBlock(3, 3), 3)
+
+
 @pytest.mark.parametrize(
-    ("hidden", "neurons", "variant"),
-    [(1, Tanh(), Centred()), (2, ReLU(), Positive()), (3, ReLU(), Centred())],
-    ids=str,
+    ("layers", "neurons", "variant"),
+    [((6, 8, 3), Tanh(), Centred()), ((6, 8, 8, 8, 3), ReLU(), Positive()), (POOLED, ReLU(), Centred())],
+    ids=["one hidden layer", "three hidden layers", "maximum pooling"],
 )
 def test_in_float32_every_array_agrees_with_the_exact_gradient_however_weak_the_feedback(
-    hidden, neurons, variant
+    layers, neurons, variant
 ):
     """A difference of equilibria has no digits left there: layers next to the input change by 1e-7 of their states."""
-    recipe = low_feedback((6, *[8] * hidden, 3))
+    recipe = low_feedback(layers)
     architecture = dataclasses.replace(recipe.architecture, feedback=0.01, hidden=neurons)
     model = dataclasses.replace(recipe, architecture=architecture).network()
-    images = jr.uniform(jr.key(3), (5, 6), jnp.float32)
+    images = jr.uniform(jr.key(3), (5, *model.layers["input"].shape), jnp.float32)
     targets = jax.nn.one_hot(jnp.arange(5) % 3, 3, dtype=jnp.float32)
     estimate = cost_gradient(
         model,

@@ -352,13 +352,12 @@ def test_the_change_of_the_activation_is_the_difference(name, size):
     assert close(lagrangian.activation_change(state, activation, change), expected, 1e-11)
 
 
-CLOSED = {name: CASES[name][0] for name in ("identity", "sigmoid", "tanh", "relu", "hard_sigmoid", "softmax")}
-CLOSED |= {"multiple": 0.03 * ReLU(), "sum": Tanh() + 0.7 * HardSigmoid()}
+MORE = {"multiple": 0.03 * ReLU(), "sum": Tanh() + 0.7 * HardSigmoid()}
 
 
-@pytest.mark.parametrize("name", CLOSED)
+@pytest.mark.parametrize("name", [*CASES, *MORE])
 def test_a_small_change_of_the_activation_has_all_digits_in_float32(name):
-    lagrangian = single(CLOSED[name])
+    lagrangian = single(MORE[name] if name in MORE else CASES[name][0])
     state = jr.normal(jr.key(0), (7,), jnp.float32)
     change = 1e-7 * jr.normal(jr.key(1), (7,), jnp.float32)
     result = lagrangian.activation_change(state, lagrangian.activation(state), change)

@@ -57,6 +57,19 @@ def test_its_energy_and_drives_are_those_of_the_network_less_what_is_constant_an
         assert np.isclose(network.energy(change), energy, rtol=0, atol=1e-9)
 
 
+@pytest.mark.parametrize("name", ["softmax", "layernorm", "maximum pooling"])
+def test_drives_of_small_deviations_are_those_by_the_slope(name):
+    model, clamp = NETWORKS[name]
+    free = model.condition(clamp)
+    drives = hopfax.relax(model, clamp, method=TIGHT).state
+    change = {n: 1e-6 * jr.normal(jr.key(i), drives[n].shape, jnp.float64) for i, n in enumerate(free.order)}
+    by_difference, by_slope = (deviation_network(free, drives, small) for small in (False, True))
+    deviations = by_slope.activations(change)
+    drive = lambda network: network.drive(deviations, free.order)
+    for one, other in zip(*map(jax.tree.leaves, (drive(by_difference), drive(by_slope))), strict=True):
+        assert np.allclose(one, other, rtol=1e-6, atol=1e-14)
+
+
 def test_what_it_refuses():
     model, clamp = NETWORKS["maximum pooling"]
     free, state = model.condition(clamp), hopfax.relax(model, clamp, method=TIGHT).state

@@ -95,8 +95,8 @@ def solve_deviations(
         beta: as in `EquilibriumPropagation`.
         variant: the nudges.
     """
-    network, dtype = deviation_network(problem.model, problem.reconstruct(unknowns)), tree_dtype(unknowns)
-    free = solve.stopping
+    network = deviation_network(problem.model, problem.reconstruct(unknowns), small=beta is None)
+    free, dtype = solve.stopping, tree_dtype(unknowns)
     first = _first_nudge(dtype) if beta is None else jnp.asarray(beta)
     rtol, atol = jnp.minimum(free.rtol, DEVIATION_TOLERANCE), DEVIATION_TOLERANCE * first * free.atol
     solver = Picard() if variant.holomorphic else solve.solver

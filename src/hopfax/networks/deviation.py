@@ -1,8 +1,10 @@
 """The network of deviations from an equilibrium, which has all digits of a small change of the equilibrium."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import ClassVar
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Inexact, Scalar
 
@@ -12,7 +14,7 @@ from .network import AbstractNetwork, States
 from .synapses.base import AbstractSynapse, Field, Shape
 
 
-def deviation_network(model: AbstractNetwork, drives: States) -> AbstractNetwork:
+def deviation_network(model: AbstractNetwork, drives: States, small: bool = False) -> AbstractNetwork:
     """The network of the deviations `d` from an equilibrium: `E(s + d) - E(s)` less what is linear in `d`.
 
     Its equilibrium without a nudge is `d = 0`. Under a nudge by `β` all its states are of order `β`. In the network
@@ -22,6 +24,8 @@ def deviation_network(model: AbstractNetwork, drives: States) -> AbstractNetwork
     Args:
         model: a network that has only free layers.
         drives: of all layers, at the equilibrium; those of other layers are ignored.
+        small: whether the drives of synapses that are not bilinear change by their slope halfway, which has all digits
+            of small deviations, rather than by their difference, which is exact for large ones.
     Raises: `ValueError` where the drive of a layer is missing.
     Source: derived in this project.
     """
@@ -31,7 +35,7 @@ def deviation_network(model: AbstractNetwork, drives: States) -> AbstractNetwork
     activations = model.activations(drives)
     layers = {name: _shifted_layer(model.layers[name], drives[name], activations[name]) for name in drives}
     synapses = {
-        name: _shifted_synapse(synapse, activations)
+        name: _shifted_synapse(synapse, activations, small)
         for name, synapse in model.synapses.items()
         if synapse.layers
     }
@@ -85,10 +89,11 @@ class ShiftedSynapse(AbstractSynapse):
     synapse: AbstractSynapse
     origins: States
     drives: States
+    small: bool = eqx.field(static=True)
     vanishes: ClassVar[bool] = False
 
-    def __init__(self, synapse: AbstractSynapse, origins: States, drives: States):
-        self.synapse, self.origins, self.drives = synapse, origins, drives
+    def __init__(self, synapse: AbstractSynapse, origins: States, drives: States, small: bool):
+        self.synapse, self.origins, self.drives, self.small = synapse, origins, drives, small
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -104,9 +109,12 @@ class ShiftedSynapse(AbstractSynapse):
         return change + sum(linear[1:], linear[0])
 
     def drive(self, name: str, *activations: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
+        if self.small:
+            halfway = tuple(self._moved([d / 2 for d in activations]))
+            return jax.jvp(lambda *g: self.synapse.drive(name, *g), halfway, activations)[1]
         return self.synapse.drive(name, *self._moved(activations)) - self.drives[name]
 
-    def _moved(self, deviations: tuple[Array, ...] | None) -> list[Array]:
+    def _moved(self, deviations: Sequence[Array] | None) -> list[Array]:
         origins = [self.origins[name] for name in self.layers]
         return origins if deviations is None else [g + d for g, d in zip(origins, deviations, strict=True)]
 
@@ -129,7 +137,7 @@ def _shifted_layer(layer: Layer, drive: Array, activation: Array) -> Layer:
     return Layer(layer.shape, ShiftedLagrangian(layer.lagrangian, drive, activation))
 
 
-def _shifted_synapse(synapse: AbstractSynapse, activations: States) -> AbstractSynapse:
+def _shifted_synapse(synapse: AbstractSynapse, activations: States, small: bool) -> AbstractSynapse:
     """The synapse of deviations: a bilinear one is its own, and what is linear in one layer drops out."""
     multilinear = all(map(synapse.affine_in, synapse.layers))
     if multilinear and len(synapse.layers) == 2 and synapse.vanishes:
@@ -139,4 +147,4 @@ def _shifted_synapse(synapse: AbstractSynapse, activations: States) -> AbstractS
         ((name, origin),) = origins.items()
         return Field(name, jnp.zeros_like(origin).reshape(-1))
     drives = {name: synapse.drive(name, *origins.values()) for name in origins}
-    return ShiftedSynapse(synapse, origins, drives)
+    return ShiftedSynapse(synapse, origins, drives, small)
