@@ -17,7 +17,7 @@ from ..solvers.loop import Stopping
 from ..solvers.plain import Picard
 from ..solvers.starts import FeedForward
 from ..updates.problem import Problem
-from .base import Solve
+from .base import Solve, stop_gradient
 from .nudging import AbstractVariant
 
 DEVIATION_TOLERANCE = 1e-3  # of each layer, at most
@@ -81,7 +81,7 @@ def solve_deviations(
     beta: ScalarLike | None,
     variant: AbstractVariant,
 ) -> Deviations:
-    """The deviations from a free equilibrium under the nudges of a variant.
+    """The deviations from a free equilibrium under the nudges of a variant, which are not differentiable.
 
     The first is solved from a pass through the layers against their order, and each other from what is proportional to
     the one before it. They are solved to the relative tolerance of the free solve in each layer, at most
@@ -95,6 +95,7 @@ def solve_deviations(
         beta: as in `EquilibriumPropagation`.
         variant: the nudges.
     """
+    problem, unknowns, nudge = stop_gradient((problem, unknowns, nudge))
     network = deviation_network(problem.model, problem.reconstruct(unknowns), small=beta is None)
     free, dtype = solve.stopping, tree_dtype(unknowns)
     first = _first_nudge(dtype) if beta is None else jnp.asarray(beta)
