@@ -6,18 +6,19 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 import pytest
 from problems import ZOO, close, double
 
 import hopfax
-from hopfax import HAM, Bias, Dense, Layer, Method
+from hopfax import HAM, Bias, Dense, Layer, Method, chain
 from hopfax.costs import CrossEntropy, SquaredError
 from hopfax.diagnostics import worst_array
 from hopfax.gradients import ConjugateGradient, EquilibriumPropagation, Implicit
 from hopfax.gradients.base import Solve
 from hopfax.gradients.nudged import Nudge, solve_deviations
 from hopfax.gradients.nudging import Centred, Positive
-from hopfax.lagrangians import ReLU, Tanh
+from hopfax.lagrangians import Identity, ReLU, Tanh
 from hopfax.networks import ConvBlock, MaxPool
 from hopfax.objective import cost_gradient
 from hopfax.training.recipes import low_feedback
@@ -77,6 +78,21 @@ def test_in_float32_every_array_agrees_with_the_exact_gradient_however_weak_the_
     arrays = lambda tree: eqx.filter(double(tree), eqx.is_inexact_array)
     name, cosine = worst_array(arrays(estimate.gradient), arrays(exact.gradient))
     assert cosine > 1 - 1e-6, name
+
+
+def test_in_float32_the_gradient_of_a_slope_of_neurons_has_its_digits():
+    neurons = [Identity(), Tanh(jnp.ones((), jnp.float32)), Identity()]
+    model = chain([6, 40, 3], neurons, key=jr.key(0), bias_std=0.3)
+    images = jr.uniform(jr.key(3), (5, 6), jnp.float32)
+    targets = jax.nn.one_hot(jnp.arange(5) % 3, 3, dtype=jnp.float32)
+    of_slope = lambda *arguments, method: (
+        cost_gradient(*arguments, method=method).gradient.layers["hidden"].lagrangian.slope
+    )
+    exact = of_slope(double(model), {"input": double(images)}, CrossEntropy(), double(targets), method=EXACT)
+    for variant in (Centred(), Positive()):
+        method = Method(gradient=EquilibriumPropagation(variant=variant), rtol=1e-5)
+        estimate = of_slope(model, {"input": images}, CrossEntropy(), targets, method=method)
+        assert np.isclose(estimate, exact, rtol=1e-3)
 
 
 def test_a_nudge_that_is_too_large_is_made_smaller():

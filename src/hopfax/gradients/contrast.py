@@ -1,5 +1,7 @@
 """The energies of phases compared: a weighted sum whose gradient is the estimate of contrastive learning rules."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Scalar
@@ -21,34 +23,38 @@ def energy_at(model: AbstractNetwork, states: States, activations: States) -> Sc
 
 
 def energy_change(
-    model: AbstractNetwork, end: tuple[States, States], start: tuple[States, States], change: States
+    model: AbstractNetwork,
+    end: tuple[States, States],
+    start: tuple[States, States],
+    change: tuple[States, States],
 ) -> Scalar:
     """`E(end) - E(start)` for states and activations as in `energy_at`, without the difference of large numbers.
 
-    `change` is that of the activations.
-
-    The change of the energy of a synapse is the integral of its slope from start to end. The midpoint rule is exact
-    for a synapse that is affine in each of at most two activations. Simpson's rule, of error `O(|end - start|⁵)`,
-    serves for the others.
+    `change` is that from start to end. The change of the energy of a synapse, and of a Lagrangian, is the integral of
+    its slope. The midpoint rule is exact for a synapse that is affine in each of at most two activations. Simpson's
+    rule, of error `O(|change|⁵)`, serves for the others.
     """
-    at = lambda t: jax.tree.map(lambda a, d: a + t * d, start[1], change)
 
-    def slope(synapse: AbstractSynapse, t: float) -> Scalar:
-        energy = lambda g: synapse(*(g[name] for name in synapse.layers))
-        return jax.jvp(energy, (at(t),), (change,))[1]
+    def slope(function: Callable[..., Scalar], t: float, first: list[Array], change: list[Array]) -> Scalar:
+        at = [x + t * d for x, d in zip(first, change, strict=True)]
+        return jax.jvp(function, tuple(at), tuple(change))[1]
 
-    def integral(synapse: AbstractSynapse) -> Scalar:
+    def integral(function: Callable[..., Scalar], first: list[Array], change: list[Array]) -> Scalar:
+        nodes = ((0.0, 1 / 6), (0.5, 4 / 6), (1.0, 1 / 6))
+        return tree_sum([weight * slope(function, t, first, change) for t, weight in nodes])
+
+    def synapse_change(synapse: AbstractSynapse) -> Scalar:
+        first, difference = ([side[name] for name in synapse.layers] for side in (start[1], change[1]))
         if len(synapse.layers) <= 2 and all(map(synapse.affine_in, synapse.layers)):
-            return slope(synapse, 0.5)
-        return (slope(synapse, 0.0) + 4 * slope(synapse, 0.5) + slope(synapse, 1.0)) / 6
+            return slope(synapse, 0.5, first, difference)
+        return integral(synapse, first, difference)
 
-    synapses = [integral(synapse) for synapse in model.synapses.values() if synapse.layers]
-    neurons = [
-        _neuron_energy(model, name, end[0][name], end[1][name])
-        - _neuron_energy(model, name, start[0][name], start[1][name])
-        for name in start[0]
-    ]
-    return tree_sum(neurons) + tree_sum(synapses)
+    def neuron_change(name: str) -> Scalar:
+        product = jnp.sum(end[0][name] * end[1][name]) - jnp.sum(start[0][name] * start[1][name])
+        return product - integral(model.layers[name].lagrangian, [start[0][name]], [change[0][name]])
+
+    synapses = [synapse_change(synapse) for synapse in model.synapses.values() if synapse.layers]
+    return tree_sum([neuron_change(name) for name in start[0]]) + tree_sum(synapses)
 
 
 def _neuron_energy(model: AbstractNetwork, name: str, state: Array, activation: Array) -> Scalar:
@@ -63,15 +69,15 @@ def weighted_energies(model: AbstractNetwork, weights: Array, points: tuple[Stat
 
 
 def weighted_differences(
-    model: AbstractNetwork, weights: Array, points: tuple[States, States], activations: States
+    model: AbstractNetwork, weights: Array, points: tuple[States, States], deviations: tuple[States, States]
 ) -> Scalar:
     """The same for weights that sum to zero, as `Σ_i w_i [E(p_i) - E(p_n)]` with the last point `p_n`.
 
-    In float32 the energies of phases that are close have few digits left when they are subtracted. `activations` are
-    those of the points, or their deviations from any one point, which have all their digits.
+    In float32 the energies of phases that are close have few digits left when they are subtracted. `deviations` are
+    the points themselves, or their deviations from any one point, which have all their digits.
     """
     last = jax.tree.map(lambda x: x[-1], points)
     others = jax.tree.map(lambda x: x[:-1], points)
-    changes = jax.tree.map(lambda x: x[:-1] - x[-1:], activations)
+    changes = jax.tree.map(lambda x: x[:-1] - x[-1:], deviations)
     change_of = jax.vmap(lambda point, change: energy_change(model, point, last, change))
     return jnp.sum(weights[:-1] * change_of(others, changes))

@@ -104,7 +104,7 @@ def _clamped_value(
 
 def _contrast(model_and_weights: tuple[AbstractNetwork, Array], points: tuple[States, States]) -> Scalar:
     model, weights = model_and_weights
-    return weighted_differences(model, weights, points, points[1])
+    return weighted_differences(model, weights, points, points)
 
 
 def _with_output(

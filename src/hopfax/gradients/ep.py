@@ -91,18 +91,18 @@ class EquilibriumPropagation(AbstractGradient):
         unknowns = typed_for(self.variant, unknowns)
         deviations = solve_deviations(problem, solve, unknowns, nudge, self.beta, self.variant)
         drives = problem.reconstruct(unknowns)
-        free = phase_point(*connect(problem, unknowns))[1]
+        free = states_at(problem.model, drives), problem.model.activations(drives)
+        connected = phase_point(*connect(problem, unknowns))
 
-        def phase(beta, deviation, drive_change, change):
+        def phase(beta, deviation, change):
             nudged = Problem(problem.model + beta * cost.with_target(target), problem.update)
-            states = states_at(nudged.model, add(drives, drive_change))
             # The value is that of the deviations, the derivative that of the nudged equilibrium.
             point = phase_point(*connect(nudged, add(unknowns, deviation)))
-            value = (states, add(problem.model.activations(drives), change))
-            return replace_gradient((value, change), (point, subtract(point[1], free)))
+            return replace_gradient((add(free, change), change), (point, subtract(point, connected)))
 
         betas, weights = deviations.betas, deviations.weights
-        phases = jax.vmap(phase)(betas, deviations.unknowns, deviations.states, deviations.activations)
+        changes = deviations.states, deviations.activations
+        phases = jax.vmap(phase)(betas, deviations.unknowns, changes)
         total = _holomorphic_total if self.variant.holomorphic else _total
         estimate = at_fixed_point(total, (problem.model, cost, target, betas, weights), phases)
         return estimate, deviations.statistics

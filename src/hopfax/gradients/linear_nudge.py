@@ -70,7 +70,7 @@ class LinearNudge(eqx.Module):
             states = self._connect(problem, add(unknowns, deviation))[0]
             return replace_gradient(change, subtract(states, free))
 
-        changes = jax.vmap(phase)(deviations.betas, deviations.unknowns, deviations.states)
+        changes = jax.vmap(phase)(deviations.betas, deviations.unknowns, deviations.drives)
         # The weights of real nudges sum to zero; those of complex ones do not see a constant either.
         slope = jax.tree.map(lambda change: jnp.tensordot(deviations.weights, change, 1), changes)
         response = jax.tree.map(lambda y: (size * jnp.real(y)).astype(jnp.real(y).dtype), slope)

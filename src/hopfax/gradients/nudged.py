@@ -19,6 +19,7 @@ from ..solvers.starts import FeedForward
 from ..updates.problem import Problem
 from .base import Solve, stop_gradient
 from .nudging import AbstractVariant
+from .phases import states_at
 
 DEVIATION_TOLERANCE = 1e-3  # of each layer, at most
 FEEDBACK = 3.0  # to the nudged layers, in units of the nudge, above which smaller nudges are tried
@@ -32,20 +33,21 @@ class Deviations(eqx.Module):
     Attributes:
         betas, weights: as `AbstractVariant.nudges` gives them; all others have an axis of the same length in front.
         unknowns: the deviations of the unknown states.
-        states, activations: those of the drives and activations of all free layers.
+        drives, states, activations: those of all free layers.
         statistics: of the solves.
     """
 
     betas: Array
     weights: Array
     unknowns: States
+    drives: States
     states: States
     activations: States
     statistics: Statistics
 
     def derivative(self, layers: Iterable[str]) -> States:
-        """The estimate of the derivative of the states of `layers` with respect to `β` at 0."""
-        return {name: jnp.tensordot(self.weights, self.states[name], 1) for name in layers}
+        """The estimate of the derivative of the drives of `layers` with respect to `β` at 0."""
+        return {name: jnp.tensordot(self.weights, self.drives[name], 1) for name in layers}
 
 
 class Nudge(eqx.Module):
@@ -112,7 +114,9 @@ def solve_deviations(
         def phase(last, beta):
             start, moved = jax.tree.map(lambda d: (beta / last[0]) * d, last[1]), nudged(beta)
             deviation, statistics = Solve(solver, start, stopping)(moved)
-            return (beta, deviation), (deviation, *moved.point(deviation), statistics)
+            drives, activations = moved.point(deviation)
+            states = states_at(moved.model, drives)
+            return (beta, deviation), (deviation, drives, states, activations, statistics)
 
         start = nudged(betas[0]).restrict(_backward_pass(nudged(betas[0]).model, nudge.slope, dtype))
         solved = betas[:-1] if variant.one_sided else betas

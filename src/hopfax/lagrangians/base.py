@@ -80,6 +80,10 @@ class AbstractLagrangian(eqx.Module):
     def state_at(self, drive: State) -> State:
         """The state of the neurons at a drive: the drive itself, unless neurons are clamped or nudged."""
 
+    def state_change(self, drive: State, change: State) -> State:
+        """`state_at(drive + d) - state_at(drive)` for a change `d` of the drive: `d` unless neurons are clamped."""
+        return self.state_at(drive + change) - self.state_at(drive)
+
     def check_shape(self, shape: tuple[int, ...]) -> None:
         """Raises: `ValueError` where the Lagrangian has no clear meaning on a layer of this shape."""
 
@@ -129,6 +133,9 @@ class AbstractElementwise(AbstractLagrangian):
     def state_at(self, drive: State) -> State:
         return drive
 
+    def state_change(self, drive: State, change: State) -> State:
+        return change
+
 
 class AbstractCoupled(AbstractLagrangian):
     """A Lagrangian of neurons that compete or are normalised together."""
@@ -138,6 +145,9 @@ class AbstractCoupled(AbstractLagrangian):
 
     def state_at(self, drive: State) -> State:
         return drive
+
+    def state_change(self, drive: State, change: State) -> State:
+        return change
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
         """Raises: `ValueError` for more than one axis: which neurons belong together is not clear then."""
@@ -200,6 +210,9 @@ class ScaledLagrangian(AbstractLagrangian):
     def state_at(self, drive: State) -> State:
         return self.lagrangian.state_at(drive)
 
+    def state_change(self, drive: State, change: State) -> State:
+        return self.lagrangian.state_change(drive, change)
+
     def check_shape(self, shape: tuple[int, ...]) -> None:
         self.lagrangian.check_shape(shape)
 
@@ -253,6 +266,9 @@ class SumLagrangian(AbstractLagrangian):
     def state_at(self, drive: State) -> State:
         return drive
 
+    def state_change(self, drive: State, change: State) -> State:
+        return change
+
     def check_shape(self, shape: tuple[int, ...]) -> None:
         for term in self.terms:
             term.check_shape(shape)
@@ -287,9 +303,8 @@ class ClampedLagrangian(AbstractLagrangian):
         return self.lagrangian.activation(self.state_at(state))
 
     def activation_change(self, state: State, activation: State, change: State) -> State:
-        return self.lagrangian.activation_change(
-            self.state_at(state), activation, jnp.where(self.mask, 0, change)
-        )
+        change = self.state_change(state, change)
+        return self.lagrangian.activation_change(self.state_at(state), activation, change)
 
     def energy(self, state: State) -> Scalar:
         return self.lagrangian.energy(self.state_at(state))
@@ -297,6 +312,9 @@ class ClampedLagrangian(AbstractLagrangian):
     def state_at(self, drive: State) -> State:
         """`drive`, with the known states of the clamped neurons."""
         return jnp.where(self.mask, self.known, drive)
+
+    def state_change(self, drive: State, change: State) -> State:
+        return jnp.where(self.mask, 0, change)
 
 
 def _largest(state: State) -> Scalar:

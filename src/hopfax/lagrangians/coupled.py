@@ -192,6 +192,9 @@ class AlongAxis(AbstractLagrangian):
     def state_at(self, drive: State) -> State:
         return self._map(self.lagrangian.state_at, drive)
 
+    def state_change(self, drive: State, change: State) -> State:
+        return self._map(self.lagrangian.state_change, drive, change)
+
     def check_shape(self, shape: tuple[int, ...]) -> None:
         """Raises: `ValueError` where the layer does not have the axes, or has one of them under two numbers."""
         axes = {axis % len(shape) for axis in self._axes if -len(shape) <= axis < len(shape)}

@@ -80,7 +80,7 @@ class ShiftedLagrangian(AbstractLagrangian):
         return jnp.sum(state * self.activation(state)) - self(state)
 
     def state_at(self, drive: State) -> State:
-        return drive
+        return self.lagrangian.state_change(self.origin, drive)
 
 
 class ShiftedSynapse(AbstractSynapse):
