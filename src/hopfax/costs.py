@@ -104,7 +104,7 @@ class AbstractActivationCost(AbstractLayerCost):
 
     def shifted(self, activations: States) -> AbstractCost:
         _check_free(self.layer, activations)
-        return ShiftedCost(self, activations[self.layer])
+        return _ShiftedCost(self, activations[self.layer])
 
     def nudge(self, model: AbstractNetwork, target: Array, beta: ScalarLike) -> AbstractNetwork:
         layer = _free_layer(model, self.layer)
@@ -113,8 +113,8 @@ class AbstractActivationCost(AbstractLayerCost):
         return model.rebuild(layers, model.synapses)
 
 
-class ShiftedCost(AbstractActivationCost):
-    """`C(origin + g)` for a cost `C` of the activation of one layer, as `AbstractCost.shifted` returns it."""
+class _ShiftedCost(AbstractActivationCost):
+    """`C(origin + g)` for a cost `C` of the activation of one layer."""
 
     cost: AbstractActivationCost
     origin: Array
