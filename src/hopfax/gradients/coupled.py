@@ -1,6 +1,7 @@
 """Contrastive and coupled learning: the second phase clamps the output instead of nudging it."""
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Scalar, ScalarLike
 
 from .._internal.checks import require_kind, require_number
@@ -8,11 +9,16 @@ from .._internal.tree import tree_dtype
 from ..costs import AbstractCost
 from ..networks.network import AbstractNetwork, States
 from ..solvers.equilibrium import Statistics
+from ..solvers.loop import Stopping
 from ..updates.problem import Problem
 from .base import AbstractGradient, AdjointStats, Solve, at_fixed_point, stop_gradient
 from .contrast import weighted_differences
 from .nudging import AbstractVariant, Centred, Positive
-from .phases import connection, estimated_cost, only_read, phase_point, phase_solve, require_descent
+from .phases import connection, estimated_cost, only_read, phase_point, require_descent
+
+PHASE_TOLERANCE = (
+    1e-4  # of a nudged phase, times `β`: the difference of two phases is about `β` times their size
+)
 
 
 class ContrastiveLearning(AbstractGradient):
@@ -92,7 +98,7 @@ def _clamped_value(
     def phase(amount):
         output = (1 - amount) * free[1][name] + amount * target.astype(amount.dtype)
         clamped = Problem(problem.model.condition({name: output / gain}), problem.update)
-        second, statistics = phase_solve(solve, clamped.restrict(states), beta)(clamped)
+        second, statistics = _phase_solve(solve, clamped.restrict(states), beta)(clamped)
         hidden = phase_point(*connect(clamped, second))
         return _with_output(free, hidden, {name: output / gain}, {name: output}), statistics
 
@@ -100,6 +106,14 @@ def _clamped_value(
     estimate = at_fixed_point(_contrast, (problem.model, weights), points)
     value = estimated_cost(cost(states, activations, target), estimate, stats, phases)
     return value, stop_gradient(states), statistics
+
+
+def _phase_solve(solve: Solve, unknowns: States, beta: ScalarLike) -> Solve:
+    """The same solve from the free equilibrium, with a tolerance that is small beside the difference of phases."""
+    eps = jnp.finfo(tree_dtype(unknowns)).eps
+    free, factor = solve.stopping, PHASE_TOLERANCE * jnp.asarray(beta)
+    rtol = jnp.minimum(free.rtol, jnp.maximum(factor, 4 * eps))
+    return Solve(solve.solver, unknowns, Stopping(rtol, factor * free.atol, free.max_steps, free.check_every))
 
 
 def _contrast(model_and_weights: tuple[AbstractNetwork, Array], points: tuple[States, States]) -> Scalar:

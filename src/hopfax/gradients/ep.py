@@ -85,13 +85,11 @@ class EquilibriumPropagation(AbstractGradient):
     ) -> tuple[Scalar, Statistics]:
         """A scalar whose gradient is the estimate, and the statistics of all nudged phases."""
         _check_holomorphic(problem.model, self.variant)
-        nudge = _nudge(
-            cost, problem.point(unknowns), problem.point(typed_for(self.variant, unknowns))[1], target
-        )
         unknowns = typed_for(self.variant, unknowns)
+        drives, activations = problem.point(unknowns)
+        nudge = _nudge(cost, drives, activations, target)
         deviations = solve_deviations(problem, solve, unknowns, nudge, self.beta, self.variant)
-        drives = problem.reconstruct(unknowns)
-        free = states_at(problem.model, drives), problem.model.activations(drives)
+        free = states_at(problem.model, drives), activations
         connected = phase_point(*connect(problem, unknowns))
 
         def phase(beta, deviation, change):
@@ -108,10 +106,10 @@ class EquilibriumPropagation(AbstractGradient):
         return estimate, deviations.statistics
 
 
-def _nudge(cost: AbstractCost, point: tuple[States, States], origin: States, target: Array) -> Nudge:
-    """The cost of deviations from `point`, whose activations `origin` has in the type of the nudges."""
-    shifted = cost.shifted(origin).with_target(target)
-    states, activations = point
+def _nudge(cost: AbstractCost, states: States, activations: States, target: Array) -> Nudge:
+    """The cost of deviations from the free equilibrium, which has the type of the nudges."""
+    shifted = cost.shifted(activations).with_target(target)
+    states, activations = jax.tree.map(jnp.real, (states, activations))
     of_layers = lambda g: cost(states, {**activations, **g}, target)
     return Nudge((shifted,), jax.grad(of_layers)({name: activations[name] for name in cost.layers}))
 

@@ -1,4 +1,4 @@
-"""Nudged phases: how they are solved from the free equilibrium, and differentiated for second derivatives."""
+"""Nudged phases: their points and statistics, and how they are differentiated for second derivatives."""
 
 import functools as ft
 from collections.abc import Callable
@@ -7,12 +7,10 @@ from typing import Any, cast
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Scalar, ScalarLike
+from jaxtyping import Scalar
 
-from .._internal.tree import tree_dtype
 from ..networks.network import AbstractNetwork, States
 from ..solvers.equilibrium import Statistics, Status
-from ..solvers.loop import Stopping
 from ..updates.problem import Problem
 from .adjoints import ConjugateGradient
 from .base import AdjointStats, Solve, replace_gradient, report_stats, stop_gradient
@@ -20,10 +18,6 @@ from .implicit import implicit_point
 
 Connect = Callable[[Problem, States], tuple[Problem, States]]
 """A problem and its unknown states as a function of it."""
-
-PHASE_TOLERANCE = (
-    1e-4  # of a nudged phase, times `β`: the difference of two phases is about `β` times their size
-)
 
 
 def require_descent(owner: str, model: AbstractNetwork) -> None:
@@ -33,14 +27,6 @@ def require_descent(owner: str, model: AbstractNetwork) -> None:
             f"`{owner}` nudges activations, but a `{type(model).__name__}` descends in its states; use `to_ham()`, or "
             "another gradient."
         )
-
-
-def phase_solve(solve: Solve, unknowns: States, beta: ScalarLike) -> Solve:
-    """The same solve from the free equilibrium, with a tolerance that is small beside the difference of phases."""
-    eps = jnp.finfo(tree_dtype(unknowns)).eps
-    free, factor = solve.stopping, PHASE_TOLERANCE * jnp.asarray(beta)
-    rtol = jnp.minimum(free.rtol, jnp.maximum(factor, 4 * eps))
-    return Solve(solve.solver, unknowns, Stopping(rtol, factor * free.atol, free.max_steps, free.check_every))
 
 
 def phase_stats(phases: Statistics) -> AdjointStats:

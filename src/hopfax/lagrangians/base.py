@@ -159,18 +159,10 @@ class AbstractCoupled(AbstractLagrangian):
             )
 
 
-class ScaledLagrangian(AbstractLagrangian):
-    """`factor * lagrangian`: activations and energy are `factor` times larger, and states stay the same.
+class AbstractWrappedLagrangian(AbstractLagrangian):
+    """A Lagrangian that is made of another one, whose neurons are of the same kind."""
 
-    The residuals of all layers therefore remain comparable. Raises: `ValueError` unless `factor` is positive.
-    """
-
-    lagrangian: AbstractLagrangian
-    factor: float
-
-    def __check_init__(self):
-        require_lagrangian("ScaledLagrangian(lagrangian=...)", self.lagrangian)
-        require_number("ScaledLagrangian.factor", self.factor, lambda x: x > 0, "positive")
+    lagrangian: eqx.AbstractVar[AbstractLagrangian]
 
     @property
     def elementwise(self) -> bool:
@@ -187,6 +179,24 @@ class ScaledLagrangian(AbstractLagrangian):
     @property
     def holomorphic(self) -> bool:
         return self.lagrangian.holomorphic
+
+    @property
+    def linear_gain(self) -> float | None:
+        return self.lagrangian.linear_gain
+
+
+class ScaledLagrangian(AbstractWrappedLagrangian):
+    """`factor * lagrangian`: activations and energy are `factor` times larger, and states stay the same.
+
+    The residuals of all layers therefore remain comparable. Raises: `ValueError` unless `factor` is positive.
+    """
+
+    lagrangian: AbstractLagrangian
+    factor: float
+
+    def __check_init__(self):
+        require_lagrangian("ScaledLagrangian(lagrangian=...)", self.lagrangian)
+        require_number("ScaledLagrangian.factor", self.factor, lambda x: x > 0, "positive")
 
     @property
     def linear_gain(self) -> float | None:

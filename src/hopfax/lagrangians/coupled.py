@@ -13,6 +13,7 @@ from .._internal.checks import is_integer
 from .base import (
     AbstractCoupled,
     AbstractLagrangian,
+    AbstractWrappedLagrangian,
     Scalar,
     State,
     like,
@@ -135,7 +136,7 @@ class SphericalNorm(AbstractCoupled):
         return -like(self.eps, state) / self(state)
 
 
-class AlongAxis(AbstractLagrangian):
+class AlongAxis(AbstractWrappedLagrangian):
     """A Lagrangian along some axes of a layer, by itself at each index of the other axes: `L(s) = Σ_i L_1(s[i])`.
 
     `AlongAxis(Softmax(), -1)` on a layer of shape (queries, keys) is a softmax over the keys of each query;
@@ -156,26 +157,6 @@ class AlongAxis(AbstractLagrangian):
             raise ValueError(
                 f"`AlongAxis.axis` must be a whole number or several, got {self.axis!r}; try -1."
             )
-
-    @property
-    def elementwise(self) -> bool:
-        return self.lagrangian.elementwise
-
-    @property
-    def nonnegative(self) -> bool:
-        return self.lagrangian.nonnegative
-
-    @property
-    def shift_invariant(self) -> bool:
-        return self.lagrangian.shift_invariant
-
-    @property
-    def holomorphic(self) -> bool:
-        return self.lagrangian.holomorphic
-
-    @property
-    def linear_gain(self) -> float | None:
-        return self.lagrangian.linear_gain
 
     def __call__(self, state: State) -> Scalar:
         return jnp.sum(jax.vmap(self.lagrangian)(self._rows(state)))

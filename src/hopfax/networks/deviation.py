@@ -1,6 +1,6 @@
 """The network of deviations from an equilibrium, which has all digits of a small change of the equilibrium."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import equinox as eqx
@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Inexact, Scalar
 
-from ..lagrangians.base import AbstractLagrangian, State
+from ..lagrangians.base import AbstractLagrangian, AbstractWrappedLagrangian, State
 from .layers import Layer
 from .network import AbstractNetwork, States
-from .synapses.base import AbstractSynapse, Field, Shape
+from .synapses.base import AbstractSynapse, AbstractWrappedSynapse, Field, Shape
 
 
 def deviation_network(model: AbstractNetwork, drives: States, small: bool = False) -> AbstractNetwork:
@@ -33,7 +33,8 @@ def deviation_network(model: AbstractNetwork, drives: States, small: bool = Fals
         raise ValueError(f"`drives` lacks {missing}; give the drives of all layers {list(model.order)}.")
     drives = {name: drives[name] for name in model.order}
     activations = model.activations(drives)
-    layers = {name: _shifted_layer(model.layers[name], drives[name], activations[name]) for name in drives}
+    shifted = lambda name: ShiftedLagrangian(model.layers[name].lagrangian, drives[name], activations[name])
+    layers = {name: Layer(model.layers[name].shape, shifted(name)) for name in model.order}
     synapses = {
         name: _shifted_synapse(synapse, activations, small)
         for name, synapse in model.synapses.items()
@@ -42,32 +43,16 @@ def deviation_network(model: AbstractNetwork, drives: States, small: bool = Fals
     return model.rebuild(layers, synapses)
 
 
-class ShiftedLagrangian(AbstractLagrangian):
+class ShiftedLagrangian(AbstractWrappedLagrangian):
     """`L(s + d) - L(s) - g·d` as a function of the deviation `d` from a state `s` of activation `g`.
 
-    Its activation is the change of the activation, `ρ(s + d) - g`.
+    Its activation is the change of the activation, `ρ(s + d) - g`. What it says of activations, such as `nonnegative`,
+    is true of those of the layer itself, on which the synapses depend.
     """
 
     lagrangian: AbstractLagrangian
     origin: State
     origin_activation: State
-
-    @property
-    def elementwise(self) -> bool:
-        return self.lagrangian.elementwise
-
-    @property
-    def holomorphic(self) -> bool:
-        return self.lagrangian.holomorphic
-
-    @property
-    def nonnegative(self) -> bool:
-        """Whether the activations of the layer itself are at least 0, on which the synapses depend."""
-        return self.lagrangian.nonnegative
-
-    @property
-    def linear_gain(self) -> float | None:
-        return self.lagrangian.linear_gain
 
     def __call__(self, state: State) -> Scalar:
         change = self.lagrangian(self.origin + state) - self.lagrangian(self.origin)
@@ -83,7 +68,7 @@ class ShiftedLagrangian(AbstractLagrangian):
         return self.lagrangian.state_change(self.origin, drive)
 
 
-class ShiftedSynapse(AbstractSynapse):
+class ShiftedSynapse(AbstractWrappedSynapse):
     """`E(g + d) - E(g) + Σ d·drive(g)` as a function of the deviations `d` from activations `g`, of a free synapse."""
 
     synapse: AbstractSynapse
@@ -94,14 +79,6 @@ class ShiftedSynapse(AbstractSynapse):
 
     def __init__(self, synapse: AbstractSynapse, origins: States, drives: States, small: bool):
         self.synapse, self.origins, self.drives, self.small = synapse, origins, drives, small
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        return self.synapse.layers
-
-    @property
-    def clamped(self) -> bool:
-        return self.synapse.clamped
 
     def __call__(self, *activations: Inexact[Array, "..."]) -> Scalar:
         change = self.synapse(*self._moved(activations)) - self.synapse(*self._moved(None))
@@ -118,23 +95,10 @@ class ShiftedSynapse(AbstractSynapse):
         origins = [self.origins[name] for name in self.layers]
         return origins if deviations is None else [g + d for g, d in zip(origins, deviations, strict=True)]
 
-    def affine_in(self, name: str) -> bool:
-        return self.synapse.affine_in(name)
-
-    def concave_in(self, name: str, nonnegative: Set[str]) -> bool:
-        return self.synapse.concave_in(name, nonnegative)
-
-    def check(self, shapes: Mapping[str, Shape]) -> None:
-        self.synapse.check(shapes)
-
     def condition(self, known: Mapping[str, Array], shapes: Mapping[str, Shape]) -> AbstractSynapse:
         raise ValueError(
             f"the deviations of {sorted(known)} cannot be clamped; condition the network before its deviations."
         )
-
-
-def _shifted_layer(layer: Layer, drive: Array, activation: Array) -> Layer:
-    return Layer(layer.shape, ShiftedLagrangian(layer.lagrangian, drive, activation))
 
 
 def _shifted_synapse(synapse: AbstractSynapse, activations: States, small: bool) -> AbstractSynapse:

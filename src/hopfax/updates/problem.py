@@ -94,7 +94,7 @@ class Problem(AbstractMap):
         model: a network that has only free layers (`AbstractNetwork.condition`).
         update: the map `f`.
         by_layer: whether the relative residual is the largest of those of the layers, rather than that of all neurons
-            together. Small states of one layer are then found as well as the large ones of another.
+            together. A layer of small states is then solved as well as one of large states.
     """
 
     model: AbstractNetwork

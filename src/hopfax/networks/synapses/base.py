@@ -64,7 +64,30 @@ class AbstractSynapse(eqx.Module):
         return ScaledSynapse(self, factor)
 
 
-class ScaledSynapse(AbstractSynapse):
+class AbstractWrappedSynapse(AbstractSynapse):
+    """A synapse that is made of another one, of the same layers and as affine or concave in them."""
+
+    synapse: eqx.AbstractVar[AbstractSynapse]
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return self.synapse.layers
+
+    @property
+    def clamped(self) -> bool:
+        return self.synapse.clamped
+
+    def affine_in(self, name: str) -> bool:
+        return self.synapse.affine_in(name)
+
+    def concave_in(self, name: str, nonnegative: Set[str]) -> bool:
+        return self.synapse.concave_in(name, nonnegative)
+
+    def check(self, shapes: Mapping[str, Shape]) -> None:
+        self.synapse.check(shapes)
+
+
+class ScaledSynapse(AbstractWrappedSynapse):
     """`factor * synapse`. Raises: `ValueError` unless `factor` is positive."""
 
     synapse: AbstractSynapse
@@ -77,14 +100,6 @@ class ScaledSynapse(AbstractSynapse):
         require_number("ScaledSynapse.factor", self.factor, lambda x: x > 0, "positive")
 
     @property
-    def layers(self) -> tuple[str, ...]:
-        return self.synapse.layers
-
-    @property
-    def clamped(self) -> bool:
-        return self.synapse.clamped
-
-    @property
     def vanishes(self) -> bool:
         return self.synapse.vanishes
 
@@ -93,15 +108,6 @@ class ScaledSynapse(AbstractSynapse):
 
     def drive(self, name: str, *activations: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
         return self.factor * self.synapse.drive(name, *activations)
-
-    def affine_in(self, name: str) -> bool:
-        return self.synapse.affine_in(name)
-
-    def concave_in(self, name: str, nonnegative: Set[str]) -> bool:
-        return self.synapse.concave_in(name, nonnegative)
-
-    def check(self, shapes: Mapping[str, Shape]) -> None:
-        self.synapse.check(shapes)
 
     def condition(self, known: Mapping[str, Array], shapes: Mapping[str, Shape]) -> AbstractSynapse:
         return self.factor * self.synapse.condition(known, shapes)
