@@ -13,19 +13,14 @@ from typing import Any
 
 from experiments.runs import Run, command, dataset_of, markdown, stored, stored_result
 
-from hopfax.gradients import EquilibriumPropagation, Positive
 from hopfax.gradients.base import AbstractGradient
 from hopfax.training import Chunk, CompletionJob, CompletionRecipe, run_and_store
-from hopfax.training.completion_job import BETA, IMPLICIT, equilibrium_propagation
+from hopfax.training.completion_job import IMPLICIT, equilibrium_propagation
 
 HERE = Path(__file__).parent
 SEEDS = 3
 EPOCHS = (5, 20)
-GRADIENTS: dict[str, AbstractGradient] = {
-    "ep": equilibrium_propagation(),
-    "ep-one-sided": EquilibriumPropagation(BETA, Positive()),
-    "implicit": IMPLICIT,
-}
+GRADIENTS: dict[str, AbstractGradient] = {"ep": equilibrium_propagation(), "implicit": IMPLICIT}
 
 
 def runs() -> list[Run[CompletionRecipe]]:

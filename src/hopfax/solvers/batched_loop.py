@@ -11,11 +11,7 @@ from jaxtyping import Array, Bool, PyTree
 
 from .._internal.tree import select
 
-BATCH_FRACTIONS = (
-    2,
-    4,
-    8,
-)  # converged examples are dropped when 1/2, 1/4 and 1/8 of the batch are left running
+BATCH_FRACTIONS = 3, 12  # converged examples are dropped when 1/3 and 1/12 of the batch are left running
 MIN_BATCH = 32  # examples below which dropping some saves less than it costs to compile
 
 Carry = TypeVar("Carry")
@@ -30,8 +26,8 @@ def batched_while_loop(
 ) -> Carry:
     """`lax.while_loop` of one example: `carry ← step(inputs, carry)` while `running(carry)`. Not differentiable.
 
-    Under `vmap` each example runs until it ends by itself. When 1/2, 1/4 and 1/8 of the examples are left, the others
-    are dropped from the batch. The loop is compiled once for each of these batch sizes.
+    Under `vmap` each example runs until it ends by itself. When a third and a twelfth of the examples are left, the
+    others are dropped from the batch. The loop is compiled once for each of these batch sizes.
 
     Args:
         running: whether one example goes on.
