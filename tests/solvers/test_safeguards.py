@@ -113,26 +113,20 @@ def test_without_a_slope_the_estimate_decides_as_the_energy_does():
     assert not EnergyEstimate().rejects(info(0.9), info(1.0))
 
 
-@pytest.mark.parametrize(("factor", "rejected"), [(0.5, False), (2.0, True)])
-def test_a_rise_within_the_rounding_error_of_the_energy_is_accepted(factor, rejected):
-    """The slope is that of a line here, so that the estimate is exact."""
-    zero, one = jnp.zeros(()), jnp.ones(())
-    rise = factor * EnergyEstimate().slack * jnp.finfo(one.dtype).eps
-    info = lambda state: StepInfo(
-        one, one, zero, zero, slope=Slope({"a": state}, {"a": state}, {"a": rise * one}, {"a": rise * one})
-    )
-    assert bool(EnergyEstimate().rejects(info(2.0 * one), info(one))) == rejected
-
-
-def test_a_memory_at_its_critical_temperature_converges_to_the_last_digits():
-    """The minimum at a pattern and the barrier before it meet there, nearer than float32 sees."""
-    patterns = equidistant_patterns(8, 64, 2.0, 0.0, jr.key(0))
-    beta = thresholds(8).in_beta(2.0, 0.0).spinodal
-    starts = jnp.resize(patterns, (1024, 64)) + 0.1 * jr.normal(jr.key(1), (1024, 64))
-    model = ModernHopfield(jnp.asarray(patterns, jnp.float32), beta).ham()
-    start = {"visible": starts.astype(jnp.float32)}
-    method = Method(rtol=1e-6, atol=0.0, max_steps=200)
-    assert relax(model, start=start, method=method).converged.all()
+def test_a_memory_at_its_critical_temperature_ends_at_the_fold_or_below_it():
+    """The minimum at a pattern and its barrier meet there. What passes them, if by a rounding error, descends on."""
+    patterns = equidistant_patterns(8, 64, 2.0, 0.0, jr.key(0)).astype(jnp.float32)
+    starts = jnp.resize(patterns, (1024, 64)) + 0.1 * jr.normal(jr.key(1), (1024, 64), jnp.float32)
+    model = ModernHopfield(patterns, thresholds(8).in_beta(2.0, 0.0).spinodal).ham()
+    method = Method(rtol=1e-6, atol=0.0, max_steps=500)
+    equilibrium = relax(model, start={"visible": starts}, method=method)
+    fold, below = relax(
+        model, start={"visible": jnp.stack([patterns[0], patterns.mean(0)])}, method=method
+    ).energy
+    assert equilibrium.converged.all()
+    near = lambda energy: jnp.abs(equilibrium.energy - energy) < 1e-5
+    assert (near(fold) | near(below)).all()
+    assert near(fold).any() and below < fold
 
 
 @pytest.mark.parametrize("solver", [Anderson(), Broyden()], ids=lambda s: type(s).__name__)

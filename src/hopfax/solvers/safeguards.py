@@ -43,31 +43,26 @@ class Energy(AbstractSafeguard):
     slack: float = 4.0
 
     def rejects(self, info, accepted):
-        return info.energy > accepted.energy + self.slack * _rounding(accepted.energy_size)
+        rounding = jnp.finfo(info.energy.dtype).eps * accepted.energy_size
+        return info.energy > accepted.energy + self.slack * rounding
 
 
 class EnergyEstimate(AbstractSafeguard):
-    """Accepts a point only if an estimate of the rise of the energy, with its error added, is within rounding.
+    """Accepts a point only if an estimate of the change of the energy, with its error added, is not positive.
 
     The map gives the derivative of the energy, so no energy is evaluated. Two trapezoidal rules, along the activations
     and along the states, give the estimate and its error; see `Slope.largest_rise_from`. Where the map does not give
     the derivative this is `Energy()`: in a `CHN`, where a plain step may raise the energy, and where the layers that
     are not eliminated have more than one colour.
-
-    Args:
-        slack: how far the energy may rise, in units of its rounding error. Without it a solve that has passed a fold
-            by less than that error would descend to another minimum.
     Source: derived in this project.
     """
 
     watches_slope: ClassVar[bool] = True
-    slack: float = 4.0
 
     def rejects(self, info, accepted):
         if info.slope is None or accepted.slope is None:
-            return Energy(self.slack).rejects(info, accepted)
-        allowed = self.slack * _rounding(accepted.slope.energy_size)
-        return info.slope.largest_rise_from(accepted.slope) > allowed
+            return Energy().rejects(info, accepted)
+        return info.slope.largest_rise_from(accepted.slope) > 0
 
 
 class Residual(AbstractSafeguard):
@@ -104,8 +99,3 @@ class Unguarded(AbstractSafeguard):
 
     def rejects(self, info, accepted):
         return jnp.array(False)
-
-
-def _rounding(size: Float[Array, ""]) -> Float[Array, ""]:
-    """The rounding error of an energy whose terms have this size."""
-    return jnp.finfo(size.dtype).eps * size

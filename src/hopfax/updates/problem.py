@@ -43,11 +43,6 @@ class Slope(eqx.Module):
         error = jnp.abs(along_activations - along_states)
         return jnp.maximum(along_activations, along_states) + error
 
-    @property
-    def energy_size(self) -> Scalar:
-        """`|s·g|`, the size of the terms `s·g - L(s)` of the energy, whose rounding error is that of the energy."""
-        return jnp.abs(dot(self.states, self.activations))
-
 
 class StepInfo(eqx.Module):
     """What one evaluation of the map says about the point `z` at which it was made.
