@@ -104,6 +104,17 @@ def test_the_energy_law_counts_every_sweep_of_every_network(tmp_path):
     assert ties.table(result).count("\n") == 1 + len(found)
 
 
+def test_the_energy_of_a_trained_network_never_rises(tmp_path):
+    from experiments.architectures import trained_law
+
+    trained_law.main(["--smoke", "--results", str(tmp_path)])
+    result = json.loads((tmp_path / "trained_law-seed0.json").read_text(encoding="utf-8"))
+    (row,) = result["rows"].values()
+    assert row["plain"]["sweeps"] == result["config"]["images"] * result["config"]["sweeps"]
+    assert row["plain"]["sweeps with a rise"] == row["default solver"]["sweeps with a rise"] == 0
+    assert trained_law.table(result).count("\n") == 2
+
+
 def test_the_gap_of_a_window_is_between_its_two_largest_elements():
     from experiments.architectures import ties
 
