@@ -44,6 +44,28 @@ def test_the_two_gradients_are_compared_on_the_same_networks():
     assert sum("implicit" in name for name in by_name) == 9
 
 
+def test_both_gradients_train_with_the_settings_of_least_held_out_error():
+    from experiments.fashion_mnist.config import CHANGES, SEEDS, runs, trials
+    from experiments.fashion_mnist.run import __file__ as file
+    from experiments.runs import stored
+
+    results = stored(Path(file).parent / "results")
+    held_out = {
+        run.name: 1 - results[run.name]["metrics"][-1]["validation_accuracy"]
+        for run in trials()
+        if run.recipe.layers == (784, 1024, 10)
+    }
+    assert min(held_out, key=held_out.__getitem__) == "validation-epochs-40"
+    assert len(trials()) == len(CHANGES)
+    by_name = {run.name: run.recipe for run in runs()}
+    assert len(by_name) == 4 * SEEDS
+    for name, recipe in by_name.items():
+        assert recipe.epochs == 40
+        twin = by_name[name.replace("implicit", "ep")]
+        assert dataclasses.replace(twin, gradient=recipe.gradient) == recipe
+    assert all(results[run.name]["config"] == json.loads(json.dumps(run.config())) for run in trials())
+
+
 def test_all_depths_have_one_recipe():
     from experiments.deep.config import CHANGES, runs, trials
 
