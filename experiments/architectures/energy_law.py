@@ -128,8 +128,13 @@ def problem_and_start(model: HAM, config: Config, key: Key[Array, ""]) -> tuple[
     input_key, start_key = jr.split(key)
     clamp = {"input": jr.normal(input_key, config.shape, jnp.float64)}
     problem = Problem(model.condition(clamp), Coloured())
+    return problem, random_start(problem, config.start_std, start_key)
+
+
+def random_start(problem: Problem, std: float, key: Key[Array, ""]) -> dict[str, Array]:
+    """Normal states of the unknown layers, in float64."""
     vector, unravel = ravel_pytree(problem.restrict(problem.model.zeros(jnp.float64)))
-    return problem, unravel(config.start_std * jr.normal(start_key, vector.shape, jnp.float64))
+    return unravel(std * jr.normal(key, vector.shape, jnp.float64))
 
 
 def plain_sweeps(problem: Problem, start: dict[str, Array], sweeps: int) -> Run:

@@ -15,7 +15,6 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from benchmarks.common import circumstances
-from jax.flatten_util import ravel_pytree
 
 from hopfax import HAM
 from hopfax._internal.files import write_json
@@ -25,7 +24,16 @@ from hopfax.training import Recipe, train_in_memory
 from hopfax.training.recipes import conv
 from hopfax.updates import Coloured, Problem
 
-from .energy_law import NEURONS, POOLS, allowed, guarded_sweeps, plain_sweeps, read_options, relative_rises
+from .energy_law import (
+    NEURONS,
+    POOLS,
+    allowed,
+    guarded_sweeps,
+    plain_sweeps,
+    random_start,
+    read_options,
+    relative_rises,
+)
 
 COMBINATIONS = (
     *((pool, name) for pool in ("average", "max") for name in ("ReLU", "HardSigmoid")),
@@ -86,8 +94,7 @@ def _rises(model: HAM, dataset: Dataset, sweep: Any, sweeps: int, images: int) -
     @jax.vmap
     def one(image, key):
         problem = Problem(model.condition({"input": image}), Coloured())
-        vector, unravel = ravel_pytree(problem.restrict(problem.model.zeros(jnp.float64)))
-        return sweep(problem, unravel(START_STD * jr.normal(key, vector.shape, jnp.float64)), sweeps)
+        return sweep(problem, random_start(problem, START_STD, key), sweeps)
 
     inputs = jnp.asarray(dataset.test_images[:images].reshape(-1, *SHAPE), jnp.float64)
     runs = zip(*map(np.asarray, one(inputs, jr.split(jr.key(0), len(inputs)))), strict=True)

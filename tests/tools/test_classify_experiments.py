@@ -66,6 +66,24 @@ def test_both_gradients_train_with_the_settings_of_least_held_out_error():
     assert all(results[run.name]["config"] == json.loads(json.dumps(run.config())) for run in trials())
 
 
+@pytest.mark.parametrize("depth", ["one", "two"])
+def test_the_best_settings_at_full_feedback_are_those_of_least_held_out_error(depth):
+    from experiments.feedback import search
+    from experiments.runs import stored
+
+    results = stored(search.HERE / "results")
+    runs = {run.name: run for run in (*search.trials(), *search.runs())}
+    assert all(result["config"] == json.loads(json.dumps(runs[name].config())) for name, result in results.items())
+    names = {f"{depth}-validation-{name.replace(' ', '-')}": name for name in search.CHANGES}
+    held_out = {
+        name: results[trial]["metrics"][-1]["validation_accuracy"]
+        for trial, name in names.items()
+        if trial in results
+    }
+    assert len(held_out) > 7
+    assert max(held_out, key=held_out.__getitem__) == search.BEST[depth]
+
+
 def test_all_depths_have_one_recipe():
     from experiments.deep.config import CHANGES, runs, trials
 

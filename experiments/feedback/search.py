@@ -1,0 +1,73 @@
+"""The least error with full feedback: a search on held-out examples at both depths, then the best settings.
+
+    python -m experiments.feedback.search [--only one] [--smoke] [--table]
+
+Each trial changes one thing of the recipe of `config.py`. What the JSON has is not done again.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from experiments.classify import main
+from experiments.runs import Run
+
+from hopfax.lagrangians import Tanh
+from hopfax.training.optimisers import Adam
+from hopfax.training.recipes import Recipe
+
+from .config import DEPTHS, SEEDS, recipe
+
+HERE = Path(__file__).parent / "search"
+FEEDBACK, HELD_OUT, EPOCHS = 1.0, 10_000, 10
+NEURONS = recipe(DEPTHS["one"], FEEDBACK).architecture
+CHANGES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "base": {},
+        "rate 0.0003": {"learning_rate": 0.0003},
+        "rate 0.003": {"learning_rate": 0.003},
+        "rate 0.01": {"learning_rate": 0.01},
+        "decay 0.2": {"optimiser": Adam(weight_decay=0.2)},
+        "decay 0.5": {"optimiser": Adam(weight_decay=0.5)},
+        "first weights 0.25": {"architecture": dataclasses.replace(NEURONS, weight_scale=0.25)},
+        "smoothing 0.3": {"smoothing": 0.3},
+        "tanh": {"architecture": dataclasses.replace(NEURONS, hidden=Tanh())},
+    }
+)
+BEST: Mapping[str, str] = MappingProxyType(
+    {"one": "rate 0.003", "two": "smoothing 0.3"}
+)  # the trial of least held-out error
+
+
+def trials() -> list[Run[Recipe]]:
+    """One network each, as many epochs as in the comparison of feedbacks."""
+    return [
+        Run(f"{depth}-validation-{name.replace(' ', '-')}", changed(depth, name, validation=HELD_OUT))
+        for depth in DEPTHS
+        for name in CHANGES
+    ]
+
+
+def runs() -> list[Run[Recipe]]:
+    """The best settings of each depth, for more epochs."""
+    return [
+        Run(f"{depth}-best-seed{seed}", changed(depth, name, epochs=EPOCHS, seed=seed))
+        for seed in range(SEEDS)
+        for depth, name in BEST.items()
+    ]
+
+
+def smoke() -> list[Run[Recipe]]:
+    """Seconds on the embedded digits, to see that it runs."""
+    return [Run("smoke", changed("one", "base", layers=(64, 16, 10), epochs=1), "digits")]
+
+
+def changed(depth: str, name: str, **others: Any) -> Recipe:
+    """The recipe at full feedback with the change of this name."""
+    return dataclasses.replace(recipe(DEPTHS[depth], FEEDBACK), **CHANGES[name], **others)
+
+
+if __name__ == "__main__":
+    main([*trials(), *runs()], smoke(), __doc__ or "", HERE)
