@@ -73,7 +73,9 @@ def test_the_best_settings_at_full_feedback_are_those_of_least_held_out_error(de
 
     results = stored(search.HERE / "results")
     runs = {run.name: run for run in (*search.trials(), *search.runs())}
-    assert all(result["config"] == json.loads(json.dumps(runs[name].config())) for name, result in results.items())
+    assert all(
+        result["config"] == json.loads(json.dumps(runs[name].config())) for name, result in results.items()
+    )
     names = {f"{depth}-validation-{name.replace(' ', '-')}": name for name in search.CHANGES}
     held_out = {
         name: results[trial]["metrics"][-1]["validation_accuracy"]
