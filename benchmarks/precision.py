@@ -15,7 +15,7 @@ import jax.random as jr
 from common import arguments, write
 
 import hopfax
-from hopfax._internal.tree import squares, subtract
+from hopfax._internal.tree import cast, squares, subtract
 from hopfax.gradients import (
     ConjugateGradient,
     EquilibriumPropagation,
@@ -48,11 +48,15 @@ def main() -> None:
     images = jr.uniform(jr.key(1), (BATCH, LAYERS[0]), jnp.float32)
     targets = jax.nn.one_hot(jr.randint(jr.key(2), (BATCH,), 0, 10), 10, dtype=jnp.float32)
     tight = hopfax.Method(gradient=Implicit(ConjugateGradient(1e-13, 500)), rtol=1e-12, max_steps=2000)
-    reference = _gradient(_double(model), images.astype(jnp.float64), targets.astype(jnp.float64), tight)
+    reference = _gradient(
+        cast(model, jnp.float64), images.astype(jnp.float64), targets.astype(jnp.float64), tight
+    )
     errors = {}
     for name, gradient in METHODS.items():
         found = _gradient(model, images, targets, hopfax.Method(gradient=gradient, rtol=1e-6, max_steps=500))
-        errors[name] = float(jnp.sqrt(squares(subtract(_double(found), reference)) / squares(reference)))
+        errors[name] = float(
+            jnp.sqrt(squares(subtract(cast(found, jnp.float64), reference)) / squares(reference))
+        )
     write(
         "precision",
         {"relative error": errors, "model": str(options.model.name if options.model else "fresh")},
@@ -65,10 +69,6 @@ def _gradient(model, images, targets, method):
     cost = hopfax.costs.SquaredError()
     value = lambda m: jnp.mean(hopfax.objective(m, {"input": images}, cost, targets, method=method)[0])
     return eqx.filter(eqx.filter_grad(value)(model), eqx.is_array)
-
-
-def _double(tree):
-    return jax.tree.map(lambda x: x.astype(jnp.float64) if eqx.is_inexact_array(x) else x, tree)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from common import arguments, write
 from jaxtyping import Array, Float, Key
 
 import hopfax
+from hopfax._internal.tree import cast
 from hopfax.lagrangians import AbstractLagrangian, HardSigmoid, ReLU, Sigmoid, Tanh
 from hopfax.updates.problem import Problem
 
@@ -62,7 +63,7 @@ def _row(name: str, depth: int, options: Any, rtol: float) -> dict[str, Any]:
     results = []
     for model, key in _networks(name, depth, options.networks, options.seed):
         images = jr.normal(key, (options.examples, INPUT), dtype)
-        results.append(jax.tree.map(np.asarray, solve(_cast(model, dtype), images)))
+        results.append(jax.tree.map(np.asarray, solve(cast(model, dtype), images)))
     converged, sweeps, residual = (np.concatenate(parts) for parts in zip(*results, strict=True))
     return {
         "neurons": name,
@@ -76,14 +77,14 @@ def _row(name: str, depth: int, options: Any, rtol: float) -> dict[str, Any]:
 
 def _solve(model: hopfax.HAM, images: Float[Array, "examples pixels"], method: hopfax.Method):
     equilibrium = hopfax.relax(model, {"input": images}, method=method)
-    double = _cast(model, jnp.float64)
+    double = cast(model, jnp.float64)
 
     def residual(image, state):
         problem = Problem(double.condition({"input": image}), hopfax.EvenOdd())
         _, info = problem.evaluate(problem.restrict(state), energy=False)
         return info.residual / info.scale
 
-    in_double = jax.vmap(residual)(*_cast((images, equilibrium.state), jnp.float64))
+    in_double = jax.vmap(residual)(*cast((images, equilibrium.state), jnp.float64))
     return equilibrium.converged, equilibrium.statistics.evaluations, in_double
 
 
@@ -119,10 +120,6 @@ def _bounded(model: hopfax.HAM, norm: float) -> hopfax.HAM:
     factor = norm / np.linalg.norm(block + block.T, 2)
     scale = lambda x: (factor * x) if eqx.is_array(x) and x.ndim == 2 else x
     return eqx.tree_at(lambda m: m.synapses, model, jax.tree.map(scale, model.synapses))
-
-
-def _cast(tree, dtype):
-    return jax.tree.map(lambda x: x.astype(dtype) if eqx.is_inexact_array(x) else x, tree)
 
 
 if __name__ == "__main__":

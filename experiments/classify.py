@@ -1,12 +1,29 @@
 """A classifier trained by a recipe and tested after its last epoch, stored as one JSON: what several experiments do."""
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from experiments.runs import Run, by_setting, command, dataset_of, markdown, stored_result
 
 from hopfax.training import Chunk, ClassifierJob, Recipe, run_and_store
+
+HELD_OUT = 10_000
+
+
+def trials(
+    prefix: str, base: Recipe, changes: Mapping[str, Mapping[str, Any]], data: str = "mnist"
+) -> list[Run[Recipe]]:
+    """What each change of a recipe does, seen on `HELD_OUT` training examples."""
+    return [
+        Run(
+            f"{prefix}-{name.replace(' ', '-')}",
+            dataclasses.replace(base, validation=HELD_OUT, **change),
+            data,
+        )
+        for name, change in changes.items()
+    ]
 
 
 def carry_out(run: Run[Recipe], results: Path, runs: Path) -> dict[str, Any]:

@@ -83,29 +83,22 @@ SMOKE = Config(networks=4, sweeps=6, guarded_sweeps=10, law=LAWFUL[:1], guard=()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    options = read_options(__doc__, arguments)
-    path = options.results / f"energy_law-seed{options.seed}.json"
-    if options.table:
-        print(table(json.loads(path.read_text(encoding="utf-8"))))
-        return
-    config = dataclasses.replace(SMOKE if options.smoke else Config(), seed=options.seed)
-    with jax.enable_x64(True):
-        run(config, path)
+    command(__doc__, arguments, "energy_law", run, table)
 
 
-def run(config: Config, path: Path) -> dict[str, Any]:
+def run(options: argparse.Namespace, path: Path) -> None:
     """The law for each combination, and for those without it what the guard does."""
+    config = dataclasses.replace(SMOKE if options.smoke else Config(), seed=options.seed)
     result: dict[str, Any] = {"config": dataclasses.asdict(config), "law": {}, "guard": {}}
     combinations = [("law", *each) for each in config.law] + [("guard", *each) for each in config.guard]
     for kind, pool, neurons in combinations:
         began = time.perf_counter()
         name = f"{pool}, {neurons}"
-        row = _plain(config, pool, neurons) | (_guarded(config, pool, neurons) if kind == "guard" else {})
+        with jax.enable_x64(True):
+            row = _plain(config, pool, neurons) | (_guarded(config, pool, neurons) if kind == "guard" else {})
         result[kind][name] = {**row, "seconds": time.perf_counter() - began}
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, {**result, "circumstances": circumstances()}, indent=1)
         print(name, result[kind][name], flush=True)
-    return result
 
 
 def network(
@@ -249,14 +242,26 @@ def table(result: Mapping[str, Any]) -> str:
     return "\n".join(rows)
 
 
-def read_options(description: str | None, arguments: Sequence[str] | None) -> argparse.Namespace:
-    """The options of both experiments of this folder."""
+def command(
+    description: str | None,
+    arguments: Sequence[str] | None,
+    name: str,
+    run: Callable[[argparse.Namespace, Path], None],
+    table: Callable[[dict[str, Any]], str],
+) -> None:
+    """What the scripts of this folder do: `run` writes a JSON of this name, and with `--table` `table` shows it."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--smoke", action="store_true", help="seconds, to see that it runs")
     parser.add_argument("--table", action="store_true", help="what is stored, in Markdown")
     parser.add_argument("--results", type=Path, default=HERE / "results", help="folder of the JSON")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    path = options.results / f"{name}-seed{options.seed}.json"
+    if options.table:
+        print(table(json.loads(path.read_text(encoding="utf-8"))))
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    run(options, path)
 
 
 if __name__ == "__main__":

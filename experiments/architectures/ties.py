@@ -5,9 +5,10 @@
 The networks are those of `energy_law`, relaxed from zero.
 """
 
+import argparse
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -49,17 +50,16 @@ SMOKE = Config(networks=3, max_steps=20, combinations=(("max", "HardSigmoid"),))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    options = energy_law.read_options(__doc__, arguments)
-    path = options.results / f"ties-seed{options.seed}.json"
-    if options.table:
-        print(table(json.loads(path.read_text(encoding="utf-8"))))
-        return
+    energy_law.command(__doc__, arguments, "ties", run, table)
+
+
+def run(options: argparse.Namespace, path: Path) -> None:
+    """How the networks of each combination end."""
     config = dataclasses.replace(SMOKE if options.smoke else Config(), seed=options.seed)
     result: dict[str, Any] = {"config": dataclasses.asdict(config), "ends": {}}
     with jax.enable_x64(True):
         for pool, neurons in config.combinations:
             result["ends"][f"{pool}, {neurons}"] = ends(config, pool, neurons)
-            path.parent.mkdir(parents=True, exist_ok=True)
             write_json(path, {**result, "circumstances": circumstances()}, indent=1)
             print(pool, neurons, result["ends"][f"{pool}, {neurons}"], flush=True)
 

@@ -5,9 +5,10 @@
 The networks are trained on the embedded digits by the recipe `conv`, one for each combination of pool and neurons.
 """
 
+import argparse
 import dataclasses
-import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -18,6 +19,7 @@ from benchmarks.common import circumstances
 
 from hopfax import HAM
 from hopfax._internal.files import write_json
+from hopfax._internal.tree import cast
 from hopfax.data import Dataset, digits
 from hopfax.networks import ConvBlock
 from hopfax.training import Recipe, train_in_memory
@@ -28,10 +30,10 @@ from .energy_law import (
     NEURONS,
     POOLS,
     allowed,
+    command,
     guarded_sweeps,
     plain_sweeps,
     random_start,
-    read_options,
     relative_rises,
 )
 
@@ -44,11 +46,11 @@ START_STD = 2.0
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    options = read_options(__doc__, arguments)
-    path = options.results / f"trained_law-seed{options.seed}.json"
-    if options.table:
-        print(table(json.loads(path.read_text(encoding="utf-8"))))
-        return
+    command(__doc__, arguments, "trained_law", run, table)
+
+
+def run(options: argparse.Namespace, path: Path) -> None:
+    """One network of each combination."""
     size = (
         {"epochs": 1, "sweeps": 6, "images": 4}
         if options.smoke
@@ -59,7 +61,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rows[f"{pool}, {neurons}"] = _row(pool, neurons, options.seed, **size)
         print(rows, flush=True)
     result = {"config": {**size, "seed": options.seed, "start_std": START_STD}, "rows": rows}
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, {**result, "circumstances": circumstances()}, indent=1)
 
 
@@ -77,14 +78,10 @@ def _row(pool: str, neurons: str, seed: int, *, epochs: int, sweeps: int, images
     trained = train_in_memory(recipe(pool, neurons, epochs, seed), dataset)
     row: dict[str, Any] = {"test error": 1 - trained.summary()["test_accuracy"]}
     with jax.enable_x64(True):
-        model = jax.tree.map(_double, trained.network)
+        model = cast(trained.network, jnp.float64)
         for name, sweep in {"plain": plain_sweeps, "default solver": guarded_sweeps}.items():
             row[name] = _rises(model, dataset, sweep, sweeps, images)
     return row
-
-
-def _double(x: Any) -> Any:
-    return x.astype(jnp.float64) if isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jnp.floating) else x
 
 
 def _rises(model: HAM, dataset: Dataset, sweep: Any, sweeps: int, images: int) -> dict[str, Any]:

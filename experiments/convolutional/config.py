@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from experiments import classify
 from experiments.runs import Run, dataset_of
 
 from hopfax.gradients import EquilibriumPropagation, Implicit
@@ -15,7 +16,6 @@ from hopfax.training.optimisers import Adam
 from hopfax.training.recipes import Recipe, conv, standardised
 
 SEEDS = 3
-HELD_OUT = 10_000
 SHIFTS, SHIFTS_FLIP = RandomCrop(2), Compose((RandomCrop(2), HorizontalFlip()))
 CROP_FLIP = Compose((RandomCrop(4), HorizontalFlip()))
 GRADIENTS = ("ep", "implicit")
@@ -152,13 +152,10 @@ def _gradient(name: str, plain: Recipe) -> AbstractGradient:
 
 
 def _trials(setting: Setting) -> list[Run]:
-    base = dataclasses.replace(recipe(setting, "ep"), validation=HELD_OUT)
-    changed = {name: dataclasses.replace(base, **change) for name, change in CHANGES.items()}
+    base = recipe(setting, "ep")
+    changes = dict(CHANGES)
     for feedback in FEEDBACKS:
         architecture = dataclasses.replace(base.architecture, feedback=feedback)
-        varied = dataclasses.replace(base, architecture=architecture)
-        changed[f"feedback {feedback}"] = dataclasses.replace(varied, gradient=_gradient("ep", varied))
-    return [
-        Run(f"validation-{setting.name}-{name.replace(' ', '-')}", one, setting.data)
-        for name, one in changed.items()
-    ]
+        gradient = _gradient("ep", dataclasses.replace(base, architecture=architecture))
+        changes[f"feedback {feedback}"] = {"architecture": architecture, "gradient": gradient}
+    return classify.trials(f"validation-{setting.name}", base, changes, setting.data)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from experiments import classify
 from experiments.runs import Run
 
 from hopfax.costs import SquaredError
@@ -20,7 +21,6 @@ LAYERS = (
     (784, 1280, 510, 200, 10),  # of the 2024 paper
 )
 SEEDS = 3
-HELD_OUT = 10_000
 ARCHITECTURE = low_feedback().architecture
 CHANGES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
@@ -42,8 +42,12 @@ def runs() -> list[Run]:
 
 
 def trials() -> list[Run]:
-    """What changing one thing does, seen on 10,000 held-out training examples: the recipe was chosen so."""
-    return [_trial(layers, name) for layers in (LAYERS[1], LAYERS[0]) for name in CHANGES]
+    """What changing one thing does, seen on held-out training examples: the recipe was chosen so."""
+    return [
+        run
+        for layers in (LAYERS[1], LAYERS[0])
+        for run in classify.trials(f"validation-{'-'.join(map(str, layers))}", low_feedback(layers), CHANGES)
+    ]
 
 
 def smoke() -> list[Run]:
@@ -55,8 +59,3 @@ def smoke() -> list[Run]:
 def _run(layers: tuple[int, ...], seed: int) -> Run:
     name = f"{'-'.join(map(str, layers))}-seed{seed}"
     return Run(name, dataclasses.replace(low_feedback(layers), seed=seed))
-
-
-def _trial(layers: tuple[int, ...], change: str) -> Run:
-    name = f"validation-{'-'.join(map(str, layers))}-{change.replace(' ', '-')}"
-    return Run(name, dataclasses.replace(low_feedback(layers), validation=HELD_OUT, **CHANGES[change]))

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from experiments.classify import main
+from experiments import classify
 from experiments.runs import Run
 
 from hopfax.lagrangians import Tanh
@@ -21,7 +21,7 @@ from hopfax.training.recipes import Recipe
 from .config import DEPTHS, SEEDS, recipe
 
 HERE = Path(__file__).parent / "search"
-FEEDBACK, HELD_OUT, EPOCHS = 1.0, 10_000, 10
+FEEDBACK, EPOCHS = 1.0, 10
 NEURONS = recipe(DEPTHS["one"], FEEDBACK).architecture
 CHANGES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
@@ -44,9 +44,9 @@ BEST: Mapping[str, str] = MappingProxyType(
 def trials() -> list[Run[Recipe]]:
     """One network each, as many epochs as in the comparison of feedbacks."""
     return [
-        Run(f"{depth}-validation-{name.replace(' ', '-')}", changed(depth, name, validation=HELD_OUT))
+        run
         for depth in DEPTHS
-        for name in CHANGES
+        for run in classify.trials(f"{depth}-validation", recipe(DEPTHS[depth], FEEDBACK), CHANGES)
     ]
 
 
@@ -70,4 +70,4 @@ def changed(depth: str, name: str, **others: Any) -> Recipe:
 
 
 if __name__ == "__main__":
-    main([*trials(), *runs()], smoke(), __doc__ or "", HERE)
+    classify.main([*trials(), *runs()], smoke(), __doc__ or "", HERE)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import hopfax
+from hopfax._internal.tree import cast
 from hopfax.costs import StateSquaredError
 from hopfax.diagnostics.convergence import fixed_iterations
 from hopfax.networks.ham import HAM
@@ -37,7 +38,7 @@ class Found:
 def compare(model: HAM, images: np.ndarray, labels: np.ndarray, config: Config) -> dict[str, Any]:
     """One row for each contestant, and the two-cycles of synchronous Picard; in float64."""
     with jax.enable_x64(True):
-        model = jax.tree.map(lambda x: x.astype(jnp.float64) if eqx.is_inexact_array(x) else x, model)
+        model = cast(model, jnp.float64)
         images = np.asarray(images, np.float64)
         reference = relax_by(model, images, REFERENCE, config)
         others = {name: relax_by(model, images, name, config) for name in CONTESTANTS if name != REFERENCE}

@@ -45,11 +45,11 @@ def test_the_two_gradients_are_compared_on_the_same_networks():
 
 
 def test_both_gradients_train_with_the_settings_of_least_held_out_error():
+    from experiments.fashion_mnist import config
     from experiments.fashion_mnist.config import CHANGES, SEEDS, runs, trials
-    from experiments.fashion_mnist.run import __file__ as file
     from experiments.runs import stored
 
-    results = stored(Path(file).parent / "results")
+    results = stored(Path(config.__file__).parent / "results")
     held_out = {
         run.name: 1 - results[run.name]["metrics"][-1]["validation_accuracy"]
         for run in trials()

@@ -95,6 +95,7 @@ def test_the_table_of_the_page_is_that_of_the_results(tmp_path):
 
 
 def test_both_gradients_train_the_same_network(monkeypatch):
+    from experiments import classify
     from experiments.convolutional import config
 
     from hopfax.data import digits
@@ -108,5 +109,5 @@ def test_both_gradients_train_the_same_network(monkeypatch):
     assert len(set(names)) == len(names) == 2 * config.SEEDS * len(config.SETTINGS)
     trials = list(config.trials("validation-mnist"))
     assert len({trial.name for trial in trials}) == len(trials) == len(config.CHANGES) + len(config.FEEDBACKS)
-    assert all(trial.recipe.validation == config.HELD_OUT for trial in trials)
+    assert all(trial.recipe.validation == classify.HELD_OUT for trial in trials)
     assert list(config.trials("mnist")) == []

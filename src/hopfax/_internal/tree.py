@@ -8,6 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+from jax.typing import DTypeLike
 from jaxtyping import Array, ArrayLike, Bool, Key, PyTree, Scalar
 
 
@@ -78,6 +79,11 @@ def add(a: PyTree, b: PyTree) -> PyTree:
 def subtract(a: PyTree, b: PyTree) -> PyTree:
     """`a - b`, leaf by leaf."""
     return jax.tree.map(operator.sub, a, b)
+
+
+def cast(tree: PyTree, dtype: DTypeLike) -> PyTree:
+    """The same with all floating-point arrays in another dtype."""
+    return jax.tree.map(lambda x: jnp.asarray(x, dtype) if eqx.is_inexact_array(x) else x, tree)
 
 
 def all_finite(tree: PyTree) -> Bool[Array, ""]:

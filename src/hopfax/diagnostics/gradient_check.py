@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key, PyTree, Scalar, ScalarLike
 
 from .._internal.checks import require_key
-from .._internal.tree import dot, random_normal, squares, subtract
+from .._internal.tree import cast, dot, random_normal, squares, subtract
 from ..costs import AbstractCost
 from ..gradients.adjoints import ConjugateGradient
 from ..gradients.base import AbstractGradient, AdjointStats, stop_gradient
@@ -81,7 +81,8 @@ def check_gradients(
     """
     require_key("check_gradients", key)
     with jax.enable_x64(True):
-        return _Problem(_double(model), _double(dict(clamp)), cost, _double(target)).check(beta, key)
+        double = lambda tree: cast(tree, jnp.float64)
+        return _Problem(double(model), double(dict(clamp)), cost, double(target)).check(beta, key)
 
 
 class _Problem(eqx.Module):
@@ -283,7 +284,3 @@ def _truncated_ep_example(
     nudged = jax.lax.fori_loop(0, TRUNCATED_STEPS, step, start)
     energy = lambda s: energy_at(free, s, jax.lax.stop_gradient(free.activations(s)))
     return (energy(nudged) - energy(start)) / beta
-
-
-def _double(tree: PyTree) -> PyTree:
-    return jax.tree.map(lambda x: jnp.asarray(x, jnp.float64) if eqx.is_inexact_array(x) else x, tree)
