@@ -23,16 +23,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
     config = smoke() if options.smoke else Config()
     names = ("data", "epochs", "seeds", "rows")
-    given = {name: getattr(options, name) for name in names}
+    chosen = {name: getattr(options, name) for name in names}
     if options.data == "mnist" and not options.smoke:
         config = dataclasses.replace(config, protocol=MNIST)
     config = dataclasses.replace(
         config,
         changes=dict(options.changes),
-        **{name: value for name, value in given.items() if value is not None},
+        **{name: value for name, value in chosen.items() if value is not None},
     )
     for row in config.rows:
-        found = reproduce_vae(
+        results = reproduce_vae(
             [row],
             config.seeds,
             config.epochs,
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             config.protocol,
             changes=config.changes,
         )
-        for run in found["runs"]:
+        for run in results["runs"]:
             print(
                 f"{run['row']} on {run['data']}, seed {run['seed']}: negative ELBO {run['negative_elbo']:.2f} nats, "
                 f"{run['config']['model']}, {run['parameters']} parameters, squared error "

@@ -10,8 +10,9 @@ import argparse
 import dataclasses
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import jax.random as jr
@@ -30,6 +31,19 @@ from hopfax.vae.run import VAEJob
 HERE = Path(__file__).parent
 HELD_OUT = {"digits": 300}  # of larger sets 5,000
 WORST = -1e4  # nats, of a run that diverged
+# The first trial of perceptrons: an ordinary VAE, whose decoder begins with dark images.
+ORDINARY: Mapping[str, Any] = MappingProxyType(
+    {
+        "hidden": 200,
+        "hidden_layers": 2,
+        "muon_iterations": 0,
+        "learning_rate": 2e-3,
+        "image_scale": 1.0,
+        "visible_slope": 1.0,
+        "kl_warmup": 0.0,
+        "batch_size": 100,
+    }
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -46,9 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # A search that goes on must not draw its first trials again.
     sampler = optuna.samplers.TPESampler(seed=options.seed + len(trials))
     study = optuna.create_study(direction="maximize", sampler=sampler)
-    study.add_trials([_as_trial(each, config) for each in trials])
+    study.add_trials([_as_trial(trial, config) for trial in trials])
     if not trials:
-        study.enqueue_trial({name: getattr(config, name) for name in _space(config)})
+        study.enqueue_trial(_first(config))
     while len(trials) < options.trials:
         trial = study.ask(_space(config))
         value = _value(dataclasses.replace(config, **trial.params), part)
@@ -58,8 +72,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{len(trials)}: {value:.2f} nats, best {study.best_value:.2f}", flush=True)
 
 
+def _first(config: VAEConfig) -> dict[str, Any]:
+    """The settings of the first trial."""
+    perceptrons = config.model == "feedforward" and config.bernoulli
+    return dict(ORDINARY) if perceptrons else {name: getattr(config, name) for name in _space(config)}
+
+
 def _space(config: VAEConfig) -> dict[str, Any]:
-    """What is searched, and where. The likelihood's variance decides the unit and stays."""
+    """What is searched, and where. The variance of grey pixels decides the unit and stays."""
+    perceptrons = config.model == "feedforward" and config.bernoulli
+    return _space_of_perceptrons() if perceptrons else _space_of_networks(config)
+
+
+def _space_of_perceptrons() -> dict[str, Any]:
+    real = optuna.distributions.FloatDistribution
+    choices = optuna.distributions.CategoricalDistribution
+    return {
+        "hidden": choices([200, 400, 600]),
+        "hidden_layers": choices([1, 2]),
+        "muon_iterations": choices([0, 3]),
+        "learning_rate": real(3e-4, 1e-2, log=True),
+        "image_scale": real(0.5, 10.0, log=True),
+        "visible_slope": real(0.5, 16.0, log=True),
+        "kl_warmup": real(0.0, 2.0),
+        "batch_size": choices([50, 100, 200]),
+    }
+
+
+def _space_of_networks(config: VAEConfig) -> dict[str, Any]:
     real = optuna.distributions.FloatDistribution
     space: dict[str, Any] = {
         "learning_rate": real(config.learning_rate / 5, config.learning_rate * 5, log=True),
@@ -83,15 +123,21 @@ def _value(config: VAEConfig, part: Dataset) -> float:
             vae, _ = train(VAEJob(config, part), Path(folder))
         except Diverged:
             return WORST
-    found = evaluate_vae(vae, part.test_images, key=jr.key(0), binarise=config.bernoulli)
-    return found.summary()["elbo"]
+    evaluation = evaluate_vae(vae, part.test_images, key=jr.key(0), binarise=config.bernoulli)
+    return evaluation.summary()["elbo"]
 
 
 def _keep(
     path: Path, options: argparse.Namespace, config: VAEConfig, part: Dataset, trials: list[Any]
 ) -> None:
-    told = {"row": options.row, "data": part.name, "held_out": len(part.test_labels), "config": config.json()}
-    content = {**told, "seed": options.seed, "trials": trials, "circumstances": circumstances(("optuna",))}
+    searched = {"row": options.row, "data": part.name, "held_out": len(part.test_labels)}
+    content = {
+        **searched,
+        "config": config.json(),
+        "seed": options.seed,
+        "trials": trials,
+        "circumstances": circumstances(("optuna",)),
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, content, indent=1)
 

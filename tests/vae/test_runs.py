@@ -19,6 +19,7 @@ from hopfax.vae.build import build_optimiser, build_vae
 from hopfax.vae.completion import fill_in, inpaint, relax_pixels
 from hopfax.vae.diagnosis import nonfinite_layer
 from hopfax.vae.initialise import INITIAL_LOG_VARIANCE
+from hopfax.vae.model import parameters
 from hopfax.vae.run import VAEJob, load_vae, save_vae, trained_on
 
 SHAPE, EXAMPLES = (2, 3), 40
@@ -103,6 +104,17 @@ def test_a_gradient_longer_than_the_bound_is_cut_to_it():
     _, state = bound.update(gradient, bound.init(gradient), gradient)
     first_moment = optax.tree.get(state, "mu")
     assert float(optax.tree.norm(first_moment)) == pytest.approx(1e-4, rel=1e-3)  # Adam's 1 - 0.9 of it
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_perceptrons_have_hidden_layers_of_equal_size_each_way(layers, tmp_path):
+    """Neurons of 6 - 4 - ... - 4 - 2 (fixed variance) and back: each layer has its weights and a bias per neuron."""
+    config = dataclasses.replace(FORWARD, hidden_layers=layers)
+    vae = build_vae(config)
+    between = (layers - 1) * (4 * 4 + 4)
+    assert parameters(vae) == 2 * between + (6 * 4 + 4 + 4 * 2 + 2) + (2 * 4 + 4 + 4 * 6 + 6)
+    save_vae(vae, config, "stripes", tmp_path)
+    assert eqx.tree_equal(load_vae(tmp_path)[0], vae)
 
 
 class Stop(Exception):

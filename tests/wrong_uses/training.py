@@ -403,6 +403,12 @@ ROWS = [
     ),
     Row("autoencoder of an unknown model", lambda _: VAEConfig(model="big"), ValueError, r"'big'.*tied"),
     Row("autoencoder of no latents", lambda _: VAEConfig(latents=0), ValueError, r"latents=0"),
+    Row(
+        "autoencoder with two hidden layers that is no perceptron",
+        lambda _: VAEConfig(hidden_layers=2),
+        ValueError,
+        r"hidden_layers=2.*'feedforward'.*'tied'",
+    ),
     Row("autoencoder of half a latent", lambda _: VAEConfig(latents=2.5), ValueError, r"latents=2\.5.*whole"),
     Row(
         "autoencoder of negative pixel variance",

@@ -84,7 +84,7 @@ def _hopfield(config: VAEConfig, networks: AbstractNetworks) -> HopfieldVAE:
 
 def _feedforward(config: VAEConfig, key: Key[Array, ""]) -> AbstractVAE:
     sizes = (config.pixels, config.hidden, config.latents)
-    return perceptrons(*sizes, config.likelihood(), config.sigma, key=key)
+    return perceptrons(*sizes, config.likelihood(), config.sigma, depth=config.hidden_layers, key=key)
 
 
 _BUILDERS: Mapping[str, BuildVAE] = MappingProxyType(

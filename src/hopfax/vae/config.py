@@ -27,6 +27,7 @@ class VAEConfig:
     Attributes:
         model: "tied", "untied", "dense", "tied-dense" or "feedforward".
         pixels, hidden, latents: numbers of neurons. A dense network has two hidden layers of half of `hidden` each.
+        hidden_layers: hidden layers of each of the two perceptrons, with `hidden` neurons each. 1 for other models.
         bernoulli: draw each pixel 0 or 1 at each step (stochastic binarisation), with the likelihood
             `OffsetBernoulli`; otherwise grey pixels with the likelihood `Gaussian`.
         pixel_variance: variance of the `Gaussian`.
@@ -56,6 +57,7 @@ class VAEConfig:
     model: str = "tied"
     pixels: int = 64
     hidden: int = 128
+    hidden_layers: int = 1
     latents: int = 8
     bernoulli: bool = False
     pixel_variance: float = 0.015
@@ -84,8 +86,12 @@ class VAEConfig:
     def __post_init__(self):
         if self.model not in MODELS:
             raise ValueError(f"unknown model {self.model!r}; choose one of {', '.join(MODELS)}.")
-        for name in ("pixels", "hidden", "latents", "batch_size", "epochs", "max_steps"):
+        for name in ("pixels", "hidden", "hidden_layers", "latents", "batch_size", "epochs", "max_steps"):
             require_integer(f"VAEConfig.{name}", getattr(self, name), 1)
+        if self.hidden_layers > 1 and self.model != "feedforward":
+            raise ValueError(
+                f"`VAEConfig(hidden_layers={self.hidden_layers})` needs `model='feedforward'`, got {self.model!r}."
+            )
         for name in ("seed", "muon_iterations"):
             require_integer(f"VAEConfig.{name}", getattr(self, name), 0)
         finite = "a number, positive and finite"

@@ -77,11 +77,12 @@ def perceptrons(
     likelihood: AbstractLikelihood,
     sigma: float | None,
     *,
+    depth: int = 1,
     key: Key[Array, ""],
 ) -> FeedForwardVAE:
-    """Pixels - hidden - latents and back, with one hidden layer of tanh neurons each way."""
+    """Pixels - hidden - latents and back, with `depth` hidden layers of tanh neurons each way."""
     encoder_key, decoder_key = jr.split(key)
     outputs = latents if sigma is not None else 2 * latents
-    encoder = eqx.nn.MLP(pixels, outputs, hidden, 1, jnp.tanh, dtype=jnp.float32, key=encoder_key)
-    decoder = eqx.nn.MLP(latents, pixels, hidden, 1, jnp.tanh, dtype=jnp.float32, key=decoder_key)
+    encoder = eqx.nn.MLP(pixels, outputs, hidden, depth, jnp.tanh, dtype=jnp.float32, key=encoder_key)
+    decoder = eqx.nn.MLP(latents, pixels, hidden, depth, jnp.tanh, dtype=jnp.float32, key=decoder_key)
     return FeedForwardVAE(encoder=encoder, decoder=decoder, likelihood=likelihood, sigma=sigma)
