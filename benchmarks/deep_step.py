@@ -75,11 +75,13 @@ def _of(folder: Path, rounds: int) -> dict[str, Any]:
 
 
 def _sweeps_needed(model, recipe: Recipe, batches: Sequence[Any]) -> tuple[float, float]:
-    found = [
+    sweeps = [
         hopfax.relax(model, {"input": images}, method=recipe.method).statistics.evaluations
         for images, _ in batches
     ]
-    return float(jnp.mean(jnp.stack(found))), float(jnp.mean(jnp.stack([jnp.max(each) for each in found])))
+    return float(jnp.mean(jnp.stack(sweeps))), float(
+        jnp.mean(jnp.stack([jnp.max(batch) for batch in sweeps]))
+    )
 
 
 def _stepping(model, trainer: Trainer, batches: Sequence[Any]) -> Callable[[], Any]:

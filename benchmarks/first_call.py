@@ -43,8 +43,8 @@ def main() -> None:
     if options.one:
         print(json.dumps(first_call(options.one)))
     else:
-        found = {name: _of(name, options.rounds) for name in NETWORKS}
-        write("first_call", {"rounds": options.rounds, "seconds": found}, options.json)
+        seconds = {name: _of(name, options.rounds) for name in NETWORKS}
+        write("first_call", {"rounds": options.rounds, "seconds": seconds}, options.json)
 
 
 def _of(name: str, rounds: int) -> dict[str, float]:
@@ -77,7 +77,7 @@ def first_call(name: str) -> dict[str, float]:
     images = jr.uniform(jr.key(1), (recipe.batch_size, recipe.layers[0]))
     labels = jr.randint(jr.key(2), (recipe.batch_size,), 0, recipe.layers[-1])
     step = eqx.filter_jit(make_step(trainer))
-    return {each: _seconds(step, state, images, labels) for each in ("first", "second")}
+    return {call: _seconds(step, state, images, labels) for call in ("first", "second")}
 
 
 def _seconds(step, *arguments) -> float:

@@ -53,9 +53,11 @@ def main() -> None:
     )
     errors = {}
     for name, gradient in METHODS.items():
-        found = _gradient(model, images, targets, hopfax.Method(gradient=gradient, rtol=1e-6, max_steps=500))
+        gradients = _gradient(
+            model, images, targets, hopfax.Method(gradient=gradient, rtol=1e-6, max_steps=500)
+        )
         errors[name] = float(
-            jnp.sqrt(squares(subtract(cast(found, jnp.float64), reference)) / squares(reference))
+            jnp.sqrt(squares(subtract(cast(gradients, jnp.float64), reference)) / squares(reference))
         )
     write(
         "precision",

@@ -42,8 +42,8 @@ def main() -> None:
     )
     options = parser.parse_args()
     usual = (1_000_000, 768, 16) if options.large else (100_000, 256, 64)
-    given = options.patterns, options.dimension, options.batch
-    shape = tuple(own or other for own, other in zip(given, usual, strict=True))
+    asked = options.patterns, options.dimension, options.batch
+    shape = tuple(own or other for own, other in zip(asked, usual, strict=True))
     if options.large:
         write("recall_large", large(shape, options.chunk), options.json)
     else:
@@ -134,14 +134,14 @@ def large(shape: tuple[int, ...], chunk: int) -> dict[str, Any]:
     noise = 0.5 * jr.normal(jr.key(2), (shape[2], shape[1]), jnp.float32)
     queries = np.asarray(patterns[chosen] + noise)
     began = time.perf_counter()
-    found = memory.recall(queries)
+    recall = memory.recall(queries)
     names = dict(zip(("patterns", "dimension", "batch"), shape, strict=True))
     return {
         **names,
         "patterns": len(patterns),
         "chunk": chunk,
-        "recalled": float(np.mean(found.index == chosen)),
-        "largest number of steps": int(found.steps.max()),
+        "recalled": float(np.mean(recall.index == chosen)),
+        "largest number of steps": int(recall.steps.max()),
         "seconds with compilation": time.perf_counter() - began,
         "bytes of the patterns": patterns.nbytes,
         "peak bytes with the patterns made": started,

@@ -70,9 +70,9 @@ def _network(sizes: Sequence[int]) -> hopfax.HAM:
     return hopfax.chain(sizes, hopfax.lagrangians.Tanh(), key=jr.key(0))
 
 
-def _ready(function: Callable, *given: Any) -> tuple[Callable[[], Any], int]:
+def _ready(function: Callable, *arguments: Any) -> tuple[Callable[[], Any], int]:
     """The compiled call, and the bytes that it needs for itself."""
-    arrays, static = eqx.partition(given, eqx.is_array)
+    arrays, static = eqx.partition(arguments, eqx.is_array)
     compiled = jax.jit(lambda arrays: function(*eqx.combine(arrays, static))).lower(arrays).compile()
     return lambda: compiled(arrays), int(compiled.memory_analysis().temp_size_in_bytes)
 

@@ -27,10 +27,10 @@ def main() -> None:
 
 
 def _at(radius: float, options) -> dict:
-    found = [_one(radius, seed, options) for seed in SEEDS]
-    names = list(found[0])
-    collect = lambda name, what: [run[name][what] for run in found]
-    rows = {name: {what: collect(name, what) for what in found[0][name]} for name in names}
+    results = [_one(radius, seed, options) for seed in SEEDS]
+    names = list(results[0])
+    collect = lambda name, what: [run[name][what] for run in results]
+    rows = {name: {what: collect(name, what) for what in results[0][name]} for name in names}
     picard = rows["even-odd Picard"]
     for name in names:
         pairs = zip(rows[name]["evaluations"], picard["evaluations"], strict=True)
@@ -70,8 +70,8 @@ def _ours(build, biases, update, solver):
             build(own),
             method=hopfax.Method(update=update, solver=solver, rtol=TOLERANCE, atol=0.0, max_steps=CAP),
         )
-        found = jax.vmap(relax)(biases)
-        return found.state, found.statistics.evaluations
+        equilibrium = jax.vmap(relax)(biases)
+        return equilibrium.state, equilibrium.statistics.evaluations
 
     return lambda: solve(biases)
 

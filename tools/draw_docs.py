@@ -166,14 +166,14 @@ def _noisy_digits() -> tuple[np.ndarray, np.ndarray]:
 def energy() -> Figure:
     """The energy between the average of ten equidistant patterns and one of them."""
     patterns = phase.equidistant_patterns(10, 12, norm=1.0, cosine=0.0, key=jr.key(0))
-    found = phase.thresholds(10)
+    thresholds = phase.thresholds(10)
     unit = float(phase.mean_field_beta(patterns, 1.0))
     mean, share = jnp.mean(patterns, axis=0), jnp.linspace(-0.05, 1.15, 200)
     betas = {
-        "below the spinodal": 0.85 * found.spinodal,
-        "at the spinodal": found.spinodal,
-        "at coexistence": found.coexistence,
-        "twice that": 2 * found.coexistence,
+        "below the spinodal": 0.85 * thresholds.spinodal,
+        "at the spinodal": thresholds.spinodal,
+        "at coexistence": thresholds.coexistence,
+        "twice that": 2 * thresholds.coexistence,
     }
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
     axes = figure.subplots()
@@ -229,8 +229,10 @@ def _errors(betas: np.ndarray, variant, double: bool) -> list[float]:
         gradient = eqx.filter_jit(eqx.filter_grad(loss))
         flat = lambda tree: np.concatenate([np.ravel(x) for x in jax.tree.leaves(tree)]).astype(np.float64)
         exact = _exact(gradient, model, flat) if double else flat(gradient(model, Implicit()))
-        found = [flat(gradient(model, EquilibriumPropagation(jnp.asarray(b, kind), variant))) for b in betas]
-    return [float(np.linalg.norm(each - exact) / np.linalg.norm(exact)) for each in found]
+        estimates = [
+            flat(gradient(model, EquilibriumPropagation(jnp.asarray(b, kind), variant))) for b in betas
+        ]
+    return [float(np.linalg.norm(estimate - exact) / np.linalg.norm(exact)) for estimate in estimates]
 
 
 def _exact(gradient, model, flat) -> np.ndarray:

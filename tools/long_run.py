@@ -33,14 +33,15 @@ def main() -> None:
         default="low_feedback",
     )
     parser.add_argument("--out", type=Path, default=Path("long_run.json"))
-    given = parser.parse_args()
+    options = parser.parse_args()
     recipe = dataclasses.replace(
-        getattr(recipes, given.recipe)([int(size) for size in given.layers.split(",")]), epochs=given.epochs
+        getattr(recipes, options.recipe)([int(size) for size in options.layers.split(",")]),
+        epochs=options.epochs,
     )
-    epochs = trained(recipe, given.data)
+    epochs = trained(recipe, options.data)
     seen = summary(epochs)
-    told = {"arguments": sys.argv[1:], **seen, "epochs": epochs, "circumstances": circumstances()}
-    given.out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    content = {"arguments": sys.argv[1:], **seen, "epochs": epochs, "circumstances": circumstances()}
+    options.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(seen, indent=2))
 
 

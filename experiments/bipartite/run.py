@@ -74,11 +74,11 @@ def run(name: str, config: Config, dataset: Dataset) -> dict[str, Any]:
 
 def line(name: str, row: dict[str, Any]) -> str:
     """A row of the table."""
-    found = row["paths"]
-    iterations = [f"{found[path]['iterations_mean']:.1f}" for path in PATHS]
-    ratio = found["synchronous"]["iterations_mean"] / found["even-odd"]["iterations_mean"]
-    missed = "/".join(str(found[path]["did_not_converge"]) for path in PATHS)
-    accuracy = 100 * found["even-odd"]["accuracy"]
+    paths = row["paths"]
+    iterations = [f"{paths[path]['iterations_mean']:.1f}" for path in PATHS]
+    ratio = paths["synchronous"]["iterations_mean"] / paths["even-odd"]["iterations_mean"]
+    missed = "/".join(str(paths[path]["did_not_converge"]) for path in PATHS)
+    accuracy = 100 * paths["even-odd"]["accuracy"]
     cells = [name, str(row["weights"]), *iterations, f"{ratio:.2f}", missed, f"{accuracy:.2f}"]
     return "| " + " | ".join(cells) + " |"
 
@@ -96,11 +96,11 @@ def _train(network: HAM, config: Config, dataset: Dataset) -> tuple[HAM, list[fl
 def _radii(network: HAM, images) -> dict[str, float]:
     """The mean over a few examples: even-odd has the square of synchronous."""
     few = jnp.asarray(images[:16], jnp.float32)
-    found = relax(network, {"input": few}, method=Method(rtol=1e-6, max_steps=2000))
+    equilibrium = relax(network, {"input": few}, method=Method(rtol=1e-6, max_steps=2000))
 
     def radius(update):
         one = lambda image, state: spectral_radius(network, {"input": image}, state, update, key=jr.key(0))
-        return float(jnp.mean(jax.jit(jax.vmap(one))(few, found.state)))
+        return float(jnp.mean(jax.jit(jax.vmap(one))(few, equilibrium.state)))
 
     return {"synchronous": radius(Synchronous()), "even-odd": radius(EvenOdd())}
 

@@ -40,9 +40,9 @@ def draw(result: dict[str, Any], path: Path) -> None:
     """A panel for each set, and one for the heads."""
     figure = Figure(figsize=(12, 8.4), layout="constrained", dpi=110)
     panels = figure.subplots(2, 2).ravel()
-    for axes, (name, found) in zip(panels, result["sets"].items(), strict=False):
-        recall(axes, found)
-        title = f"{TITLES[name]}: {found['patterns']:,} patterns of {found['dimension']} values"
+    for axes, (name, measured) in zip(panels, result["sets"].items(), strict=False):
+        recall(axes, measured)
+        title = f"{TITLES[name]}: {measured['patterns']:,} patterns of {measured['dimension']} values"
         axes.set_title(title, fontweight="bold", loc="left")
     for axes in panels[len(result["sets"]) : -1]:
         axes.set_axis_off()
@@ -54,15 +54,15 @@ def draw(result: dict[str, Any], path: Path) -> None:
     figure.savefig(path)
 
 
-def recall(axes: Axes, found: dict[str, Any]) -> None:
+def recall(axes: Axes, measured: dict[str, Any]) -> None:
     """Share recalled against effective `beta` for each kind of query; the contestants are upright lines."""
-    effective = [row["effective"] for row in found["sweep"]]
-    kinds = [name for name in found["sweep"][0] if name != "effective"]
+    effective = [row["effective"] for row in measured["sweep"]]
+    kinds = [name for name in measured["sweep"][0] if name != "effective"]
     for kind, colour in zip(kinds, PALETTE, strict=False):
         label = "lower half missing" if kind == "half" else f"{kind} s.d."
         axes.plot(
             effective,
-            [row[kind]["recalled"] for row in found["sweep"]],
+            [row[kind]["recalled"] for row in measured["sweep"]],
             "o-",
             ms=4,
             color=colour,
@@ -70,9 +70,9 @@ def recall(axes: Axes, found: dict[str, Any]) -> None:
         )
     for name, (label, style) in MARKED.items():
         axes.axvline(
-            found["contestants"][name]["effective"], color="0.25", linestyle=style, lw=1.4, label=label
+            measured["contestants"][name]["effective"], color="0.25", linestyle=style, lw=1.4, label=label
         )
-    axes.axvspan(0.8 * effective[0], found["spinodal"], color="0.93", label="averaging, predicted")
+    axes.axvspan(0.8 * effective[0], measured["spinodal"], color="0.93", label="averaging, predicted")
     axes.set(xscale="log", xlim=(0.8 * effective[0], 1.25 * effective[-1]), ylim=(-0.03, 1.03))
     axes.set(xlabel="effective inverse temperature", ylabel="recalled")
     axes.yaxis.set_major_formatter(PercentFormatter(1))
@@ -83,8 +83,8 @@ def heads(axes: Axes, rows: list[dict[str, Any]]) -> None:
     """Each head at its effective `beta`, as dark as keys stay at themselves, between the two thresholds."""
     numbers = np.unique(np.geomspace(3, 3e4, 60).astype(int))
     limits = [thresholds(int(n)) for n in numbers]
-    spinodal = [each.spinodal for each in limits]
-    coexistence = [each.coexistence for each in limits]
+    spinodal = [limit.spinodal for limit in limits]
+    coexistence = [limit.coexistence for limit in limits]
     axes.fill_between(numbers, spinodal, 0, color="0.93")
     axes.fill_between(numbers, coexistence, spinodal, color=PALETTE[3], alpha=0.25, lw=0)
     points = [(row["keys"], row["effective"], row["own"]) for row in rows]

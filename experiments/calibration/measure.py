@@ -33,16 +33,18 @@ def recall_of_set(patterns: np.ndarray, config: Config) -> dict[str, Any]:
     memories = {AUTO: Memory.store(patterns), LENIENT: store(patterns, lenient_beta(patterns), Euclidean())}
     for name, (standardise, similarity) in USUAL.items():
         memories[name] = store(standardised(patterns) if standardise else patterns, usual, similarity)
-    found = {name: _contestant(memory, patterns, config) for name, memory in memories.items()}
+    contestants = {name: _contestant(memory, patterns, config) for name, memory in memories.items()}
     at = lambda effective: store(patterns, effective / unit, Euclidean())
-    sweep = [{"effective": each, **recalled(at(each), patterns, config)} for each in config.sweep]
+    sweep = [
+        {"effective": effective, **recalled(at(effective), patterns, config)} for effective in config.sweep
+    ]
     limits = thresholds(len(patterns))
     return {
         "patterns": len(patterns),
         "dimension": patterns.shape[1],
         "spinodal": limits.spinodal,
         "instability": limits.instability,
-        "contestants": found,
+        "contestants": contestants,
         "sweep": sweep,
     }
 
@@ -91,13 +93,13 @@ def recalled(memory: Memory, patterns: np.ndarray, config: Config) -> dict[str, 
 
 
 def _score(memory: Memory, queries, known, chosen: np.ndarray, config: Config) -> dict[str, float]:
-    found = memory.recall(queries, known, max_steps=config.max_steps)
+    recall = memory.recall(queries, known, max_steps=config.max_steps)
     stored = np.asarray(memory.patterns)
     asked = slice(None) if known is None else ~known
-    error = np.sum((found.state - stored[chosen])[:, asked] ** 2)
+    error = np.sum((recall.state - stored[chosen])[:, asked] ** 2)
     usual = np.sum((stored.mean(axis=0) - stored[chosen])[:, asked] ** 2)
-    own = (found.index == chosen) & (found.kind == StateKind.PATTERN)
-    kinds = {kind.name.lower(): float(np.mean(found.kind == kind)) for kind in StateKind}
+    own = (recall.index == chosen) & (recall.kind == StateKind.PATTERN)
+    kinds = {kind.name.lower(): float(np.mean(recall.kind == kind)) for kind in StateKind}
     return {"recalled": float(np.mean(own)), "error": float(error / usual), **kinds}
 
 
@@ -132,18 +134,18 @@ def regime(keys: np.ndarray, config: Config) -> dict[str, Any]:
     beta = keys.shape[1] ** -0.5
     memory = store(keys, beta, Dot())
     probes = keys[: config.probes]
-    found = memory.recall(probes, max_steps=config.max_steps)
+    recall = memory.recall(probes, max_steps=config.max_steps)
     average = memory.recall(keys.mean(axis=0), max_steps=config.max_steps)
-    states = jnp.asarray(np.concatenate([found.state, average.state[None]]))
+    states = jnp.asarray(np.concatenate([recall.state, average.state[None]]))
     energies = np.asarray(jax.lax.map(memory.network().energy, states))
-    single = found.kind == StateKind.PATTERN
-    own = single & (found.index == np.arange(len(probes)))
+    single = recall.kind == StateKind.PATTERN
+    own = single & (recall.index == np.arange(len(probes)))
     effective = float(mean_field_beta(jnp.asarray(keys), beta))
     shares = {
         "own": own,
         "other": single & ~own,
-        "subset": found.kind == StateKind.SUBSET,
-        "average": found.kind == StateKind.GLOBAL,
+        "subset": recall.kind == StateKind.SUBSET,
+        "average": recall.kind == StateKind.GLOBAL,
         "lowest": own & (energies[:-1] < energies[-1]),
     }
     return {
@@ -153,5 +155,5 @@ def regime(keys: np.ndarray, config: Config) -> dict[str, Any]:
         "predicted": predicted(effective, len(keys)),
         **{name: float(np.mean(share)) for name, share in shares.items()},
         "from_mean": StateKind(int(average.kind)).name.lower(),
-        "converged": float(np.mean(found.converged)),
+        "converged": float(np.mean(recall.converged)),
     }

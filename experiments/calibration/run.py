@@ -41,8 +41,8 @@ def run(config: Config, path: Path) -> dict[str, Any]:
         if patterns is None:
             print(f"{name} are left out: scikit-image is not installed", flush=True)
             continue
-        found = recall_of_set(patterns[: config.patterns].astype(np.float32), config)
-        result["sets"][name] = {**found, "seconds": time.perf_counter() - began}
+        measured = recall_of_set(patterns[: config.patterns].astype(np.float32), config)
+        result["sets"][name] = {**measured, "seconds": time.perf_counter() - began}
         _write(path, result)
         print(f"{name}: {time.perf_counter() - began:.0f} s", flush=True)
     for row in attention(config):

@@ -211,9 +211,9 @@ def completed(network: HAM, data: Dataset, fraction: float, labels: np.ndarray |
 def completion(network: HAM, data: Dataset, fraction: float) -> dict[str, float]:
     """Squared error, summed over the missing pixels, with the label, without it, and with a wrong one."""
     images, labels = data.test_images[:TESTED], data.test_labels[:TESTED]
-    given = {"label": labels, "no label": None, "wrong label": (labels + 1) % data.classes}
+    labels_of = {"label": labels, "no label": None, "wrong label": (labels + 1) % data.classes}
     row = {"known": fraction}
-    for name, chosen in given.items():
+    for name, chosen in labels_of.items():
         filled, known, converged = completed(network, data, fraction, chosen)
         row[name] = float(jnp.mean(jnp.sum(jnp.where(known, 0, (filled - images) ** 2), axis=1)))
         row[f"{name}, converged"] = float(jnp.mean(converged))

@@ -95,8 +95,8 @@ def _distances(axes: Axes, runs: Sequence[dict]) -> None:
     counts: Counter[float] = Counter()
     for run in runs:
         for row in run["epochs"]:
-            for found in list(row["contestants"].values())[1:]:
-                counts.update({float(edge): count for edge, count in found["histogram"].items()})
+            for contestant in list(row["contestants"].values())[1:]:
+                counts.update({float(edge): count for edge, count in contestant["histogram"].items()})
     threshold = np.log10(runs[0]["config"]["same"])
     colours = [OUTCOMES["same"][1] if edge < threshold else PALETTE[4] for edge in counts]
     style = {"align": "edge", "color": colours, "edgecolor": "0.4", "linewidth": 0.5}

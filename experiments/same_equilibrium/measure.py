@@ -25,8 +25,8 @@ FAR = 1e-3  # relative residual of the map itself in a two-cycle, at least
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
-    """What one contestant found, one example a row."""
+class Equilibria:
+    """The equilibria of one contestant, one example a row."""
 
     activations: np.ndarray  # of all free neurons, in [0, 1]
     energy: np.ndarray
@@ -42,35 +42,35 @@ def compare(model: HAM, images: np.ndarray, labels: np.ndarray, config: Config) 
         images = np.asarray(images, np.float64)
         reference = relax_by(model, images, REFERENCE, config)
         others = {name: relax_by(model, images, name, config) for name in CONTESTANTS if name != REFERENCE}
-        found = {REFERENCE: reference, **others}
-        rows = {name: _row(each, reference, labels, config) for name, each in found.items()}
-        cycles = two_cycles(model, images, reference, ~found[SYNCHRONOUS].converged, config)
+        results = {REFERENCE: reference, **others}
+        rows = {name: _row(result, reference, labels, config) for name, result in results.items()}
+        cycles = two_cycles(model, images, reference, ~results[SYNCHRONOUS].converged, config)
         return {"contestants": rows, "two_cycles": cycles}
 
 
-def _row(found: Found, reference: Found, labels: np.ndarray, config: Config) -> dict[str, Any]:
-    both = found.converged & reference.converged
-    distance = np.max(np.abs(found.activations - reference.activations), axis=1)
+def _row(result: Equilibria, reference: Equilibria, labels: np.ndarray, config: Config) -> dict[str, Any]:
+    both = result.converged & reference.converged
+    distance = np.max(np.abs(result.activations - reference.activations), axis=1)
     same = both & (distance <= config.same)
     other = both & ~same
-    difference = found.energy - reference.energy
+    difference = result.energy - reference.energy
     gap = difference[other]
     return {
         "same": int(same.sum()),
         "other_lower": int((gap < 0).sum()),
         "other_higher": int((gap >= 0).sum()),
-        "not_converged": int((~found.converged).sum()),
-        "not_converged_near": int((~found.converged & (distance <= config.same)).sum()),
-        "only_reference_not_converged": int((found.converged & ~reference.converged).sum()),
+        "not_converged": int((~result.converged).sum()),
+        "not_converged_near": int((~result.converged & (distance <= config.same)).sum()),
+        "only_reference_not_converged": int((result.converged & ~reference.converged).sum()),
         "energy_gaps": [float(f"{x:.6g}") for x in np.sort(gap)],
         "largest_distance_of_same": float(distance[same].max(initial=0)),
         "least_distance_of_other": float(distance[other].min()) if other.any() else None,
         "largest_energy_difference_of_same": float(np.abs(difference[same]).max(initial=0)),
         "histogram": _histogram(distance[both]),
-        "same_prediction": int((found.prediction == reference.prediction).sum()),
-        "other_same_prediction": int((found.prediction == reference.prediction)[other].sum()),
-        "correct": int((found.prediction == labels).sum()),
-        "mean_evaluations": float(found.evaluations.mean()),
+        "same_prediction": int((result.prediction == reference.prediction).sum()),
+        "other_same_prediction": int((result.prediction == reference.prediction)[other].sum()),
+        "correct": int((result.prediction == labels).sum()),
+        "mean_evaluations": float(result.evaluations.mean()),
     }
 
 
@@ -80,7 +80,7 @@ def _histogram(distance: np.ndarray) -> dict[str, int]:
     return {str(edge): int(count) for edge, count in zip(edges, counts, strict=False) if count}
 
 
-def relax_by(model: HAM, images: np.ndarray, name: str, config: Config) -> Found:
+def relax_by(model: HAM, images: np.ndarray, name: str, config: Config) -> Equilibria:
     """What the contestant of that name finds for each image."""
     update, solver = CONTESTANTS[name]
     stopping = {"rtol": config.rtol, "atol": 0.0, "max_steps": config.max_steps}
@@ -89,20 +89,22 @@ def relax_by(model: HAM, images: np.ndarray, name: str, config: Config) -> Found
         hopfax.relax(model, {"input": x}, method=hopfax.Method(update=update, solver=solver, **stopping))
         for x in chunks
     )
-    parts = [_found(model, each) for each in reached]
-    columns = (field.name for field in dataclasses.fields(Found))
-    return Found(*(np.concatenate([getattr(part, column) for part in parts]) for column in columns))
+    parts = [_of_batch(model, equilibrium) for equilibrium in reached]
+    columns = (field.name for field in dataclasses.fields(Equilibria))
+    return Equilibria(*(np.concatenate([getattr(part, column) for part in parts]) for column in columns))
 
 
-def _found(model: HAM, reached: hopfax.Equilibrium) -> Found:
+def _of_batch(model: HAM, reached: hopfax.Equilibrium) -> Equilibria:
     free = [reached.activation[name] for name in model.order[1:]]
     scores = jax.vmap(StateSquaredError().scores)(reached.state, reached.activation)
     statistics = reached.statistics
     columns = (jnp.concatenate(free, axis=1), reached.energy, reached.converged, statistics.evaluations)
-    return Found(*(np.asarray(column) for column in (*columns, jnp.argmax(scores, axis=1))))
+    return Equilibria(*(np.asarray(column) for column in (*columns, jnp.argmax(scores, axis=1))))
 
 
-def two_cycles(model: HAM, images, reference: Found, restless: np.ndarray, config: Config) -> dict[str, Any]:
+def two_cycles(
+    model: HAM, images, reference: Equilibria, restless: np.ndarray, config: Config
+) -> dict[str, Any]:
     """Where synchronous Picard ends on the `restless` examples, and the two equilibria that a cycle is made of.
 
     From zero, its even layers at even steps and odd layers at odd steps are even-odd Picard's; the rest is
@@ -144,7 +146,7 @@ def _last(model: HAM, images: jax.Array, steps: int):
         state, _ = fixed_iterations(problem, solver, problem.model.zeros(image.dtype), steps + steps % 2)
         image, _ = fixed_iterations(problem, Picard(), state, 1)
         again = problem.image(image)
-        halves = [_half(problem.model, each) for each in (state, image)]
+        halves = [_half(problem.model, point) for point in (state, image)]
         energies = jnp.stack([problem.model.energy(half) for half in halves])
         first, second = (_activations(problem.model, half) for half in halves)
         return _relative(image, state), _relative(again, state), first, second, energies
@@ -159,8 +161,8 @@ def _half(free: HAM, states):
 
 
 def _activations(free: HAM, states):
-    found = free.activations(states)
-    return jnp.concatenate([found[name] for name in free.order])
+    activations = free.activations(states)
+    return jnp.concatenate([activations[name] for name in free.order])
 
 
 def _relative(one, other):

@@ -81,7 +81,7 @@ def compare(network: AbstractNetwork, dataset: Dataset, recipe: Recipe) -> dict[
     steps, rows = recipe.forward_steps, {}
     for name in MODELS:
         method = paper_method(name, steps)
-        found = evaluate(
+        evaluation = evaluate(
             network,
             dataset.test_images,
             dataset.test_labels,
@@ -89,7 +89,7 @@ def compare(network: AbstractNetwork, dataset: Dataset, recipe: Recipe) -> dict[
             steps=steps,
             cost=StateSquaredError(),
         )
-        rows[name] = found.summary()
+        rows[name] = evaluation.summary()
         print(name, rows[name], flush=True)
     return rows
 

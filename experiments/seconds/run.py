@@ -51,8 +51,8 @@ def run(config: Config, network: Path | None, folder: Path, rounds: int) -> dict
     steps = {name: _step(model, method) for name, method in config.methods.items()}
     calls = {name: lambda step=step: _all(step, batches) for name, step in steps.items()}
     times = interleaved(calls, rounds)
-    told = {name: _account([step(*batch)[0] for batch in batches]) for name, step in steps.items()}
-    rows = {name: _row(times[name], told[name], config) for name in steps}
+    stats = {name: _stats([step(*batch)[0] for batch in batches]) for name, step in steps.items()}
+    rows = {name: _row(times[name], stats[name], config) for name in steps}
     trained = str(network.name) if network else f"{config.epochs} epochs"
     return {"config": config.json(), "trained": trained, "models": rows, "circumstances": circumstances()}
 
@@ -83,13 +83,15 @@ def _batches(dataset: Dataset, config: Config) -> list[tuple[jax.Array, jax.Arra
 
 
 def _step(model: AbstractNetwork, method: Method) -> Callable:
-    """Loss, its gradient and the account of the forward solve, compiled; the optimiser is the same for all."""
+    """Loss, its gradient and the statistics of the forward solve, compiled; the optimiser is the same for all."""
 
     @eqx.filter_jit
     def step(images, targets):
         def loss(model):
-            values, found = objective(model, {"input": images}, StateSquaredError(), targets, method=method)
-            return jnp.mean(values), found.statistics
+            values, equilibrium = objective(
+                model, {"input": images}, StateSquaredError(), targets, method=method
+            )
+            return jnp.mean(values), equilibrium.statistics
 
         (_, statistics), gradient = eqx.filter_value_and_grad(loss, has_aux=True)(model)
         return statistics, gradient
@@ -102,7 +104,7 @@ def _all(step: Callable, batches) -> None:
         jax.block_until_ready(eqx.filter(step(*batch), eqx.is_array))
 
 
-def _account(statistics: list) -> dict[str, float]:
+def _stats(statistics: list) -> dict[str, float]:
     every = lambda name: np.concatenate([np.asarray(getattr(s, name)) for s in statistics])
     slowest = np.mean([np.max(np.asarray(s.evaluations)) for s in statistics])
     return {
@@ -113,9 +115,9 @@ def _account(statistics: list) -> dict[str, float]:
     }
 
 
-def _row(times: dict[str, float], told: dict[str, float], config: Config) -> dict[str, Any]:
+def _row(times: dict[str, float], stats: dict[str, float], config: Config) -> dict[str, Any]:
     step = times["median"] / config.batches
-    return {"ms a step": step, "seconds an epoch": step * STEPS_AN_EPOCH / 1e3, **told, "ms of all": times}
+    return {"ms a step": step, "seconds an epoch": step * STEPS_AN_EPOCH / 1e3, **stats, "ms of all": times}
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
