@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, PyTree
 
 from ._internal.checks import as_real_array, require_kind
+from ._internal.jit import jit
 from .costs import AbstractCost
 from .gradients.base import AdjointStats
 from .method import Method
@@ -81,7 +82,7 @@ def cost_gradient(
     return _cost_gradient(model, clamp, start, cost, target, method.with_arrays, stats, batch)
 
 
-@eqx.filter_jit
+@jit
 def _cost_gradient(model, clamp, start, cost, target, method, stats, batch: Batch) -> CostGradient:
     def mean_cost(differentiated):
         model, stats = differentiated
@@ -105,7 +106,7 @@ def _differentiated_once_jvp(primals, tangents):
     )
 
 
-@eqx.filter_jit
+@jit
 def _objective(model, clamp, start, cost, target, method, stats, batch: Batch):
     def example(clamp, start, target, stats):
         return objective_example(model, clamp, start, cost, target, method, stats)

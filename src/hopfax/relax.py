@@ -3,7 +3,7 @@
 import functools as ft
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -13,6 +13,7 @@ from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, PyTree
 
 from ._internal.checks import as_real_array, is_integer, require_kind
+from ._internal.jit import jit
 from ._internal.tree import accumulation_dtype, widest_dtype
 from .gradients.base import Solve
 from .method import Method
@@ -67,7 +68,7 @@ def _as_trace(trace: Any) -> Trace:
 _trace_of_residuals = ft.lru_cache(maxsize=16)(Trace)  # making one takes a tenth of a call of `relax`
 
 
-class Batch(eqx.Module):
+class Batch(NamedTuple):
     """Which arrays of clamp and start have a batch axis, and how many examples there are.
 
     Attributes:
@@ -86,7 +87,7 @@ class Batch(eqx.Module):
         return jax.vmap(function, in_axes=axes)(clamp, start, *others)
 
 
-@eqx.filter_jit
+@jit
 def _relax(model, clamp, start, method, trace: Trace, batch: Batch) -> Equilibrium:
     solve = lambda clamp, start: solve_example(model, clamp, start, method, trace)
     return batch.map(solve, clamp, start)

@@ -20,7 +20,11 @@ def tree_sum(tree: PyTree) -> Scalar:
 
 def accumulation_dtype(dtype) -> jnp.dtype:
     """`dtype`, or float32 if that is wider: sums over neurons are accumulated in at least float32."""
-    return widest_dtype(dtype, jnp.float32)
+    return (
+        dtype
+        if jnp.dtype(dtype).itemsize >= 4 and jnp.issubdtype(dtype, jnp.inexact)
+        else jnp.dtype("float32")
+    )
 
 
 def widest_dtype(*dtypes) -> jnp.dtype:
