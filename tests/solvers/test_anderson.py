@@ -12,7 +12,16 @@ from problems import close, double, scaled
 from hopfax import HAM, Bias, Dense, EvenOdd, Layer, Method, Synchronous, chain, relax
 from hopfax.gradients import Implicit, Unrolled
 from hopfax.lagrangians import Tanh
-from hopfax.solvers import Absolute, Anderson, Picard, Relative, Trace, Unguarded
+from hopfax.solvers import (
+    Absolute,
+    Anderson,
+    Energy,
+    EnergyEstimate,
+    Picard,
+    Relative,
+    Trace,
+    Unguarded,
+)
 from hopfax.solvers.anderson import _solve_masked
 from hopfax.updates.problem import Problem
 
@@ -161,3 +170,14 @@ def test_there_is_no_delay_where_a_plain_step_may_raise_the_energy():
         SADDLE, start=start, method=Method(update=Synchronous(), solver=Anderson(delay=delay), max_steps=12)
     )
     assert eqx.tree_equal(solve(0), solve(6))
+
+
+@pytest.mark.parametrize(("safeguard", "most"), [(Energy(), 20), (EnergyEstimate(), 20), (Unguarded(), 59)])
+def test_under_a_guard_of_the_energy_one_step_in_21_is_plain(safeguard, most):
+    """The spacer steps from which convergence follows; a window of two leaves a critical network far from its end."""
+    model = scaled(double(chain([3, 40, 30], Tanh(), key=jr.key(1))), 0.95)
+    solver = Anderson(window=2, safeguard=safeguard, start_rtol=float("inf"), delay=0)
+    points, images, _ = walk(model, solver, 0.5, 61)
+    plain = np.all(points[1:] == images[:-1], axis=1)
+    runs = [len(run) for run in "".join("p" if one else "a" for one in plain).split("p")]
+    assert max(runs) == most

@@ -101,6 +101,15 @@ def select(condition: Array, yes: PyTree, no: PyTree) -> PyTree:
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
 
 
+def with_batch_axis_of(example: PyTree, tree: PyTree) -> PyTree:
+    """`tree`, whose arrays have the batch axis of `example` under `vmap`; their values are the same.
+
+    For the first carry of a loop: JAX traces a loop again and again until the axes of its carry no longer change.
+    """
+    never = rms(jax.lax.stop_gradient(example)) < 0
+    return jax.tree.map(lambda x: jnp.where(never, jnp.zeros_like(x), x), tree)
+
+
 def in_chunks(function: Callable[[PyTree], PyTree], arrays: PyTree[Array], size: int) -> PyTree:
     """`function` of `size` rows of `arrays` at a time, which all have as many rows.
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree, Scalar, ScalarLike
 
-from .._internal.tree import rms, subtract, tree_dtype, widest_dtype
+from .._internal.tree import rms, subtract, tree_dtype, widest_dtype, with_batch_axis_of
 from ..costs import TargetedCost
 from ..networks.deviation import deviation_network
 from ..networks.network import AbstractNetwork, States
@@ -125,7 +125,8 @@ def solve_deviations(
 
     if beta is not None:
         return phases(first, free.max_steps)
-    return _with_smaller_nudges(phases, first, free.max_steps, nudge.slope)
+    traced_once = jax.jit(phases)
+    return _with_smaller_nudges(traced_once, first, free.max_steps, nudge.slope)
 
 
 def _with_zero(results: PyTree) -> PyTree:
@@ -170,4 +171,5 @@ def _with_smaller_nudges(
     like = jax.eval_shape(phases, first, max_steps)
     nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), like)
     running = lambda carry: (carry[0] == 0) | ((carry[0] < NUDGES) & ~carry[1])
-    return jax.lax.while_loop(running, smaller, (jnp.zeros((), jnp.int32), jnp.array(False), nothing))[2]
+    carry = with_batch_axis_of(slope, (jnp.zeros((), jnp.int32), jnp.array(False), nothing))
+    return jax.lax.while_loop(running, smaller, carry)[2]

@@ -5,7 +5,7 @@ import abc
 import equinox as eqx
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from .._internal.checks import require_integer, require_kind, require_number
 from .._internal.tree import accumulation_dtype, select
@@ -14,6 +14,9 @@ from .guarded import AbstractGuardedSolver, fallback_of, halved, initial_info
 from .safeguards import AbstractSafeguard, EnergyEstimate
 
 MAX_WEIGHT = 1e6  # least-squares weights above this are taken for an unsolvable system
+MAX_ACCELERATED = (
+    20  # steps in a row that are not plain, where the energy is guarded; see `Anderson`, Convergence
+)
 
 
 class AbstractRidge(eqx.Module):
@@ -102,6 +105,7 @@ class _AndersonState(eqx.Module):
     fallback: Float[Array, " n"]
     extrapolated: Bool[Array, ""]
     overrelaxation: Float[Array, ""]  # of the next step; 1 while the solver extrapolates
+    accelerated: Int[Array, ""]  # steps in a row that were not plain
 
 
 class Anderson(AbstractGuardedSolver):
@@ -110,6 +114,11 @@ class Anderson(AbstractGuardedSolver):
     `ΔZ` and `ΔG` are the differences of `z` and `g` to those of earlier points. Extrapolated points are accepted or
     rejected. After a rejection the solver takes a plain Picard step from the last accepted point, at no further
     evaluation, and empties its history.
+
+    Convergence: `Energy()` lets no step raise the energy, and then at least one step in 21 is plain. Where plain steps
+    lower the energy, it has a compact level set at the start, and its block minimisers are unique, every limit point
+    of the points at which plain steps are taken is therefore an equilibrium, by the spacer step theorem. It does not
+    say how many steps that takes. `EnergyEstimate()` has as many plain steps.
 
     Args:
         window: how many points are used, including the newest; at least 2.
@@ -126,7 +135,8 @@ class Anderson(AbstractGuardedSolver):
             where a plain step cannot raise the energy, and optimistix does not.
         rtol, atol: tolerances where optimistix runs the solver; `hopfax.relax` has its own.
     Raises: `ValueError` for values out of range.
-    Source: [walkerni2011]; [goemaere2024], Appendix C; the energy safeguard follows the idea of [peng2018].
+    Source: [walkerni2011]; [goemaere2024], Appendix C; the energy safeguard follows the idea of [peng2018];
+        [luenberger2008], the spacer step theorem.
     """
 
     window: int = eqx.field(static=True, default=5)
@@ -153,7 +163,8 @@ class Anderson(AbstractGuardedSolver):
     def init(self, fn, y, args, options, f_struct, aux_struct, tags):
         flat, _ = ravel_pytree(y)
         info, history = initial_info(aux_struct, flat), _History.empty(self.window - 1, flat)
-        return _AndersonState(history, info, flat, flat, jnp.array(False), jnp.ones_like(info.residual))
+        plain, zero = jnp.array(False), jnp.zeros((), jnp.int32)
+        return _AndersonState(history, info, flat, flat, plain, jnp.ones_like(info.residual), zero)
 
     def advance(self, point, image, info, rejected, state):
         history = state.history.clear_if(rejected)
@@ -164,6 +175,7 @@ class Anderson(AbstractGuardedSolver):
             halved(state),
             jnp.array(False),
             self._after_rejection(state),
+            jnp.zeros_like(state.accelerated),
         )
         after_acceptance = self._step(point, image, info, state)
         return *select(rejected, (state.fallback, fallback), after_acceptance), jnp.array(False)
@@ -176,6 +188,8 @@ class Anderson(AbstractGuardedSolver):
         candidate = point + step.astype(point.dtype)
         near = info.residual <= self.start_rtol * info.scale
         possible = near & (overrelaxing | jnp.any(state.history.used))
+        if self.watches_energy:
+            possible = possible & (state.accelerated < MAX_ACCELERATED)
         use = possible & self.safeguard.admits(candidate, image, point)
         after = _AndersonState(
             state.history.push(point, residual),
@@ -184,6 +198,7 @@ class Anderson(AbstractGuardedSolver):
             fallback_of(point, image, use),
             use,
             self._after_acceptance(state.overrelaxation, use),
+            jnp.where(use, state.accelerated + 1, 0),
         )
         return jnp.where(use, candidate, image), after
 

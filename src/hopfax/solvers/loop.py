@@ -13,7 +13,7 @@ import optimistix as optx
 from jaxtyping import Array, Bool, Float, Int, PyTree, ScalarLike
 
 from .._internal.checks import require_integer
-from .._internal.tree import select, subtract
+from .._internal.tree import select, subtract, with_batch_axis_of
 from ..networks.network import States
 from ..updates.problem import AbstractMap, Problem, StepInfo
 from .batched_loop import batched_while_loop
@@ -217,6 +217,7 @@ def _plain_steps(
     if unrolled or stopping.check_every > 1:
         return _scan(step, carry, count)
     # A batch is not cut here: to do so costs more than these few steps.
+    carry = with_batch_axis_of(carry[0], carry)
     return jax.lax.while_loop(lambda carry: _running(carry) & (carry[-1].evaluations < count), step, carry)
 
 
