@@ -18,7 +18,7 @@ PROGRAMS = ("__init__", "__main__")  # the face of the package, and `python -m h
 def imported(name: str) -> set[str]:
     """The modules of hopfax that a module imports, inside functions too."""
     package = name.split(".")[:-1]
-    found = set()
+    imported = set()
     for node in ast.walk(SOURCES[name]):
         if isinstance(node, ast.ImportFrom) and (node.level or (node.module or "").startswith("hopfax")):
             base = package[: len(package) - node.level + 1] if node.level else []
@@ -26,9 +26,9 @@ def imported(name: str) -> set[str]:
             here = ".".join(filter(None, path))
             for alias in node.names:
                 inner = f"{here}.{alias.name}".strip(".")
-                found.add(inner if inner in MODULES or f"{inner}.__init__" in MODULES else here)
-    found.discard("")  # names of the package itself, such as its version
-    return {f"{module}.__init__" if f"{module}.__init__" in MODULES else module for module in found}
+                imported.add(inner if inner in MODULES or f"{inner}.__init__" in MODULES else here)
+    imported.discard("")  # names of the package itself, such as its version
+    return {f"{module}.__init__" if f"{module}.__init__" in MODULES else module for module in imported}
 
 
 def test_every_module_has_a_place_in_the_order():

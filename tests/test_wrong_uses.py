@@ -23,11 +23,11 @@ def said(tmp_path_factory):
     paths = [str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])]
     settings = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "JAX_ENABLE_X64": "0", "NO_COLOR": "1"}
     folder = str(tmp_path_factory.mktemp("wrong"))
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "wrong_uses.run", folder], env=settings, capture_output=True, text=True
     )
-    assert told.returncode == 0, told.stderr
-    return json.loads(told.stdout.splitlines()[-1])
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def test_there_are_many_and_each_has_its_own_name():

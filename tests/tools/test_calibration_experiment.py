@@ -20,10 +20,12 @@ def test_the_experiment_accounts_for_every_query_and_key(tmp_path):
     run.main(["--smoke", "--results", str(tmp_path)])
     result = json.loads((tmp_path / "seed0.json").read_text(encoding="utf-8"))
     digits = result["sets"]["digits"]
-    for found in (*digits["contestants"].values(), *digits["sweep"]):
+    for measured in (*digits["contestants"].values(), *digits["sweep"]):
         for kind in ("noise 0.5", "half"):
-            np.testing.assert_allclose(sum(found[kind][name] for name in ("global", "subset", "pattern")), 1)
-            assert found[kind]["recalled"] <= found[kind]["pattern"]
+            np.testing.assert_allclose(
+                sum(measured[kind][name] for name in ("global", "subset", "pattern")), 1
+            )
+            assert measured[kind]["recalled"] <= measured[kind]["pattern"]
     for head in result["attention"]:
         np.testing.assert_allclose(sum(head[name] for name in ("own", "other", "subset", "average")), 1)
     # A standardised set has total variance d, so 1/sqrt(d) is an effective sqrt(d).
@@ -37,9 +39,9 @@ def test_regimes_change_at_the_spinodal_and_at_coexistence():
     from experiments.calibration.measure import predicted
 
     limits = thresholds(100)
-    found = [
-        predicted(each * (1 + slip), 100)
-        for each in (limits.spinodal, limits.coexistence)
+    kinds = [
+        predicted(beta * (1 + slip), 100)
+        for beta in (limits.spinodal, limits.coexistence)
         for slip in (-0.01, 0.01)
     ]
-    assert found == ["averaging", "metastable", "metastable", "single pattern"]
+    assert kinds == ["averaging", "metastable", "metastable", "single pattern"]

@@ -24,8 +24,8 @@ PAGES = {str(path.relative_to(DOCS)): path for path in sorted(DOCS.rglob("*.md")
 def blocks(path: Path) -> list[tuple[int, str, str | None]]:
     """Line, code and promised output of each executed example of a page."""
     page = path.read_text(encoding="utf-8")
-    line = lambda found: page.count("\n", 0, found.start(2))
-    return [(line(found), textwrap.dedent(found[2]), found[3]) for found in BLOCK.finditer(page)]
+    line = lambda block: page.count("\n", 0, block.start(2))
+    return [(line(block), textwrap.dedent(block[2]), block[3]) for block in BLOCK.finditer(page)]
 
 
 @pytest.mark.parametrize("name", [name for name, path in PAGES.items() if blocks(path)])

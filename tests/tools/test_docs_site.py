@@ -91,10 +91,10 @@ def test_links_that_leave_docs_stay_in_the_site(docsite):
 def test_tables_come_from_where_they_are_stored(docsite):
     from docsite import tables
 
-    found = tables.inserted("<!-- table: benchmarks/results/recall.json -->", "docs/performance.md", ROOT)
-    assert re.search(r"^\| PyTorch \| [\d.]+ \| [\d.]+ to [\d.]+ \|$", found, re.MULTILINE)
-    found = tables.inserted('<!-- table: experiments/deep/README.md "run" -->', "docs/results.md", ROOT)
-    assert found.startswith("| run |")
+    table = tables.inserted("<!-- table: benchmarks/results/recall.json -->", "docs/performance.md", ROOT)
+    assert re.search(r"^\| PyTorch \| [\d.]+ \| [\d.]+ to [\d.]+ \|$", table, re.MULTILINE)
+    table = tables.inserted('<!-- table: experiments/deep/README.md "run" -->', "docs/results.md", ROOT)
+    assert table.startswith("| run |")
 
 
 def test_a_table_of_a_page_is_named_and_not_the_first_one_that_stands_there(docsite, tmp_path):

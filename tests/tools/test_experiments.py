@@ -31,10 +31,10 @@ def test_same_equilibrium_accounts_for_every_example_and_resumes(tmp_path):
     assert [row["epoch"] for row in result["epochs"]] == [0, 1]
     for row in result["epochs"]:
         assert set(row["contestants"]) == set(config.CONTESTANTS)
-        for found in row["contestants"].values():
-            outcomes = [found[outcome] for outcome in figures.OUTCOMES]
+        for contestant in row["contestants"].values():
+            outcomes = [contestant[outcome] for outcome in figures.OUTCOMES]
             assert sum(outcomes) == result["config"]["examples"]
-            assert sum(found["histogram"].values()) == sum(outcomes[:3])
+            assert sum(contestant["histogram"].values()) == sum(outcomes[:3])
         assert row["contestants"][config.REFERENCE]["largest_distance_of_same"] == 0
     written = path.read_bytes()
     run.main(options)
@@ -56,10 +56,10 @@ def test_a_synchronous_two_cycle_is_two_equilibria_of_even_odd_updates():
     reference = measure.relax_by(model, image, config.REFERENCE, settings)
     assert reference.converged.all()
     assert np.all(reference.activations < 0.1)
-    found = measure.two_cycles(model, image, reference, np.array([True]), settings)
-    assert found["two_cycles"] == found["half_is_reference"] == found["other_half_differs"] == 1
-    assert found["settled"] == found["neither"] == 0
-    assert found["energy_gaps"] == [pytest.approx(-12, rel=1e-3)]
+    cycles = measure.two_cycles(model, image, reference, np.array([True]), settings)
+    assert cycles["two_cycles"] == cycles["half_is_reference"] == cycles["other_half_differs"] == 1
+    assert cycles["settled"] == cycles["neither"] == 0
+    assert cycles["energy_gaps"] == [pytest.approx(-12, rel=1e-3)]
 
 
 def excitable_pair() -> hopfax.HAM:
@@ -99,9 +99,9 @@ def test_the_energy_law_counts_every_sweep_of_every_network(tmp_path):
     assert energy_law.table(result).count("\n") == 2
     ties.main(options)
     result = json.loads((tmp_path / "ties-seed0.json").read_text(encoding="utf-8"))
-    (found,) = result["ends"].values()
-    assert sum(row["networks"] for row in found.values()) == result["config"]["networks"]
-    assert ties.table(result).count("\n") == 1 + len(found)
+    (ends,) = result["ends"].values()
+    assert sum(row["networks"] for row in ends.values()) == result["config"]["networks"]
+    assert ties.table(result).count("\n") == 1 + len(ends)
 
 
 def test_the_energy_of_a_trained_network_never_rises(tmp_path):

@@ -42,9 +42,9 @@ OURS = {"name": "hopfax", "skip_reason": "not in the index"}
     ],
 )
 def test_an_advisory_fails_the_audit_and_an_unreachable_service_does_not(auditing, report, said, code):
-    message, found = auditing.verdict(report)
+    message, returned = auditing.verdict(report)
     assert said in message
-    assert found == code
+    assert returned == code
 
 
 def stub(tmp_path, monkeypatch, auditing, script):

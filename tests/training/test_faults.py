@@ -69,17 +69,17 @@ def assert_same_weights(a, b):
 @pytest.mark.slow
 def test_a_run_killed_again_and_again_ends_as_if_it_had_not_been():
     command = [sys.executable, str(TOOL), "--kills", "3", "--epochs", "2"]
-    told = subprocess.run(command, capture_output=True, text=True)
-    assert told.returncode == 0, told.stdout + told.stderr
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("room", [0, 1, 4, 9])
 def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(room, whole, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(files.os, "fsync", Full(room))
-        with pytest.raises(OSError, match=r"No space left on device") as told:
+        with pytest.raises(OSError, match=r"No space left on device") as raised:
             trained(tmp_path / "run")
-    assert told.value.errno == errno.ENOSPC
+    assert raised.value.errno == errno.ENOSPC
     assert {path.suffix for path in (tmp_path / "run").iterdir()} <= {"", ".safetensors", ".jsonl"}
     trained(tmp_path / "run", resume=True)
     assert_same_weights(whole, tmp_path / "run")

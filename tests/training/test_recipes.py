@@ -45,8 +45,8 @@ OURS = Recipe(
     "recipe",
     [goemaere2023(), goemaere2024((4, 3, 3, 2)), goemaere_ep(), low_feedback(), OURS]
     + [
-        dataclasses.replace(goemaere2023(), gradient=each)
-        for each in (Implicit(), RecurrentBackprop(3, 1e-3))
+        dataclasses.replace(goemaere2023(), gradient=gradient)
+        for gradient in (Implicit(), RecurrentBackprop(3, 1e-3))
     ],
 )
 def test_a_recipe_comes_back_from_json_the_same(recipe):

@@ -105,14 +105,14 @@ DEFAULTS = {
 
 def defaults_of(thing) -> dict:
     if dataclasses.is_dataclass(thing):
-        return {each.name: each.default for each in dataclasses.fields(thing)}
-    return {name: each.default for name, each in inspect.signature(thing).parameters.items()}
+        return {field.name: field.default for field in dataclasses.fields(thing)}
+    return {name: parameter.default for name, parameter in inspect.signature(thing).parameters.items()}
 
 
 @pytest.mark.parametrize("thing", DEFAULTS, ids=lambda thing: thing.__name__)
 def test_defaults_are_those_of_the_documentation(thing):
-    found = defaults_of(thing)
-    assert {name: found[name] for name in DEFAULTS[thing]} == DEFAULTS[thing]
+    defaults = defaults_of(thing)
+    assert {name: defaults[name] for name in DEFAULTS[thing]} == DEFAULTS[thing]
 
 
 def test_what_defaults_are_made_of():
@@ -262,5 +262,5 @@ def test_which_synapses_are_affine_clamped_and_vanish():
 
 def test_which_neurons_are_holomorphic():
     smooth = [Identity(), Sigmoid(), Tanh(), Softmax(), LayerNorm(), SphericalNorm()]
-    assert all(each.holomorphic for each in smooth)
-    assert not any(each.holomorphic for each in (ReLU(), HardSigmoid()))
+    assert all(neurons.holomorphic for neurons in smooth)
+    assert not any(neurons.holomorphic for neurons in (ReLU(), HardSigmoid()))

@@ -26,12 +26,12 @@ class Refusing(AbstractLauncher):
 
 
 def test_every_combination_has_a_recipe_and_a_name_of_its_own():
-    found = variations(RECIPE, {"layers": [(64, 4, 10), (64, 8, 10)], "seed": [0, 1, 2]})
-    assert len(found) == len({(r.layers, r.seed) for r in found.values()}) == 6
-    assert found["layers=64-8-10,seed=2"] == dataclasses.replace(RECIPE, layers=(64, 8, 10), seed=2)
+    variants = variations(RECIPE, {"layers": [(64, 4, 10), (64, 8, 10)], "seed": [0, 1, 2]})
+    assert len(variants) == len({(r.layers, r.seed) for r in variants.values()}) == 6
+    assert variants["layers=64-8-10,seed=2"] == dataclasses.replace(RECIPE, layers=(64, 8, 10), seed=2)
     assert variations(RECIPE, {}) == {"run": RECIPE}
     nudged = variations(recipes.goemaere_ep((64, 4, 10)), {"beta": [0.01, 0.05]})
-    assert [each.gradient.beta for each in nudged.values()] == [0.01, 0.05]
+    assert [recipe.gradient.beta for recipe in nudged.values()] == [0.01, 0.05]
 
 
 @pytest.mark.parametrize("choices", [{"width": [3]}, {"seed": []}, {"seed": [-1]}])
@@ -42,13 +42,13 @@ def test_choices_that_cannot_be_are_refused(choices):
 
 def test_a_sweep_makes_each_run_once_and_keeps_it(tmp_path):
     seeds = variations(RECIPE, {"seed": [0, 1]})
-    found = run_sweep(seeds, "digits", tmp_path)
-    assert all(0 <= each["test_accuracy"] <= 1 for each in found.values())
-    assert found["seed=0"]["metrics"] != found["seed=1"]["metrics"]
+    results = run_sweep(seeds, "digits", tmp_path)
+    assert all(0 <= result["test_accuracy"] <= 1 for result in results.values())
+    assert results["seed=0"]["metrics"] != results["seed=1"]["metrics"]
     assert read_recipe(tmp_path / "seed=1") == (seeds["seed=1"], "digits")
-    assert run_sweep(seeds, "digits", tmp_path, launcher=Refusing()) == found
-    told = json.loads((tmp_path / "sweep.json").read_text())
-    assert {name: each["result"] for name, each in told.items()} == found
+    assert run_sweep(seeds, "digits", tmp_path, launcher=Refusing()) == results
+    stored = json.loads((tmp_path / "sweep.json").read_text())
+    assert {name: row["result"] for name, row in stored.items()} == results
     other = {"seed=0": dataclasses.replace(seeds["seed=0"], learning_rate=0.5)}
     with pytest.raises(ValueError, match=r"learning_rate was 0\.01, is 0\.5"):
         run_sweep(other, "digits", tmp_path, launcher=Refusing())
@@ -57,9 +57,9 @@ def test_a_sweep_makes_each_run_once_and_keeps_it(tmp_path):
 @pytest.mark.filterwarnings("ignore:overflow")  # of the rate, which is infinite in float32
 def test_a_run_that_diverges_is_told_of_and_not_tried_again(tmp_path):
     wild = {"wild": dataclasses.replace(RECIPE, learning_rate=1e39)}
-    found = run_sweep(wild, "digits", tmp_path)
-    assert "diverged in epoch 1" in found["wild"]["diverged"]
-    assert run_sweep(wild, "digits", tmp_path, launcher=Refusing()) == found
+    results = run_sweep(wild, "digits", tmp_path)
+    assert "diverged in epoch 1" in results["wild"]["diverged"]
+    assert run_sweep(wild, "digits", tmp_path, launcher=Refusing()) == results
 
 
 def test_joblib_gives_results_in_the_order_of_the_jobs_whatever_the_processes():

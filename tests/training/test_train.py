@@ -157,21 +157,21 @@ def test_an_unknown_layer_is_refused():
 
 def test_evaluation_agrees_with_relaxing_whatever_the_chunk():
     model = begin().model
-    found = evaluate(model, IMAGES, LABELS, method=METHOD, steps=20)
+    evaluation = evaluate(model, IMAGES, LABELS, method=METHOD, steps=20)
     scores = relax(
         model, {"input": IMAGES}, method=Method(update=METHOD.update, solver=METHOD.solver, rtol=1e-6)
     ).state["output"]
-    np.testing.assert_array_equal(found.predictions, jnp.argmax(scores, axis=-1))
-    assert found.accuracy == np.mean(np.asarray(found.predictions) == LABELS)
+    np.testing.assert_array_equal(evaluation.predictions, jnp.argmax(scores, axis=-1))
+    assert evaluation.accuracy == np.mean(np.asarray(evaluation.predictions) == LABELS)
     chunked = evaluate(model, IMAGES, LABELS, method=METHOD, steps=20, chunk=7)
-    np.testing.assert_array_equal(chunked.predictions, found.predictions)
-    np.testing.assert_array_equal(chunked.iterations, found.iterations)
-    assert found.trace.shape == (len(LABELS), 19)
+    np.testing.assert_array_equal(chunked.predictions, evaluation.predictions)
+    np.testing.assert_array_equal(chunked.iterations, evaluation.iterations)
+    assert evaluation.trace.shape == (len(LABELS), 19)
 
 
 def test_evaluation_counts_those_that_never_converge():
-    found = evaluate(begin().model, IMAGES, LABELS, method=METHOD, steps=20)
-    never = dataclasses.replace(found, trace=jnp.ones_like(found.trace))
+    evaluation = evaluate(begin().model, IMAGES, LABELS, method=METHOD, steps=20)
+    never = dataclasses.replace(evaluation, trace=jnp.ones_like(evaluation.trace))
     assert (never.did_not_converge, never.iterations_mean, never.iterations_std) == (len(LABELS), 19, 0)
 
 
@@ -306,9 +306,9 @@ def test_equilibrium_propagation_is_watched(tmp_path, monkeypatch):
     monkeypatch.setattr(nudges, "LEAST_COSINE", 2.0)  # nothing is good enough
     gradient = EquilibriumPropagation(0.1)  # too far for this network, but still a descent
     recipe = dataclasses.replace(goemaere_ep(SIZES, "HAM-EO"), epochs=1, batch_size=4, gradient=gradient)
-    with pytest.warns(UserWarning, match="critical nudge|has cosine") as told:
+    with pytest.warns(UserWarning, match="critical nudge|has cosine") as warned:
         _, rows = train(ClassifierJob(recipe, DATASET), tmp_path)
-    messages = [str(each.message) for each in told]
+    messages = [str(warning.message) for warning in warned]
     for part in ("above a tenth of the critical nudge", "has cosine"):
         assert any(part in message for message in messages)
     assert 0.99 < rows[0].gradient_cosine < 1

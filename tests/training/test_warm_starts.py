@@ -36,11 +36,11 @@ def test_all_states_of_an_equilibrium_are_a_start_and_it_stays_put(first):
 
 def test_a_partly_clamped_layer_can_be_part_of_the_start():
     clamp = {"input": PartialClamp(jnp.asarray(INPUTS), jnp.array([True, True, False]))}
-    found = relax(MODEL, clamp, method=Method(rtol=1e-8, atol=0.0))
-    again = relax(MODEL, clamp, start=found.state, method=Method(rtol=1e-7, atol=0.0))
+    equilibrium = relax(MODEL, clamp, method=Method(rtol=1e-8, atol=0.0))
+    again = relax(MODEL, clamp, start=equilibrium.state, method=Method(rtol=1e-7, atol=0.0))
     # One: a held neuron's own state is its drive, but it is reported at what it is held at.
     assert again.steps.tolist() == [1] * 4
-    assert close(again.state, found.state, 1e-6)
+    assert close(again.state, equilibrium.state, 1e-6)
 
 
 def test_after_a_small_change_the_cache_leads_to_the_cold_equilibria_in_fewer_steps(first):

@@ -64,8 +64,8 @@ def test_a_run_learns_and_is_found_again(run):
         "nudged decoder",
         "nudged encoder",
     }
-    found, config = load_vae(folder)
-    assert eqx.tree_equal(found, vae)
+    loaded, config = load_vae(folder)
+    assert eqx.tree_equal(loaded, vae)
     assert config == CONFIG
     assert trained_on(folder) == "stripes"
 
@@ -93,7 +93,7 @@ def test_an_orthogonal_step_moves_all_directions_of_a_matrix_alike():
         moved = optimiser.update(steep, optimiser.init(steep), steep)[0]
         weights = [x for x in jax.tree.leaves(moved) if x.ndim == 2]
         values = [jnp.linalg.svd(weight, compute_uv=False) for weight in weights]
-        return [float(each[0] / each[-1]) for each in values]
+        return [float(singular[0] / singular[-1]) for singular in values]
 
     assert max(spread(12)) < 2.5 < min(spread(0))
 

@@ -30,8 +30,8 @@ def said(row: Row, folder: Path) -> tuple[list[str], str]:
 
 def main(folder: Path) -> None:
     warnings.simplefilter("ignore")
-    told = {row.name: said(row, folder / str(number)) for number, row in enumerate(TABLE)}
-    sys.stdout.write(json.dumps(told) + "\n")
+    messages = {row.name: said(row, folder / str(number)) for number, row in enumerate(TABLE)}
+    sys.stdout.write(json.dumps(messages) + "\n")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from hopfax.training.metrics import MetricsFile
 
 TOOL = Path(__file__).parents[3] / "tools" / "interrupt_training.py"
 TRAIN = ["train", "--data", "digits", "--layers", "64,8,10", "--model", "HAM-EO", "--batch-size", "300"]
-VAE = ["vae", "train", "--data", "digits", "--hidden", "4", "--latents", "2"]
+VAE = ["vae", "train", "--data", "digits", "--model", "feedforward", "--hidden", "4", "--latents", "2"]
 
 
 def rows(folder):
