@@ -75,13 +75,13 @@ def _of(folder: Path, rounds: int) -> dict[str, Any]:
 
 
 def _sweeps_needed(model, recipe: Recipe, batches: Sequence[Any]) -> tuple[float, float]:
-    sweeps = [
-        hopfax.relax(model, {"input": images}, method=recipe.method).statistics.evaluations
-        for images, _ in batches
-    ]
-    return float(jnp.mean(jnp.stack(sweeps))), float(
-        jnp.mean(jnp.stack([jnp.max(batch) for batch in sweeps]))
+    sweeps = jnp.stack(
+        [
+            hopfax.relax(model, {"input": images}, method=recipe.method).statistics.evaluations
+            for images, _ in batches
+        ]
     )
+    return float(jnp.mean(sweeps)), float(jnp.mean(jnp.max(sweeps, axis=1)))
 
 
 def _stepping(model, trainer: Trainer, batches: Sequence[Any]) -> Callable[[], Any]:

@@ -48,9 +48,7 @@ def main() -> None:
     images = jr.uniform(jr.key(1), (BATCH, LAYERS[0]), jnp.float32)
     targets = jax.nn.one_hot(jr.randint(jr.key(2), (BATCH,), 0, 10), 10, dtype=jnp.float32)
     tight = hopfax.Method(gradient=Implicit(ConjugateGradient(1e-13, 500)), rtol=1e-12, max_steps=2000)
-    reference = _gradient(
-        cast(model, jnp.float64), images.astype(jnp.float64), targets.astype(jnp.float64), tight
-    )
+    reference = _gradient(*cast((model, images, targets), jnp.float64), tight)
     errors = {}
     for name, gradient in METHODS.items():
         gradients = _gradient(

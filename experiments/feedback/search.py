@@ -36,9 +36,8 @@ CHANGES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "tanh": {"architecture": dataclasses.replace(NEURONS, hidden=Tanh())},
     }
 )
-BEST: Mapping[str, str] = MappingProxyType(
-    {"one": "rate 0.003", "two": "smoothing 0.3"}
-)  # the trial of least held-out error
+# The trial of least held-out error.
+BEST: Mapping[str, str] = MappingProxyType({"one": "rate 0.003", "two": "smoothing 0.3"})
 
 
 def trials() -> list[Run[Recipe]]:

@@ -74,14 +74,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _first(config: VAEConfig) -> dict[str, Any]:
     """The settings of the first trial."""
-    perceptrons = config.model == "feedforward" and config.bernoulli
-    return dict(ORDINARY) if perceptrons else {name: getattr(config, name) for name in _space(config)}
+    if _of_perceptrons(config):
+        return dict(ORDINARY)
+    return {name: getattr(config, name) for name in _space(config)}
 
 
 def _space(config: VAEConfig) -> dict[str, Any]:
     """What is searched, and where. The variance of grey pixels decides the unit and stays."""
-    perceptrons = config.model == "feedforward" and config.bernoulli
-    return _space_of_perceptrons() if perceptrons else _space_of_networks(config)
+    return _space_of_perceptrons() if _of_perceptrons(config) else _space_of_networks(config)
+
+
+def _of_perceptrons(config: VAEConfig) -> bool:
+    """Whether perceptrons are searched, for pixels that are drawn 0 or 1."""
+    return config.model == "feedforward" and config.bernoulli
 
 
 def _space_of_perceptrons() -> dict[str, Any]:
@@ -130,9 +135,10 @@ def _value(config: VAEConfig, part: Dataset) -> float:
 def _keep(
     path: Path, options: argparse.Namespace, config: VAEConfig, part: Dataset, trials: list[Any]
 ) -> None:
-    searched = {"row": options.row, "data": part.name, "held_out": len(part.test_labels)}
     content = {
-        **searched,
+        "row": options.row,
+        "data": part.name,
+        "held_out": len(part.test_labels),
         "config": config.json(),
         "seed": options.seed,
         "trials": trials,

@@ -20,11 +20,8 @@ def tree_sum(tree: PyTree) -> Scalar:
 
 def accumulation_dtype(dtype) -> jnp.dtype:
     """`dtype`, or float32 if that is wider: sums over neurons are accumulated in at least float32."""
-    return (
-        dtype
-        if jnp.dtype(dtype).itemsize >= 4 and jnp.issubdtype(dtype, jnp.inexact)
-        else jnp.dtype("float32")
-    )
+    wide = jnp.issubdtype(dtype, jnp.inexact) and jnp.dtype(dtype).itemsize >= 4
+    return dtype if wide else jnp.dtype("float32")
 
 
 def widest_dtype(*dtypes) -> jnp.dtype:
@@ -107,7 +104,7 @@ def with_batch_axis_of(example: PyTree, tree: PyTree) -> PyTree:
     For the first carry of a loop: JAX traces a loop again and again until the axes of its carry no longer change.
     """
     never = rms(jax.lax.stop_gradient(example)) < 0
-    return jax.tree.map(lambda x: jnp.where(never, jnp.zeros_like(x), x), tree)
+    return select(never, tree, tree)
 
 
 def in_chunks(function: Callable[[PyTree], PyTree], arrays: PyTree[Array], size: int) -> PyTree:

@@ -125,8 +125,7 @@ def solve_deviations(
 
     if beta is not None:
         return phases(first, free.max_steps)
-    traced_once = jax.jit(phases)
-    return _with_smaller_nudges(traced_once, first, free.max_steps, nudge.slope)
+    return _with_smaller_nudges(phases, first, free.max_steps, nudge.slope)
 
 
 def _with_zero(results: PyTree) -> PyTree:
@@ -159,6 +158,7 @@ def _with_smaller_nudges(
     Else an equilibrium may be near that turns or vanishes under such a nudge. Nudges ten times smaller are tried until
     two derivatives of these layers agree to `AGREEMENT`.
     """
+    phases = jax.jit(phases)  # traced once, for its shapes and for the loop
 
     def smaller(carry):
         tries, settled, old = carry

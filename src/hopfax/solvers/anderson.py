@@ -14,9 +14,7 @@ from .guarded import AbstractGuardedSolver, fallback_of, halved, initial_info
 from .safeguards import AbstractSafeguard, EnergyEstimate
 
 MAX_WEIGHT = 1e6  # least-squares weights above this are taken for an unsolvable system
-MAX_ACCELERATED = (
-    20  # steps in a row that are not plain, where the energy is guarded; see `Anderson`, Convergence
-)
+MAX_ACCELERATED = 20  # steps in a row that are not plain where the energy is guarded, for convergence
 
 
 class AbstractRidge(eqx.Module):
