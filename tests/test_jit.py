@@ -1,4 +1,7 @@
-"""Compiling functions of modules, and loops that are traced once: what saves the time of calls and of tracing."""
+"""Compiling functions of modules, and what is made or traced once: what saves the time of calls and of tracing."""
+
+import functools as ft
+import gc
 
 import equinox as eqx
 import jax
@@ -8,7 +11,8 @@ import numpy as np
 import pytest
 from problems import sigmoid_chain
 
-from hopfax._internal.jit import jit
+from hopfax import Method, relax
+from hopfax._internal.jit import jit, kept_result
 from hopfax._internal.tree import with_batch_axis_of
 
 
@@ -48,3 +52,43 @@ def test_a_carry_keeps_its_values_and_its_loop_is_traced_once_for_a_batch(value)
     (plain, _), (batched, traces) = counted(lambda limit, carry: carry), counted(with_batch_axis_of)
     np.testing.assert_array_equal(plain, batched)
     assert traces == 1
+
+
+def test_a_kept_result_is_made_once_for_a_module_which_stays_as_it_is_and_goes_with_it():
+    made = []
+
+    class Scaled(eqx.Module):
+        factor: float
+
+        @property
+        @kept_result
+        def double(self):
+            made.append(self.factor)
+            return 2 * self.factor
+
+    modules = [Scaled(1.0), Scaled(3.0)]
+    assert [module.double for module in modules for _ in range(3)] == [2.0] * 3 + [6.0] * 3
+    assert made == [1.0, 3.0]
+    assert jax.tree.structure(modules[0]) == jax.tree.structure(Scaled(1.0))
+    for _ in range(50):  # new modules may get the address of those that are gone
+        assert Scaled(float(len(made))).double == 2.0 * (len(made) - 1)
+        gc.collect()
+
+
+def test_relaxing_leaves_a_method_as_it_was():
+    """Else whatever takes the method afterwards would be compiled again."""
+    method, model = Method(), sigmoid_chain(4, 3, 2)
+    relax(model, {"input": jnp.ones((2, 4))}, method=method)
+    assert jax.tree.structure(method) == jax.tree.structure(Method())
+
+
+def test_no_module_keeps_anything_beside_its_fields():
+    """A `cached_property` would change the structure of the module."""
+
+    def subclasses(cls):
+        return {cls}.union(*(subclasses(sub) for sub in cls.__subclasses__()))
+
+    ours = {cls for cls in subclasses(eqx.Module) if cls.__module__.startswith("hopfax.")}
+    kept = [cls for cls in ours if any(isinstance(x, ft.cached_property) for x in vars(cls).values())]
+    assert len(ours) > 50
+    assert kept == []

@@ -62,6 +62,7 @@ SETTINGS = (
     Setting("fashion-mnist", "conv", 20, SHIFTS_FLIP, feedback=GREY, goal=0.075),
     Setting("fashion-mnist", "conv", 20, SHIFTS_FLIP, feedback=GREY, weight_decay=0.03, goal=0.075),
     Setting("fashion-mnist", "conv3", 20, SHIFTS_FLIP, True, goal=0.075),
+    Setting("fashion-mnist", "conv3", 40, SHIFTS_FLIP, True, goal=0.075),
     CIFAR10,
     Setting("cifar10", "conv3", 40, CROP_FLIP, True, goal=0.24),
     Setting("cifar10", "vgg5", 100, CROP_FLIP, True, goal=0.111),

@@ -1,13 +1,12 @@
 """Methods: how an equilibrium is found and differentiated, as one object."""
 
-import functools as ft
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ScalarLike
 
 from ._internal.checks import require_integer, require_kind, require_number
+from ._internal.jit import kept_result
 from .gradients.base import AbstractGradient
 from .gradients.implicit import Implicit
 from .solvers.anderson import Anderson
@@ -64,7 +63,8 @@ class Method(eqx.Module):
         rtol, atol, max_steps = (_as_array(x) for x in (self.rtol, atol, self.max_steps))
         return Stopping(rtol, atol, max_steps, self.check_every)
 
-    @ft.cached_property
+    @property
+    @kept_result
     def with_arrays(self) -> "Method":
         """The same method with tolerances as arrays: a compiled function takes others without compiling again.
 

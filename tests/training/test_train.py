@@ -85,6 +85,21 @@ def test_results_do_not_depend_on_the_chunks():
     assert_identical(final.state, last())
 
 
+def test_the_loop_is_traced_once_for_all_epochs_and_a_resumed_run():
+    traced = []
+
+    def update(*arguments):
+        traced.append(None)
+        return TRAINER.optimiser.update(*arguments)
+
+    counted = optax.GradientTransformation(TRAINER.optimiser.init, update)
+    trainer = dataclasses.replace(TRAINER, optimiser=counted)
+    state = last(trainer, epochs=2)
+    relax(state.model, {"input": IMAGES}, method=METHOD)
+    last(trainer, state, epochs=3)
+    assert len(traced) == 1
+
+
 def test_going_on_from_the_middle_of_an_epoch_changes_nothing():
     middle = next(iter(train_chunks(TRAINER, begin(), IMAGES, LABELS, epochs=2, per_epoch=3))).state.copy()
     assert 0 < int(middle.step) < 4

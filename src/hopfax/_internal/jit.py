@@ -1,6 +1,7 @@
-"""`jax.jit` of functions of modules, with less work at each call than `equinox.filter_jit`."""
+"""Functions of modules with less work at each call: compiled, or with results that are kept."""
 
 import functools as ft
+import weakref
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
@@ -34,5 +35,24 @@ def jit(function: Function) -> Function:
         leaves, structure = jax.tree.flatten(arguments)
         arrays = [leaf for leaf in leaves if eqx.is_array(leaf)]
         return compiled((structure, tuple(_ARRAY if eqx.is_array(leaf) else leaf for leaf in leaves)), arrays)
+
+    return call  # pyright: ignore[reportReturnType]
+
+
+def kept_result(function: Function) -> Function:
+    """`function` of one module; the result for a module is kept as long as the module exists.
+
+    Nothing is written into the module, as `functools.cached_property` would do: its structure as a pytree would be
+    another one afterwards, and whatever takes it would be compiled again.
+    """
+    results: dict[int, Any] = {}
+
+    @ft.wraps(function)
+    def call(module: eqx.Module) -> Any:
+        key = id(module)
+        if key not in results:
+            results[key] = function(module)
+            weakref.finalize(module, results.pop, key, None).atexit = False
+        return results[key]
 
     return call  # pyright: ignore[reportReturnType]

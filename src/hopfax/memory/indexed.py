@@ -6,7 +6,6 @@ one. So their share is at most `r / (1 + r)` with
 `r = (N - k) exp(-beta d_k² / 2) / Σ_{j<=k} exp(-beta d_j² / 2)`. Derived here.
 """
 
-import functools as ft
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -24,6 +23,7 @@ from .._internal.checks import (
     require_matrix,
     require_number,
 )
+from .._internal.jit import kept_result
 from .._internal.optional import needed
 from .inputs import check_limits
 from .mapped import MappedMemory
@@ -233,7 +233,8 @@ class IndexedMemory(eqx.Module):
 
         return jax.tree.map(merged, result, recall(rows[unsure]))
 
-    @ft.cached_property
+    @property
+    @kept_result
     def _patterns(self) -> Real[np.ndarray, "patterns dimension"]:
         return np.asarray(self.memory.patterns)
 
