@@ -24,7 +24,7 @@ from ..training import recipes
 from ..training.completion_job import equilibrium_propagation
 from ..training.evaluation import Evaluation, evaluate
 from .completion.completers import AbstractCompleter, NearestNeighbour, metric_memory
-from .completion.trained import MLPRecipe, completion_recipe, network_in_memory, trained_mlp
+from .completion.trained import MLPRecipe, completion_recipe, trained_mlp, trained_network
 
 MODELS = ("HAM", "HAM-DEQ", "HAM-EO", "HAM-EO-DEQ")
 DEFAULT, DEFAULT_OF = (
@@ -96,7 +96,7 @@ def completers(dataset: Dataset) -> Mapping[str, AbstractCompleter]:
         "nearest": NearestNeighbour(images),
         "metric_memory": metric_memory(images),
         "feed_forward": trained_mlp(MLPRecipe(width=256, epochs=40), dataset),
-        "trained": network_in_memory(recipe, dataset),
+        "trained": trained_network(recipe, dataset),
     }
 
 

@@ -181,16 +181,19 @@ class Completion(AbstractCompletion):
 
     def saturation(self, model: AbstractNetwork, images: Any, labels: Any) -> dict[str, float]:
         """Of the other layers only: most pixels of an image are rightly 0 or 1, the ends of their range."""
-        pixels = jnp.asarray(images, jnp.float32)
-        examples = self.draw(model, pixels, jnp.asarray(labels), jr.key(0))
-        clamp = self._clamp(examples.images, examples.known)
-        start = {self.layer: examples.filled}
-        states = relax(model, clamp, start=start, method=self.method).state
-        hidden = {name: state for name, state in states.items() if name != self.layer}
-        return {name: float(fraction) for name, fraction in saturation(model, hidden).items()}
+        fractions = _saturation(self, model, jnp.asarray(images, jnp.float32), jnp.asarray(labels))
+        return {name: float(fraction) for name, fraction in fractions.items()}
 
     def explain_failure(self, before, after, examples, step) -> str:
         return what_is_nonfinite(after)
+
+
+@eqx.filter_jit
+def _saturation(task: Completion, model: AbstractNetwork, images: Array, labels: Array) -> dict[str, Array]:
+    examples = task.draw(model, images, labels, jr.key(0))
+    clamp, start = task._clamp(examples.images, examples.known), {task.layer: examples.filled}
+    states = relax(model, clamp, start=start, method=task.method).state
+    return saturation(model, {name: state for name, state in states.items() if name != task.layer})
 
 
 class FeedForwardCompletion(AbstractCompletion):

@@ -1,6 +1,5 @@
 """`hopfax completion`: which method completes damaged images best, of those stored and of those never seen."""
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -81,10 +80,8 @@ def completion(
     if wrong := [number for number in numbers if not 2 <= number <= len(dataset.train_images)]:
         raise ValueError(f"--stored {wrong[0]} must be from 2 to {len(dataset.train_images)}.")
     cache_compiled_code()
-    with tempfile.TemporaryDirectory() as temporary:
-        networks = Path(temporary) if runs is None else writable_folder(runs, "--runs")
-        training = Training.of(dataset, networks, seed)
-        result, completers = _measure(dataset, names, training, tested)
+    networks = None if runs is None else writable_folder(runs, "--runs")
+    result, completers = _measure(dataset, names, Training.of(dataset, networks, seed), tested)
     result["by_number"] = list(by_number(dataset, names, numbers, tested))
     result["circumstances"] = circumstances()
     if folder is not None:

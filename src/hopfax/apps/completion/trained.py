@@ -1,6 +1,7 @@
 """The completers that are trained: Hopfield networks by two gradients, a VAE, and a feed-forward network."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import equinox as eqx
@@ -16,6 +17,7 @@ from ...gradients.base import AbstractGradient
 from ...networks import load_model
 from ...networks.network import AbstractNetwork
 from ...training import (
+    AbstractJob,
     CompletionJob,
     CompletionRecipe,
     Trainer,
@@ -86,17 +88,11 @@ def completion_recipe(
     return dataclasses.replace(recipe, layers=(pixels, 128), batch_size=15) if pixels <= SMALL else recipe
 
 
-def trained_network(recipe: CompletionRecipe, dataset: Dataset, folder: Path) -> NetworkCompleter:
-    """The network in `folder`, which is trained first where it is not finished."""
-    run_and_store(CompletionJob(recipe, dataset), folder)
-    return NetworkCompleter(load_model(folder), mean_image(dataset))
-
-
-def network_in_memory(recipe: CompletionRecipe, dataset: Dataset) -> NetworkCompleter:
-    """The same without a folder and without the evaluation of a run."""
-    job = CompletionJob(recipe, dataset)
-    trainer = job.trainer()
-    model = _trained(trainer, job.begin(trainer), dataset.train_images, recipe.epochs)
+def trained_network(
+    recipe: CompletionRecipe, dataset: Dataset, folder: Path | None = None
+) -> NetworkCompleter:
+    """The network in `folder`, which is trained first where it is not finished; without a folder, in memory."""
+    model = _trained_model(CompletionJob(recipe, dataset), folder, load_model)
     return NetworkCompleter(model, mean_image(dataset))
 
 
@@ -105,10 +101,19 @@ def vae_config(dataset: Dataset, epochs: int, seed: int) -> VAEConfig:
     return dataclasses.replace(preset(dataset), epochs=epochs, seed=seed)
 
 
-def trained_vae(config: VAEConfig, dataset: Dataset, folder: Path) -> VAECompleter:
-    """The VAE in `folder`, which is trained first where it is not finished."""
-    run_and_store(VAEJob(config, dataset), folder)
-    return VAECompleter(load_vae(folder)[0], mean_image(dataset))
+def trained_vae(config: VAEConfig, dataset: Dataset, folder: Path | None = None) -> VAECompleter:
+    """The VAE in `folder`, which is trained first where it is not finished; without a folder, in memory."""
+    vae = _trained_model(VAEJob(config, dataset), folder, lambda folder: load_vae(folder)[0])
+    return VAECompleter(vae, mean_image(dataset))
+
+
+def _trained_model(job: AbstractJob, folder: Path | None, load: Callable[[Path], PyTree]) -> PyTree:
+    """The model of a job. In memory it is not evaluated after training, which a run in a folder is."""
+    if folder is not None:
+        run_and_store(job, folder)
+        return load(folder)
+    trainer = job.trainer()
+    return _after_training(trainer, job.begin(trainer), job.data.train_images, job.epochs)
 
 
 class MaskedMLP(eqx.Module):
@@ -147,10 +152,10 @@ def trained_mlp(recipe: MLPRecipe, dataset: Dataset) -> MLPCompleter:
     task = FeedForwardCompletion(image_shape=dataset.image_shape, shape=images.shape[1:])
     trainer = Trainer(optimiser, task, recipe.batch_size)
     state = TrainState.begin(model, trainer, key=jr.key(recipe.seed + 1))
-    return MLPCompleter(_trained(trainer, state, images, recipe.epochs))
+    return MLPCompleter(_after_training(trainer, state, images, recipe.epochs))
 
 
-def _trained(trainer: Trainer, state: TrainState, images: Images, epochs: int) -> PyTree:
+def _after_training(trainer: Trainer, state: TrainState, images: Images, epochs: int) -> PyTree:
     """The model after so many epochs."""
     labels = np.zeros(len(images), np.int32)
     for after, _ in fit(trainer, state, images, labels, epochs=epochs):
