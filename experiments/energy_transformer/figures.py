@@ -1,9 +1,12 @@
-"""Digits that the energy transformer of `run.py` completed, and where a token with an unknown patch attends to.
+"""Images that the energy transformer of `run.py` completed, and where a token with an unknown patch attends to.
 
-python -m experiments.energy_transformer.figures [--runs runs/energy_transformer]
+    python -m experiments.energy_transformer.figures [--data cifar10] [--runs runs/energy_transformer]
+
+Both gradients and the plain block must have been trained.
 """
 
 import argparse
+import dataclasses
 from pathlib import Path
 
 import jax
@@ -13,7 +16,7 @@ import numpy as np
 from experiments.energy_transformer import run
 
 from hopfax import Method, relax
-from hopfax.data import mnist
+from hopfax.data import Dataset, load
 from hopfax.figures import images_figure
 from hopfax.networks import PatchClamp
 from hopfax.training import Trainer, TrainState
@@ -21,47 +24,54 @@ from hopfax.training.checkpoint import load_checkpoint
 
 HERE = Path(__file__).parent
 DRAWN = 8
-TOKEN = 24  # in the middle
 
 
 def trained(model, task, config: run.Config, file: Path):
     """The network of the last checkpoint in `file`."""
-    optimiser = run.optimiser(config, 1)
+    optimiser = run.optimiser(config, 1, 2, 1)
     state = TrainState.begin(model, Trainer(optimiser, task, config.batch), key=jr.key(0))
     return load_checkpoint(file, state)[0].model
 
 
-def images_of(patches) -> np.ndarray:
+def images_of(patches, data: Dataset) -> np.ndarray:
     """Patches as images, for drawing."""
-    squares = np.clip(np.asarray(patches), 0, 1).reshape(-1, 7, 7, 4, 4)
-    return squares.transpose(0, 1, 3, 2, 4).reshape(-1, 28, 28)
+    (height, width, *channels), side = data.image_shape, run.SIDE
+    grid = np.clip(np.asarray(patches), 0, 1).reshape(
+        -1, height // side, width // side, side, side, *channels
+    )
+    return np.swapaxes(grid, 2, 3).reshape(-1, *data.image_shape)
+
+
+def draw(config: run.Config, data: Dataset, folder: Path) -> None:
+    """`completed-DATA.png`, and `attention-DATA.png` of the network that equilibrium propagation trained."""
+    tested, known = run.tested_patches(dataclasses.replace(config, tested=DRAWN), data)
+    file = lambda name: folder / f"{data.name}-{name}"
+    rows = [("image", tested), ("known", jnp.where(known, tested, jnp.nan))]
+    for gradient in run.GRADIENTS:
+        task = run.energy_task(config, data, gradient)
+        network = trained(run.energy_model(config, data), task, config, file(gradient))
+        clamp = PatchClamp(run.mean_patches(data))(tested, known)
+        result = relax(network, clamp, method=Method(rtol=1e-3, max_steps=30))
+        rows.append((f"completed, {gradient}", result.activation["image"]))
+    plain = trained(run.plain_model(config, data), run.plain_task(data), config, file(run.PLAIN))
+    rows.append(("plain block", jnp.where(known, tested, jax.vmap(plain)(tested, known))))
+    images_figure([(title, images_of(row, data)) for title, row in rows]).savefig(
+        HERE / f"completed-{data.name}.png"
+    )
+    weights = network.synapses["tokens"].weights(result.activation["tokens"][0])
+    token = weights.shape[1] // 2
+    maps = np.asarray(weights[:, token]).reshape(len(weights), data.image_shape[0] // run.SIDE, -1)
+    images_figure([("attention of the token in the middle, by head", maps / maps.max())]).savefig(
+        HERE / f"attention-{data.name}.png"
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", choices=["mnist", "cifar10"], default="mnist")
     parser.add_argument("--runs", type=Path, default=Path("runs/energy_transformer"))
-    folder = parser.parse_args().runs
-    config, data = run.Config(), mnist()
-    mean = jnp.mean(run.patches(data.train_images), axis=0)
-    begin = run.energy_model(config, mean)
-    network = trained(begin, run.energy_task(config, mean), config, folder / "energy")
-    plain = trained(run.Plain(config, jr.key(0)), run.plain_task(), config, folder / "plain")
-    tested = run.patches(data.test_images[:DRAWN])
-    known = run.drawn_masks(config, DRAWN)
-    result = relax(network, PatchClamp(mean)(tested, known), method=Method(rtol=1e-3, max_steps=30))
-    once = jnp.where(known, tested, jax.vmap(plain)(tested, known))
-    rows = [
-        ("image", images_of(tested)),
-        ("known", images_of(jnp.where(known, tested, jnp.nan))),
-        ("completed", images_of(result.activation["image"])),
-        ("plain block", images_of(once)),
-    ]
-    images_figure(rows).savefig(HERE / "completed.png")
-    weights = network.synapses["tokens"].weights(result.activation["tokens"][0])
-    maps = np.asarray(weights[:, TOKEN]).reshape(-1, 7, 7)
-    images_figure([("attention of the token in the middle, by head", maps / maps.max())]).savefig(
-        HERE / "attention.png"
-    )
+    options = parser.parse_args()
+    draw(run.Config(), load(options.data), options.runs)
 
 
 if __name__ == "__main__":

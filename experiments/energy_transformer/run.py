@@ -1,17 +1,19 @@
-"""An energy transformer that completes MNIST from half of its patches, relaxed to equilibrium.
+"""An energy transformer that completes images from half of their patches, relaxed to equilibrium.
 
-    python -m experiments.energy_transformer.run --out experiments/energy_transformer/results
+    python -m experiments.energy_transformer.run [--data cifar10] [--only mnist-ep]
 
-Images are 49 patches of 4 x 4. 25 of them are clamped, and the squared error of the others is the
-loss and the result. One block of a plain transformer of about as many weights has the same training and masks. An
-interrupted run goes on from its last checkpoint.
+Images are patches of 4 x 4 pixels. Half of them are clamped, and the squared error of the others is the loss and the
+result. The network is trained by the implicit gradient and by equilibrium propagation. One block of a plain transformer
+of about as many weights has the same training and masks. An interrupted run goes on from its last checkpoint, and what
+is stored is not done again.
 """
 
 import argparse
 import dataclasses
-import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import equinox as eqx
@@ -26,15 +28,23 @@ from hopfax import Method, relax
 from hopfax._internal.files import write_json
 from hopfax._internal.provenance import circumstances
 from hopfax.apps.completion.completers import NearestNeighbour
-from hopfax.data import Dataset, mnist
-from hopfax.gradients import ConjugateGradient, Implicit
+from hopfax.data import Dataset, load
+from hopfax.gradients import ConjugateGradient, EquilibriumPropagation, Implicit
+from hopfax.gradients.base import AbstractGradient
 from hopfax.networks import HAM, PatchClamp, image_transformer
 from hopfax.training import Completion, FixedGuess, Trainer, TrainState, train_chunks
 from hopfax.training.checkpoint import load_checkpoint, save_checkpoint
 from hopfax.training.completion import AbstractCompletion, FeedForwardCompletion
 from hopfax.training.masks import AbstractMasks
 
-TOKENS, PATCH, KNOWN = 49, 16, 25
+SIDE = 4  # pixels of a patch in each direction
+GRADIENTS: Mapping[str, AbstractGradient] = MappingProxyType(
+    {
+        "implicit": Implicit(ConjugateGradient(rtol=1e-2, max_products=30)),
+        "ep": EquilibriumPropagation(),
+    }
+)
+PLAIN, SIMPLE = "plain", "simple"  # names of the other results: the plain block, and what needs no training
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,20 +63,22 @@ class Config:
     seed: int = 0
 
 
-def patches(images: np.ndarray) -> Float[Array, "images tokens patch"]:
-    """Rows of 28 x 28 pixels as 7 x 7 patches."""
-    return jnp.asarray(images.reshape(-1, 7, 4, 7, 4).transpose(0, 1, 3, 2, 4).reshape(-1, TOKENS, PATCH))
+def patches(images: np.ndarray, shape: tuple[int, ...]) -> Float[Array, "images tokens patch"]:
+    """Rows of pixels of images of this shape as patches, row by row of the grid."""
+    rows, columns, channels = shape[0] // SIDE, shape[1] // SIDE, int(np.prod(shape[2:]))
+    grid = images.reshape(-1, rows, SIDE, columns, SIDE, channels).transpose(0, 1, 3, 2, 4, 5)
+    return jnp.asarray(grid.reshape(-1, rows * columns, SIDE * SIDE * channels))
 
 
 class KnownPatches(AbstractMasks):
-    """25 patches of each image are known, drawn at random."""
+    """Half of the patches of each image are known, drawn at random; of an odd number the larger half."""
 
     def check(self, shape: tuple[int, ...]) -> None:
         return
 
     def draw(self, key: Array, shape: tuple[int, ...]) -> Bool[Array, "tokens patch"]:
         ranks = jnp.argsort(jnp.argsort(jr.uniform(key, shape[:1])))
-        return jnp.broadcast_to((ranks < KNOWN)[:, None], shape)
+        return jnp.broadcast_to((ranks < (shape[0] + 1) // 2)[:, None], shape)
 
 
 class Plain(eqx.Module):
@@ -81,15 +93,15 @@ class Plain(eqx.Module):
     down: eqx.nn.Linear
     read: eqx.nn.Linear
 
-    def __init__(self, config: Config, key: Array):
+    def __init__(self, config: Config, tokens: int, patch: int, key: Array):
         keys, dim = jr.split(key, 6), config.dim
-        self.embed = jr.normal(keys[0], (PATCH, dim)) / PATCH**0.5
-        self.positions, self.unknown = jr.normal(keys[1], (TOKENS, dim)), jnp.zeros(dim)
+        self.embed = jr.normal(keys[0], (patch, dim)) / patch**0.5
+        self.positions, self.unknown = jr.normal(keys[1], (tokens, dim)), jnp.zeros(dim)
         self.attention = eqx.nn.MultiheadAttention(config.heads, dim, key=keys[2])
         self.norms = [eqx.nn.LayerNorm(dim) for _ in range(3)]
         self.up = eqx.nn.Linear(dim, config.memories, key=keys[3])
         self.down = eqx.nn.Linear(config.memories, dim, key=keys[4])
-        self.read = eqx.nn.Linear(dim, PATCH, key=keys[5])
+        self.read = eqx.nn.Linear(dim, patch, key=keys[5])
 
     def __call__(self, image: Array, known: Array) -> Array:
         first, second, last = (jax.vmap(norm) for norm in self.norms)
@@ -100,36 +112,47 @@ class Plain(eqx.Module):
         return jax.vmap(self.read)(last(tokens))
 
 
-def energy_model(config: Config, mean: Array) -> HAM:
-    grid = mean.reshape(7, 7, PATCH)
+def energy_model(config: Config, data: Dataset) -> HAM:
+    rows, columns = (size // SIDE for size in data.image_shape[:2])
+    grid = mean_patches(data).reshape(rows, columns, -1)
     return image_transformer(grid, config.dim, config.heads, config.memories, key=jr.key(config.seed))
 
 
-def energy_task(config: Config, mean: Array) -> Completion:
-    """The missing patches at equilibrium, by the implicit gradient."""
-    adjoint = ConjugateGradient(rtol=1e-2, max_products=30)
-    method = Method(gradient=Implicit(adjoint), rtol=config.rtol, max_steps=config.evaluations)
-    guess = FixedGuess(0.0)
-    return Completion(method=method, masks=KnownPatches(), layer="image", guess=guess, clamp=PatchClamp(mean))
+def mean_patches(data: Dataset) -> Float[Array, "tokens patch"]:
+    """Those of the mean training image."""
+    return jnp.mean(patches(data.train_images, data.image_shape), axis=0)
 
 
-def plain_task() -> FeedForwardCompletion:
-    return FeedForwardCompletion(masks=KnownPatches(), shape=(TOKENS, PATCH))
+def energy_task(config: Config, data: Dataset, gradient: str = "implicit") -> Completion:
+    """The missing patches at equilibrium."""
+    method = Method(gradient=GRADIENTS[gradient], rtol=config.rtol, max_steps=config.evaluations)
+    clamp, guess = PatchClamp(mean_patches(data)), FixedGuess(0.0)
+    return Completion(method=method, masks=KnownPatches(), layer="image", guess=guess, clamp=clamp)
 
 
-def drawn_masks(config: Config, count: int) -> Bool[Array, "images tokens patch"]:
-    """Which patches of the first test images are known."""
-    keys = jr.split(jr.key(config.seed + 2), count)
-    return jax.vmap(lambda key: KnownPatches().draw(key, (TOKENS, PATCH)))(keys)
+def plain_model(config: Config, data: Dataset) -> Plain:
+    tokens, patch = mean_patches(data).shape
+    return Plain(config, tokens, patch, jr.key(config.seed))
 
 
-def optimiser(config: Config, batches: int) -> optax.GradientTransformation:
+def plain_task(data: Dataset) -> FeedForwardCompletion:
+    return FeedForwardCompletion(masks=KnownPatches(), shape=mean_patches(data).shape)
+
+
+def tested_patches(config: Config, data: Dataset) -> tuple[Array, Bool[Array, "images tokens patch"]]:
+    """The patches of the first test images, and which of them are known."""
+    tested = patches(data.test_images[: config.tested], data.image_shape)
+    keys = jr.split(jr.key(config.seed + 2), len(tested))
+    return tested, jax.vmap(lambda key: KnownPatches().draw(key, tested.shape[1:]))(keys)
+
+
+def optimiser(config: Config, batches: int, tokens: int, patch: int) -> optax.GradientTransformation:
     """Adam on the mean squared error of a pixel, with a warm-up and a cosine decay, for epochs of so many batches."""
     steps = config.epochs * batches
     schedule = optax.warmup_cosine_decay_schedule(
         0.0, config.learning_rate, min(50, steps // 2), max(steps, 2)
     )
-    per_pixel = optax.scale(1 / ((TOKENS - KNOWN) * PATCH))
+    per_pixel = optax.scale(1 / (tokens // 2 * patch))
     return optax.chain(per_pixel, optax.clip_by_global_norm(1.0), optax.adam(schedule))
 
 
@@ -137,16 +160,13 @@ def train(
     model: Any, task: AbstractCompletion, images: Array, config: Config, file: Path
 ) -> tuple[Any, float]:
     """The trained model and its CPU seconds, from the checkpoint in `file` if there is one."""
-    trainer = Trainer(optimiser(config, len(images) // config.batch), task, config.batch)
+    count, tokens, patch = images.shape
+    trainer = Trainer(optimiser(config, count // config.batch, tokens, patch), task, config.batch)
     state, before = TrainState.begin(model, trainer, key=jr.key(config.seed + 1)), 0.0
     if file.exists():
         state, metadata = load_checkpoint(file, state)
         before = metadata["cpu_seconds"]
-    began, flat, no_labels = (
-        time.process_time(),
-        images.reshape(len(images), -1),
-        jnp.zeros(len(images), jnp.int32),
-    )
+    began, flat, no_labels = time.process_time(), images.reshape(count, -1), jnp.zeros(count, jnp.int32)
     for chunk in train_chunks(trainer, state, flat, no_labels, epochs=config.epochs):
         state, seconds = chunk.state.copy(), before + time.process_time() - began
         save_checkpoint(file, state, {"cpu_seconds": seconds})
@@ -159,67 +179,87 @@ def train(
     return state.model, before
 
 
-def measure(config: Config, data: Dataset, folder: Path) -> dict[str, Any]:
-    """Every row: the error of an unknown pixel on the test images, and how the equilibria were reached."""
-    mean = jnp.mean(patches(data.train_images), axis=0)
-    images, tested = patches(data.train_images), patches(data.test_images)[: config.tested]
-    known = drawn_masks(config, len(tested))
-    error = lambda guess: float(jnp.sum(jnp.where(known, 0, guess - tested) ** 2) / jnp.sum(~known))
+def measure_network(config: Config, data: Dataset, gradient: str, file: Path) -> dict[str, Any]:
+    """The energy transformer trained by a gradient: its error, and how the equilibria of test images were reached."""
+    images = patches(data.train_images, data.image_shape)
     network, seconds = train(
-        energy_model(config, mean),
-        energy_task(config, mean),
-        images,
-        config,
-        folder / "energy",
+        energy_model(config, data), energy_task(config, data, gradient), images, config, file
     )
-    plain, plain_seconds = train(
-        Plain(config, jr.key(config.seed)), plain_task(), images, config, folder / "plain"
-    )
-    method = Method(rtol=1e-3, max_steps=30)
+    tested, known = tested_patches(config, data)
+    clamp, method = PatchClamp(mean_patches(data)), Method(rtol=1e-3, max_steps=30)
 
     @eqx.filter_jit
     def complete(network, images, known):
-        result = relax(network, PatchClamp(mean)(images, known), method=method)
+        result = relax(network, clamp(images, known), method=method)
         return result.activation["image"], result.converged, result.steps
 
     chunks = [complete(network, tested[i : i + 500], known[i : i + 500]) for i in range(0, len(tested), 500)]
     guess, converged, steps = (jnp.concatenate(column) for column in zip(*chunks, strict=True))
-    count = lambda model: sum(x.size for x in jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array)))
     return {
-        "error": {
-            "energy transformer": error(guess),
-            "plain transformer block": error(jax.vmap(plain)(tested, known)),
-            "mean image": error(jnp.broadcast_to(mean, tested.shape)),
-            "nearest neighbour of 20,000": error(_nearest(images[:20_000], tested, known)),
-        },
+        "error": _error(guess, tested, known),
         "converged": float(jnp.mean(converged)),
         "evaluations_mean": float(jnp.mean(steps)),
-        "cpu_seconds": {"energy transformer": seconds, "plain transformer block": plain_seconds},
-        "weights": {"energy transformer": count(network), "plain transformer block": count(plain)},
+        "cpu_seconds": seconds,
+        "weights": _weights(network),
     }
 
 
-def _nearest(stored: Array, images: Array, known: Array) -> Array:
-    """The stored image that is nearest in the known patches, for each image."""
+def measure_plain(config: Config, data: Dataset, file: Path) -> dict[str, Any]:
+    """The plain block."""
+    images = patches(data.train_images, data.image_shape)
+    plain, seconds = train(plain_model(config, data), plain_task(data), images, config, file)
+    tested, known = tested_patches(config, data)
+    error = _error(jax.vmap(plain)(tested, known), tested, known)
+    return {"error": error, "cpu_seconds": seconds, "weights": _weights(plain)}
+
+
+def measure_simple(config: Config, data: Dataset) -> dict[str, Any]:
+    """What needs no training: the mean image, and the stored image that is nearest in the known patches."""
+    tested, known = tested_patches(config, data)
+    images = patches(data.train_images[:20_000], data.image_shape)
     flat = lambda x: np.asarray(x).reshape(len(x), -1)
-    return jnp.asarray(NearestNeighbour(flat(stored)).complete(flat(images), flat(known))).reshape(
-        images.shape
-    )
+    nearest = NearestNeighbour(flat(images)).complete(flat(tested), flat(known)).reshape(tested.shape)
+    return {
+        "mean image": _error(jnp.broadcast_to(mean_patches(data), tested.shape), tested, known),
+        "nearest neighbour of 20,000": _error(jnp.asarray(nearest), tested, known),
+    }
+
+
+def _error(guess: Array, images: Array, known: Array) -> float:
+    """The squared error of an unknown pixel."""
+    return float(jnp.sum(jnp.where(known, 0, guess - images) ** 2) / jnp.sum(~known))
+
+
+def _weights(model: Any) -> int:
+    return sum(x.size for x in jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array)))
+
+
+def measure(name: str, config: Config, data: Dataset, folder: Path) -> dict[str, Any]:
+    """The result of this name: a gradient, `PLAIN` or `SIMPLE`."""
+    file = folder / f"{data.name}-{name}"
+    if name == SIMPLE:
+        return {"error": measure_simple(config, data)}
+    return measure_plain(config, data, file) if name == PLAIN else measure_network(config, data, name, file)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", choices=["mnist", "cifar10"], default="mnist")
+    parser.add_argument("--only", default="", help="results whose names begin so, such as mnist-ep")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     parser.add_argument("--runs", type=Path, default=Path("runs/energy_transformer"), help="of checkpoints")
     parser.add_argument("--epochs", type=int, default=Config.epochs)
     parser.add_argument("--tested", type=int, default=Config.tested)
     options = parser.parse_args()
-    config = Config(epochs=options.epochs, tested=options.tested)
+    config, data = Config(epochs=options.epochs, tested=options.tested), load(options.data)
     options.runs.mkdir(parents=True, exist_ok=True)
-    result = {"config": dataclasses.asdict(config), **measure(config, mnist(), options.runs)}
     options.out.mkdir(parents=True, exist_ok=True)
-    write_json(options.out / "mnist.json", {**result, "circumstances": circumstances()})
-    print(json.dumps(result, indent=2))
+    for name in (*GRADIENTS, PLAIN, SIMPLE):
+        path = options.out / f"{options.data}-{name}.json"
+        if path.stem.startswith(options.only) and not path.exists():
+            result = {"config": dataclasses.asdict(config), **measure(name, config, data, options.runs)}
+            write_json(path, {**result, "circumstances": circumstances()}, indent=1)
+            print(path.stem, result, flush=True)
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ def solve_deviations(
         stopping = Stopping(rtol, atol, most, free.check_every)
 
         def nudged(beta):
-            return Problem(nudge.added_to(network, beta), problem.update, by_layer=True)
+            return Problem(nudge.added_to(network, beta), problem.update, deviations=True)
 
         def phase(last, beta):
             start, moved = jax.tree.map(lambda d: (beta / last[0]) * d, last[1]), nudged(beta)

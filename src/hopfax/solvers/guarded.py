@@ -61,7 +61,7 @@ class AbstractGuardedSolver(optx.AbstractFixedPointSolver):
         rejects = self.safeguard.rejects(info, state.accepted)
         rejected = state.extrapolated & (rejects | ~jnp.isfinite(info.residual))
         if not info.descends and self.watches_energy:
-            rejected = rejected | rejects
+            rejected = rejected | (rejects & jnp.isfinite(state.accepted.residual))  # the start is accepted
         new, state, restarted = self.advance(point, image, info, rejected, state)
         return unravel(new), state, _record(aux, rejected, restarted)
 

@@ -93,13 +93,15 @@ class Problem(AbstractMap):
     Args:
         model: a network that has only free layers (`AbstractNetwork.condition`).
         update: the map `f`.
-        by_layer: whether the relative residual is the largest of those of the layers, rather than that of all neurons
-            together. A layer of small states is then solved as well as one of large states.
+        deviations: whether the states are small deviations from an equilibrium. The relative residual is then the
+            largest of those of the layers, rather than that of all neurons together: a layer of small states is solved
+            as well as one of large states. And the energy is judged by its slope in every HAM, because its change is
+            below its rounding.
     """
 
     model: AbstractNetwork
     update: AbstractUpdate
-    by_layer: bool = eqx.field(static=True, default=False)
+    deviations: bool = eqx.field(static=True, default=False)
 
     def image(self, states: States) -> States:
         """`f(z)`."""
@@ -113,7 +115,7 @@ class Problem(AbstractMap):
         image = self.image(states)
         scale = rms(image)
         residual = (
-            scale * self._largest_ratio(image, states) if self.by_layer else rms(subtract(image, states))
+            scale * self._largest_ratio(image, states) if self.deviations else rms(subtract(image, states))
         )
         energies = self._energy(states) if energy else (jnp.zeros_like(residual),) * 2
         slopes = self._slope(states) if slope else None
@@ -129,7 +131,8 @@ class Problem(AbstractMap):
 
     @property
     def gives_slope(self) -> bool:
-        return self.update.gives_slope(self.model)
+        small = self.deviations and self.model.descends_in_activations
+        return small or self.update.gives_slope(self.model)
 
     def _slope(self, states: States) -> Slope | None:
         """The slope of the energy; None where the image does not give it, or for complex states."""
@@ -149,7 +152,7 @@ class Problem(AbstractMap):
 
     def eliminated(self) -> "Problem":
         """The problem of the layers that are left when a colour is minimised exactly; its Jacobian is `K D`."""
-        return Problem(self.model, self.update.eliminated(self.model), self.by_layer)
+        return Problem(self.model, self.update.eliminated(self.model), self.deviations)
 
     def reconstruct(self, states: States) -> States:
         """The states of all free layers, from the unknown ones."""
