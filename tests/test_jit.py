@@ -75,6 +75,19 @@ def test_a_kept_result_is_made_once_for_a_module_which_stays_as_it_is_and_goes_w
         gc.collect()
 
 
+def test_a_module_that_can_be_changed_is_not_flattened_once():
+    class Shelf(eqx.Module):
+        boxes: tuple | list | dict
+
+    total = jit(lambda shelf: sum(jax.tree.leaves(shelf)))
+    for shelf in (Shelf([jnp.ones(()), 2.0]), Shelf({0: jnp.ones(()), 1: 2.0})):
+        assert total(shelf) == 3
+        shelf.boxes[1] = 5.0
+        assert total(shelf) == 6
+    shelf = Shelf((jnp.ones(()), 2.0))
+    assert [total(shelf), total(shelf), total(Shelf((2.0, jnp.ones(()))))] == [3, 3, 3]
+
+
 def test_relaxing_leaves_a_method_as_it_was():
     """Else whatever takes the method afterwards would be compiled again."""
     method, model = Method(), sigmoid_chain(4, 3, 2)
