@@ -68,7 +68,7 @@ def draw(config: run.Config, data: Dataset, folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", choices=["mnist", "cifar10"], default="mnist")
+    parser.add_argument("--data", choices=run.DATA, default="mnist")
     parser.add_argument("--runs", type=Path, default=Path("runs/energy_transformer"))
     options = parser.parse_args()
     draw(run.Config(), load(options.data), options.runs)

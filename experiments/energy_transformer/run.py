@@ -1,6 +1,7 @@
 """An energy transformer that completes images from half of their patches, relaxed to equilibrium.
 
     python -m experiments.energy_transformer.run [--data cifar10] [--only mnist-ep]
+    python -m experiments.energy_transformer.run --table
 
 Images are patches of 4 x 4 pixels. Half of them are clamped, and the squared error of the others is the loss and the
 result. The network is trained by the implicit gradient and by equilibrium propagation. One block of a plain transformer
@@ -10,6 +11,7 @@ is stored is not done again.
 
 import argparse
 import dataclasses
+import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,12 +24,14 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import optax
+from experiments.runs import markdown
 from jaxtyping import Array, Bool, Float
 
 from hopfax import Method, relax
 from hopfax._internal.files import write_json
 from hopfax._internal.provenance import circumstances
 from hopfax.apps.completion.completers import NearestNeighbour
+from hopfax.apps.reproduce import fill_page
 from hopfax.data import Dataset, load
 from hopfax.gradients import ConjugateGradient, EquilibriumPropagation, Implicit
 from hopfax.gradients.base import AbstractGradient
@@ -37,6 +41,7 @@ from hopfax.training.checkpoint import load_checkpoint, save_checkpoint
 from hopfax.training.completion import AbstractCompletion, FeedForwardCompletion
 from hopfax.training.masks import AbstractMasks
 
+HERE = Path(__file__).parent
 SIDE = 4  # pixels of a patch in each direction
 GRADIENTS: Mapping[str, AbstractGradient] = MappingProxyType(
     {
@@ -45,6 +50,13 @@ GRADIENTS: Mapping[str, AbstractGradient] = MappingProxyType(
     }
 )
 PLAIN, SIMPLE = "plain", "simple"  # names of the other results: the plain block, and what needs no training
+DATA = ("mnist", "cifar10")
+TITLES = {
+    "implicit": "energy transformer, implicit gradient",
+    "ep": "energy transformer, equilibrium propagation",
+    PLAIN: "plain transformer block",
+}
+HEAD = ("data", "", "squared error", "epochs", "weights", "CPU seconds", "converged, %", "evaluations")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -242,15 +254,51 @@ def measure(name: str, config: Config, data: Dataset, folder: Path) -> dict[str,
     return measure_plain(config, data, file) if name == PLAIN else measure_network(config, data, name, file)
 
 
+def table(results: Path) -> str:
+    """A row for each stored result, in Markdown, by falling error on each data set."""
+    rows = []
+    for data in DATA:
+        stored = {name: _read(results / f"{data}-{name}.json") for name in (*GRADIENTS, PLAIN)}
+        of_data = [[data, *_cells(TITLES[name], result)] for name, result in stored.items() if result]
+        simple = _read(results / f"{data}-{SIMPLE}.json")
+        of_data += [
+            [data, name, f"{error:.4f}", *[""] * 5]
+            for name, error in (simple or {"error": {}})["error"].items()
+        ]
+        rows += sorted(of_data, key=lambda row: row[2])
+    return markdown(HEAD, rows)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def _cells(title: str, result: Mapping[str, Any]) -> list[str]:
+    converged, evaluations = result.get("converged"), result.get("evaluations_mean")
+    return [
+        title,
+        f"{result['error']:.4f}",
+        str(result["config"]["epochs"]),
+        f"{result['weights']:,}",
+        f"{result['cpu_seconds']:,.0f}",
+        "" if converged is None else f"{100 * converged:.1f}",
+        "" if evaluations is None else f"{evaluations:.1f}",
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", choices=["mnist", "cifar10"], default="mnist")
+    parser.add_argument("--data", choices=DATA, default="mnist")
+    parser.add_argument("--table", action="store_true", help="put the table into the page, and train nothing")
     parser.add_argument("--only", default="", help="results whose names begin so, such as mnist-ep")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--out", type=Path, default=HERE / "results")
     parser.add_argument("--runs", type=Path, default=Path("runs/energy_transformer"), help="of checkpoints")
     parser.add_argument("--epochs", type=int, default=Config.epochs)
     parser.add_argument("--tested", type=int, default=Config.tested)
     options = parser.parse_args()
+    if options.table:
+        fill_page(HERE / "README.md", table(options.out) + "\n")
+        return
     config, data = Config(epochs=options.epochs, tested=options.tested), load(options.data)
     options.runs.mkdir(parents=True, exist_ok=True)
     options.out.mkdir(parents=True, exist_ok=True)

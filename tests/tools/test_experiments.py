@@ -157,6 +157,12 @@ def test_the_energy_transformer_goes_on_from_its_checkpoint(tmp_path, monkeypatc
     assert eqx.tree_equal(train(tmp_path / "killed"), train(tmp_path / "whole"))
 
 
+def test_the_table_of_the_energy_transformer_is_that_of_the_results():
+    from experiments.energy_transformer import run
+
+    assert run.table(run.HERE / "results") in (run.HERE / "README.md").read_text(encoding="utf-8")
+
+
 def test_completion_is_trained_by_both_gradients_and_stored_once(tmp_path, capsys):
     from experiments.completion import train
 
