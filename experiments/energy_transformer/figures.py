@@ -2,7 +2,7 @@
 
     python -m experiments.energy_transformer.figures [--data cifar10] [--runs runs/energy_transformer]
 
-Both gradients and the plain block must have been trained.
+Networks whose checkpoints are not in the folder are left out; at least one energy transformer must be there.
 """
 
 import argparse
@@ -43,18 +43,19 @@ def images_of(patches, data: Dataset) -> np.ndarray:
 
 
 def draw(config: run.Config, data: Dataset, folder: Path) -> None:
-    """`completed-DATA.png`, and `attention-DATA.png` of the network that equilibrium propagation trained."""
+    """`completed-DATA.png`, and `attention-DATA.png` of the last network, that of equilibrium propagation."""
     tested, known = run.tested_patches(dataclasses.replace(config, tested=DRAWN), data)
     file = lambda name: folder / f"{data.name}-{name}"
     rows = [("image", tested), ("known", jnp.where(known, tested, jnp.nan))]
-    for gradient in run.GRADIENTS:
+    for gradient in filter(lambda name: file(name).exists(), run.GRADIENTS):
         task = run.energy_task(config, data, gradient)
         network = trained(run.energy_model(config, data), task, config, file(gradient))
         clamp = PatchClamp(run.mean_patches(data))(tested, known)
         result = relax(network, clamp, method=Method(rtol=1e-3, max_steps=30))
         rows.append((f"completed, {gradient}", result.activation["image"]))
-    plain = trained(run.plain_model(config, data), run.plain_task(data), config, file(run.PLAIN))
-    rows.append(("plain block", jnp.where(known, tested, jax.vmap(plain)(tested, known))))
+    if file(run.PLAIN).exists():
+        plain = trained(run.plain_model(config, data), run.plain_task(data), config, file(run.PLAIN))
+        rows.append(("plain block", jnp.where(known, tested, jax.vmap(plain)(tested, known))))
     images_figure([(title, images_of(row, data)) for title, row in rows]).savefig(
         HERE / f"completed-{data.name}.png"
     )
