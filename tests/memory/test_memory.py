@@ -147,6 +147,21 @@ def test_each_query_has_its_own_result_and_the_batch_changes_none():
     np.testing.assert_array_equal(cut.converged, batch.steps <= 1)
 
 
+@pytest.mark.parametrize("known", [None, np.arange(6) < 4], ids=["whole", "masked"])
+def test_a_batch_from_which_converged_queries_are_dropped_recalls_as_each_alone(known):
+    """60 queries are cut to 20 and to 5; some of them need many steps, and some are stopped."""
+    queries = np.asarray(2 * jr.normal(jr.key(5), (60, 6)))
+    memory = Memory.store(PATTERNS, 1.1, chunk=4)
+    options = {"known": known, "tolerance": 1e-9, "max_steps": 40}
+    together = memory.recall(queries, **options)
+    alone = [memory.recall(query, **options) for query in queries]
+    np.testing.assert_array_equal(together.steps, [one.steps for one in alone])
+    np.testing.assert_array_equal(together.status, [one.status for one in alone])
+    np.testing.assert_allclose(together.state, [one.state for one in alone], atol=1e-12)
+    assert np.ptp(together.steps) > 20
+    assert 0 < np.sum(~together.converged) < 60
+
+
 def test_numpy_comes_back_as_numpy_and_jax_as_jax():
     assert isinstance(MEMORY.recall(QUERIES).state, np.ndarray)
     assert isinstance(MEMORY.recall(jnp.asarray(QUERIES)).state, jax.Array)

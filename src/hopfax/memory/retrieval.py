@@ -3,9 +3,12 @@
 from collections.abc import Callable
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int, ScalarLike
+
+from ..solvers.batched_loop import batch_sizes, run_and_drop
 
 States = Float[Array, "*batch dimension"]
 Progress = tuple[States, Float[Array, "*batch"], Int[Array, "*batch"]]
@@ -85,4 +88,36 @@ def repeat_update(
     else:
         last = lax.while_loop(unfinished, step, first)
     state, residual, steps, _ = last
+    return Retrieval(state, residual, steps, residual <= tolerance)
+
+
+def repeat_update_of_batch(
+    update: Callable[[States], States],
+    start: Float[Array, "batch dimension"],
+    known: Bool[Array, "batch dimension"] | None = None,
+    *,
+    scale: Float[Array, ""],
+    tolerance: ScalarLike,
+    max_steps: ScalarLike,
+) -> Retrieval:
+    """`repeat_update` of the rows of a batch, of which those that have converged are dropped.
+
+    One slow state does not cost an update of the whole batch then. `update` takes batches of any size.
+    """
+    running = lambda progress: (progress[1] > tolerance) & (progress[2] < max_steps)
+    compiled = jax.jit(update)  # traced once for each size
+
+    def run(_, inputs, progress, limit):
+        start, known = inputs
+
+        def step(progress):
+            new = compiled(progress[0])
+            new = new if known is None else jnp.where(known, start, new)
+            return advance(progress, new, scale, tolerance)
+
+        return lax.while_loop(lambda progress: jnp.sum(running(progress)) > limit, step, progress)
+
+    inputs = (start, known)
+    batched, sizes = jax.tree.map(lambda _: True, inputs), batch_sizes(len(start))
+    state, residual, steps = run_and_drop(running, run, batched, inputs, initial_progress(start), sizes)
     return Retrieval(state, residual, steps, residual <= tolerance)

@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float, Int, ScalarLike
 from ..lagrangians import Softmax
 from ..lagrangians.thresholds import AbstractThreshold
 from .epanechnikov import Epanechnikov
-from .retrieval import Retrieval, repeat_update
+from .retrieval import Retrieval, repeat_update_of_batch
 from .sharded import Beta, Query, ShardedPatterns, States
 from .sparse_streams import EpanechnikovStream, ThresholdStream
 from .streams import AbstractStream, SoftmaxStream, TopK, largest_scores
@@ -105,7 +105,9 @@ def retrieve(
     """
     start = states if known is None else jnp.where(known, states, update(stored, states, beta, known))
     step = lambda state: update(stored, state, beta)
-    return repeat_update(step, start, known, scale=stored.scale(), tolerance=tolerance, max_steps=max_steps)
+    return repeat_update_of_batch(
+        step, start, known, scale=stored.scale(), tolerance=tolerance, max_steps=max_steps
+    )
 
 
 def _mixture(stored: ShardedPatterns, query: Query, beta: Beta, values: Array | None) -> Array:

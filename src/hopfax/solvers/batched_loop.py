@@ -66,8 +66,8 @@ def _batch_loop(running, step, batched: PyTree, check_every: int):
 
     @jax.custom_batching.custom_vmap
     def loop(inputs, carry):
-        sizes = _batch_sizes(jax.tree.leaves(carry)[0].shape[0])
-        return _run_and_drop(running, run, batched, inputs, carry, sizes)
+        sizes = batch_sizes(jax.tree.leaves(carry)[0].shape[0])
+        return run_and_drop(running, run, batched, inputs, carry, sizes)
 
     @loop.def_vmap
     def _(outer, outer_batched, inputs, carry):
@@ -83,13 +83,29 @@ def _batch_loop(running, step, batched: PyTree, check_every: int):
     return loop
 
 
-def _batch_sizes(size: int) -> list[int]:
+def batch_sizes(size: int) -> list[int]:
     """The sizes to which a batch is cut, one after the other."""
     return [size // fraction for fraction in BATCH_FRACTIONS] if size >= MIN_BATCH else []
 
 
-def _run_and_drop(running, run, batched: PyTree, inputs, carry, sizes: Sequence[int]):
-    """Run all examples until at most `sizes[0]` are running, then these alone, and so on."""
+def run_and_drop(
+    running: Callable[[Carry], Bool[Array, ""]],
+    run: Callable[[PyTree, PyTree, Carry, int], Carry],
+    batched: PyTree,
+    inputs: PyTree,
+    carry: Carry,
+    sizes: Sequence[int],
+) -> Carry:
+    """Run all examples until at most `sizes[0]` are running, then these alone, and so on.
+
+    Args:
+        running: whether one example goes on.
+        run: `(batched, inputs, carry, limit) -> carry` for a batch: until at most `limit` of its examples are running.
+        batched: which of the `inputs` have a batch axis.
+        inputs: what `run` needs and does not change.
+        carry: what it changes, with a batch axis in front.
+        sizes: to which the batch is cut, falling.
+    """
     if not sizes:
         return run(batched, inputs, carry, 0)
     carry = run(batched, inputs, carry, sizes[0])
@@ -101,7 +117,7 @@ def _drop_and_run(running, run, batched: PyTree, inputs, carry, sizes: Sequence[
     """Run those `sizes[0]` examples alone among which all are that are running."""
     remaining = jnp.argsort(~jax.vmap(running)(carry), stable=True)[: sizes[0]]
     taken = jax.tree.map(lambda x, has_axis: x[remaining] if has_axis else x, inputs, batched)
-    results = _run_and_drop(
+    results = run_and_drop(
         running, run, batched, taken, jax.tree.map(lambda x: x[remaining], carry), sizes[1:]
     )
     return jax.tree.map(lambda x, new: x.at[remaining].set(new), carry, results)
