@@ -60,7 +60,7 @@ def completion(
     """Complete test images of which a part is missing, by each method, and compare the errors.
 
     30 or 70 % of the pixels are missing, or the upper half, or a block in the middle; or all pixels are noisy. No
-    method has seen the test images. On digits it takes a minute and a half, on MNIST hours.
+    method has seen the test images. On digits it takes about a minute, on MNIST hours.
 
     Example: hopfax completion --methods mean,nearest,metric --json completion.json
     """
