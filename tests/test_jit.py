@@ -1,7 +1,6 @@
 """Compiling functions of modules, and what is made or traced once: what saves the time of calls and of tracing."""
 
 import functools as ft
-import gc
 
 import equinox as eqx
 import jax
@@ -72,7 +71,6 @@ def test_a_kept_result_is_made_once_for_a_module_which_stays_as_it_is_and_goes_w
     assert jax.tree.structure(modules[0]) == jax.tree.structure(Scaled(1.0))
     for _ in range(50):  # new modules may get the address of those that are gone
         assert Scaled(float(len(made))).double == 2.0 * (len(made) - 1)
-        gc.collect()
 
 
 def test_a_module_that_can_be_changed_is_not_flattened_once():
