@@ -75,7 +75,7 @@ class Config:
     seed: int = 0
 
 
-def patches(images: np.ndarray, shape: tuple[int, ...]) -> Float[Array, "images tokens patch"]:
+def patches(images: np.ndarray | Array, shape: tuple[int, ...]) -> Float[Array, "images tokens patch"]:
     """Rows of pixels of images of this shape as patches, row by row of the grid."""
     rows, columns, channels = shape[0] // SIDE, shape[1] // SIDE, int(np.prod(shape[2:]))
     grid = images.reshape(-1, rows, SIDE, columns, SIDE, channels).transpose(0, 1, 3, 2, 4, 5)
@@ -132,7 +132,7 @@ def energy_model(config: Config, data: Dataset) -> HAM:
 
 def mean_patches(data: Dataset) -> Float[Array, "tokens patch"]:
     """Those of the mean training image."""
-    return jnp.mean(patches(data.train_images, data.image_shape), axis=0)
+    return patches(jnp.mean(data.train_images, axis=0), data.image_shape)[0]
 
 
 def energy_task(config: Config, data: Dataset, gradient: str = "implicit") -> Completion:

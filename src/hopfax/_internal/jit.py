@@ -39,7 +39,7 @@ def jit(function: Function) -> Function:
 
     As `equinox.filter_jit`, for functions of positional arguments whose results consist of arrays alone: then no
     signature is bound at a call, and no structure is kept for the result. A module without lists and dictionaries,
-    which nothing can change, is flattened once. On a tiny network a call takes half of the time.
+    which nothing can change, is flattened once. On a tiny network a call takes three fifths of the time.
     """
 
     def of_parts(static: tuple[_Static, ...], arrays: list[list[Array]]) -> Any:

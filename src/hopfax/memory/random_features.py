@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Key, Real, ScalarLike
 from .._internal.checks import as_integer, require, require_key
 from .inputs import as_rows, check_beta, check_limits, check_width, to_floating
 from .recall import check_queries
-from .retrieval import Retrieval, largest_norm, repeat_update
+from .retrieval import Retrieval, largest_norm, repeat_update_of_batch
 
 State = Float[Array, " dimension"]
 Rows = Real[Array | np.ndarray, "rows dimension"]
@@ -120,6 +120,6 @@ class RandomFeatureMemory(eqx.Module):
 
 @eqx.filter_jit
 def _recall(memory: RandomFeatureMemory, start: Array, tolerance: Array, max_steps: Array) -> Retrieval:
-    return repeat_update(
+    return repeat_update_of_batch(
         jax.vmap(memory.update), start, scale=memory.scale, tolerance=tolerance, max_steps=max_steps
     )

@@ -46,6 +46,16 @@ def advance(progress: Progress, new: States, scale: Float[Array, ""], tolerance:
     return state, jnp.where(active, length, residual), steps + active
 
 
+def _updated(
+    update: Callable[[States], States],
+    state: States,
+    start: States,
+    known: Bool[Array, "*batch dimension"] | None,
+) -> States:
+    """The updated states, with the known elements of their starts."""
+    return update(state) if known is None else jnp.where(known, start, update(state))
+
+
 def initial_progress(start: States) -> Progress:
     """The progress before the first update."""
     batch = start.shape[:-1]
@@ -76,7 +86,7 @@ def repeat_update(
 
     def step(carry):
         *progress, count = carry
-        new = update(carry[0]) if known is None else jnp.where(known, start, update(carry[0]))
+        new = _updated(update, carry[0], start, known)
         return *advance(tuple(progress), new, scale, tolerance), count + 1
 
     def unfinished(carry):
@@ -105,16 +115,9 @@ def repeat_update_of_batch(
     One slow state does not cost an update of the whole batch then. `update` takes batches of any size.
     """
     running = lambda progress: (progress[1] > tolerance) & (progress[2] < max_steps)
-    compiled = jax.jit(update)  # traced once for each size
 
     def run(_, inputs, progress, limit):
-        start, known = inputs
-
-        def step(progress):
-            new = compiled(progress[0])
-            new = new if known is None else jnp.where(known, start, new)
-            return advance(progress, new, scale, tolerance)
-
+        step = lambda progress: advance(progress, _updated(update, progress[0], *inputs), scale, tolerance)
         return lax.while_loop(lambda progress: jnp.sum(running(progress)) > limit, step, progress)
 
     inputs = (start, known)

@@ -140,11 +140,10 @@ class Classification(AbstractTask):
             f"{means['mean_steps']:.1f} steps"
         )
 
-    def saturation(self, model: AbstractNetwork, images: Any, labels: Any) -> dict[str, float]:
-        clamp = jnp.asarray(images, jnp.float32).reshape(-1, *model.layers[self.clamp].shape)
+    def saturation(self, model: AbstractNetwork, images: Array, labels: Array) -> dict[str, Array]:
+        clamp = images.reshape(-1, *model.layers[self.clamp].shape)
         states = relax(model, {self.clamp: clamp}, method=self.method).state
-        free = {name: state for name, state in states.items() if name != self.clamp}
-        return {name: float(fraction) for name, fraction in saturation(model, free).items()}
+        return saturation(model, {name: state for name, state in states.items() if name != self.clamp})
 
     def explain_failure(self, before, after, examples, step) -> str:
         return what_is_nonfinite(after)

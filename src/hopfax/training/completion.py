@@ -179,21 +179,15 @@ class Completion(AbstractCompletion):
     def _clamp(self, image: Array, known: Array) -> Clamp:
         return {self.layer: PartialClamp(image, known)} if self.clamp is None else self.clamp(image, known)
 
-    def saturation(self, model: AbstractNetwork, images: Any, labels: Any) -> dict[str, float]:
+    def saturation(self, model: AbstractNetwork, images: Array, labels: Array) -> dict[str, Array]:
         """Of the other layers only: most pixels of an image are rightly 0 or 1, the ends of their range."""
-        fractions = _saturation(self, model, jnp.asarray(images, jnp.float32), jnp.asarray(labels))
-        return {name: float(fraction) for name, fraction in fractions.items()}
+        examples = self.draw(model, images, labels, jr.key(0))
+        clamp = self._clamp(examples.images, examples.known)
+        states = relax(model, clamp, start={self.layer: examples.filled}, method=self.method).state
+        return saturation(model, {name: state for name, state in states.items() if name != self.layer})
 
     def explain_failure(self, before, after, examples, step) -> str:
         return what_is_nonfinite(after)
-
-
-@eqx.filter_jit
-def _saturation(task: Completion, model: AbstractNetwork, images: Array, labels: Array) -> dict[str, Array]:
-    examples = task.draw(model, images, labels, jr.key(0))
-    clamp, start = task._clamp(examples.images, examples.known), {task.layer: examples.filled}
-    states = relax(model, clamp, start=start, method=task.method).state
-    return saturation(model, {name: state for name, state in states.items() if name != task.layer})
 
 
 class FeedForwardCompletion(AbstractCompletion):
@@ -221,7 +215,7 @@ class FeedForwardCompletion(AbstractCompletion):
         sums = eqx.tree_at(lambda s: (s.loss, s.missing), self.zero(), (value, examples.missing))
         return gradient, sums
 
-    def saturation(self, model, images, labels) -> dict[str, float]:
+    def saturation(self, model, images, labels) -> dict[str, Array]:
         return {}
 
     def explain_failure(self, before, after, examples, step) -> str:

@@ -44,7 +44,7 @@ class AbstractTask(eqx.Module):
         return ", ".join(f"{name} {value:.4g}" for name, value in means)
 
     @abc.abstractmethod
-    def saturation(self, model: PyTree, images: Any, labels: Any) -> dict[str, float]:
+    def saturation(self, model: PyTree, images: Array, labels: Array) -> dict[str, Array]:
         """The fraction of saturated neurons by layer at the equilibria of a batch; empty if nothing can saturate."""
 
     @abc.abstractmethod

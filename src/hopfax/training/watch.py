@@ -4,7 +4,12 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, PyTree
+
 from .chunk import Chunk
+from .task import AbstractTask
 
 CHUNKS = 20  # about an epoch
 LEAST_RISE = 0.1  # relative to the lowest loss
@@ -85,10 +90,16 @@ def watched(chunks: Iterator[Chunk], images: Any, labels: Any) -> Iterator[Chunk
         yield chunk
 
 
+@eqx.filter_jit
+def _saturation(task: AbstractTask, model: PyTree, images: Array, labels: Array) -> dict[str, Array]:
+    return task.saturation(model, images, labels)
+
+
 def _warn_if_saturated(chunk: Chunk, images: Any, labels: Any) -> bool:
     trainer, model = chunk.trainer, chunk.state.model
     size = trainer.batch_size
-    fractions = trainer.task.saturation(model, images[:size], labels[:size])
+    batch = jnp.asarray(images[:size], jnp.float32), jnp.asarray(labels[:size])
+    fractions = {name: float(x) for name, x in _saturation(trainer.task, model, *batch).items()}
     if not fractions or min(fractions.values()) < SATURATED:
         return False
     warnings.warn(

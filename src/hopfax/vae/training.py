@@ -63,7 +63,7 @@ class ELBO(AbstractTask):
         failed = dict(zip(PHASES, np.asarray(sums.unconverged).tolist(), strict=True))
         return {**means, **{f"unconverged {phase}": count for phase, count in failed.items()}}
 
-    def saturation(self, model, images, labels) -> dict[str, float]:
+    def saturation(self, model, images, labels) -> dict[str, Array]:
         return {}
 
     def explain_failure(self, before, after, examples, step) -> str:

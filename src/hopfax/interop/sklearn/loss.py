@@ -62,7 +62,7 @@ class WeightedLoss(AbstractTask):
     def means(self, sums: Float[Array, ""], batches: int, batch_size: int) -> dict[str, float]:
         return {"loss": float(sums) / batches}
 
-    def saturation(self, model, images, labels) -> dict[str, float]:
+    def saturation(self, model, images, labels) -> dict[str, Array]:
         return {}
 
     def explain_failure(self, before, after, examples, step) -> str:
