@@ -41,8 +41,8 @@ class VAEConfig:
         sigma: standard deviation of the posterior; None if it is learned.
         kl_weight, kl_warmup: the weight of the KL term, 1 for the evidence lower bound, and the number of epochs in
             which it rises from zero.
-        equilibrium_propagation: train by equilibrium propagation with nudge `beta`; otherwise by implicit
-            differentiation. The feed-forward model is always trained by backpropagation.
+        equilibrium_propagation: train by equilibrium propagation with nudge `beta`, None to have it chosen; otherwise
+            by implicit differentiation. The feed-forward model is always trained by backpropagation.
         learning_rate, final_learning_rate_fraction: the initial rate, and the fraction of it to which it falls by a
             cosine until the last epoch.
         visible_rate_factor: times the learning rate, for the synapses of the visible layer. With `OffsetBernoulli`
@@ -71,7 +71,7 @@ class VAEConfig:
     kl_weight: float = 1.0
     kl_warmup: float = 0.0
     equilibrium_propagation: bool = True
-    beta: float = 0.01
+    beta: float | None = None
     learning_rate: float = 5e-3
     final_learning_rate_fraction: float = 0.02
     visible_rate_factor: float = 1.0
@@ -99,7 +99,8 @@ class VAEConfig:
             require_number(f"VAEConfig.{name}", getattr(self, name), lambda x: 0 < x < math.inf, finite)
         for name in NONNEGATIVE:
             require_number(f"VAEConfig.{name}", getattr(self, name), lambda x: x >= 0, "a number, 0 or more")
-        require_number("VAEConfig.beta", self.beta, lambda x: 0 < x < 1, "in (0, 1); try 0.01")
+        if self.beta is not None:
+            require_number("VAEConfig.beta", self.beta, lambda x: 0 < x < 1, "in (0, 1), or None to have it chosen")
         for name, otherwise in (("sigma", "None to learn it"), ("max_gradient_norm", "None for no limit")):
             if (value := getattr(self, name)) is not None:
                 require_number(f"VAEConfig.{name}", value, lambda x: x > 0, f"positive, or {otherwise}")
@@ -152,7 +153,6 @@ MNIST_PRESET = (
         start_at_mean=True,
         sigma=None,
         kl_warmup=0.5,
-        beta=0.1,
         learning_rate=3e-3,
         visible_rate_factor=0.3,
         max_gradient_norm=150.0,

@@ -32,7 +32,7 @@ class EPGradient(AbstractLossGradient[HopfieldVAE]):
     If encoder and decoder are one network, their gradients are added.
 
     Args:
-        beta: the nudge, as in `EquilibriumPropagation`.
+        beta: the nudge, as in `EquilibriumPropagation`; None to have it chosen.
         encoder_beta: the nudge of the encoder; None for `beta`.
         variant: as in `EquilibriumPropagation`.
     Raises: `ValueError` when called with a model without an energy.
@@ -40,7 +40,7 @@ class EPGradient(AbstractLossGradient[HopfieldVAE]):
     Source: [vandermeersch2023], from the abstract; derived in this project.
     """
 
-    beta: ScalarLike = 0.02
+    beta: ScalarLike | None = None
     encoder_beta: ScalarLike | None = None
     variant: AbstractVariant = Centred()
 
@@ -64,7 +64,8 @@ class EPGradient(AbstractLossGradient[HopfieldVAE]):
 
     def check_start(self, vae, images):
         """Warns where `beta` is above a tenth of the decoder's critical nudge at the reconstructions of `images`."""
-        warn_of_large_nudge(self.beta, decoder_critical_nudge(vae, images))
+        if self.beta is not None:
+            warn_of_large_nudge(self.beta, decoder_critical_nudge(vae, images))
 
     def _decode(
         self, vae: HopfieldVAE, images: Float[Array, "batch pixels"], latents: Float[Array, "batch latents"]
@@ -113,7 +114,7 @@ class EPGradient(AbstractLossGradient[HopfieldVAE]):
         gradient, stats = eqx.filter_grad(total)((vae, AdjointStats.blank(len(images))))
         return gradient, stats.flagged > 0
 
-    def _method(self, vae: HopfieldVAE, beta: ScalarLike) -> Method:
+    def _method(self, vae: HopfieldVAE, beta: ScalarLike | None) -> Method:
         return dataclasses.replace(vae.method, gradient=EquilibriumPropagation(beta, self.variant))
 
 

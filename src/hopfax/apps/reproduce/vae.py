@@ -23,6 +23,7 @@ from ...vae.model import AbstractVAE, parameters
 from ...vae.run import VAEJob, load_vae
 
 OUT = Path("experiments/vandermeersch2023")
+BETAS = {"digits": 0.01, "mnist": 0.1}  # of the stored runs, which are older than the choice of the nudge
 FIXED = {"model", "equilibrium_propagation", "seed", "pixels"}  # by the row, the seed and the data set
 
 
@@ -91,7 +92,9 @@ def reproduce_vae(
         raise ValueError(f"unknown row {unknown[0]!r}; choose from {', '.join(ROWS)}.")
     _check_changes(changes)
     folder, dataset = out or OUT, load(data)
-    changes = dict(changes) if epochs is None else {**changes, "epochs": epochs}
+    changes = {"beta": BETAS.get(dataset.name), **changes}
+    if epochs is not None:
+        changes["epochs"] = epochs
     results = [
         _run(name, seed, changes, dataset, folder, protocol) for seed in seeds for name in rows or ROWS
     ]
