@@ -81,6 +81,8 @@ def main() -> None:
     parser.add_argument("name")
     arguments = parser.parse_args()
     model = entry(arguments.run, arguments.name)
+    if model.commit is None:
+        raise SystemExit(f"{arguments.run / RESULT} does not say at which commit of hopfax it was trained.")
     folder = CHECKOUT / model.name
     folder.mkdir(parents=True, exist_ok=True)
     for file in (*FILES, RESULT):

@@ -114,30 +114,34 @@ def filters(model: AbstractNetwork) -> list[Any]:
 
 
 def table(results: Path) -> str:
-    """One row for each setting and gradient, in Markdown; "not run" where no seed is stored.
+    """One row for each setting and gradient with a stored seed, in Markdown, and a line with those that have none.
 
-    Settings with another rate or decay than the recipe's are left out there.
+    Settings with another rate or decay than the recipe's are left out of that line.
     """
     contents = stored(results)
     groups: dict[tuple[Setting, str], list[dict[str, Any]]] = {}
     for name, setting, gradient, _ in names():
         groups.setdefault((setting, gradient), []).extend([contents[name]] if name in contents else [])
-    shown = {pair: group for pair, group in groups.items() if group or not pair[0].changed}
-    return markdown(HEAD, (_row(setting, gradient, group) for (setting, gradient), group in shown.items()))
+    rows = [_row(setting, gradient, group) for (setting, gradient), group in groups.items() if group]
+    missing = [_named(*pair) for pair, group in groups.items() if not group and not pair[0].changed]
+    return markdown(HEAD, rows) + (f"\n\nNot run: {'; '.join(missing)}." if missing else "")
+
+
+def _named(setting: Setting, gradient: str) -> str:
+    augmented = ", augmented" if setting.augmentation else ""
+    return f"{setting.data}, {setting.network}{augmented}, {setting.epochs} epochs, {gradient}"
 
 
 def _row(setting: Setting, gradient: str, group: Sequence[Mapping[str, Any]]) -> list[Any]:
     augmented = "yes" if setting.augmentation else "no"
     goal = "" if setting.goal is None else f"{100 * setting.goal:.2f}"
     network = setting.network + described(setting)
-    what = [setting.data, network, augmented, setting.epochs, gradient, len(group)]
-    if not group:
-        return [*what, "not run", goal, "", "", "", ""]
     mean = lambda name: float(np.mean([result[name] for result in group]))
     errors = ", ".join(f"{100 * result['test_error']:.2f}" for result in group)
     error = f"{100 * mean('test_error'):.2f}" + (f" ({errors})" if len(group) > 1 else "")
     cosine = "" if gradient == "implicit" else f"{min(result['worst_cosine'] for result in group):.3f}"
     seconds, sweeps = f"{mean('seconds_per_epoch'):.0f}", f"{mean('sweeps'):.1f}"
+    what = [setting.data, network, augmented, setting.epochs, gradient, len(group)]
     return [*what, error, goal, seconds, f"{100 * mean('converged'):.1f}", sweeps, cosine]
 
 
