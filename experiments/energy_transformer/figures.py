@@ -60,8 +60,9 @@ def draw(config: run.Config, data: Dataset, folder: Path) -> None:
         HERE / f"completed-{data.name}.png"
     )
     weights = network.synapses["tokens"].weights(result.activation["tokens"][0])
-    token = weights.shape[1] // 2
-    maps = np.asarray(weights[:, token]).reshape(len(weights), data.image_shape[0] // run.SIDE, -1)
+    rows_of_grid, columns = (size // run.SIDE for size in data.image_shape[:2])
+    token = rows_of_grid // 2 * columns + columns // 2
+    maps = np.asarray(weights[:, token]).reshape(len(weights), rows_of_grid, columns)
     images_figure([("attention of the token in the middle, by head", maps / maps.max())]).savefig(
         HERE / f"attention-{data.name}.png"
     )
