@@ -30,7 +30,7 @@ from jaxtyping import Array, Bool, Float
 from hopfax import Method, relax
 from hopfax._internal.files import write_json
 from hopfax._internal.provenance import circumstances
-from hopfax.apps.completion.completers import NearestNeighbour
+from hopfax.apps.completion.completers import LinearGaussian, NearestNeighbour
 from hopfax.apps.reproduce import fill_page
 from hopfax.data import Dataset, load
 from hopfax.gradients import ConjugateGradient, EquilibriumPropagation, Implicit
@@ -51,6 +51,7 @@ GRADIENTS: Mapping[str, AbstractGradient] = MappingProxyType(
 )
 PLAIN, SIMPLE = "plain", "simple"  # names of the other results: the plain block, and what needs no training
 DATA = ("mnist", "cifar10")
+BY_GAUSSIAN = 1_000  # test images that the Gaussian completes
 TITLES = {
     "implicit": "energy transformer, implicit gradient",
     "ep": "energy transformer, equilibrium propagation",
@@ -226,14 +227,22 @@ def measure_plain(config: Config, data: Dataset, file: Path) -> dict[str, Any]:
 
 
 def measure_simple(config: Config, data: Dataset) -> dict[str, Any]:
-    """What needs no training: the mean image, and the stored image that is nearest in the known patches."""
+    """What needs no training: the mean image, the stored image that is nearest in the known patches, and a Gaussian.
+
+    The Gaussian has the mean and covariance of all pixels of the training images. Each image has patches of its own
+    missing, which takes a solve of its own, so it completes the first images only.
+    """
     tested, known = tested_patches(config, data)
     images = patches(data.train_images[:20_000], data.image_shape)
     flat = lambda x: np.asarray(x).reshape(len(x), -1)
     nearest = NearestNeighbour(flat(images)).complete(flat(tested), flat(known)).reshape(tested.shape)
+    first, of_first = tested[:BY_GAUSSIAN], known[:BY_GAUSSIAN]
+    model = LinearGaussian(flat(patches(data.train_images, data.image_shape)))
+    gaussian = model.complete(flat(first), flat(of_first)).reshape(first.shape)
     return {
         "mean image": _error(jnp.broadcast_to(mean_patches(data), tested.shape), tested, known),
         "nearest neighbour of 20,000": _error(jnp.asarray(nearest), tested, known),
+        f"Gaussian of all pixels, {BY_GAUSSIAN:,} images": _error(jnp.asarray(gaussian), first, of_first),
     }
 
 

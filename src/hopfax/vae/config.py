@@ -100,7 +100,9 @@ class VAEConfig:
         for name in NONNEGATIVE:
             require_number(f"VAEConfig.{name}", getattr(self, name), lambda x: x >= 0, "a number, 0 or more")
         if self.beta is not None:
-            require_number("VAEConfig.beta", self.beta, lambda x: 0 < x < 1, "in (0, 1), or None to have it chosen")
+            require_number(
+                "VAEConfig.beta", self.beta, lambda x: 0 < x < 1, "in (0, 1), or None to have it chosen"
+            )
         for name, otherwise in (("sigma", "None to learn it"), ("max_gradient_norm", "None for no limit")):
             if (value := getattr(self, name)) is not None:
                 require_number(f"VAEConfig.{name}", value, lambda x: x > 0, f"positive, or {otherwise}")

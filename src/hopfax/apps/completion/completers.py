@@ -7,6 +7,7 @@ import abc
 import dataclasses
 
 import numpy as np
+import scipy.linalg
 from jaxtyping import Bool, Float
 
 from ...lagrangians import Sparsemax
@@ -85,11 +86,10 @@ class LinearGaussian(AbstractCompleter):
         masks, which = np.unique(known, axis=0, return_inverse=True)
         for index, mask in enumerate(masks):
             rows = np.flatnonzero(which.reshape(-1) == index)
-            weights = np.linalg.solve(
-                self.covariance[np.ix_(mask, mask)], self.covariance[np.ix_(mask, ~mask)]
-            )
             known_part = completed[np.ix_(rows, mask)] - self.mean[mask]
-            completed[np.ix_(rows, ~mask)] = self.mean[~mask] + known_part @ weights
+            solved = scipy.linalg.solve(self.covariance[np.ix_(mask, mask)], known_part.T, assume_a="pos")
+            missing_part = self.covariance[np.ix_(~mask, mask)] @ solved
+            completed[np.ix_(rows, ~mask)] = self.mean[~mask] + missing_part.T
         return completed.astype(images.dtype)
 
     def denoise(self, images: Images, deviation: float) -> Images:
