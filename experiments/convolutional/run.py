@@ -123,13 +123,12 @@ def table(results: Path) -> str:
     for name, setting, gradient, _ in names():
         groups.setdefault((setting, gradient), []).extend([contents[name]] if name in contents else [])
     rows = [_row(setting, gradient, group) for (setting, gradient), group in groups.items() if group]
-    missing = [_named(*pair) for pair, group in groups.items() if not group and not pair[0].changed]
-    return markdown(HEAD, rows) + (f"\n\nNot run: {'; '.join(missing)}." if missing else "")
-
-
-def _named(setting: Setting, gradient: str) -> str:
-    augmented = ", augmented" if setting.augmentation else ""
-    return f"{setting.data}, {setting.network}{augmented}, {setting.epochs} epochs, {gradient}"
+    missing = [
+        f"`{setting.name}-{gradient}`"
+        for (setting, gradient), group in groups.items()
+        if not group and not setting.changed
+    ]
+    return markdown(HEAD, rows) + (f"\n\nNot run: {', '.join(missing)}." if missing else "")
 
 
 def _row(setting: Setting, gradient: str, group: Sequence[Mapping[str, Any]]) -> list[Any]:

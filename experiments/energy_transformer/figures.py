@@ -35,9 +35,9 @@ def trained(model, task, config: run.Config, file: Path):
 
 def images_of(patches, data: Dataset) -> np.ndarray:
     """Patches as images, for drawing."""
-    (height, width, *channels), side = data.image_shape, run.SIDE
+    channels, side = data.image_shape[2:], run.SIDE
     grid = np.clip(np.asarray(patches), 0, 1).reshape(
-        -1, height // side, width // side, side, side, *channels
+        -1, *run.grid_of(data.image_shape), side, side, *channels
     )
     return np.swapaxes(grid, 2, 3).reshape(-1, *data.image_shape)
 
@@ -60,9 +60,9 @@ def draw(config: run.Config, data: Dataset, folder: Path) -> None:
         HERE / f"completed-{data.name}.png"
     )
     weights = network.synapses["tokens"].weights(result.activation["tokens"][0])
-    rows_of_grid, columns = (size // run.SIDE for size in data.image_shape[:2])
-    token = rows_of_grid // 2 * columns + columns // 2
-    maps = np.asarray(weights[:, token]).reshape(len(weights), rows_of_grid, columns)
+    height, width = run.grid_of(data.image_shape)
+    middle = height // 2 * width + width // 2
+    maps = np.asarray(weights[:, middle]).reshape(-1, height, width)
     images_figure([("attention of the token in the middle, by head", maps / maps.max())]).savefig(
         HERE / f"attention-{data.name}.png"
     )

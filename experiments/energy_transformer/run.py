@@ -30,7 +30,7 @@ from jaxtyping import Array, Bool, Float
 from hopfax import Method, relax
 from hopfax._internal.files import write_json
 from hopfax._internal.provenance import circumstances
-from hopfax.apps.completion.completers import LinearGaussian, NearestNeighbour
+from hopfax.apps.completion.completers import AbstractCompleter, LinearGaussian, NearestNeighbour
 from hopfax.apps.reproduce import fill_page
 from hopfax.data import Dataset, load
 from hopfax.gradients import ConjugateGradient, EquilibriumPropagation, Implicit
@@ -76,9 +76,14 @@ class Config:
     seed: int = 0
 
 
+def grid_of(shape: tuple[int, ...]) -> tuple[int, int]:
+    """How many rows and columns of patches an image of this shape has."""
+    return shape[0] // SIDE, shape[1] // SIDE
+
+
 def patches(images: np.ndarray | Array, shape: tuple[int, ...]) -> Float[Array, "images tokens patch"]:
     """Rows of pixels of images of this shape as patches, row by row of the grid."""
-    rows, columns, channels = shape[0] // SIDE, shape[1] // SIDE, int(np.prod(shape[2:]))
+    (rows, columns), channels = grid_of(shape), int(np.prod(shape[2:]))
     grid = images.reshape(-1, rows, SIDE, columns, SIDE, channels).transpose(0, 1, 3, 2, 4, 5)
     return jnp.asarray(grid.reshape(-1, rows * columns, SIDE * SIDE * channels))
 
@@ -126,8 +131,7 @@ class Plain(eqx.Module):
 
 
 def energy_model(config: Config, data: Dataset) -> HAM:
-    rows, columns = (size // SIDE for size in data.image_shape[:2])
-    grid = mean_patches(data).reshape(rows, columns, -1)
+    grid = mean_patches(data).reshape(*grid_of(data.image_shape), -1)
     return image_transformer(grid, config.dim, config.heads, config.memories, key=jr.key(config.seed))
 
 
@@ -233,16 +237,18 @@ def measure_simple(config: Config, data: Dataset) -> dict[str, Any]:
     missing, which takes a solve of its own, so it completes the first images only.
     """
     tested, known = tested_patches(config, data)
-    images = patches(data.train_images[:20_000], data.image_shape)
     flat = lambda x: np.asarray(x).reshape(len(x), -1)
-    nearest = NearestNeighbour(flat(images)).complete(flat(tested), flat(known)).reshape(tested.shape)
-    first, of_first = tested[:BY_GAUSSIAN], known[:BY_GAUSSIAN]
-    model = LinearGaussian(flat(patches(data.train_images, data.image_shape)))
-    gaussian = model.complete(flat(first), flat(of_first)).reshape(first.shape)
+    images = flat(patches(data.train_images, data.image_shape))
+
+    def error(completer: AbstractCompleter, count: int) -> float:
+        first, of_first = tested[:count], known[:count]
+        completed = completer.complete(flat(first), flat(of_first)).reshape(first.shape)
+        return _error(jnp.asarray(completed), first, of_first)
+
     return {
         "mean image": _error(jnp.broadcast_to(mean_patches(data), tested.shape), tested, known),
-        "nearest neighbour of 20,000": _error(jnp.asarray(nearest), tested, known),
-        f"Gaussian of all pixels, {BY_GAUSSIAN:,} images": _error(jnp.asarray(gaussian), first, of_first),
+        "nearest neighbour of 20,000": error(NearestNeighbour(images[:20_000]), len(tested)),
+        f"Gaussian of all pixels, {BY_GAUSSIAN:,} images": error(LinearGaussian(images), BY_GAUSSIAN),
     }
 
 

@@ -1,17 +1,10 @@
 """The experiment on choosing `beta` runs from end to end, and its shares and predictions are what they say."""
 
 import json
-from pathlib import Path
 
 import numpy as np
-import pytest
 
 from hopfax.memory.phase import thresholds
-
-
-@pytest.fixture(autouse=True)
-def importable(monkeypatch):
-    monkeypatch.syspath_prepend(Path(__file__).parents[2])
 
 
 def test_the_experiment_accounts_for_every_query_and_key(tmp_path):

@@ -7,11 +7,6 @@ from pathlib import Path
 import pytest
 
 
-@pytest.fixture(autouse=True)
-def importable(monkeypatch):
-    monkeypatch.syspath_prepend(Path(__file__).parents[2])
-
-
 def test_a_run_is_stored_and_not_done_again(tmp_path, capsys):
     from experiments.classify import carry_out, table
     from experiments.deep.config import smoke

@@ -1,7 +1,6 @@
 """Experiments run from end to end on small data, and measure what they say."""
 
 import json
-from pathlib import Path
 
 import equinox as eqx
 import jax
@@ -14,11 +13,6 @@ import hopfax
 from hopfax.data import Dataset
 from hopfax.networks.synapses.dense import Bias, Dense
 from hopfax.training.checkpoint import save_checkpoint
-
-
-@pytest.fixture(autouse=True)
-def importable(monkeypatch):
-    monkeypatch.syspath_prepend(Path(__file__).parents[2])
 
 
 def test_same_equilibrium_accounts_for_every_example_and_resumes(tmp_path):

@@ -1,7 +1,6 @@
 """The reproduction's row with gradients through the acceleration, and MNIST enlarged as EMNIST is."""
 
 import json
-from pathlib import Path
 
 import equinox as eqx
 import jax
@@ -14,11 +13,6 @@ import hopfax
 from hopfax.costs import StateSquaredError
 from hopfax.gradients import Implicit, Phantom
 from hopfax.papers import paper_method
-
-
-@pytest.fixture(autouse=True)
-def importable(monkeypatch):
-    monkeypatch.syspath_prepend(Path(__file__).parents[2])
 
 
 def gradient_by(gradient, model="HAM-DEQ"):

@@ -13,11 +13,6 @@ ROOT = Path(__file__).parents[2]
 NAMES = sorted(pretrained_models())
 
 
-@pytest.fixture(autouse=True)
-def importable(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT))
-
-
 @pytest.fixture
 def places(monkeypatch, tmp_path):
     """The tool with an empty catalogue, and a folder for its models."""

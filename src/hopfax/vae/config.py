@@ -18,6 +18,11 @@ MODELS = ("tied", "untied", "tied-dense", "dense", "feedforward")
 POSITIVE = ("pixel_variance", "visible_slope", "image_scale", "hidden_slope", "latent_gain")
 POSITIVE += ("learning_rate", "visible_rate_factor", "rtol")
 NONNEGATIVE = ("kl_weight", "kl_warmup", "final_learning_rate_fraction")
+OPTIONAL = (
+    ("beta", lambda x: 0 < x < 1, "in (0, 1), or None to have it chosen"),
+    ("sigma", lambda x: x > 0, "positive, or None to learn it"),
+    ("max_gradient_norm", lambda x: x > 0, "positive, or None for no limit"),
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -99,13 +104,9 @@ class VAEConfig:
             require_number(f"VAEConfig.{name}", getattr(self, name), lambda x: 0 < x < math.inf, finite)
         for name in NONNEGATIVE:
             require_number(f"VAEConfig.{name}", getattr(self, name), lambda x: x >= 0, "a number, 0 or more")
-        if self.beta is not None:
-            require_number(
-                "VAEConfig.beta", self.beta, lambda x: 0 < x < 1, "in (0, 1), or None to have it chosen"
-            )
-        for name, otherwise in (("sigma", "None to learn it"), ("max_gradient_norm", "None for no limit")):
+        for name, holds, rule in OPTIONAL:
             if (value := getattr(self, name)) is not None:
-                require_number(f"VAEConfig.{name}", value, lambda x: x > 0, f"positive, or {otherwise}")
+                require_number(f"VAEConfig.{name}", value, holds, rule)
 
     def json(self) -> dict[str, Any]:
         """The settings by name."""

@@ -84,7 +84,7 @@ def reproduce_vae(
         data: the name of the data set.
         out: the folder, with a folder for each run in `runs` and a JSON file for each run in `results`.
         protocol: how the models are evaluated.
-        changes: values for other fields of `VAEConfig`.
+        changes: values for other fields of `VAEConfig`; `beta` is that of the stored runs unless it is here.
     Returns: all results, under "runs".
     Raises: `ValueError` for an unknown row or field, or a stored result with other settings.
     """
