@@ -75,6 +75,14 @@ def test_everything_public_in_a_module_has_its_place_in_the_api_pages():
     assert {module: names for module, names in missing.items() if names} == {}
 
 
+def test_every_page_from_outside_docs_has_its_place_in_the_navigation(docsite):
+    from docsite import outside
+
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    pages = {outside.site_path(path) for path in outside.shown(ROOT) if path.endswith(".md")}
+    assert {page for page in pages if f": {page}\n" not in navigation} == set()
+
+
 def test_links_that_leave_docs_stay_in_the_site(docsite):
     from docsite import outside
 

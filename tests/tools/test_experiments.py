@@ -268,3 +268,12 @@ def test_the_page_about_drawing_has_the_stored_numbers():
 
     stored = json.loads((run.HERE / "results" / "mnist.json").read_text(encoding="utf-8"))
     assert run.table(stored).strip() in (run.HERE / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_pages_about_the_vae_have_what_is_stored():
+    from experiments.vandermeersch2023 import table
+
+    for page, tables in (("README.md", table.results()), ("settings.md", table.trials())):
+        assert tables.strip() in (table.HERE / page).read_text(encoding="utf-8")
+    values = [run["negative_elbo"] for run in table.stored_runs("mnist")]
+    assert values == sorted(values)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PAGES = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
-PATTERNS = ("experiments/README.md", "experiments/*/README.md", "experiments/*/*.png", "experiments/*/results/*.json",
+PATTERNS = ("experiments/README.md", "experiments/*/*.md", "experiments/*/*.png", "experiments/*/results/*.json",
             "benchmarks/results/*.json")  # fmt: skip
 FENCED = re.compile(r"(^ *```.*?^ *```[^\n]*$)", re.DOTALL | re.MULTILINE)
 LINK = re.compile(
