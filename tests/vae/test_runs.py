@@ -70,6 +70,19 @@ def test_a_run_learns_and_is_found_again(run):
     assert trained_on(folder) == "stripes"
 
 
+def test_the_solver_of_the_settings_decides_the_steps_and_not_the_equilibria(stripes):
+    images = jnp.asarray(stripes.train_images[:5])
+    solve = lambda vae: jax.vmap(vae.relax_encoder)(images)
+    picard, anderson = (
+        solve(build_vae(dataclasses.replace(CONFIG, anderson=anderson, rtol=1e-6)))
+        for anderson in (False, True)
+    )
+    assert all(picard.converged) and all(anderson.converged)
+    assert sum(anderson.steps) < sum(picard.steps)
+    for name, activation in picard.activation.items():
+        np.testing.assert_allclose(anderson.activation[name], activation, atol=1e-5)
+
+
 def test_synapses_of_the_visible_layer_have_a_rate_of_their_own():
     vae = build_vae(CONFIG)
     weights = eqx.filter(vae, eqx.is_inexact_array)

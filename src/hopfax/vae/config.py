@@ -8,6 +8,7 @@ from .._internal.checks import require_integer, require_number
 from ..data import Dataset
 from ..lagrangians import AbstractLagrangian, Sigmoid, Tanh
 from ..method import Method
+from ..solvers.anderson import Anderson
 from ..solvers.plain import Picard
 from .equilibrium_propagation import EPGradient
 from .likelihoods import AbstractLikelihood, Gaussian, OffsetBernoulli
@@ -55,6 +56,8 @@ class VAEConfig:
         max_gradient_norm: gradients with a larger norm are scaled down to it. None for no limit.
         muon_iterations: Newton-Schulz iterations of Muon [jordan2024], which makes the step of each weight matrix
             orthogonal: all singular directions are learned at the same rate. 0 for Adam, which biases always have.
+        anderson: relax by Anderson acceleration. It is faster and finds equilibria more exactly where the decoder is
+            near its critical coupling, late in training. Picard iteration compiles in a third of the time.
         rtol, max_steps: of every relaxation.
     Raises: `ValueError` for an unknown model, or a number outside its range.
     """
@@ -85,6 +88,7 @@ class VAEConfig:
     batch_size: int = 10
     epochs: int = 20
     seed: int = 0
+    anderson: bool = False
     rtol: float = 1e-4
     max_steps: int = 100
 
@@ -126,8 +130,8 @@ class VAEConfig:
         return LearnedVariance() if self.sigma is None else FixedVariance(self.sigma)
 
     def method(self) -> Method:
-        # Plain Picard iteration: with one end clamped few sweeps are needed, and it compiles in a third of the time.
-        return Method(solver=Picard(), rtol=self.rtol, atol=0.0, max_steps=self.max_steps)
+        solver = Anderson() if self.anderson else Picard()
+        return Method(solver=solver, rtol=self.rtol, atol=0.0, max_steps=self.max_steps)
 
     def gradient(self) -> AbstractLossGradient:
         by_nudging = self.equilibrium_propagation and self.model != "feedforward"
