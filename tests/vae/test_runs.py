@@ -77,7 +77,8 @@ def test_the_solver_of_the_settings_decides_the_steps_and_not_the_equilibria(str
         solve(build_vae(dataclasses.replace(CONFIG, anderson=anderson, rtol=1e-6)))
         for anderson in (False, True)
     )
-    assert all(picard.converged) and all(anderson.converged)
+    assert all(picard.converged)
+    assert all(anderson.converged)
     assert sum(anderson.steps) < sum(picard.steps)
     for name, activation in picard.activation.items():
         np.testing.assert_allclose(anderson.activation[name], activation, atol=1e-5)
