@@ -35,8 +35,8 @@ def test_registry_agrees_with_the_functions(tmp_path):
 def test_the_listing_says_what_is_on_this_machine(tmp_path):
     rows = {row.name: row for row in data.available(tmp_path)}
     assert list(rows) == ["digits", *SOURCES]
-    assert rows["digits"].found
-    assert not rows["mnist"].found
+    assert rows["digits"].available
+    assert not rows["mnist"].available
     assert "not found" in rows["mnist"].where
 
 
@@ -44,7 +44,7 @@ def test_the_listing_reports_damage(tmp_path):
     (tmp_path / "mnist").mkdir()
     (tmp_path / "mnist" / "t10k-labels-idx1-ubyte").write_bytes(b"half")
     row = data.available(tmp_path)[1]
-    assert not row.found
+    assert not row.available
     assert str(tmp_path / "mnist" / "t10k-labels-idx1-ubyte") in row.where
 
 

@@ -33,8 +33,8 @@ def blank(tree):
 
 
 def test_arrays_keys_and_account_come_back_bit_by_bit(path):
-    tree, account = load_checkpoint(path, blank(TREE))
-    assert account == {"rows": [0.1, None], "config": {"a": 1}}
+    tree, metadata = load_checkpoint(path, blank(TREE))
+    assert metadata == {"rows": [0.1, None], "config": {"a": 1}}
     np.testing.assert_array_equal(jr.key_data(tree.pop("key")), jr.key_data(TREE["key"]))
     for x, y in zip(
         jax.tree.leaves(tree), jax.tree.leaves({k: v for k, v in TREE.items() if k != "key"}), strict=True

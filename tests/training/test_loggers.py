@@ -1,4 +1,4 @@
-"""Loggers: what they are told of a run, with packages that only take notes."""
+"""Loggers: what they receive of a run, with packages that only take notes."""
 
 import json
 import struct
@@ -63,15 +63,15 @@ class Package:
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory):
+def logged(tmp_path_factory):
     """One run: two loggers, and the rows of metrics."""
     loggers, folder = [Notes(), Notes()], tmp_path_factory.mktemp("logged") / "run"
     _, rows = train(ClassifierJob(RECIPE, DATA), folder, callback=log_chunks(loggers))
     return loggers, rows
 
 
-def test_every_chunk_logs_the_running_loss_and_the_last_of_an_epoch_its_metrics(told):
-    (first, second), rows = told
+def test_every_chunk_logs_the_running_loss_and_the_last_of_an_epoch_its_metrics(logged):
+    (first, second), rows = logged
     assert first.numbers == second.numbers
     assert [step for step, _ in first.numbers] == list(range(1, 9))  # a block a batch, four an epoch
     ends = [numbers for _, numbers in first.numbers if "loss" in numbers]
@@ -89,7 +89,7 @@ MEANS = {"running_loss": 0.5, "running_train_accuracy": 0.0, "running_mean_steps
 MEANS |= {"running_did_not_converge": 0, "running_gradient_flagged": 0}
 
 
-def told_to(package, monkeypatch, name):
+def logged_by(package, monkeypatch, name):
     fake = Package()
     monkeypatch.setitem(sys.modules, package, fake)
     with open_loggers([name], {"epochs": 2}) as watch:
@@ -98,14 +98,14 @@ def told_to(package, monkeypatch, name):
 
 
 def test_tensorboard(monkeypatch):
-    calls = told_to("tensorboardX", monkeypatch, "tensorboard:runs/a")
+    calls = logged_by("tensorboardX", monkeypatch, "tensorboard:runs/a")
     assert calls[0] == ("SummaryWriter", ("runs/a",), {})
     assert ("add_scalar", ("running_loss", 0.5, 3), {}) in calls
     assert [name for name, *_ in calls[-2:]] == ["flush", "close"]
 
 
 def test_weights_and_biases(monkeypatch):
-    calls = told_to("wandb", monkeypatch, "wandb:digits")
+    calls = logged_by("wandb", monkeypatch, "wandb:digits")
     assert calls == [
         ("init", (), {"project": "digits", "config": {"epochs": 2}}),
         ("log", (MEANS,), {"step": 3}),
@@ -114,7 +114,7 @@ def test_weights_and_biases(monkeypatch):
 
 
 def test_mlflow(monkeypatch):
-    calls = told_to("mlflow", monkeypatch, "mlflow:digits")
+    calls = logged_by("mlflow", monkeypatch, "mlflow:digits")
     assert calls[1:] == [
         ("get_experiment_by_name", ("digits",), {}),
         ("create_experiment", ("digits",), {}),

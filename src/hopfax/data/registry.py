@@ -18,7 +18,7 @@ class DatasetInfo(NamedTuple):
     """One line of a listing: whether a data set is on this machine, where (or why not), and what it is."""
 
     name: str
-    found: bool
+    available: bool
     where: str
     description: str
 

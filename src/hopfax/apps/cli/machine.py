@@ -83,6 +83,6 @@ def _show_info(console: Console, result: dict[str, Any]) -> None:
 
 def _show_data(console: Console, rows: Sequence[dict[str, Any]]) -> None:
     for row in rows:
-        place = "on this machine" if row["found"] else "not on this machine"
+        place = "on this machine" if row["available"] else "not on this machine"
         console.print(f"{row['name']} ({place}): {row['description']}", highlight=False)
         console.print(Padding(one_line(row["where"]), (0, 0, 0, 2)))
