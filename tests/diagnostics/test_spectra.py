@@ -32,7 +32,7 @@ def equilibrium():
 def dense_jacobian(model, clamp, states, update):
     free = model.condition(clamp)
     point, unravel = ravel_pytree({name: states[name] for name in update.unknowns(free)})
-    return jax.jacobian(lambda z: ravel_pytree(update.image(free, unravel(z)))[0])(point)
+    return jax.jit(jax.jacobian(lambda z: ravel_pytree(update.image(free, unravel(z)))[0]))(point)
 
 
 @pytest.mark.parametrize("update", [hopfax.Synchronous(), hopfax.EvenOdd()])
@@ -59,7 +59,7 @@ def test_critical_nudge_is_where_the_nudged_hessian_is_singular(equilibrium):
         neurons = sum(jnp.sum(a * jnp.arctanh(a) + 0.5 * jnp.log1p(-(a**2))) for a in parts.values())
         return neurons + free.interaction(parts) - beta * COST({}, parts, TARGET)
 
-    smallest = lambda beta: jnp.linalg.eigvalsh(jax.hessian(energy)(activations, beta))[0]
+    smallest = jax.jit(lambda beta: jnp.linalg.eigvalsh(jax.hessian(energy)(activations, beta))[0])
     assert smallest(0.0) > 0
     assert abs(smallest(critical)) < 1e-4 * abs(smallest(0.0))
 
