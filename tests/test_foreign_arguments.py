@@ -68,6 +68,7 @@ def test_a_path_may_be_a_string(tmp_path):
         as_path("folder", None)
 
 
+@pytest.mark.slow
 def test_training_takes_its_folder_as_a_string(tmp_path):
     recipe = training.recipes.goemaere2023((64, 4, 10))
     recipe = training.Recipe(layers=(64, 4, 10), epochs=1, forward_steps=3, batch_size=500, cost=recipe.cost)

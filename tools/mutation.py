@@ -65,7 +65,7 @@ def test() -> int:
     """The tests of the part of the core that is changed, in the copy that is the working folder."""
     command = ["git", "diff", "--name-only"]
     changed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[0]
-    options = ["-q", "-x", "-n", "0"]
+    options = ["-q", "-x", "-n", "0", "-m", "slow or not slow"]
     return subprocess.run([sys.executable, "-m", "pytest", *options, *files_of(Path(changed))]).returncode
 
 

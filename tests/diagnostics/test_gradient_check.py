@@ -7,6 +7,8 @@ import pytest
 import hopfax
 from hopfax.diagnostics import check_gradients
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def result():

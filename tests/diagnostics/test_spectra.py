@@ -47,6 +47,7 @@ def test_smallest_hessian_eigenvalue_is_one_minus_the_synchronous_radius(equilib
     assert jnp.allclose(smallest_hessian_eigenvalue(*equilibrium, key=jr.key(2)), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_critical_nudge_is_where_the_nudged_hessian_is_singular(equilibrium):
     model, clamp, states = equilibrium
     critical = float(critical_nudge(model, clamp, states, COST, TARGET, key=jr.key(3), steps=60))

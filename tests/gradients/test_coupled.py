@@ -88,6 +88,7 @@ def test_contrastive_learning_of_a_linear_network_is_the_gradient_of_that_error_
     assert close(gradient(ContrastiveLearning(), LINEAR), weighted_error(fixed=False), 1e-9)
 
 
+@pytest.mark.slow
 def test_coupled_learning_has_the_direction_of_equilibrium_propagation_with_one_output_only():
     nudged = EquilibriumPropagation(1e-4)
     one, target = network(Sigmoid(), outputs=1), jnp.array([0.9])
@@ -117,6 +118,7 @@ def test_contrastive_learning_is_the_gradient_of_the_energy_of_the_clamped_minus
     assert close(slope, gradient(ContrastiveLearning()) @ direction, 1e-7)
 
 
+@pytest.mark.slow
 def test_variants_average_and_nearly_full_coupling_is_contrastive():
     positive, negative = (gradient(CoupledLearning(0.2, v)) for v in (Positive(), Negative()))
     assert close((positive + negative) / 2, gradient(CoupledLearning(0.2)), 1e-9)

@@ -103,6 +103,7 @@ def test_at_finite_beta_it_is_the_exact_gradient_of_the_difference_of_free_energ
     assert close(slope, ep(beta, Centred()) @ direction, 1e-7)
 
 
+@pytest.mark.slow
 def test_positive_and_negative_average_to_centred_and_a_random_sign_gives_each_of_them():
     positive, negative = ep(0.2, Positive()), ep(0.2, Negative())
     assert close((positive + negative) / 2, ep(0.2, Centred()), 1e-9)
@@ -162,6 +163,7 @@ def test_the_evaluations_of_all_nudged_phases_are_reported(variant, evaluations)
     assert stats.residual > 0
 
 
+@pytest.mark.slow
 def test_the_tolerance_of_nudged_phases_is_small_relative_to_their_deviations():
     """`1e-3 beta atol`, whatever the tolerance of the free phase; deviations are of order `beta`."""
     beta = 0.05

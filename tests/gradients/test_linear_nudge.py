@@ -86,6 +86,7 @@ def exact():
     return gradient(EXACT)
 
 
+@pytest.mark.slow
 def test_each_array_agrees_with_the_implicit_gradient(exact):
     """In weights, biases, Lagrangian parameters and the clamp, through activations, states and the energy."""
     for one, other in zip(*map(jax.tree.leaves, (gradient(SMALL), exact)), strict=True):
@@ -199,6 +200,7 @@ def test_networks_of_other_kinds(name):
     assert distance(estimate, reference) < 1e-5
 
 
+@pytest.mark.slow
 def test_second_derivatives_in_reverse_mode_are_those_of_the_implicit_gradient():
     def product(gradient):
         method = Method(gradient=gradient, **TIGHT)
@@ -299,8 +301,8 @@ def cross_entropy(net, x):
         (lambda m: dense(Tanh(), m), 4, 0.05, 0.9999),
         (lambda m: dense(Sigmoid(), m), 4, 0.05, 0.9999),
         (lambda m: dense(ReLU(), m), 4, 0.001, 0.9999),
-        (one_convolution, 32, 0.05, 0.9999),
-        (two_convolutions, 32, 0.02, 0.999),
+        pytest.param(one_convolution, 32, 0.05, 0.9999, marks=pytest.mark.slow),
+        pytest.param(two_convolutions, 32, 0.02, 0.999, marks=pytest.mark.slow),
     ],
     ids=["tanh", "sigmoid", "relu", "convolution", "two convolutions"],
 )

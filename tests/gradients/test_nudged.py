@@ -28,6 +28,7 @@ TIGHT = Method(rtol=1e-12, atol=0.0, max_steps=2000)
 EXACT = dataclasses.replace(TIGHT, gradient=Implicit(ConjugateGradient(rtol=1e-12)))
 
 
+@pytest.mark.slow
 def test_a_nudged_equilibrium_is_the_free_one_and_its_deviation():
     model, clamp = ZOO["chain4"]
     target = jnp.array([0.9, 0.2])
@@ -53,7 +54,11 @@ POOLED = ((6, 6, 1), ConvBlock(3, 3, pool=MaxPool(2)), ConvBlock(3, 3), 3)
 
 @pytest.mark.parametrize(
     ("layers", "neurons", "variant"),
-    [((6, 8, 3), Tanh(), Centred()), ((6, 8, 8, 8, 3), ReLU(), Positive()), (POOLED, ReLU(), Centred())],
+    [
+        ((6, 8, 3), Tanh(), Centred()),
+        pytest.param((6, 8, 8, 8, 3), ReLU(), Positive(), marks=pytest.mark.slow),
+        pytest.param(POOLED, ReLU(), Centred(), marks=pytest.mark.slow),
+    ],
     ids=["one hidden layer", "three hidden layers", "maximum pooling"],
 )
 def test_in_float32_every_array_agrees_with_the_exact_gradient_however_weak_the_feedback(
@@ -80,6 +85,7 @@ def test_in_float32_every_array_agrees_with_the_exact_gradient_however_weak_the_
     assert cosine > 1 - 1e-6, name
 
 
+@pytest.mark.slow
 def test_in_float32_the_gradient_of_a_slope_of_neurons_has_its_digits():
     neurons = [Identity(), Tanh(jnp.ones((), jnp.float32)), Identity()]
     model = chain([6, 40, 3], neurons, key=jr.key(0), bias_std=0.3)
@@ -95,6 +101,7 @@ def test_in_float32_the_gradient_of_a_slope_of_neurons_has_its_digits():
         assert np.isclose(estimate, exact, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_nudge_that_is_too_large_is_made_smaller():
     """`a = w tanh(b)`, `b = w tanh(a) + bias`: near `w = 1` the response is linear for tiny nudges only."""
     distance, first = 1e-4, float(jnp.finfo(jnp.float64).eps) ** (1 / 3)

@@ -48,6 +48,7 @@ def test_the_catalogue_describes_every_folder_and_its_weights():
         assert all(value in card for value in (name, described.data, *described.sha256.values()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EMBEDDED)
 def test_the_error_of_a_network_of_digits_is_that_of_the_catalogue(name, tmp_path):
     # Compilers differ in rounding, and one image of 297 is 0.0034.

@@ -53,6 +53,7 @@ def test_checks_of_scikit_learn(estimator, check):
     check(estimator)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_in_a_pipeline_it_is_validated_and_searched_over():
     pipeline = make_pipeline(StandardScaler(), SMALL)
@@ -134,6 +135,7 @@ def test_examples_of_weight_zero_are_left_out_and_a_common_factor_changes_nothin
         SMALL.fit(X, y, np.zeros(150))
 
 
+@pytest.mark.slow
 def test_class_weights_are_weights_of_the_examples_and_raise_the_recall_of_their_class():
     X, y = scaled()
     X, y = X[50:][:, 1:2], y[50:]  # two classes that overlap
@@ -202,6 +204,7 @@ def test_divergence_says_what_to_do():
         HAMClassifier((8,), epochs=1).fit(np.asarray(FLOWERS[0]) * 1e37, FLOWERS[1])
 
 
+@pytest.mark.slow
 def test_rows_may_be_images_of_a_convolutional_network():
     digits = hopfax.data.digits()
     X, y = digits.train_images[:600], digits.train_labels[:600]

@@ -32,6 +32,7 @@ def test_rows_with_nan_are_not_stored_and_what_is_known_stays():
     np.testing.assert_allclose(filled[:3, 3:], PATTERNS[:3, 3:], atol=0.1)
 
 
+@pytest.mark.slow
 def test_the_default_is_a_memory_with_a_metric():
     mixing = np.random.default_rng(0).normal(size=(3, 6))
     rows = np.random.default_rng(1).normal(size=(200, 3)) @ mixing

@@ -117,6 +117,7 @@ def test_an_empty_set_reads_zeros_and_has_no_gradient_but_of_the_output():
     assert all(not np.any(leaf) for leaf in jax.tree.leaves(empty))
 
 
+@pytest.mark.slow
 def test_sets_of_different_size_in_a_batch():
     module, sizes = layer(), jnp.array([5, 2, 3])
     masks = jnp.arange(5)[None] < sizes[:, None]
@@ -126,6 +127,7 @@ def test_sets_of_different_size_in_a_batch():
         np.testing.assert_allclose(output, module(QUERIES, rows[:size]), atol=1e-12)
 
 
+@pytest.mark.slow
 def test_relaxed_with_equilibrium_propagation_has_the_implicit_gradient():
     def slopes(gradient):
         module = layer(beta=1.5, iteration=Relaxed(Method(rtol=1e-12, gradient=gradient)))
@@ -170,6 +172,7 @@ def test_relaxed_and_repeated_reach_one_equilibrium_with_one_gradient():
     np.testing.assert_allclose(slope, expected, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_calibrated_beta_is_that_of_each_heads_patterns():
     module, patterns = layer(Sizes(6, head=8)), jr.normal(jr.key(5), (12, 6))
     calibrated = module.calibrated(patterns)

@@ -93,6 +93,7 @@ def test_the_calibrated_beta_suits_points_on_a_curve_and_a_gaussian():
     assert ratios[1] < 1.1
 
 
+@pytest.mark.slow
 def test_a_memory_with_a_metric_that_grew_and_shrank_is_one_of_the_patterns_it_has():
     """With more neighbours than patterns, rows in reserve are none of them."""
     values, metric = np.arange(2.0 * COUNT).reshape(COUNT, 2), Mahalanobis(ridge=RIDGE)

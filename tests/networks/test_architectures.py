@@ -198,7 +198,13 @@ METHODS = {
 }
 
 
-@pytest.mark.parametrize("name", ["average", "max", "soft", "residual", "transformer"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "average",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("max", "soft", "residual", "transformer")),
+    ],
+)
 def test_three_gradients_agree_in_every_parameter_array(name):
     """Implicit differentiation, unrolling and equilibrium propagation, and finite differences along one direction."""
     model, clamp, _ = NETWORKS[name]
@@ -226,6 +232,7 @@ def test_three_gradients_agree_in_every_parameter_array(name):
     assert close(slope, ravel_pytree(gradients["implicit"])[0] @ direction, 1e-5)
 
 
+@pytest.mark.slow
 def test_equilibrium_propagation_is_right_in_every_array_in_float32_with_little_feedback():
     """The phases differ by 1e-6 in the first layer, so their energies must not be subtracted."""
     blocks = [ConvBlock(4, 3), ConvBlock(4, 3), ConvBlock(4, 3)]
@@ -241,6 +248,7 @@ def test_equilibrium_propagation_is_right_in_every_array_in_float32_with_little_
     assert worst_array(estimate, exact)[1] > 0.99
 
 
+@pytest.mark.slow
 def test_nudged_phases_converge_in_float32_where_steps_are_guarded():
     """The energy of a small deviation changes by less than its rounding, so the guard must not compare energies."""
     tokens, images, targets = jnp.zeros((16, 8)), *jr.normal(jr.key(5), (2, 6, 16, 8))
@@ -266,6 +274,7 @@ def test_a_network_of_every_kind_is_saved_and_loaded(tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_weak_feedback_keeps_the_energy_of_a_convolutional_chain():
     model = with_feedback(pooled(AveragePool(2), Tanh()), 0.1)
     result = relax(model, WHOLE, method=Method(**TIGHT))

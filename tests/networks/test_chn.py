@@ -75,6 +75,7 @@ def test_exact_even_odd_updates_never_raise_the_energy():
     np.testing.assert_allclose(free.energy(whole), EvenOdd().energy(free, state)[0], rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_its_ham_has_the_same_equilibria():
     """Goemaere et al. (2024), Theorem 3."""
     ham = MODEL.to_ham()
@@ -181,6 +182,7 @@ def weight_gradient(model, clamp, method):
     return eqx.filter_jit(eqx.filter_grad(total))(model).synapses["hidden-output"].weight
 
 
+@pytest.mark.slow
 def test_gradients_agree_with_each_other_and_with_equilibrium_propagation_in_its_ham():
     model = small()
     gradients = {name: weight_gradient(model, CLAMP, method) for name, method in GRADIENTS.items()}

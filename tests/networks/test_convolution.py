@@ -81,6 +81,7 @@ def test_pooling_follows_the_convolution(pool, stride, padding):
     assert synapse.output_shape(MAPS.shape) == result.shape
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     length=st.integers(3, 9),

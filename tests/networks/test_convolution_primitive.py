@@ -38,6 +38,7 @@ def problem(axes, groups, inside, outside):
     return Moves(strides, paddings, groups, maps, windows), x, kernel
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(*SIZES)
 def test_value_and_transposes_are_those_of_lax(axes, groups, inside, outside):
@@ -53,6 +54,7 @@ def test_value_and_transposes_are_those_of_lax(axes, groups, inside, outside):
     assert close(*values_and_transposes(x, kernel))
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(*SIZES, st.sampled_from(convolution_primitive.ROLES))
 def test_both_lowerings_are_one_function(axes, groups, inside, outside, role):

@@ -130,6 +130,7 @@ def sweeps_to(fraction, deep, update, solver):
     return int(np.max(np.sum(np.cumprod(far, axis=1), axis=1)))
 
 
+@pytest.mark.slow
 def test_errors_take_a_tenth_of_the_sweeps_of_states_at_seven_layers(deep):
     """Gradient descent in the states, at the best of three steps, beside the default solver in the errors."""
     states = min(sweeps_to(1e-2, deep, Damped(Coloured(), step), Picard()) for step in (0.15, 0.2, 0.3))
@@ -165,6 +166,7 @@ def _spread(weights):
     return total
 
 
+@pytest.mark.slow
 def test_a_linear_network_has_a_closed_form():
     """`E* = ½ rᵀ (I + J Jᵀ)⁻¹ r`, and its gradient is the rule of predictive coding."""
     model = network(Identity())
@@ -199,6 +201,7 @@ def test_at_a_small_nudge_the_gradient_is_backpropagation(gradient, tolerance):
     assert same(estimate, expected, tolerance)
 
 
+@pytest.mark.slow
 def test_the_rule_is_local_and_the_gradient_of_the_clamped_energy():
     model = network()
     clamp = {"input": IMAGES, "output": TARGETS}

@@ -61,6 +61,7 @@ def test_forward_euler_is_damped_iteration_step_by_step():
     assert (flow.steps, flow.statistics.evaluations) == (STEPS, 1 + 2 * STEPS)
 
 
+@pytest.mark.slow
 def test_the_residual_is_that_of_one_sweep(equilibria):
     """As a solver that takes no step reports it at that state."""
     again = relax(

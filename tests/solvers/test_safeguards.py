@@ -113,6 +113,7 @@ def test_without_a_slope_the_estimate_decides_as_the_energy_does():
     assert not EnergyEstimate().rejects(info(0.9), info(1.0))
 
 
+@pytest.mark.slow
 def test_a_memory_at_its_critical_temperature_ends_at_the_fold_or_below_it():
     """The minimum at a pattern and its barrier meet there. What passes them, if by a rounding error, descends on."""
     patterns = equidistant_patterns(8, 64, 2.0, 0.0, jr.key(0)).astype(jnp.float32)

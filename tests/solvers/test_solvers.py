@@ -81,6 +81,7 @@ def test_every_solver_finds_the_equilibrium_of_the_whole_zoo(name, solve, refere
     assert close(states["z"], reference, 1e-9)
 
 
+@pytest.mark.slow
 def test_chord_finds_the_equilibrium_from_a_near_start(solve, reference):
     """It keeps the Jacobian of the start, so from a distant start it need not converge."""
     states, statistics = solve(Chord(1e-12, 1e-12), jnp.where(reference == 0, 0, reference + 0.02))

@@ -143,6 +143,7 @@ def cost_at_equilibrium(model, drawn) -> jax.Array:
     return 0.5 * jnp.sum(squares) / len(drawn.images)
 
 
+@pytest.mark.slow
 def test_the_gradient_is_that_of_the_error_of_the_missing_pixels():
     model = network()
     batch = examples(model)
@@ -206,6 +207,7 @@ def test_a_run_that_goes_on_has_the_same_weights_and_completes_from_every_start(
         assert all(row["converged"] == 1 for row in starts.values())
 
 
+@pytest.mark.slow
 def test_errors_are_those_of_the_missing_pixels_of_each_image():
     model, test_images = network(), images(7, 4)
     known = np.random.default_rng(0).uniform(size=test_images.shape) > 0.4

@@ -40,6 +40,7 @@ def test_choices_that_cannot_be_are_refused(choices):
         variations(RECIPE, choices)
 
 
+@pytest.mark.slow
 def test_a_sweep_makes_each_run_once_and_keeps_it(tmp_path):
     seeds = variations(RECIPE, {"seed": [0, 1]})
     results = run_sweep(seeds, "digits", tmp_path)

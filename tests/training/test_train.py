@@ -317,6 +317,7 @@ def test_the_step_and_the_weights_that_failed_first_are_found():
     assert first_failure(TRAINER, begin(), IMAGES, LABELS, epochs=1) is None
 
 
+@pytest.mark.slow
 def test_equilibrium_propagation_is_watched(tmp_path, monkeypatch):
     monkeypatch.setattr(nudges, "LEAST_COSINE", 2.0)  # nothing is good enough
     gradient = EquilibriumPropagation(0.1)  # too far for this network, but still a descent

@@ -93,7 +93,11 @@ def finite_differences(vae, directions):
     return (up - down) / (2 * STEP)
 
 
-@pytest.mark.parametrize("case", CASES, ids="-".join)
+@pytest.mark.parametrize(
+    "case",
+    [CASES[0], *(pytest.param(case, marks=pytest.mark.slow) for case in CASES[1:])],
+    ids="-".join,
+)
 def test_equilibrium_propagation_gives_the_total_gradient(case):
     """Compared with finite differences of the whole loss, for two networks, and for one changed in both its uses."""
     for same in (False, True):
@@ -108,6 +112,7 @@ def test_equilibrium_propagation_gives_the_total_gradient(case):
         )
 
 
+@pytest.mark.slow
 def test_the_gradient_of_a_tied_network_is_the_sum_of_both_uses():
     vae = untied(*CASES[-1], same=True)
     tied = eqx.tree_at(lambda v: v.networks, vae, Tied(vae.networks.encoder))

@@ -70,6 +70,7 @@ def test_a_run_learns_and_is_found_again(run):
     assert trained_on(folder) == "stripes"
 
 
+@pytest.mark.slow
 def test_the_solver_of_the_settings_decides_the_steps_and_not_the_equilibria(stripes):
     images = jnp.asarray(stripes.train_images[:5])
     solve = lambda vae: jax.vmap(vae.relax_encoder)(images)
@@ -177,6 +178,7 @@ def test_a_beta_near_the_critical_one_is_warned_of(run, stripes):
         job.check_start(job.trainer(), run[1])
 
 
+@pytest.mark.slow
 def test_completion_keeps_what_is_known_and_is_better_than_the_guess(run, stripes):
     vae, images, guess = run[1], stripes.test_images, np.full(6, 0.5, np.float32)
     known = np.array([True, True, True, True, False, False])

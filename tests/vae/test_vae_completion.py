@@ -137,6 +137,7 @@ def test_a_linear_decoder_ends_at_the_mean_of_the_exact_posterior(linear):
     np.testing.assert_allclose(result.images, expected, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_the_descent_of_a_relaxing_decoder_falls_and_ends_where_the_gradient_is_zero():
     vae = double(tied(Gaussian(0.01)))
     result = inpaint(vae, IMAGES, KNOWN, GUESS, tolerance=1e-6)
@@ -149,6 +150,7 @@ def test_the_descent_of_a_relaxing_decoder_falls_and_ends_where_the_gradient_is_
     assert np.abs(gradient).max() < 2e-2  # of a function whose curvature is about 100
 
 
+@pytest.mark.slow
 def test_unknown_pixels_have_no_influence_and_no_known_pixels_end_at_the_prior_mode():
     vae = tied(Gaussian(0.01), Method(solver=Picard(), rtol=1e-6))
     known = np.stack([KNOWN, ~KNOWN, np.zeros(PIXELS, bool), np.ones(PIXELS, bool)])

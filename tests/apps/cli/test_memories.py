@@ -134,6 +134,7 @@ def test_minima_grow_from_one_to_all(folder, capsys):
     assert output["minima"][-1] == 5
 
 
+@pytest.mark.slow
 def test_capacity_is_limited_by_most_and_compared_with_theory(capsys):
     output = result(capsys, "capacity", "projection", "--neurons", "16", "--flips", "0", "--most", "8")
     assert output["holds"] == output["fails"] == 8

@@ -68,6 +68,7 @@ def test_a_recipe_with_its_gradient_and_with_another(tmp_path, capsys):
     assert "--gradient ep" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_augmented_and_standardised_images(tmp_path, capsys):
     """What the network does with its images is in its files; the images that are tested are not changed."""
     out = str(tmp_path / "run")

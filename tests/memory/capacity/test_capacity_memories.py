@@ -25,6 +25,7 @@ def test_a_trained_network_recalls_patterns_that_hebb_forgets():
     assert np.median(hebb) < 0.3
 
 
+@pytest.mark.slow
 def test_without_training_it_recalls_nothing():
     """With small weights every state decays to zero, whose cosine with any pattern is zero."""
     learned = trained(4, KEY, steps=1, learning_rate=1e-6)

@@ -37,6 +37,7 @@ def test_curves_are_against_what_was_varied():
     assert lists["flips"]["fraction"] == [1, 0]
 
 
+@pytest.mark.slow
 def test_growth_finds_the_capacity_of_each_size_up_to_the_most():
     limited = growth(first_three, TRIAL, [4, 8], KEY, most=16)
     np.testing.assert_array_equal(limited.holds, [3, 3])

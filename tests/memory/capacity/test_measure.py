@@ -81,6 +81,7 @@ def test_hebb_recalls_below_its_load_and_not_above():
     assert np.all((curve.low <= curve.fraction) & (curve.fraction <= curve.high))
 
 
+@pytest.mark.slow
 def test_capacity_of_hebb_is_near_theory_and_projection_stores_more():
     """At 150 neurons the collapse at 0.138 n is still gradual, and half recall lies somewhat above it."""
     trial = Trial(150, corruption=Flip(0.0), overlap=0.9, repeats=2, queries=32)
@@ -90,6 +91,7 @@ def test_capacity_of_hebb_is_near_theory_and_projection_stores_more():
     assert capacity(binary(projection), trial, KEY, most=32) == (32, 32)
 
 
+@pytest.mark.slow
 def test_basins_shrink_with_load_and_recall_falls_with_corruption():
     trial = Trial(100, repeats=1, queries=16)
     sizes = [basin_size(binary(), trial, count, KEY) for count in (3, 10, 60)]
