@@ -165,6 +165,6 @@ MNIST_PRESET = (
         max_gradient_norm=150.0,
         muon_iterations=3,
         batch_size=100,
-        rtol=1e-3,
+        anderson=True,
     )
 )
