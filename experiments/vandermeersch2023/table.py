@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.runs import markdown
+from experiments.vandermeersch2023 import gradient
 
 from hopfax.apps.reproduce import fill_page
 
@@ -53,12 +54,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def results() -> str:
-    """The runs on each data set, and how their models complete images."""
+    """The runs on each data set, how their models complete images, and how exact their gradient is."""
     sections = (
         f"**{name}.**\n\n{_runs(data)}\n\n**{name}, squared error of the missing pixels.**\n\n{_completion(data)}\n"
         for data, name in (("mnist", "MNIST"), ("digits", "Digits"))
     )
-    return "\n".join(sections)
+    return "\n".join((*sections, f"**The gradient of a trained network.**\n\n{gradient.table()}\n"))
 
 
 def stored_runs(data: str) -> list[dict[str, Any]]:

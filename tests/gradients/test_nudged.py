@@ -118,3 +118,17 @@ def test_a_nudge_that_is_too_large_is_made_smaller():
     exact = differentiate(Implicit(ConjugateGradient(rtol=1e-12)))
     error = lambda gradient: float(jnp.max(jnp.abs(differentiate(gradient) / exact - 1)))
     assert error(EquilibriumPropagation()) < 0.05 < 0.3 < error(EquilibriumPropagation(first))
+
+
+@pytest.mark.parametrize("weight", [0.5, 2.0])
+def test_where_deviations_leave_the_equilibrium_there_is_no_derivative_and_the_phase_failed(weight):
+    """`a = w tanh(b)`, `b = w tanh(a)`: for `w > 1` the equilibrium at zero is unstable, and every nudge leads away."""
+    layers = {"a": Layer(1, Tanh()), "b": Layer(1, Tanh())}
+    model = HAM(layers, [Dense(("a", "b"), jnp.full((1, 1), weight)), Bias("b", jnp.zeros(1))])
+    start = {name: jnp.zeros((2, 1)) for name in layers}
+    method = dataclasses.replace(TIGHT, gradient=EquilibriumPropagation())
+    target = jnp.array([[0.3], [0.0]])  # zero is the target of the second example, so nothing moves it
+    result = cost_gradient(model, {}, SquaredError("b"), target, start=start, method=method)
+    assert list(result.adjoint.flagged) == [weight > 1, False]
+    slope = 0.0 if weight > 1 else -0.3 / (1 - weight**2) / 2  # of the mean cost in the bias
+    assert close(result.gradient.synapses["b"].bias, jnp.array([slope]), 1e-6)

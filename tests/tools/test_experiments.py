@@ -277,3 +277,20 @@ def test_the_pages_about_the_vae_have_what_is_stored():
         assert tables.strip() in (table.HERE / page).read_text(encoding="utf-8")
     values = [run["negative_elbo"] for run in table.stored_runs("mnist")]
     assert values == sorted(values)
+
+
+def test_both_gradients_of_a_vae_are_near_its_exact_one():
+    from experiments.vandermeersch2023 import gradient
+
+    from hopfax.diagnostics.gradient_check import named_cosines
+    from hopfax.vae import VAEConfig
+    from hopfax.vae.build import build_vae
+
+    vae = build_vae(VAEConfig(pixels=6, hidden=4, latents=2))
+    images, noise = jr.uniform(jr.key(0), (2, 5, 6)), jr.normal(jr.key(1), (2, 5, 2))
+    solved = lambda solver, rtol: gradient.with_method(vae, gradient.SOLVERS[solver], rtol)
+    exact, _ = gradient.mean_gradient(solved("Anderson", 1e-6), gradient.GRADIENTS["implicit"], images, noise)
+    for estimate in gradient.GRADIENTS.values():
+        value, seconds = gradient.mean_gradient(solved("Picard", 1e-4), estimate, images, noise)
+        assert min(named_cosines(value, exact).values()) > 0.999
+        assert seconds > 0

@@ -39,6 +39,8 @@ class EquilibriumPropagation(AbstractGradient):
         beta: the nudge `β`, in (0, 1), best less than a tenth of `hopfax.diagnostics.critical_nudge`. None, the
             default, takes the root of the rounding unit (0.00035 in float32), and in examples with strong
             feedback to the nudged layers one that is ten or a hundred times smaller, where that makes a difference.
+            An example whose deviations do not shrink with the nudge is at no stable equilibrium: its gradient is zero,
+            and its nudged phases count as not converged.
         variant: the finite difference.
     Raises: `ValueError` for another `beta`, a variant of another kind, or a network that does not descend in its
         activations.

@@ -1,18 +1,19 @@
 """Nudged phases, solved as deviations from the free equilibrium."""
 
+import dataclasses
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, PyTree, Scalar, ScalarLike
+from jaxtyping import Array, Bool, PyTree, Scalar, ScalarLike
 
 from .._internal.tree import rms, subtract, tree_dtype, widest_dtype, with_batch_axis_of
 from ..costs import TargetedCost
 from ..networks.deviation import deviation_network
 from ..networks.network import AbstractNetwork, States
-from ..solvers.equilibrium import Statistics
+from ..solvers.equilibrium import Statistics, Status
 from ..solvers.loop import Stopping
 from ..solvers.plain import Picard
 from ..solvers.starts import FeedForward
@@ -24,6 +25,7 @@ from .phases import states_at
 DEVIATION_TOLERANCE = 1e-3  # of each layer, at most
 FEEDBACK = 3.0  # to the nudged layers, in units of the nudge, above which smaller nudges are tried
 AGREEMENT = 0.03  # of two derivatives
+GROWTH = 3.0  # of a derivative, as the nudge is made ten times smaller, above which there is none
 NUDGES = 3  # the most that are tried
 
 
@@ -44,6 +46,14 @@ class Deviations(eqx.Module):
     states: States
     activations: States
     statistics: Statistics
+
+    def reported(self, settled: Bool[Array, ""], lost: Bool[Array, ""]) -> "Deviations":
+        """With a status that says whether the derivative has settled, and without deviations that are lost."""
+        status = jnp.where(settled, self.statistics.status, Status.max_steps)
+        zero = lambda states: jax.tree.map(lambda x: jnp.where(lost, jnp.zeros_like(x), x), states)
+        moved = (zero(part) for part in (self.unknowns, self.drives, self.states, self.activations))
+        statistics = dataclasses.replace(self.statistics, status=status)
+        return Deviations(self.betas, self.weights, *moved, statistics)
 
     def derivative(self, layers: Iterable[str]) -> States:
         """The estimate of the derivative of the drives of `layers` with respect to `β` at 0."""
@@ -156,20 +166,24 @@ def _with_smaller_nudges(
     """The deviations at the first nudge where feedback to the nudged layers is moderate.
 
     Else an equilibrium may be near that turns or vanishes under such a nudge. Nudges ten times smaller are tried until
-    two derivatives of these layers agree to `AGREEMENT`.
+    two derivatives of these layers agree to `AGREEMENT`; where none do, the phases are reported as not converged.
+    Deviations that do not shrink with the nudge have left for another equilibrium, as from a point that is none or is
+    unstable. There is no derivative then, and they are replaced by zero.
     """
     phases = jax.jit(phases)  # traced once, for its shapes and for the loop
 
     def smaller(carry):
-        tries, settled, old = carry
+        tries, settled, _, old = carry
         new = phases(first * 10.0 ** -tries.astype(first.dtype), jnp.where(settled, 0, max_steps))
-        derivative = new.derivative(slope)
+        derivative, before = new.derivative(slope), old.derivative(slope)
         moderate = rms(derivative) <= FEEDBACK * rms(slope)
-        agree = rms(subtract(derivative, old.derivative(slope))) <= AGREEMENT * rms(derivative)
-        return tries + 1, jnp.where(tries == 0, moderate, agree), new
+        agree = rms(subtract(derivative, before)) <= AGREEMENT * rms(derivative)
+        lost = (tries > 0) & (rms(derivative) > GROWTH * rms(before))
+        return tries + 1, jnp.where(tries == 0, moderate, agree), lost, new
 
     like = jax.eval_shape(phases, first, max_steps)
     nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), like)
     running = lambda carry: (carry[0] == 0) | ((carry[0] < NUDGES) & ~carry[1])
-    carry = with_batch_axis_of(slope, (jnp.zeros((), jnp.int32), jnp.array(False), nothing))
-    return jax.lax.while_loop(running, smaller, carry)[2]
+    begin = jnp.zeros((), jnp.int32), jnp.array(False), jnp.array(False), nothing
+    _, settled, lost, result = jax.lax.while_loop(running, smaller, with_batch_axis_of(slope, begin))
+    return result.reported(settled, lost)
