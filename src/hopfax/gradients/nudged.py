@@ -51,9 +51,14 @@ class Deviations(eqx.Module):
         """With a status that says whether the derivative has settled, and without deviations that are lost."""
         status = jnp.where(settled, self.statistics.status, Status.max_steps)
         zero = lambda states: jax.tree.map(lambda x: jnp.where(lost, jnp.zeros_like(x), x), states)
-        moved = (zero(part) for part in (self.unknowns, self.drives, self.states, self.activations))
-        statistics = dataclasses.replace(self.statistics, status=status)
-        return Deviations(self.betas, self.weights, *moved, statistics)
+        return dataclasses.replace(
+            self,
+            unknowns=zero(self.unknowns),
+            drives=zero(self.drives),
+            states=zero(self.states),
+            activations=zero(self.activations),
+            statistics=dataclasses.replace(self.statistics, status=status),
+        )
 
     def derivative(self, layers: Iterable[str]) -> States:
         """The estimate of the derivative of the drives of `layers` with respect to `β` at 0."""

@@ -66,9 +66,7 @@ def train(
     ] = None,
     learning_rate: Annotated[
         float | None,
-        typer.Option(
-            "--learning-rate", help=f"Learning rate at the start. {AS_DATA}.", show_default=False
-        ),
+        typer.Option("--learning-rate", help=f"Learning rate at the start. {AS_DATA}.", show_default=False),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run in the folder of --out, with its settings.")
