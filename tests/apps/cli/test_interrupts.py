@@ -38,7 +38,9 @@ def interrupt(arguments, folder, monkeypatch, capsys):
 @pytest.mark.slow
 @pytest.mark.parametrize("start", [TRAIN, VAE], ids=["train", "vae"])
 def test_an_interrupted_run_goes_on_by_its_folder_alone(start, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(vae_training, "_draw_figures", lambda *_: [])  # they are drawn in the tests of `hopfax vae`
+    monkeypatch.setattr(
+        vae_training, "_draw_figures", lambda *_: []
+    )  # they are drawn in the tests of `hopfax vae`
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     command = start[: start.index("--data")]
     assert run([*start, "--epochs", "3", "--seed", "5", "--out", str(whole)]) == 0
