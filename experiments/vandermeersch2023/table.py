@@ -55,11 +55,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def results() -> str:
     """The runs on each data set, how their models complete images, and how exact their gradient is."""
-    sections = (
-        f"**{name}.**\n\n{_runs(data)}\n\n**{name}, squared error of the missing pixels.**\n\n{_completion(data)}\n"
-        for data, name in (("mnist", "MNIST"), ("digits", "Digits"))
-    )
-    return "\n".join((*sections, f"**The gradient of a trained network.**\n\n{gradient.table()}\n"))
+    tables: dict[str, str] = {}
+    for data, name in (("mnist", "MNIST"), ("digits", "Digits")):
+        runs = stored_runs(data)
+        tables[name] = markdown(RUN_HEAD, map(_run, runs))
+        tables[f"{name}, squared error of the missing pixels"] = _completion(runs)
+    tables["The gradient of a trained network"] = gradient.table()
+    return "\n".join(f"**{title}.**\n\n{table}\n" for title, table in tables.items())
 
 
 def stored_runs(data: str) -> list[dict[str, Any]]:
@@ -68,10 +70,6 @@ def stored_runs(data: str) -> list[dict[str, Any]]:
         json.loads(path.read_text(encoding="utf-8")) for path in HERE.glob(f"**/results/{data}-*-seed*.json")
     )
     return sorted(contents, key=lambda run: run["negative_elbo"])
-
-
-def _runs(data: str) -> str:
-    return markdown(RUN_HEAD, map(_run, stored_runs(data)))
 
 
 def _run(run: Mapping[str, Any]) -> list[str]:
@@ -104,8 +102,7 @@ def _optimiser(config: Mapping[str, Any]) -> str:
     return "Muon" if config["muon_iterations"] else "Adam"
 
 
-def _completion(data: str) -> str:
-    runs = stored_runs(data)
+def _completion(runs: Sequence[Mapping[str, Any]]) -> str:
     mean = [_error(runs[0]["completion"], mask, "mean image") for mask in MASKS]
     means = ["mean image", "", "", "", *(cell for error in mean for cell in (error, "", "", ""))]
     return markdown(COMPLETION_HEAD, [means, *map(_completed, runs)])

@@ -32,7 +32,7 @@ def blank(tree):
     return jax.tree.map(lambda x: fresh(x) if eqx.is_array(x) else x, tree)
 
 
-def test_arrays_keys_and_account_come_back_bit_by_bit(path):
+def test_arrays_keys_and_metadata_come_back_bit_by_bit(path):
     tree, metadata = load_checkpoint(path, blank(TREE))
     assert metadata == {"rows": [0.1, None], "config": {"a": 1}}
     np.testing.assert_array_equal(jr.key_data(tree.pop("key")), jr.key_data(TREE["key"]))

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, PyTree, Scalar, ScalarLike
 
-from .._internal.tree import rms, subtract, tree_dtype, widest_dtype, with_batch_axis_of
+from .._internal.tree import rms, select, subtract, tree_dtype, widest_dtype, with_batch_axis_of
 from ..costs import TargetedCost
 from ..networks.deviation import deviation_network
 from ..networks.network import AbstractNetwork, States
@@ -50,7 +50,7 @@ class Deviations(eqx.Module):
     def reported(self, settled: Bool[Array, ""], lost: Bool[Array, ""]) -> "Deviations":
         """With a status that says whether the derivative has settled, and without deviations that are lost."""
         status = jnp.where(settled, self.statistics.status, Status.max_steps)
-        zero = lambda states: jax.tree.map(lambda x: jnp.where(lost, jnp.zeros_like(x), x), states)
+        zero = lambda states: select(lost, jax.tree.map(jnp.zeros_like, states), states)
         return dataclasses.replace(
             self,
             unknowns=zero(self.unknowns),
