@@ -23,14 +23,21 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+PREDICTIVE = "tests/networks/test_predictive_coding.py"
 LAWS = ["tests/training/test_settings.py", "tests/test_laws.py"]
 TESTS = {  # of each package of the core
     # Separations have their laws in the tests of memories, nudged Lagrangians in those of equilibrium propagation.
     "lagrangians": ["tests/lagrangians", "tests/memory/test_modern.py", "tests/gradients/test_ep.py", *LAWS],
     "networks": ["tests/networks", *LAWS],
-    "updates": ["tests/updates", "tests/test_relax.py", *LAWS],
+    "updates": [
+        "tests/updates",
+        "tests/test_relax.py",
+        "tests/solvers/test_safeguards.py",
+        PREDICTIVE,
+        *LAWS,
+    ],
     "solvers": ["tests/solvers", "tests/test_relax.py", *LAWS],
-    "gradients": ["tests/gradients", "tests/test_objective.py", *LAWS],
+    "gradients": ["tests/gradients", "tests/test_objective.py", PREDICTIVE, *LAWS],
 }
 OPERATORS = (
     r"NumberReplacer|AddNot|ReplaceAndWithOr|ReplaceOrWithAnd|ReplaceTrueWithFalse|ReplaceFalseWithTrue"

@@ -12,7 +12,7 @@ from problems import close
 from hopfax import HAM, Layer, relax
 from hopfax.lagrangians import AlongAxis, LayerNorm
 from hopfax.networks import Attention, PatchClamp, energy_transformer, image_transformer
-from hopfax.networks.image_transformer import NEIGHBOURS, _code, _rotation
+from hopfax.networks.image_transformer import NEIGHBOURS, PLACE, _code, _rotation
 
 TOKENS, DIM, HEADS, WIDTH = 4, 3, 2, 5
 QUERY, KEY = (jr.normal(jr.key(i), (HEADS, DIM, WIDTH), jnp.float64) for i in (0, 1))
@@ -97,6 +97,12 @@ def test_heads_of_a_new_image_transformer_attend_to_their_neighbour():
     )
     for head, (down, right) in enumerate(NEIGHBOURS):
         assert (np.argmax(weights[head, inner], axis=-1) == inner + down * columns + right).all()
+
+
+def test_queries_and_keys_of_a_new_image_transformer_turn_what_they_read_differently():
+    attention = image_transformer(jnp.zeros((5, 6, 4)), 32, 4, 8, key=jr.key(0)).synapses["tokens"]
+    query, key = (np.asarray(table)[:, PLACE:, PLACE:].ravel() for table in (attention.query, attention.key))
+    assert np.abs(np.corrcoef(query, key)[0, 1]) < 0.5
 
 
 def test_unknown_patches_have_no_influence_and_known_ones_reach_their_neighbours():

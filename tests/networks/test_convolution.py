@@ -235,3 +235,8 @@ def synapse_of(shape_a, shape_b, synapse: AbstractConvolution) -> HAM:
 def test_what_does_not_fit_is_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_equal_blocks_are_one_key():
+    """Blocks are settings of compiled functions, which JAX compares by value."""
+    assert len({ConvBlock(2, 3), ConvBlock(2, 3), ConvBlock(2, 3, stride=2)}) == 2

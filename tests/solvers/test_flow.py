@@ -1,5 +1,7 @@
 """Gradient flow: forward Euler is damped iteration, the steady state is the equilibrium, and the status is right."""
 
+import dataclasses
+
 import diffrax as dfx
 import equinox as eqx
 import jax
@@ -104,6 +106,9 @@ def test_a_start_at_the_equilibrium_takes_no_step_and_a_solve_may_run_out_of_ste
     short = flow(double(MODEL), ZEROS, 3)
     assert short.status.tolist() == [Status.max_steps, Status.nonfinite, Status.max_steps]
     assert (short.steps + short.statistics.rejections).tolist() == [3, 0, 3]
+    one = relax(MODEL, {"input": INPUTS[0]}, method=Method(solver=dataclasses.replace(EULER, max_steps=1)))
+    assert one.steps == 1
+    assert np.any(np.asarray(one.state["output"]) != 0)
 
 
 def test_gradients_are_those_of_the_equilibrium():

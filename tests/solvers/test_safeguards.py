@@ -17,7 +17,7 @@ from hopfax.networks import Bias, Dense
 from hopfax.solvers import Anderson, Broyden, EnergyEstimate
 from hopfax.solvers.loop import fixed_point_function
 from hopfax.updates import Coloured
-from hopfax.updates.problem import Problem, Slope, StepInfo
+from hopfax.updates.problem import AbstractMap, Problem, Slope, StepInfo
 
 CHAIN = chain([3, 4, 2], Tanh(), key=jr.key(0))
 HAMS = {name: case for name, case in ZOO.items() if isinstance(case[0], HAM)}
@@ -142,3 +142,18 @@ def test_a_saddle_is_left_in_a_strongly_coupled_network(solver):
     equilibrium = relax(model, start=start, method=Method(solver=solver, rtol=1e-9, atol=0.0, max_steps=2000))
     assert equilibrium.converged.all()
     assert (equilibrium.energy < -1e-3).all()
+
+
+class Halving(AbstractMap):
+    """`z ↦ z / 2` with the energy `z²`, if it is asked for, and no slope."""
+
+    def evaluate(self, states, energy=True, slope=False):
+        (z,) = states["z"]
+        zero = jnp.zeros_like(z)
+        return {"z": states["z"] / 2}, StepInfo(z / 2, z / 2, z**2 if energy else zero, zero)
+
+
+def test_a_map_that_gives_no_slope_is_judged_by_its_energy():
+    assert Anderson().safeguard.watches_slope
+    _, info = fixed_point_function(Halving(), Anderson())({"z": jnp.array([3.0])}, None)
+    assert info.energy == 9
