@@ -2,8 +2,9 @@
 
     python benchmarks/conv_loop.py
 
-3 x 3, stride 2, from (14, 14, 32) to (7, 7, 64), 128 examples: the second convolution of `conv_step.py`. Times
-are those of one convolution; a loop has ten.
+128 examples. 3 x 3, stride 2, from (14, 14, 32) to (7, 7, 64) is the second convolution of `conv_step.py`; 5 x 5,
+stride 2, from (7, 7, 64) to (4, 4, 128) has a kernel that is larger than the maps that it goes to. Times are those of
+one convolution; a loop has ten.
 """
 
 import jax
@@ -13,20 +14,33 @@ from common import arguments, interleaved, ratio, write
 
 from hopfax.networks.synapses.convolution_primitive import Moves, convolve
 
-MOVES = Moves((2, 2), (1, 1), 1, (14, 14), (3, 3))
-LENGTH = 10
+CASES = {  # with the channels of the maps
+    "3 x 3": (Moves((2, 2), (1, 1), 1, (14, 14), (3, 3)), 32),
+    "5 x 5": (Moves((2, 2), (2, 2), 1, (7, 7), (5, 5)), 64),
+}
+EXAMPLES, LENGTH = 128, 10
 
 
-def by_lax(x, kernel):
-    axes = ("NHWC", "HWIO", "NHWC")
-    return jax.lax.conv_general_dilated(x, kernel, (2, 2), ((1, 1), (1, 1)), dimension_numbers=axes)
+def by_lax(x, kernel, moves):
+    padding, axes = [(pad, pad) for pad in moves.padding], ("NHWC", "HWIO", "NHWC")
+    return jax.lax.conv_general_dilated(x, kernel, moves.strides, padding, dimension_numbers=axes)
 
 
 def main() -> None:
     options = arguments(__doc__).parse_args()
-    x, kernel = jr.normal(jr.key(0), (128, 14, 14, 32)), jr.normal(jr.key(1), (3, 3, 32, 64))
-    y = by_lax(x, kernel)
-    convolutions = {"hopfax": lambda x, kernel: convolve(x, kernel, MOVES), "jax.lax": by_lax}
+    results = {name: _measured(*case, options.rounds) for name, case in CASES.items()}
+    write("conv_loop", {"config": {"examples": EXAMPLES, "loop": LENGTH}, "kernels": results}, options.json)
+
+
+def _measured(moves: Moves, channels: int, rounds: int):
+    """Milliseconds of the three by both, and the time of `jax.lax` over that of hopfax in a loop."""
+    x = jr.normal(jr.key(0), (EXAMPLES, *moves.maps, channels))
+    kernel = jr.normal(jr.key(1), (*moves.window, channels, 2 * channels))
+    y = by_lax(x, kernel, moves)
+    functions = {"hopfax": convolve, "jax.lax": by_lax}
+    convolutions = {
+        label: lambda x, kernel, f=function: f(x, kernel, moves) for label, function in functions.items()
+    }
     times, ratios = {}, {}
     for name in ("forward", "transposed", "gradient in the kernel"):
         calls = {}
@@ -34,13 +48,12 @@ def main() -> None:
             once, argument = _part(convolution, name, x, kernel, y)
             calls[f"{label}, outside"] = _call(once, argument)
             calls[f"{label}, in a loop"] = _call(_looped(once), argument)
-        times[name] = interleaved(calls, options.rounds)
+        times[name] = interleaved(calls, rounds)
         for label in convolutions:
             for row in ("median", "lower", "upper", "least"):
                 times[name][f"{label}, in a loop"][row] /= LENGTH
         ratios[name] = ratio(times[name], "jax.lax, in a loop", "hopfax, in a loop")
-    result = {"config": {"examples": 128, "loop": LENGTH}, "milliseconds": times}
-    write("conv_loop", {**result, "jax.lax over hopfax, in a loop": ratios}, options.json)
+    return {"milliseconds": times, "jax.lax over hopfax, in a loop": ratios}
 
 
 def _part(convolution, name, x, kernel, y):

@@ -11,7 +11,8 @@ from experiments.runs import Run, dataset_of
 from hopfax.gradients import EquilibriumPropagation, Implicit
 from hopfax.gradients.base import AbstractGradient
 from hopfax.networks import ConvBlock
-from hopfax.training import AbstractAugmentation, Compose, HorizontalFlip, RandomCrop, conv_layers
+from hopfax.training import AbstractAugmentation, Compose, HorizontalFlip, RandomCrop
+from hopfax.training.architecture import CONV_BLOCKS
 from hopfax.training.optimisers import Adam
 from hopfax.training.recipes import Recipe, conv, standardised
 
@@ -19,6 +20,14 @@ SEEDS = 3
 SHIFTS, SHIFTS_FLIP = RandomCrop(2), Compose((RandomCrop(2), HorizontalFlip()))
 CROP_FLIP = Compose((RandomCrop(4), HorizontalFlip()))
 GRADIENTS = ("ep", "implicit")
+# Beside the networks that have a name in the library: as "conv3", with larger kernels or with twice the channels.
+NETWORKS: Mapping[str, tuple[ConvBlock, ...]] = MappingProxyType(
+    {
+        **CONV_BLOCKS,
+        "conv3_5x5": tuple(ConvBlock(channels, 5, stride=2) for channels in (32, 64, 128)),
+        "conv3_wide": tuple(ConvBlock(channels, 3, stride=2) for channels in (64, 128, 256)),
+    }
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,10 +70,13 @@ SETTINGS = (
     Setting("mnist", "conv", 20, SHIFTS, feedback=GREY, learning_rate=0.001, weight_decay=0.05, goal=0.0045),
     Setting("mnist", "conv3", 20, standardise=True, goal=0.0060),
     Setting("mnist", "conv3", 20, SHIFTS, True, goal=0.0045),
+    Setting("mnist", "conv3_5x5", 20, standardise=True, weight_decay=0.1, goal=0.0060),
+    Setting("mnist", "conv3_5x5", 20, SHIFTS, True, goal=0.0045),
     Setting("fashion-mnist", "conv", 20, SHIFTS_FLIP, feedback=GREY, goal=0.075),
     Setting("fashion-mnist", "conv", 20, SHIFTS_FLIP, feedback=GREY, weight_decay=0.03, goal=0.075),
     Setting("fashion-mnist", "conv3", 20, SHIFTS_FLIP, True, goal=0.075),
     Setting("fashion-mnist", "conv3", 40, SHIFTS_FLIP, True, goal=0.075),
+    Setting("fashion-mnist", "conv3_wide", 20, SHIFTS_FLIP, True, learning_rate=0.002, goal=0.075),
     CIFAR10,
     Setting("cifar10", "conv3", 40, CROP_FLIP, True, goal=0.24),
     Setting("cifar10", "vgg5", 100, CROP_FLIP, True, goal=0.111),
@@ -92,7 +104,8 @@ def described(setting: Setting) -> str:
 def recipe(setting: Setting, gradient: str, seed: int = 0) -> Recipe:
     """The recipe of one network. The data set is read, for its shape and where images are standardised."""
     dataset = dataset_of(setting.data)
-    plain = conv(conv_layers(dataset.image_shape, dataset.classes, setting.network))
+    image = (*dataset.image_shape, 1)[:3]  # grey images have one channel
+    plain = conv((image, *NETWORKS[setting.network], dataset.classes))
     architecture = dataclasses.replace(plain.architecture, feedback=setting.feedback)
     plain = dataclasses.replace(plain, architecture=architecture)
     how = {

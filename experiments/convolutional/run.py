@@ -26,11 +26,10 @@ from hopfax.diagnostics.gradient_check import named_cosines
 from hopfax.gradients import EquilibriumPropagation
 from hopfax.networks import AbstractNetwork
 from hopfax.training import ClassifierJob
-from hopfax.training.architecture import CONV_BLOCKS
 from hopfax.training.ep_checks import both_gradients
 from hopfax.training.recipes import Recipe
 
-from .config import Setting, described, names, runs, smoke, trials
+from .config import NETWORKS, Setting, described, names, runs, smoke, trials
 
 HERE = Path(__file__).parent
 TESTED = 1_000  # test images whose solves are counted
@@ -82,7 +81,7 @@ def measure(run: Run[Recipe], folder: Path) -> dict[str, Any]:
 
 def network_of(recipe: Recipe) -> str:
     """The name of its layers; "small" for those of the short runs."""
-    named = (name for name, blocks in CONV_BLOCKS.items() if recipe.layers[1:-1] == blocks)
+    named = (name for name, blocks in NETWORKS.items() if recipe.layers[1:-1] == blocks)
     return next(named, "small")
 
 

@@ -67,8 +67,11 @@ def _by_lax(*others: Array, role: Role, moves: Moves) -> Array:
 
 def _by_canonical_axes(*others: Array, role: Role, moves: Moves) -> Array:
     """The same, as convolutions whose axes are (examples, space, channels) before XLA sees them."""
-    if moves.groups > 1 or role == "y":
+    if moves.groups > 1:
         return _by_lax(*others, role=role, moves=moves)
+    if role == "y":
+        x, kernel = others
+        return _not_exchanged(x, kernel, [(pad, pad) for pad in moves.padding], strides=moves.strides)
     counts = others[1].shape[1:-1]
     reach = [stride * (count - 1) + 1 for stride, count in zip(moves.strides, counts, strict=True)]
     sizes = list(zip(moves.maps, moves.window, moves.padding, reach, strict=True))
@@ -77,11 +80,28 @@ def _by_canonical_axes(*others: Array, role: Role, moves: Moves) -> Array:
         kernel, y = others
         mirrored = jnp.flip(kernel, space).swapaxes(-1, -2)
         ends = [(width - 1 - pad, size - length + pad) for size, width, pad, length in sizes]
-        return _lax_convolve(y, mirrored, ends, lhs_dilation=moves.strides)
+        return _not_exchanged(y, mirrored, ends, lhs_dilation=moves.strides)
     x, y = others
     ends = [(pad, width - 1 + length - size - pad) for size, width, pad, length in sizes]
-    gradient = _lax_convolve(jnp.swapaxes(x, 0, -1), jnp.moveaxis(y, 0, -2), ends, rhs_dilation=moves.strides)
-    return jnp.moveaxis(gradient, 0, -2)
+    x, y = jnp.swapaxes(x, 0, -1), jnp.moveaxis(y, 0, -2)
+    return jnp.moveaxis(_not_exchanged(x, y, ends, rhs_dilation=moves.strides), 0, -2)
+
+
+def _not_exchanged(maps: Array, kernel: Array, ends, *, lhs_dilation=None, **others) -> Array:
+    """The convolution of maps that may be smaller than the kernel.
+
+    XLA exchanges the two then, and has no fast routine for the result. So the maps are extended by zeros to the size of
+    the kernel, and `ends` become shorter. Behind a barrier XLA does not see that these zeros are padding.
+    """
+    short = [max(0, width - size) for size, width in zip(maps.shape[1:-1], kernel.shape[:-2], strict=True)]
+    if any(short):
+        zeros = jnp.pad(maps, [(0, 0), *((0, count) for count in short), (0, 0)])
+        maps = jax.lax.optimization_barrier(zeros)
+    dilations = lhs_dilation or (1,) * len(short)
+    ends = [
+        (low, high - count * apart) for (low, high), count, apart in zip(ends, short, dilations, strict=True)
+    ]
+    return _lax_convolve(maps, kernel, ends, lhs_dilation=lhs_dilation, **others)
 
 
 def _lax_convolution(x: Array, kernel: Array, moves: Moves) -> Array:
