@@ -3,12 +3,12 @@
     python -m experiments.vandermeersch2023.search --row TH-VAE --trials 20 [--data digits]
 
 The objective is the one-sample evidence lower bound, in nats, of the last `HELD_OUT` training images, which take no
-part in training. Trials go to `results/search-DATA-ROW.json` as they end; a search goes on from there. Needs `optuna`.
+part in training. Trials go to `results/search-DATA-ROW.json` as they end; a search goes on from there if the settings
+that it varies are the same. Needs `optuna`.
 """
 
 import argparse
 import dataclasses
-import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,11 +18,12 @@ from typing import Any
 import jax.random as jr
 import optuna
 
-from hopfax._internal.files import write_json
+from hopfax._internal.files import check_config, write_json
 from hopfax._internal.provenance import circumstances
 from hopfax.apps.reproduce.vae import ROWS
 from hopfax.data import Dataset, load, validation_split
 from hopfax.training import Diverged, train
+from hopfax.training.job import read_result
 from hopfax.vae import VAEConfig
 from hopfax.vae.config import preset
 from hopfax.vae.evaluation import evaluate_vae
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         config, epochs=options.epochs or config.epochs, equilibrium_propagation=False
     )
     path = options.out / "results" / f"search-{dataset.name}-{options.row}.json"
-    trials = _stored(path)
+    trials = _stored(path, config)
     # A search that goes on must not draw its first trials again.
     sampler = optuna.samplers.TPESampler(seed=options.seed + len(trials))
     study = optuna.create_study(direction="maximize", sampler=sampler)
@@ -148,8 +149,13 @@ def _keep(
     write_json(path, content, indent=1)
 
 
-def _stored(path: Path) -> list[dict[str, Any]]:
-    return json.loads(path.read_text(encoding="utf-8"))["trials"] if path.exists() else []
+def _stored(path: Path, config: VAEConfig) -> list[dict[str, Any]]:
+    """The trials in the file, if there is one. Raises: `ValueError` where they began from other settings."""
+    if not path.exists():
+        return []
+    content = read_result(path)
+    check_config(content["config"], config.json(), str(path))
+    return content["trials"]
 
 
 def _as_trial(stored: dict[str, Any], config: VAEConfig) -> optuna.trial.FrozenTrial:
