@@ -1,7 +1,7 @@
 """hopfax: Hopfield networks and hierarchical associative memories in JAX.
 
 Clamp some layers, relax the rest to equilibrium, then read the equilibrium or differentiate it. Everything below is
-imported when it is first asked for, so that `import hopfax` costs nothing that is not used.
+imported when it is first asked for, so that `import hopfax` does not import what is not used.
 """
 
 import sys as _sys

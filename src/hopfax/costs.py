@@ -56,7 +56,7 @@ class AbstractCost(eqx.Module):
     def clamp(self, model: AbstractNetwork, target: Array) -> States:
         """The states of its layers at which the cost is least: the clamp that a nudge tends to as it grows.
 
-        Raises: `ValueError` where there are none, one of the layers is not free, or it is not linear.
+        Raises: `ValueError` where there are no such states, or one of the layers is not free or not linear.
         """
         raise ValueError(
             f"`{type(self).__name__}` has no clamp of its layers at the target; use `SquaredError` with a linear layer."
@@ -235,10 +235,10 @@ class BinaryCrossEntropy(AbstractActivationCost):
 
 
 class LinearCost(AbstractLayerCost):
-    """`C = target · g`, with the activation `g` of `layer`: the cost of slope `target`, which has its shape.
+    """`C = target · g`, with the activation `g` of `layer`: the cost of slope `target`, in the shape of the layer.
 
-    Its nudge is a constant drive `-β target`. With the slope of a function of the equilibrium it has the gradient of
-    this function, by the chain rule.
+    Its nudge is a constant drive `-β target`. If the target is the slope of a function of the equilibrium, the cost has
+    the gradient of this function, by the chain rule.
     """
 
     layer: str = eqx.field(static=True, default="output")

@@ -25,7 +25,7 @@ class Method(eqx.Module):
     Args:
         update: which map `z = f(z)` is solved. `Coloured()` is even-odd splitting wherever the free layers are
             bipartite.
-        solver: how; ours, or a fixed-point solver or root finder of optimistix.
+        solver: how it is solved: a solver of `hopfax.solvers`, or a fixed-point solver or root finder of optimistix.
         gradient: how the equilibrium is differentiated, with respect to the model and the clamp.
         rtol: relative tolerance, at least 0.
         atol: absolute tolerance, at least 0; `None` for a hundredth of `rtol`. It decides where the equilibrium is near
@@ -33,7 +33,7 @@ class Method(eqx.Module):
         max_steps: the most updates, at least 0.
         check_every: sweeps between two checks of whether to stop; more than 1 for devices such as GPUs, where each
             check makes the host wait. The result does not depend on it.
-        start: where a solve starts that is given no states, `Zeros()` or `FeedForward()`.
+        start: where a solve starts if it is given no states: `Zeros()` or `FeedForward()`.
     Raises: `ValueError` for an object of another kind, a tolerance below 0, or steps that are no whole number.
     """
 
@@ -58,7 +58,7 @@ class Method(eqx.Module):
         require_kind("start", self.start, AbstractStart, "FeedForward()")
 
     def stopping(self) -> Stopping:
-        """When a solve ends. Its numbers are arrays: a compiled function takes others without compiling again."""
+        """When a solve ends. Its numbers are arrays: a compiled function takes other values without compiling again."""
         atol = 0.01 * self.rtol if self.atol is None else self.atol
         rtol, atol, max_steps = (_as_array(x) for x in (self.rtol, atol, self.max_steps))
         return Stopping(rtol, atol, max_steps, self.check_every)
@@ -66,7 +66,7 @@ class Method(eqx.Module):
     @property
     @kept_result
     def with_arrays(self) -> "Method":
-        """The same method with tolerances as arrays: a compiled function takes others without compiling again.
+        """The same method with tolerances as arrays: a compiled function takes other values without compiling again.
 
         It is kept, because making it takes longer than relaxing a small network.
         """

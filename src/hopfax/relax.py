@@ -42,9 +42,9 @@ def relax(
         model: the network.
         clamp: layer -> the state (before the activation) at which it is clamped. `PartialClamp(state, mask)` clamps
             some neurons. An array has the shape of the layer, or one more leading axis for a batch.
-        start: layer -> the state to start from. Layers that are left out start at their drive if `start` has others,
-            and all layers start as `method.start` says if it has none. The gradient with respect to it is zero, except
-            by `Unrolled`; whoever asks for it is warned.
+        start: layer -> the state to start from. Free layers that are left out start at their drive. If `start` has no
+            free layer, all layers start as `method.start` says. The gradient with respect to `start` is zero, except by
+            `Unrolled`; differentiating with respect to it gives a warning.
         method: the update, the solver, the gradient and the tolerances.
         trace: what to record at each evaluation: `Trace(100, energy=True, state=True)`, or a number of relative
             residuals alone. It is returned as `Equilibrium.trace`.
@@ -58,14 +58,14 @@ def relax(
 
 
 def _as_trace(trace: Any) -> Trace:
-    """The residuals of so many evaluations, or what is asked for in other words."""
+    """A `Trace` as it is; a number of evaluations as the `Trace` of their residuals alone."""
     if is_integer(trace):
         return _trace_of_residuals(int(trace))
     require_kind("trace", trace, Trace, "Trace(100, energy=True)")
     return trace
 
 
-_trace_of_residuals = ft.lru_cache(maxsize=16)(Trace)  # making one takes a tenth of a call of `relax`
+_trace_of_residuals = ft.lru_cache(maxsize=16)(Trace)  # making a `Trace` takes a tenth of a call of `relax`
 
 
 class Batch(NamedTuple):
@@ -80,7 +80,7 @@ class Batch(NamedTuple):
     size: int | None
 
     def map(self, function: Callable, clamp: PyTree, start: PyTree, *others: PyTree) -> Any:
-        """`function(clamp, start, *others)` of each example. In a batch all arrays of `others` have its axis."""
+        """`function(clamp, start, *others)` of each example. In a batch, all arrays of `others` have a batch axis."""
         if self.size is None:
             return function(clamp, start, *others)
         axes = (*self.axes, *(0 for _ in others))
@@ -120,7 +120,7 @@ def make_solve(problem: Problem, start: States, method: Method, trace: Trace = T
 
 @eqx.filter_custom_jvp
 def _without_gradient(start: States) -> States:
-    """`start`, of gradient zero; differentiating it warns once, when it is traced."""
+    """`start` with a gradient of zero. Differentiating it warns once, when it is traced."""
     return start
 
 
@@ -157,7 +157,7 @@ def all_states(model: AbstractNetwork, free: AbstractNetwork, clamp: Clamp, stat
 
 
 def _initial_unknowns(problem: Problem, start: States, default: AbstractStart) -> States:
-    """The states in `start`. Others are at their drive, or those of `default` if `start` has no free layer."""
+    """The states in `start`, and other layers at their drive; those of `default` if `start` has no free layer."""
     known = {name: state for name, state in start.items() if name in problem.model.layers}
     dtype = common_dtype((problem.model, start))
     states = {**problem.model.zeros(dtype), **known} if known else default.states(problem.model, dtype)
@@ -221,7 +221,7 @@ def _as_partial_clamp(name: str, layer: Layer, clamp: PartialClamp, label: str) 
 
 
 def _whole_rows(name: str, layer: Layer, mask: Array) -> Array:
-    """`mask`. Raises: `ValueError` where it divides neurons that are not independent; inside `jit`, when that runs."""
+    """`mask`. Raises: `ValueError` where it divides neurons that are not independent; inside `jit`, at run time."""
     if layer.lagrangian.elementwise:
         return mask
     divided = layer.divided_by(name, mask)

@@ -15,7 +15,7 @@ def cache_compiled_code() -> None:
     """Let JAX store compiled code in the folder `hopfax/compiled` of the user's cache, for later processes.
 
     Nothing changes where JAX has a folder already (`JAX_COMPILATION_CACHE_DIR`, `jax_compilation_cache_dir`), where
-    the user's cache cannot be written, or where pooch, which knows its place, is not installed. The setting
+    the user's cache cannot be written, or where pooch, which locates it, is not installed. The setting
     holds for all that this process compiles from now on. `JAX_ENABLE_COMPILATION_CACHE=false` turns it off.
     """
     import jax

@@ -18,8 +18,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def kept_result(function: Function) -> Function:
     """`function` of one module; the result for a module is kept as long as the module exists.
 
-    Nothing is written into the module, as `functools.cached_property` would do: its structure as a pytree would be
-    another one afterwards, and whatever takes it would be compiled again.
+    Nothing is written into the module, as `functools.cached_property` would do: that would change its structure as a
+    pytree, and every function that takes it would be compiled again.
     """
     results: dict[int, Any] = {}
 
@@ -37,7 +37,7 @@ def kept_result(function: Function) -> Function:
 def jit(function: Function) -> Function:
     """`function` compiled: arrays among the leaves of its arguments are traced, other leaves are static.
 
-    As `equinox.filter_jit`, for functions of positional arguments whose results consist of arrays alone: then no
+    Like `equinox.filter_jit`, for functions of positional arguments whose results consist of arrays alone: then no
     signature is bound at a call, and no structure is kept for the result. A module without lists and dictionaries,
     which nothing can change, is flattened once. On a tiny network a call takes three fifths of the time.
     """

@@ -20,7 +20,7 @@ def bisect(
     middle: Callable[[Point, Point], Point],
     close: Callable[[Point, Point], bool],
 ) -> tuple[Point, Point]:
-    """The two ends, of which `holds` is true and false, halved until they are `close`."""
+    """The ends of an interval at which `holds` is true and false, halved until they are `close`."""
     while not close(holding, failing):
         point = middle(holding, failing)
         holding, failing = (point, failing) if holds(point) else (holding, point)

@@ -19,7 +19,7 @@ class Registry:
 
     Args:
         title: names them in error messages.
-        classes: that can be read.
+        classes: the classes that can be read.
         others: whether objects of other `eqx.Module` classes are written too.
     """
 
@@ -27,7 +27,10 @@ class Registry:
         self.title, self.classes, self.others = title, {kind.__name__: kind for kind in classes}, others
 
     def extended(self, types: Iterable[type]) -> "Registry":
-        """With `types` too. Raises: `ValueError` for an object that is no class, or the name of another class."""
+        """The registry with `types` added.
+
+        Raises: `ValueError` for an object that is no class, or the name of another class.
+        """
         types = tuple(types)
         for kind in types:
             if not isinstance(kind, type) or self.classes.get(kind.__name__, kind) is not kind:

@@ -36,7 +36,7 @@ def tree_dtype(tree: PyTree) -> jnp.dtype:
 
 
 def random_normal(like: PyTree, key: Key[Array, ""]) -> PyTree:
-    """A tree of the same shapes and dtypes with entries from N(0, 1)."""
+    """A tree with the shapes and dtypes of `like` and entries from N(0, 1)."""
     leaves, structure = jax.tree.flatten(like)
     keys = jr.split(key, len(leaves))
     return structure.unflatten([jr.normal(k, x.shape, x.dtype) for k, x in zip(keys, leaves, strict=True)])
@@ -83,7 +83,7 @@ def subtract(a: PyTree, b: PyTree) -> PyTree:
 
 
 def cast(tree: PyTree, dtype: DTypeLike) -> PyTree:
-    """The same with all floating-point arrays in another dtype."""
+    """`tree` with all floating-point arrays in another dtype."""
     return jax.tree.map(lambda x: jnp.asarray(x, dtype) if eqx.is_inexact_array(x) else x, tree)
 
 
@@ -108,7 +108,7 @@ def with_batch_axis_of(example: PyTree, tree: PyTree) -> PyTree:
 
 
 def in_chunks(function: Callable[[PyTree], PyTree], arrays: PyTree[Array], size: int) -> PyTree:
-    """`function` of `size` rows of `arrays` at a time, which all have as many rows.
+    """`function` of `arrays`, of `size` rows at a time; all arrays have the same number of rows.
 
     The last row is repeated to fill the last chunk, so that one compilation serves all lengths.
     """

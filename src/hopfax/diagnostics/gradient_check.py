@@ -63,12 +63,12 @@ def check_gradients(
             less. One above a tenth of the critical nudge gives a warning.
         key: for random directions.
     Returns:
-        gradients: of each gradient the cosine, the path and cosine of the array that is worst, the relative error, the
+        gradients: for each gradient, the cosine, the path and cosine of the worst array, the relative error, the
             seconds of a compiled call, and the Jacobian products for each example.
         reference_vs_finite_difference: relative error of the reference along a random direction.
         ep_order: measured order in beta of centred (2) and one-sided (1) equilibrium propagation.
-        ep_finite_beta: relative error of equilibrium propagation at a nudge of 0.3, or half the critical one, against
-            finite differences of `[F*(β) - F*(-β)] / 2β`, of which it is the exact gradient.
+        ep_finite_beta: relative error of equilibrium propagation at a nudge of 0.3, or half the critical one if that is
+            less, against finite differences of `[F*(β) - F*(-β)] / 2β`, of which it is the exact gradient.
         ep_steps: relative error of equilibrium propagation after three synchronous nudged steps, against
             backpropagation through three steps.
         spectral_radius: of the synchronous and the even-odd map, the largest of the batch; the latter is the square of
@@ -229,7 +229,7 @@ def _reference_with(gradient: AbstractGradient) -> Method:
 
 
 def _ep(beta: ScalarLike, variant: AbstractVariant) -> EquilibriumPropagation:
-    """With `beta` as an array: all nudges of a variant share one compilation."""
+    """Equilibrium propagation with `beta` as an array, so that all nudges of a variant share one compilation."""
     return EquilibriumPropagation(jnp.asarray(beta), variant)
 
 

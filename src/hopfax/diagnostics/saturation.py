@@ -23,7 +23,7 @@ def saturation(model: AbstractNetwork, states: Mapping[str, ArrayLike]) -> dict[
     Args:
         states: by name of the layer, with a batch axis or without: `equilibrium.state`. Layers that are not in it are
             left out, and layers of coupled or linear neurons too.
-    Raises: `ValueError` for another kind of model, or the name of no layer.
+    Raises: `ValueError` for another kind of model, or a name that is not one of its layers.
     """
     require_kind("model", model, AbstractNetwork, "hopfax.chain([64, 32, 10], key=key)")
     unknown = sorted(set(states) - set(model.order))

@@ -23,7 +23,7 @@ class TraceSummary(eqx.Module):
     Attributes:
         counts: the number of examples in each bin of `log10` of the residual over [-8, 0], at each iteration.
         mean_iterations: the mean of `paper_iterations` at each of `TOLERANCES`, 1e-8 to 1e-2 in half decades.
-        mean_at_tolerance: the same mean at the tolerance that is drawn.
+        mean_at_tolerance: the mean of `paper_iterations` at the tolerance that is drawn.
     """
 
     counts: Real[np.ndarray, "bins iterations"]

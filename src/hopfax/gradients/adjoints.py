@@ -40,7 +40,7 @@ class AbstractAdjoint(eqx.Module):
 
 
 class AbstractProductAdjoint(AbstractAdjoint):
-    """An adjoint solver that needs nothing but products with `Jᵀ`. With those of `J` it solves for tangents."""
+    """An adjoint solver that needs nothing but products with `Jᵀ`. With products with `J` it solves for tangents."""
 
     @abc.abstractmethod
     def solve_product(
@@ -296,7 +296,7 @@ def _better(
     tolerance: Array,
     products: Array,
 ) -> tuple[States, AdjointStats]:
-    """The one of smaller residual of two, each with its residual; `size` is the rms of the cotangent."""
+    """The better of two solutions, which come with their residuals; `size` is the rms of the cotangent."""
     usable = (solution[1] <= one_step[1]) & jnp.isfinite(solution[1])
     result, residual = select(usable, solution, one_step)
     relative, missed = residual / jnp.where(size > 0, size, 1), ~(residual <= tolerance)

@@ -38,7 +38,7 @@ class Solve(eqx.Module):
         return self.solver.solve(problem, start, stopping, self.trace)
 
     def unrolled(self, problem: Problem, steps: int) -> tuple[States, Statistics]:
-        """The same by exactly `steps` evaluations, differentiable, with respect to the start too.
+        """The states and the statistics by exactly `steps` evaluations, differentiable with respect to the start too.
 
         Raises: `ValueError` for a direct solver.
         """
@@ -91,9 +91,9 @@ class AbstractGradient(eqx.Module):
     ) -> tuple[States, States, Statistics]:
         """States and activations of all free layers at equilibrium, and the statistics of the solve.
 
-        States and activations are differentiable with respect to all of `problem`. With `stats`, the backward solve is
-        reported as the gradient of `stats`, and they can be differentiated once, in reverse mode. Without, they can be
-        differentiated in any mode and any number of times, unless the gradient says otherwise.
+        States and activations are differentiable with respect to all of `problem`. With `stats`, they can be
+        differentiated once, in reverse mode, and the backward solve is reported as the gradient of `stats`. Without
+        `stats`, they can be differentiated in any mode and any number of times, unless the gradient says otherwise.
         """
 
     @abc.abstractmethod
@@ -138,7 +138,7 @@ def _replace_gradient_jvp(primals, tangents):
 
 @eqx.filter_custom_jvp
 def at_fixed_point(function: Callable[[PyTree, PyTree], PyTree], parameters: PyTree, point: PyTree) -> PyTree:
-    """`function(parameters, point)`, whose derivative is that in the parameters at a fixed point.
+    """`function(parameters, point)`, whose derivative is that in the parameters, with the point held fixed.
 
     The derivative may depend on the point, so a second derivative takes the point's own derivative into account.
     """

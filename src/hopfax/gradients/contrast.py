@@ -1,4 +1,4 @@
-"""The energies of phases compared: a weighted sum whose gradient is the estimate of contrastive learning rules."""
+"""Weighted sums of the energies of phases, whose gradients are the estimates of contrastive learning rules."""
 
 from collections.abc import Callable
 
@@ -30,9 +30,9 @@ def energy_change(
 ) -> Scalar:
     """`E(end) - E(start)` for states and activations as in `energy_at`, without the difference of large numbers.
 
-    `change` is that from start to end. The change of the energy of a synapse, and of a Lagrangian, is the integral of
-    its slope. The midpoint rule is exact for a synapse that is affine in each of at most two activations. Simpson's
-    rule, of error `O(|change|⁵)`, serves for the others.
+    `change` is the change from start to end. The change of the energy of a synapse, and of a Lagrangian, is the
+    integral of its slope. The midpoint rule is exact for a synapse that is affine in each of at most two activations.
+    Simpson's rule, of error `O(|change|⁵)`, serves for the others.
     """
 
     def slope(function: Callable[..., Scalar], t: float, first: list[Array], change: list[Array]) -> Scalar:
@@ -64,14 +64,14 @@ def _neuron_energy(model: AbstractNetwork, name: str, state: Array, activation: 
 
 
 def weighted_energies(model: AbstractNetwork, weights: Array, points: tuple[States, States]) -> Scalar:
-    """`Σ_i w_i E(p_i)` for points along a leading axis, complex where they are."""
+    """`Σ_i w_i E(p_i)` for points along a leading axis, complex where the points are."""
     return jnp.sum(weights * jax.vmap(lambda point: energy_at(model, *point))(points))
 
 
 def weighted_differences(
     model: AbstractNetwork, weights: Array, points: tuple[States, States], deviations: tuple[States, States]
 ) -> Scalar:
-    """The same for weights that sum to zero, as `Σ_i w_i [E(p_i) - E(p_n)]` with the last point `p_n`.
+    """`Σ_i w_i E(p_i)` for weights that sum to zero, as `Σ_i w_i [E(p_i) - E(p_n)]` with the last point `p_n`.
 
     In float32 the energies of phases that are close have few digits left when they are subtracted. `deviations` are
     the points themselves, or their deviations from any one point, which have all their digits.

@@ -87,7 +87,7 @@ def _clamped_value(
     beta: ScalarLike,
     variant: AbstractVariant,
 ) -> tuple[Scalar, States, Statistics]:
-    """`AbstractGradient.value` with the output clamped on the way from the free one to the target."""
+    """`AbstractGradient.value` with the output clamped on the line through the free output and the target."""
     name, gain = _linear_output(owner, problem.model, cost)
     unknowns, statistics = solve(problem)
     states, activations = problem.point(unknowns)
@@ -109,7 +109,7 @@ def _clamped_value(
 
 
 def _phase_solve(solve: Solve, unknowns: States, beta: ScalarLike) -> Solve:
-    """The same solve from the free equilibrium, with a tolerance that is small beside the difference of phases."""
+    """`solve` from the free equilibrium, with a tolerance that is small compared with the difference of phases."""
     eps = jnp.finfo(tree_dtype(unknowns)).eps
     free, factor = solve.stopping, PHASE_TOLERANCE * jnp.asarray(beta)
     rtol = jnp.minimum(free.rtol, jnp.maximum(factor, 4 * eps))

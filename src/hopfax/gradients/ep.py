@@ -26,8 +26,8 @@ class EquilibriumPropagation(AbstractGradient):
     layer to the relative tolerance of the free solve, at most 1e-3. So a small nudge costs no digits, however weak the
     feedback.
     The gradient is autodiff of the energy at fixed states, so it holds for any energy, and for weights, Lagrangian
-    parameters and the clamp alike. At finite `β` it is the exact gradient of `[F*(β) - F*(-β)] / 2β`. All this is
-    through `hopfax.objective`, which knows the cost. The gradient may be differentiated again, by implicit
+    parameters and the clamp alike. At finite `β` it is the exact gradient of `[F*(β) - F*(-β)] / 2β`. All this holds
+    in `hopfax.objective`, which knows the cost. The gradient may be differentiated again, by implicit
     differentiation of the nudged equilibria; with complex nudges (`Holomorphic`) a second derivative is NaN.
 
     In `hopfax.relax`, and so in a layer of a larger model, the cotangent `v` of the equilibrium is the nudge: the cost
@@ -37,10 +37,10 @@ class EquilibriumPropagation(AbstractGradient):
 
     Args:
         beta: the nudge `β`, in (0, 1), best less than a tenth of `hopfax.diagnostics.critical_nudge`. None, the
-            default, takes the root of the rounding unit (0.00035 in float32), and in examples with strong
-            feedback to the nudged layers one that is ten or a hundred times smaller, where that makes a difference.
-            An example whose deviations do not shrink with the nudge is at no stable equilibrium: its gradient is zero,
-            and its nudged phases count as not converged.
+            default, takes the square root of the rounding unit (0.00035 in float32). In examples with strong
+            feedback to the nudged layers it takes a nudge ten or a hundred times smaller, where that makes a
+            difference. An example whose deviations do not shrink with the nudge is not at a stable equilibrium: its
+            gradient is zero, and its nudged phases count as not converged.
         variant: the finite difference.
     Raises: `ValueError` for another `beta`, a variant of another kind, or a network that does not descend in its
         activations.
@@ -109,7 +109,7 @@ class EquilibriumPropagation(AbstractGradient):
 
 
 def _nudge(cost: AbstractCost, states: States, activations: States, target: Array) -> Nudge:
-    """The cost of deviations from the free equilibrium, which has the type of the nudges."""
+    """The cost of deviations from the free equilibrium, whose states have the type of the nudges."""
     shifted = cost.shifted(activations).with_target(target)
     states, activations = jax.tree.map(jnp.real, (states, activations))
     of_layers = lambda g: cost(states, {**activations, **g}, target)
@@ -123,7 +123,7 @@ def _total(parameters, phases) -> Scalar:
 
 
 def _holomorphic_total(parameters, phases) -> Scalar:
-    """The same by energies, which are complex, of which the real part is taken."""
+    """The real part of `Σ_i w_i F(p_i)`, from the complex energies rather than their differences."""
     (model, *_, weights), (points, _) = parameters, phases
     return jnp.real(weighted_energies(model, weights, points) + _weighted_costs(parameters, points))
 

@@ -114,7 +114,7 @@ def _solve_tangent(problem: Problem, point: States, adjoint: AbstractAdjoint, ta
     """`x = t + J x` for the tangent `t`, differentiable; its transpose is the adjoint equation."""
     _, product = jax.linearize(problem.image, point)
     fixed, at = stop_gradient(problem), stop_gradient(point)
-    # One vector: JAX does not transpose a solve whose right side moves in some layers only.
+    # One vector: JAX does not transpose a solve whose right side has tangents in some layers only.
     vector, unravel = ravel_pytree(tangent)
     on_vectors = lambda function: lambda x: ravel_pytree(function(unravel(x)))[0]
     solution = jax.lax.custom_linear_solve(
@@ -129,7 +129,7 @@ def _solve_tangent(problem: Problem, point: States, adjoint: AbstractAdjoint, ta
 def _connect_with_stats(
     problem: Problem, equilibrium: States, adjoint: AbstractAdjoint, stats: AdjointStats
 ) -> States:
-    """The same, differentiable once and in reverse mode, with the statistics as the gradient of `stats`."""
+    """As `implicit_point`, but differentiable once, in reverse mode, with the statistics as the gradient of `stats`."""
     stats = dataclasses.replace(stats, solution=_adjoint_start(equilibrium, stats.solution))
     image = _adjoint_hook((problem.image(equilibrium), stats), adjoint, stop_gradient(problem), equilibrium)
     return replace_gradient(equilibrium, image)

@@ -71,7 +71,7 @@ class LinearNudge(eqx.Module):
             return replace_gradient(change, subtract(states, free))
 
         changes = jax.vmap(phase)(deviations.betas, deviations.unknowns, deviations.drives)
-        # The weights of real nudges sum to zero; those of complex ones do not see a constant either.
+        # The weights of real nudges sum to zero, so a constant has no effect; it has none with complex nudges either.
         slope = jax.tree.map(lambda change: jnp.tensordot(deviations.weights, change, 1), changes)
         response = jax.tree.map(lambda y: (size * jnp.real(y)).astype(jnp.real(y).dtype), slope)
         return select(size > 0, response, jax.tree.map(jnp.zeros_like, response)), deviations.statistics

@@ -22,20 +22,20 @@ from .base import Solve, stop_gradient
 from .nudging import AbstractVariant
 from .phases import states_at
 
-DEVIATION_TOLERANCE = 1e-3  # of each layer, at most
+DEVIATION_TOLERANCE = 1e-3  # the largest relative tolerance of a layer
 FEEDBACK = 3.0  # to the nudged layers, in units of the nudge, above which smaller nudges are tried
-AGREEMENT = 0.03  # of two derivatives
-GROWTH = 3.0  # of a derivative, as the nudge is made ten times smaller, above which there is none
-NUDGES = 3  # the most that are tried
+AGREEMENT = 0.03  # the largest relative difference of two derivatives that agree
+GROWTH = 3.0  # of the estimate, as the nudge is made ten times smaller, above which there is no derivative
+NUDGES = 3  # the most nudges that are tried
 
 
 class Deviations(eqx.Module):
     """The equilibria under several nudges, as deviations from the equilibrium without one.
 
     Attributes:
-        betas, weights: as `AbstractVariant.nudges` gives them; all others have an axis of the same length in front.
+        betas, weights: as `AbstractVariant.nudges` gives them; all other arrays have an axis of this length in front.
         unknowns: the deviations of the unknown states.
-        drives, states, activations: those of all free layers.
+        drives, states, activations: the deviations of all free layers.
         statistics: of the solves.
     """
 
@@ -48,7 +48,7 @@ class Deviations(eqx.Module):
     statistics: Statistics
 
     def reported(self, settled: Bool[Array, ""], lost: Bool[Array, ""]) -> "Deviations":
-        """With a status that says whether the derivative has settled, and without deviations that are lost."""
+        """These deviations, zero where they are lost, with a status that says whether the derivative has settled."""
         status = jnp.where(settled, self.statistics.status, Status.max_steps)
         zero = lambda states: select(lost, jax.tree.map(jnp.zeros_like, states), states)
         return dataclasses.replace(
@@ -66,11 +66,11 @@ class Deviations(eqx.Module):
 
 
 class Nudge(eqx.Module):
-    """A cost of deviations at its target, which is added to their network.
+    """A cost of deviations at its target, to be added to the network of deviations.
 
     Args:
         terms: the costs of some layers with their targets.
-        slope: the derivative of all of them in the activations of these layers, where there is no deviation.
+        slope: the derivative of their sum in the activations of these layers, at a deviation of zero.
     """
 
     terms: tuple[TargetedCost, ...]
@@ -100,9 +100,9 @@ def solve_deviations(
 ) -> Deviations:
     """The deviations from a free equilibrium under the nudges of a variant, which are not differentiable.
 
-    The first is solved from a pass through the layers against their order, and each other from what is proportional to
-    the one before it. They are solved to the relative tolerance of the free solve in each layer, at most
-    `DEVIATION_TOLERANCE`.
+    The first solve starts from a pass through the layers in reverse order, and each later one from the deviation before
+    it, scaled by the ratio of the nudges. They are solved to the relative tolerance of the free solve in each layer, at
+    most `DEVIATION_TOLERANCE`.
 
     Args:
         problem: of the free equilibrium.
@@ -144,7 +144,7 @@ def solve_deviations(
 
 
 def _with_zero(results: PyTree) -> PyTree:
-    """`results` along an axis, and those of a nudge of zero at its end: no deviation, and nothing to solve."""
+    """`results`, and at the end of their axis the results of a nudge of zero: no deviation, and nothing to solve."""
     return jax.tree.map(lambda x: jnp.concatenate([x, jnp.zeros_like(x[:1])]), results)
 
 
@@ -155,9 +155,9 @@ def _first_nudge(dtype) -> Array:
 
 
 def _backward_pass(network: AbstractNetwork, nudged: Collection[str], dtype) -> States:
-    """One pass through the layers against their order, each at its drive by the layers after it; then `nudged` again.
+    """One pass through the layers in reverse order, each at its drive by the layers after it; then `nudged` again.
 
-    What comes back to the nudged layers is most of what the pass leaves out.
+    The feedback to the nudged layers is most of what the pass leaves out.
     """
     layers = {name: network.layers[name] for name in reversed(network.order)}
     states = FeedForward().states(network.rebuild(layers, network.synapses), dtype)
@@ -168,12 +168,12 @@ def _backward_pass(network: AbstractNetwork, nudged: Collection[str], dtype) -> 
 def _with_smaller_nudges(
     phases: Callable[[Array, ScalarLike], Deviations], first: Array, max_steps: ScalarLike, slope: States
 ) -> Deviations:
-    """The deviations at the first nudge where feedback to the nudged layers is moderate.
+    """The deviations at the first nudge if feedback to the nudged layers is moderate, else at a smaller nudge.
 
-    Else an equilibrium may be near that turns or vanishes under such a nudge. Nudges ten times smaller are tried until
-    two derivatives of these layers agree to `AGREEMENT`; where none do, the phases are reported as not converged.
-    Deviations that do not shrink with the nudge have left for another equilibrium, as from a point that is none or is
-    unstable. There is no derivative then, and they are replaced by zero.
+    With strong feedback, there may be an equilibrium nearby that turns or vanishes under such a nudge. Nudges ten times
+    smaller are tried until two derivatives of the nudged layers agree to `AGREEMENT`; where none do, the phases are
+    reported as not converged. Deviations that do not shrink with the nudge have left for another equilibrium, as they
+    do from a point that is unstable or is no equilibrium. There is no derivative then, and they are replaced by zero.
     """
     phases = jax.jit(phases)  # traced once, for its shapes and for the loop
 

@@ -25,8 +25,8 @@ class AbstractVariant(eqx.Module):
     def nudges(self, beta: ScalarLike) -> tuple[Array, Array]:
         """The nudges, and the weight of `∂F/∂θ` at each of them; real weights sum to zero.
 
-        Where the free equilibrium takes part it is the last, a nudge of zero. So it is solved as well as the others,
-        and what is left of its residual does not pass for the effect of the nudge.
+        Where the free equilibrium takes part, it is the last, with a nudge of zero. So it is solved as accurately as
+        the others, and its remaining residual is not mistaken for an effect of the nudge.
         """
 
 

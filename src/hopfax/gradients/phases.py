@@ -17,7 +17,7 @@ from .base import AdjointStats, Solve, replace_gradient, report_stats, stop_grad
 from .implicit import implicit_point
 
 Connect = Callable[[Problem, States], tuple[Problem, States]]
-"""A problem and its unknown states as a function of it."""
+"""`(problem, unknowns) -> (problem, unknowns)`, which makes the unknown states a function of the problem."""
 
 
 def require_descent(owner: str, model: AbstractNetwork) -> None:
@@ -65,7 +65,7 @@ def connection(stats: AdjointStats | None, holomorphic: bool = False) -> Connect
 
 @eqx.filter_custom_jvp
 def _unknown_derivative(problem: Problem, unknowns: States) -> States:
-    """`unknowns`, whose derivative is NaN where the problem moves."""
+    """`unknowns`, whose derivative is NaN where the problem has a tangent."""
     return unknowns
 
 

@@ -22,7 +22,7 @@ class PredictiveCoding(AbstractGradient):
     the cost is `½ |r|²`. The gradient of the cost is the limit of a small nudge, `EquilibriumPropagation(beta)`, or
     `Implicit()`, which is backpropagation here.
 
-    The value is the cost of the feed-forward pass. The clamped equilibrium is sought from there. Equilibria that are
+    The value is the cost of the feed-forward pass. The clamped solve starts there. Equilibria that are
     read by `hopfax.relax` cannot be differentiated.
 
     Raises: `ValueError` for a network that is not of `Prediction` synapses between linear layers, a cost other than

@@ -19,7 +19,7 @@ class Unrolled(AbstractGradient):
     Its memory grows with `steps`. It is the only gradient with respect to the start.
 
     Args:
-        steps: how many evaluations are made, at least 1. Those after convergence have no effect.
+        steps: how many evaluations are made, at least 1. Evaluations after convergence have no effect.
     Raises: `ValueError` for another `steps`, and for a solver without steps, such as `GradientFlow`.
     """
 

@@ -1,4 +1,4 @@
-"""What a Lagrangian is, multiples and sums of Lagrangians, and that of a layer which is clamped in part."""
+"""What a Lagrangian is, multiples and sums of Lagrangians, and the Lagrangian of a layer that is clamped in part."""
 
 import math
 from abc import abstractmethod
@@ -49,7 +49,7 @@ class AbstractLagrangian(eqx.Module):
 
     @property
     def margin(self) -> float | None:
-        """One neuron has all the activation where `beta` times its lead is at least this; None where it never has."""
+        """One neuron has all the activation where `beta` times its lead is at least this; None if no lead is enough."""
         return None
 
     @abstractmethod
@@ -63,8 +63,8 @@ class AbstractLagrangian(eqx.Module):
     def activation_change(self, state: State, activation: State, change: State) -> State:
         """`ρ(s + d) - ρ(s)` for a change `d` of the state `s`, whose activation is known.
 
-        Where a closed form is known it has no more rounding error than the change itself. Else a small change is that
-        by the slope halfway, whose error is of third order.
+        Where a closed form is known it has no more rounding error than the change itself. Else a small change is
+        computed from the slope halfway, with an error of third order.
         """
         if (gain := self.linear_gain) is not None:
             return gain * change
@@ -96,7 +96,7 @@ class AbstractLagrangian(eqx.Module):
         return ClampedLagrangian(self, state, mask)
 
     def divided_by(self, mask: Bool[Array, "..."], dimensions: int) -> Bool[Array, ""]:
-        """Whether `mask` clamps a part of neurons that are not independent, but for instance normalised together.
+        """Whether `mask` clamps only a part of neurons that depend on one another, such as those normalised together.
 
         Args:
             mask: in the shape of the layer, with one more leading axis for a batch.
@@ -150,7 +150,7 @@ class AbstractCoupled(AbstractLagrangian):
         return change
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
-        """Raises: `ValueError` for more than one axis: which neurons belong together is not clear then."""
+        """Raises: `ValueError` for more than one axis: it is then not clear which neurons belong together."""
         if len(shape) > 1:
             name, every = type(self).__name__, tuple(range(len(shape)))
             raise ValueError(
@@ -160,7 +160,7 @@ class AbstractCoupled(AbstractLagrangian):
 
 
 class AbstractWrappedLagrangian(AbstractLagrangian):
-    """A Lagrangian that is made of another one, whose neurons are of the same kind."""
+    """A Lagrangian that is made of another one and has neurons of the same kind."""
 
     lagrangian: eqx.AbstractVar[AbstractLagrangian]
 

@@ -177,7 +177,7 @@ class AlongAxis(AbstractWrappedLagrangian):
         return self._map(self.lagrangian.state_change, drive, change)
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
-        """Raises: `ValueError` where the layer does not have the axes, or has one of them under two numbers."""
+        """Raises: `ValueError` where the layer does not have the axes, or where two numbers name one axis."""
         axes = {axis % len(shape) for axis in self._axes if -len(shape) <= axis < len(shape)}
         if len(axes) < len(self._axes):
             raise ValueError(

@@ -75,7 +75,7 @@ class StandardisedInput(AbstractElementwise):
     mean: float | tuple[float, ...] = eqx.field(static=True, default=0.0)
     std: float | tuple[float, ...] = eqx.field(static=True, default=1.0)
     holomorphic: ClassVar[bool] = True
-    linear_gain: ClassVar[float | None] = None  # that of one channel is not that of another
+    linear_gain: ClassVar[float | None] = None  # the gain differs from channel to channel
 
     def __check_init__(self):
         for mean in _entries(self.mean):

@@ -95,7 +95,7 @@ class Softmax1(AbstractCoupled):
 
     `L(s) = log(1 + Σ_i exp(beta s_i)) / beta` and `L* = (Σ_i g_i log g_i + g_0 log g_0) / beta`, with the weight
     `g_0 = 1 - Σ_i g_i` of that neuron, a "ghost" pattern of zeros. Where all states are low, all weights are near
-    zero: attention to nothing. A constant added to all states changes the weights, other than with `Softmax`.
+    zero: attention to nothing. A constant added to all states changes the weights, unlike with `Softmax`.
 
     Args:
         beta: positive scalar, the inverse temperature; a float is fixed, an array is trained.

@@ -166,7 +166,7 @@ class KSubsets(AbstractThreshold):
 
 @ft.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def threshold(mass: Power, count: int, scores: Scores) -> Scalar:
-    """The `t` with `Σ_i mass(z_i - t) = count`, to rounding, for scores of which that of rank `count` is 0."""
+    """The `t` with `Σ_i mass(z_i - t) = count`, to rounding, for scores among which the one of rank `count` is 0."""
 
     def halve(_, bracket):
         low, high = bracket

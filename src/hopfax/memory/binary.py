@@ -1,6 +1,6 @@
 """Classical binary Hopfield networks, with asynchronous and synchronous updates.
 
-Neurons are -1 or +1, patterns are rows, and the energy is `E = -sᵀ W s / 2 - bᵀ s`. They are the field's
+Neurons are -1 or +1, patterns are rows, and the energy is `E = -sᵀ W s / 2 - bᵀ s`. These networks are the field's
 baseline: a `HAM` has continuous neurons, and the same minima only in the limit of steep activations.
 """
 
@@ -254,7 +254,7 @@ def _closest(
     if patterns is None:
         return None, None, None
     overlaps = patterns.astype(state.dtype) @ state / state.size
-    # Of a pattern and its inverse, both stored, the pattern is meant: ties go to the positive overlap.
+    # If a pattern and its inverse are both stored, ties go to the positive overlap.
     ranks = jnp.abs(overlaps) + jnp.finfo(overlaps.dtype).eps * (overlaps > 0)
     index = jnp.argmax(ranks)
     return index, overlaps[index], jnp.argmax(patterns.astype(query.dtype) @ query)

@@ -1,4 +1,4 @@
-"""The inverse temperature for given patterns: where they become fixed points, and where their average ceases to.
+"""The inverse temperature for given patterns: where they become fixed points, and where their average is no minimum.
 
 The formula for equidistant patterns at the mean distance is the first guess; simulation and the stability test
 decide. Source: derived here, after the question of arXiv 2311.18434.
@@ -74,7 +74,7 @@ def calibrate(
     rtol: float = 0.02,
     seed: int = 0,
 ) -> Calibration:
-    """The `beta` at which `fraction` of the patterns are fixed points, and that at which their average is none.
+    """The `beta` at which `fraction` of the patterns are fixed points, and that at which their average is no minimum.
 
     A pattern counts as a fixed point when retrieval from it ends with more than half of the weight on it. With `Dot()`,
     a pattern whose product with another is larger than with itself is not a fixed point at any `beta`; with
@@ -119,11 +119,12 @@ def calibrate(
 def margin_beta(
     stored: ShardedPatterns, fraction: float = FRACTION, *, probes: int = 128, seed: int = 0
 ) -> float:
-    """The `beta` from which `fraction` of the patterns have all of their own weight, so that recall is exact.
+    """The lowest `beta` at which `fraction` of the patterns, as queries, get all of the weight: recall is then exact.
 
     With a sparse separation of margin `m`, a pattern that leads by `D` in similarity is alone where `beta D >= m`:
-    with `Euclidean()`, `D` is half the squared distance to the nearest other pattern. Found from `probes` patterns,
-    each compared with all others, one per mille above the bound for rounding. Equal patterns do not count.
+    with `Euclidean()`, `D` is half the squared distance to the nearest other pattern. It is found from `probes`
+    patterns, each compared with all others, and is one per mille above the bound to allow for rounding. Equal patterns
+    do not count.
 
     Raises: `ValueError` for a separation without a margin, or where no pattern leads.
     Source: [santos2024] for the margins.
@@ -145,7 +146,7 @@ def margin_beta(
 
 @eqx.filter_jit
 def _leads(stored: ShardedPatterns, index: Probes) -> Float[Array, " probes"]:
-    """By how much each pattern is more similar to itself than the next is; zero where another is more similar."""
+    """The similarity of each pattern to itself, less that of the next pattern; zero where another is more similar."""
     probes = stored.patterns[index]
     similarities, number = most_similar(stored, probes, 2)
     return jnp.where(number[:, 0] == index, similarities[:, 0] - similarities[:, 1], 0)

@@ -13,11 +13,11 @@ from ..lagrangians.base import require_positive
 class Epanechnikov(eqx.Module):
     """`E(x) = -log(Σ_i max(1 - beta |x - x_i|² / 2, 0)) / beta`, from the Epanechnikov kernel in place of the Gaussian.
 
-    Only patterns within the radius `sqrt(2 / beta)` have weight, and all of them have the same. So the update is their
-    mean, which never raises the energy. A pattern alone within the radius is an exact minimum whatever the dimension.
-    So is the mean of several patterns that all lie within the radius of it, if no other does: a minimum that is no
-    stored pattern. Where no pattern is within the radius the energy is infinite, and the update goes to the nearest
-    pattern.
+    Only patterns within the radius `sqrt(2 / beta)` have weight, and all of these have the same weight. So the update
+    is their mean, which never raises the energy. A pattern alone within the radius is an exact minimum whatever the
+    dimension. The mean of several patterns is one too, if these and no others lie within the radius of it: a minimum
+    that is no stored pattern. Where no pattern is within the radius the energy is infinite, and the update goes to the
+    nearest pattern.
 
     It is a separation of `Memory` with `Euclidean()` similarity. It is no Lagrangian of a memory layer, since the
     weights depend on distances and not on their differences alone, so there is no `network()`.

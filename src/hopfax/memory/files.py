@@ -40,7 +40,7 @@ def write_memory(
 
     Raises: `ValueError` for a similarity or separation of your own, which a file cannot hold; `OSError`.
     """
-    from safetensors.numpy import save  # here, so that a machine without it can compute
+    from safetensors.numpy import save  # imported here, so that all else works without it
 
     names = [name for name, kind in _SIMILARITIES.items() if type(similarity) is kind]
     if not names:
@@ -94,7 +94,7 @@ def read_memory(path: str | PathLike) -> StoredMemory:
 
 
 def _described(name: str, metadata: dict[str, str]) -> Any:
-    """The object that the metadata describe under `name`, or None. Raises: `ValueError` for what describes none."""
+    """The object that the metadata describe under `name`, or None. Raises: `ValueError` for another text."""
     registry, text = _REGISTRIES[name], metadata.get(name, "null")
     value = registry.from_dict(json.loads(text))
     if value is not None and type(value) not in registry.classes.values():

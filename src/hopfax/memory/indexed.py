@@ -1,8 +1,8 @@
 """Recall from the nearest patterns alone, found by an index, with a bound on the weight of all others.
 
 At useful `beta` a few patterns have nearly all the weight. An index finds the nearest `k` of `N` patterns without
-comparing all. With the squared distances `d_j²` in rising order, each of the others has at most the weight of the last
-one. So their share is at most `r / (1 + r)` with
+comparing all. With the squared distances `d_j²` in rising order, each of the other patterns has at most the weight of
+the `k`-th. So the share of the others is at most `r / (1 + r)` with
 `r = (N - k) exp(-beta d_k² / 2) / Σ_{j<=k} exp(-beta d_j² / 2)`. Derived here.
 """
 
@@ -61,7 +61,7 @@ class FaissIndex(AbstractIndex):
 
     @staticmethod
     def graph(patterns: Real[Array | np.ndarray, "patterns dimension"], neighbours: int = 32) -> "FaissIndex":
-        """A graph of near patterns (HNSW), which finds nearly always the nearest, in time that grows with `log N`.
+        """A graph of near patterns (HNSW), which nearly always finds the nearest, in time that grows with `log N`.
 
         Raises: `ValueError` for what is no matrix or fewer than 2 `neighbours`; `PackageMissing` without faiss.
         """
@@ -80,7 +80,7 @@ class FaissIndex(AbstractIndex):
         probes: int = 16,
         chunk: int = 65_536,
     ) -> "FaissIndex":
-        """Codes of `code_bytes` for each pattern in cells of near ones (IVF with product quantisation).
+        """Codes of `code_bytes` bytes for the patterns, in cells of near patterns (IVF with product quantisation).
 
         The patterns are read in chunks, so they may be memory-mapped and larger than memory. A search
         looks into the `probes` nearest cells and compares codes; `IndexedMemory` then reads the `k` best patterns and

@@ -75,7 +75,7 @@ class MappedMemory(eqx.Module):
         return result if array.ndim == 2 else jax.tree.map(lambda x: np.asarray(x[0]), result)
 
     def _dtype(self) -> Any:
-        """That of the patterns, but float32 at least."""
+        """The dtype of the patterns, but float32 at least."""
         floating = np.issubdtype(self.patterns.dtype, np.floating)
         kind = np.result_type(self.patterns.dtype, np.float32) if floating else float
         return jax.dtypes.canonicalize_dtype(kind)
@@ -119,7 +119,7 @@ class _Pass(eqx.Module):
 
     @eqx.filter_jit
     def add(self, rows: Float[Array, "rows dimension"], start: Array, states: States, beta: Array, k: int):
-        """With one chunk more, whose first row has the number `start`."""
+        """The pass with one more chunk, whose first row has the number `start`."""
         thresholds = Euclidean().thresholds(rows)
         chunk = PatternChunk(
             rows, beta * (states @ rows.T + thresholds[None, :]), start + jnp.arange(len(rows))

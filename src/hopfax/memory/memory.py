@@ -71,16 +71,17 @@ class Memory(eqx.Module):
         Args:
             beta: inverse temperature; "auto" takes `memory.calibrate(patterns).recall_beta`, at which 99 % of the
                 patterns are fixed points and no minimum averages over all of them, found on a sample of at most
-                2,000 patterns. For sparse separations it is the lowest value at which 99 % have all of their own
-                weight, and so are recalled exactly.
+                2,000 patterns. For sparse separations it is the lowest value at which 99 % of the patterns, as
+                queries, get all of the weight, and so are recalled exactly.
             values: one row for each pattern, which is then a key: recall returns their mixture too.
             similarity: `Euclidean()`, with which patterns of small norm are recalled as well as others, or `Dot()`.
             metric: `Mahalanobis()` for a memory that completes what it has never seen. Recall then returns the mean of
                 the unknown elements given the known ones. Neighbours are Euclidean whatever `similarity` is, and "auto"
                 takes the `beta` of least error where patterns are left out and completed from half of their elements.
                 The separation is softmax.
-            separation: from `beta` to what turns scores into weights: `Softmax`, `Sparsemax`, `Epanechnikov`,
-                `functools.partial(Entmax, 1.5)`, `functools.partial(Normmax, 2.0)`, `functools.partial(KSubsets, 2)`.
+            separation: a function from `beta` to the object that turns scores into weights: `Softmax`, `Sparsemax`,
+                `Epanechnikov`, `functools.partial(Entmax, 1.5)`, `functools.partial(Normmax, 2.0)`,
+                `functools.partial(KSubsets, 2)`.
             chunk: how many rows are compared at once.
         Raises: `ValueError` for patterns that are not finite, fewer than two of them, values that are not
             finite or not one row for each, `beta` not positive, or a separation whose weights do not sum to one.
@@ -221,7 +222,7 @@ class Memory(eqx.Module):
     ) -> "Memory":
         """A memory with more patterns, numbered after those it has. `beta` stays the same.
 
-        The rows double when they are full, with rows in reserve that take part in nothing. So recall is compiled
+        The number of rows doubles when they are full; rows in reserve take no part in recall. So recall is compiled
         again once for each doubling and not for each size.
 
         Args:

@@ -111,7 +111,7 @@ class Mahalanobis(eqx.Module):
 class _Conditional(eqx.Module):
     """A Gaussian given the known elements of a query; `factor` is the Cholesky factor of `C_KK`.
 
-    Rows and columns of unknown elements are those of the identity there, so that all masks have one shape.
+    In `C_KK`, rows and columns of unknown elements are those of the identity, so that all masks have one shape.
     """
 
     known: Element

@@ -47,7 +47,7 @@ class ModernHopfield(eqx.Module):
             energy does not depend on them.
         pattern_mask: (patterns,), true for patterns and false for padding. Padded rows have weight and gradient
             zero whatever they hold, so sets of different size can be padded to one size and batched with
-            `jax.vmap`. For separations that vanish at low scores, as all of the above do.
+            `jax.vmap`. This holds for separations that vanish at low scores, as all of the above do.
 
     Raises: `ValueError` for patterns that are not finite or not in rows, values or a mask that do not fit them, a
         mask that is false everywhere, or a `beta` that is not positive.
@@ -114,7 +114,7 @@ class ModernHopfield(eqx.Module):
     def weights(self, state: State, known: Known | None = None) -> Weights:
         """`p`, the activation of the memory layer: the weight of each pattern in the next state.
 
-        That of padding is zero, also where a traced mask leaves no pattern.
+        The weight of padding is zero, even where a traced mask leaves no pattern.
         """
         p = self.memory.activation(self.drive(state, known))
         return p if self.pattern_mask is None else jnp.where(self.pattern_mask, p, 0)
@@ -171,15 +171,15 @@ class ModernHopfield(eqx.Module):
         return largest / 2 + self.memory(self._exclude_padding(zeros))
 
     def centred(self, state: State) -> Float[Array, "patterns dimension"]:
-        """The patterns, minus their mean `Xᵀ p` if the weights ignore what all scores share."""
+        """The patterns, minus their mean `Xᵀ p` if the weights ignore a constant added to all scores."""
         shift = self.update(state) if self.memory.shift_invariant else jnp.zeros_like(state)
         return self.patterns - shift[None, :]
 
     def jacobian(self, state: State) -> Float[Array, "dimension dimension"]:
         """`J = dx'/dx`; for linear visible neurons it is symmetric and has no negative eigenvalue.
 
-        `J = Yᵀ H Y dg/dx` with `H` the second derivative of `L_m`. For separations on the simplex `H` ignores what
-        all patterns share, so `Y` are the patterns minus their mean under `p`: a small `J` is then not the
+        `J = Yᵀ H Y dg/dx` with `H` the second derivative of `L_m`. For separations on the simplex `H` ignores a
+        vector added to all patterns, so `Y` are the patterns minus their mean under `p`: a small `J` is then not the
         difference of large numbers.
         """
         centred = self.centred(state)

@@ -32,7 +32,7 @@ class Recall(eqx.Module):
             exactly of its kind. An upper bound for averages of all patterns.
         weight: the retrieval weight `p` of `index`.
         steps: how many updates were made.
-        residual: the length of the last one, divided by the largest norm of a pattern.
+        residual: the length of the last update, divided by the largest norm of a pattern.
         status: a `Status`: `converged` or `max_steps`.
         value: `Vᵀ p`, where values were stored.
     """
@@ -92,7 +92,7 @@ def recall_batch(
 
 
 def _one_step(state: Float[Array, "batch dimension"]) -> Retrieval:
-    """The conditional mean is computed at once."""
+    """The retrieval of a conditional mean, which takes one step."""
     batch = len(state)
     converged = jnp.ones(batch, bool)
     return Retrieval(state, jnp.zeros(batch, state.dtype), jnp.ones(batch, int), converged)

@@ -81,7 +81,7 @@ def repeat_update(
         tolerance: a state has converged when its step is at most this fraction of `scale`.
         max_steps: the largest number of updates.
         unroll: make exactly `max_steps` updates, an integer then, so that the states can be differentiated in reverse
-            mode. Those after convergence have no effect.
+            mode. Updates after convergence have no effect.
     """
 
     def step(carry):
@@ -110,9 +110,9 @@ def repeat_update_of_batch(
     tolerance: ScalarLike,
     max_steps: ScalarLike,
 ) -> Retrieval:
-    """`repeat_update` of the rows of a batch, of which those that have converged are dropped.
+    """`repeat_update` of the rows of a batch; rows that have converged are dropped from the batch.
 
-    One slow state does not cost an update of the whole batch then. `update` takes batches of any size.
+    So one slow state does not cost an update of the whole batch. `update` takes batches of any size.
     """
     running = lambda progress: (progress[1] > tolerance) & (progress[2] < max_steps)
 

@@ -56,7 +56,7 @@ class ShardedPatterns(eqx.Module):
         return self.count if self.filled is None else self.filled
 
     def with_rows(self, rows: Float[Array, "rows dimension"], number: int) -> "ShardedPatterns":
-        """The first `number` of other rows as patterns; the rows after them are zero, in reserve for more."""
+        """Other rows in place of these: the first `number` are patterns, those after them zero, in reserve for more."""
         return dataclasses.replace(self, patterns=rows, count=len(rows), filled=jnp.asarray(number))
 
     def shard(self, devices: Sequence[Any]) -> "ShardedPatterns":

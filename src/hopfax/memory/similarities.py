@@ -39,8 +39,8 @@ class Euclidean(AbstractSimilarity):
     """`s_i = x_i · x - |x_i|² / 2`, which is `-|x - x_i|² / 2` plus the constant `|x|² / 2`.
 
     Separations on the simplex ignore a constant that all patterns share, so patterns compete by distance: a large
-    norm is no advantage, and at high `beta` every pattern is a fixed point. That a bias of the memory layer is enough
-    for it is derived in this project.
+    norm is no advantage, and at high `beta` every pattern is a fixed point. A bias of the memory layer is enough for
+    this, as derived in this project.
 
     Source: Millidge et al. (2022), arXiv:2202.04557.
     """

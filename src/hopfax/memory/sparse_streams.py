@@ -33,7 +33,7 @@ class AbstractWeights(eqx.Module):
     def __call__(
         self, scores: Float[Array, "batch rows"], index: Int[Array, "#batch rows"]
     ) -> Float[Array, "batch rows"]:
-        """Proportional to the weights of the patterns with these scores and numbers."""
+        """Values proportional to the weights of the patterns with these scores and numbers."""
 
 
 class AbstractSparseStream(AbstractStream):
@@ -90,7 +90,7 @@ class ThresholdStream(AbstractSparseStream):
         reference = best[:, count - 1 : count]
         scores = slope * (best - reference)
         low = jax.vmap(ft.partial(threshold, mass, count))(scores)
-        # A pattern that was not kept has weight only if the lowest score that was kept has.
+        # A pattern that was not kept has weight only if the one of the lowest kept score has.
         complete = (scores[:, -1] <= low) | (size >= stored.number)
 
         def sums(t):
@@ -109,7 +109,7 @@ class ThresholdStream(AbstractSparseStream):
 
 
 class WithinRadius(AbstractWeights):
-    """1 for scores above that at the radius; 1 for the nearest pattern alone where none is."""
+    """1 for scores above the score at the radius; if there are none, 1 for the nearest pattern alone."""
 
     radius: Column
     peak: Column

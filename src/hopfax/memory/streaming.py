@@ -77,8 +77,8 @@ def most_similar(
 ) -> tuple[Float[Array, "batch k"], Int[Array, "batch k"]]:
     """The `k` largest similarities `X x + t` of each state in falling order, and the numbers of their patterns.
 
-    There are at most as many as rows, and where there are fewer patterns the last numbers are -1. `known` as in
-    `update`.
+    No more are returned than there are rows, and where there are fewer patterns the last numbers are -1. `known` is as
+    in `update`.
     """
     k = min(k, stored.count)
 

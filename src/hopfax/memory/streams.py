@@ -31,7 +31,7 @@ class TopK(eqx.Module):
 class AbstractStream(eqx.Module):
     """How one kind of separation passes over the patterns.
 
-    Of its arguments, `rows` are the patterns of one device. The results are the same on all devices.
+    The argument `rows` holds the patterns of one device. The results are the same on all devices.
     """
 
     @abstractmethod
@@ -46,11 +46,11 @@ class AbstractStream(eqx.Module):
 
     @abstractmethod
     def check(self, similarity: AbstractSimilarity, count: int) -> None:
-        """Raises: `ValueError` where the separation does not fit the similarity, or so few patterns."""
+        """Raises: `ValueError` where the separation does not fit the similarity, or `count` patterns are too few."""
 
 
 class OnlineSoftmax(eqx.Module):
-    """A softmax over the rows so far: the largest score, `Σ exp(score - peak)`, and the rows so weighted."""
+    """A softmax over the rows so far: the largest score, `Σ exp(score - peak)`, and the sum of the rows so weighted."""
 
     peak: Float[Array, " batch"]
     total: Float[Array, " batch"]
@@ -58,13 +58,13 @@ class OnlineSoftmax(eqx.Module):
 
     @staticmethod
     def empty(rows: Array, query: Query, values: Array | None = None) -> "OnlineSoftmax":
-        """Of none of the rows, or of the `values` where given."""
+        """The softmax of no rows, to which rows as wide as `rows`, or as the `values` where given, can be added."""
         mixture, total = empty_mixture(rows, query, values)
         # The lowest number rather than -inf, which minus itself is NaN where all scores are -inf.
         return OnlineSoftmax(jnp.full_like(total, jnp.finfo(total.dtype).min), total, mixture)
 
     def add(self, chunk: PatternChunk, rows: Float[Array, "rows width"]) -> "OnlineSoftmax":
-        """With the scores of a chunk more, and what they weight."""
+        """The softmax with one more chunk: its scores, and the rows that they weight."""
         peak = jnp.maximum(self.peak, jnp.max(chunk.scores, axis=1))
         weights, decay = jnp.exp(chunk.scores - peak[:, None]), jnp.exp(self.peak - peak)
         total = self.total * decay + jnp.sum(weights, axis=1)
@@ -137,7 +137,7 @@ def no_scores(query: Query, k: int) -> tuple[Array, Array]:
 
 
 def with_chunk(largest: tuple[Array, Array], chunk: PatternChunk, k: int) -> tuple[Array, Array]:
-    """The `k` largest of those so far and those of the chunk."""
+    """The `k` largest scores, of those so far and those of the chunk, and the numbers of their patterns."""
     best, place = lax.top_k(chunk.scores, min(k, chunk.scores.shape[1]))
     scores = jnp.concatenate([largest[0], best], axis=1)
     return _largest(scores, jnp.concatenate([largest[1], chunk.index[place]], axis=1), k)

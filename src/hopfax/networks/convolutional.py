@@ -21,7 +21,7 @@ Shape = tuple[int, ...]
 
 @dataclasses.dataclass(frozen=True)
 class ConvBlock:
-    """A convolution to a layer of so many channels, with pooling or without.
+    """A convolution to a layer with `channels` channels, with pooling or without.
 
     Args:
         channels: of the layer.
@@ -92,7 +92,7 @@ def convolutional(
             clipped to [0, 1], which bounds the energy from below whatever the weights. `ReLU()` needs weak feedback:
             with strong weights its energy is not bounded (status `unbounded`).
         key: for weights and biases.
-        bias_std: standard deviation of the first biases, at least 0.
+        bias_std: standard deviation of the initial biases, at least 0.
     Raises: `ValueError` for other values, and for a kernel or window that is larger than the maps.
     """
     _check_shape(shape)
@@ -111,7 +111,7 @@ def residual(
     lagrangian: AbstractLagrangian | Sequence[AbstractLagrangian] | None = None,
     key: Key[Array, ""],
 ) -> HAM:
-    """A convolutional network with skip connections: each layer of maps is also joined one to one to the second next.
+    """A convolutional network with skip connections, one to one: from each layer of maps to the layer after the next.
 
     Args:
         shape: of the input, (height, width, channels) or (length, channels).
@@ -143,7 +143,7 @@ def build_chain(
 ) -> HAM:
     """A chain of the size or shape of the input, then `ConvBlock`s or numbers of neurons; see `convolutional`.
 
-    Of numbers alone it is `chain`, with the same weights for the same key.
+    With numbers alone it is `chain`, with the same weights for the same key.
     """
     if len(sizes) < 2:
         raise ValueError(f"`{list(sizes)}` needs at least two layers; give an input and an output size.")
@@ -175,7 +175,7 @@ def _next(
 
 
 def _biases(layers: Mapping[str, Layer], key: Key[Array, ""], std: float) -> list[Bias]:
-    """One for each channel or dense neuron of every layer but the first."""
+    """A bias for each channel or dense neuron of every layer but the first."""
     rest = list(layers.items())[1:]
     draw = lambda key, size: std * jr.normal(key, (size,), jnp.float32)
     keys = jr.split(key, len(layers))[:-1]  # as `connect` draws them

@@ -24,8 +24,8 @@ def deviation_network(model: AbstractNetwork, drives: States, small: bool = Fals
     Args:
         model: a network that has only free layers.
         drives: of all layers, at the equilibrium; those of other layers are ignored.
-        small: whether the drives of synapses that are not bilinear change by their slope halfway, which has all digits
-            of small deviations, rather than by their difference, which is exact for large ones.
+        small: whether changes of the drives of synapses that are not bilinear are computed from the slope halfway,
+            which has all digits of small deviations, rather than as a difference, which is exact for large ones.
     Raises: `ValueError` where the drive of a layer is missing.
     Source: derived in this project.
     """
@@ -46,8 +46,8 @@ def deviation_network(model: AbstractNetwork, drives: States, small: bool = Fals
 class ShiftedLagrangian(AbstractWrappedLagrangian):
     """`L(s + d) - L(s) - g·d` as a function of the deviation `d` from a state `s` of activation `g`.
 
-    Its activation is the change of the activation, `ρ(s + d) - g`. What it says of activations, such as `nonnegative`,
-    is true of those of the layer itself, on which the synapses depend.
+    Its activation is the change of the activation, `ρ(s + d) - g`. Its properties, such as `nonnegative`, are those of
+    the activations of the layer itself, on which the synapses depend.
     """
 
     lagrangian: AbstractLagrangian
@@ -69,7 +69,7 @@ class ShiftedLagrangian(AbstractWrappedLagrangian):
 
 
 class ShiftedSynapse(AbstractWrappedSynapse):
-    """`E(g + d) - E(g) + Σ d·drive(g)` as a function of the deviations `d` from activations `g`, of a free synapse."""
+    """`E(g + d) - E(g) + Σ d·drive(g)` of a free synapse, as a function of the deviations `d` from activations `g`."""
 
     synapse: AbstractSynapse
     origins: States
@@ -102,7 +102,7 @@ class ShiftedSynapse(AbstractWrappedSynapse):
 
 
 def _shifted_synapse(synapse: AbstractSynapse, activations: States, small: bool) -> AbstractSynapse:
-    """The synapse of deviations: a bilinear one is its own, and what is linear in one layer drops out."""
+    """The synapse of deviations: a bilinear synapse stays as it is, and one that is linear in one layer drops out."""
     multilinear = all(map(synapse.affine_in, synapse.layers))
     if multilinear and len(synapse.layers) == 2 and synapse.vanishes:
         return synapse

@@ -57,7 +57,7 @@ def save_model(model: AbstractNetwork, directory: str | Path) -> None:
     Raises: `ValueError` for a layer or synapse that cannot be saved, such as an `Interaction` of a plain function,
         naming it; `OSError` where the files cannot be written.
     """
-    from safetensors.numpy import save  # here, so that a machine without it can compute
+    from safetensors.numpy import save  # imported here, so that all else works without it
 
     require_kind("model", model, AbstractNetwork, "hopfax.chain([784, 512, 10], key=key)")
     directory = Path(directory)

@@ -80,7 +80,7 @@ def with_hidden(
         size: how many neurons.
         layer: the layer that they are joined to.
         gain: the slope of their activation, positive.
-        std: standard deviation of their first weights, positive; biases begin at 0.
+        std: standard deviation of their initial weights, positive; biases begin at 0.
         key: for the weights.
     Raises: `ValueError` for an unknown layer, a model that has hidden neurons, or numbers out of range.
     """

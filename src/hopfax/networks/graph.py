@@ -73,9 +73,10 @@ class Graph:
         return Graph(rest(self.layers), tuple(map(rest, self.edges)))
 
     def independent_set(self, allowed: Set[str]) -> tuple[str, ...]:
-        """Layers of `allowed` that share no synapse, each with a neighbour, to which none of `allowed` can be added.
+        """Layers of `allowed`, each with a neighbour, that share no synapse; no more of `allowed` can be added.
 
-        The first colour comes first, so that of a bipartite graph with all layers allowed it is the first colour.
+        Layers of the first colour are chosen first. If the graph is bipartite and all layers are allowed, the result is
+        the first colour.
         """
         chosen: list[str] = []
         for name in (name for names in self.colours() for name in names if name in allowed):

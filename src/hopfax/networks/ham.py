@@ -110,7 +110,7 @@ def connect(
         pairs: the names of the two layers of each synapse; a skip connection is a pair like any other.
         key: for weights and biases.
         bias_std: of the biases, at least 0.
-    Raises: `ValueError` for an unknown layer, a pair that is none, another key or deviation.
+    Raises: `ValueError` for an unknown layer, a pair that does not name two layers, another key or deviation.
     Source: [goemaere2024], section 4 and Appendix B.
     """
     _check_pairs(layers, pairs)
@@ -186,7 +186,7 @@ def chain_names(count: int) -> tuple[str, ...]:
 
 
 def lagrangian_of_each(lagrangian: Any, count: int) -> list[AbstractLagrangian]:
-    """One for each of `count` layers. Raises: `ValueError` for another number of them, or another kind."""
+    """A Lagrangian for each of `count` layers. Raises: `ValueError` for another number of them, or another kind."""
     if lagrangian is None:
         return [Sigmoid.paper()] * count
     if not isinstance(lagrangian, Sequence) or isinstance(lagrangian, str):

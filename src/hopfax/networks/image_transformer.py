@@ -1,4 +1,4 @@
-"""An energy transformer for the patches of an image, with first weights from which it learns to complete them."""
+"""An energy transformer for the patches of an image, with initial weights from which it learns to complete them."""
 
 import equinox as eqx
 import jax
@@ -37,11 +37,12 @@ def image_transformer(
     (tokens, patch + 1), which is clamped, and "image" of (tokens, patch), which is read at equilibrium.
     `PatchClamp(mean.reshape(tokens, patch))` makes the clamp.
 
-    The first weights let each token attend to its neighbours on the grid: the first head to the token on the right, the
-    second to the one below, the next two to the diagonal ones, further heads the same at twice the distance. A pair of
-    tokens is driven both ways, as the energy has no direction. The first twelve elements of a token hold its place,
-    as cosines and sines, and a query is that of the neighbour. The others are divided among the heads, and an
-    orthogonal matrix turns what is passed on. Random weights attend to all tokens alike, and did not learn.
+    The initial weights let each token attend to its neighbours on the grid: the first head to the token on the right,
+    the second to the one below, the next two to the diagonal ones, further heads the same at twice the distance. A pair
+    of tokens is driven both ways, as the energy has no direction. The first twelve elements of a token hold its place,
+    as cosines and sines, and the place in a query is that of the neighbour. The other elements are divided among the
+    heads, and an orthogonal matrix rotates what is passed on. With random weights, tokens attend to all tokens alike,
+    and the network did not learn.
 
     Args:
         mean: the mean image, a grid of patches with one number for each pixel and channel. Tokens follow by rows.
@@ -50,7 +51,7 @@ def image_transformer(
         memories: of each token.
         key: for the weights.
     Raises: `ValueError` for numbers that are not whole, or too small, or a mean of another shape.
-    Source: [hoover2023] for the energy; the layers of the image and the first weights are derived in this project.
+    Source: [hoover2023] for the energy; the layers of the image and the initial weights are derived in this project.
     """
     require_key("image_transformer", key)
     if jnp.ndim(mean) != 3:
@@ -95,7 +96,7 @@ class PatchClamp(eqx.Module):
     def __call__(
         self, patches: Float[ArrayLike, "*batch tokens patch"], known: Bool[ArrayLike, "..."]
     ) -> Clamp:
-        """The layer "known" has differences from the mean, zero where unknown, and a last column of which are known."""
+        """The layer "known" has differences from the mean, zero where unknown; its last column is 1 where known."""
         patches, known = jnp.asarray(patches), jnp.asarray(known)
         mean, known = jnp.broadcast_to(self.mean, patches.shape), jnp.broadcast_to(known, patches.shape)
         values = jnp.where(known, patches, mean)
@@ -105,7 +106,7 @@ class PatchClamp(eqx.Module):
 
 
 def _attention(key: Key[Array, ""], heads: int, free: int, positions: Array, frequencies: Array) -> Attention:
-    """Heads that look at one neighbour, and pass on a share of the free elements, turned."""
+    """Heads that attend to one neighbour each, and pass on a share of the free elements, rotated."""
     share = free // heads
     basis, *turns = (
         jr.orthogonal(k, n, dtype=jnp.float32)
@@ -121,7 +122,7 @@ def _attention(key: Key[Array, ""], heads: int, free: int, positions: Array, fre
 
 
 def _step(head: int) -> tuple[int, int]:
-    """From a token to the one that a head attends to, in rows and columns."""
+    """The step from a token to the one that a head attends to, in rows and columns."""
     distance, direction = divmod(head, len(NEIGHBOURS))
     rows, columns = NEIGHBOURS[direction]
     return (distance + 1) * rows, (distance + 1) * columns

@@ -115,8 +115,8 @@ class Anderson(AbstractGuardedSolver):
 
     Convergence: `Energy()` lets no step raise the energy, and then at least one step in 21 is plain. Where plain steps
     lower the energy, it has a compact level set at the start, and its block minimisers are unique, every limit point
-    of the points at which plain steps are taken is therefore an equilibrium, by the spacer step theorem. It does not
-    say how many steps that takes. `EnergyEstimate()` has as many plain steps.
+    of the points at which plain steps are taken is therefore an equilibrium, by the spacer step theorem. The theorem
+    does not say how many steps that takes. `EnergyEstimate()` has as many plain steps.
 
     Args:
         window: how many points are used, including the newest; at least 2.
@@ -128,9 +128,9 @@ class Anderson(AbstractGuardedSolver):
             up to this, until one is rejected too. Near a saddle extrapolation leads back to it, and overrelaxation
             leaves it. 1 for none.
         mixing: `β`, in (0, 1].
-        delay: how many steps of a solve are plain before the acceleration begins, at least 0. They cost what those of
-            `Picard()` cost, so that an easy solve ends before there is anything to pay for. `hopfax.relax` takes them
-            where a plain step cannot raise the energy, and optimistix does not.
+        delay: how many steps of a solve are plain before the acceleration begins, at least 0. They cost what steps of
+            `Picard()` cost, so an easy solve ends before acceleration costs anything. `hopfax.relax` takes these steps
+            where a plain step cannot raise the energy; optimistix does not take them.
         rtol, atol: tolerances where optimistix runs the solver; `hopfax.relax` has its own.
     Raises: `ValueError` for values out of range.
     Source: [walkerni2011]; [goemaere2024], Appendix C; the energy safeguard follows the idea of [peng2018];

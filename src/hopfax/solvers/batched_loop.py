@@ -103,8 +103,8 @@ def run_and_drop(
         run: `(batched, inputs, carry, limit) -> carry` for a batch: until at most `limit` of its examples are running.
         batched: which of the `inputs` have a batch axis.
         inputs: what `run` needs and does not change.
-        carry: what it changes, with a batch axis in front.
-        sizes: to which the batch is cut, falling.
+        carry: what `run` changes, with a batch axis in front.
+        sizes: the sizes to which the batch is cut, one after the other, in falling order.
     """
     if not sizes:
         return run(batched, inputs, carry, 0)
@@ -114,7 +114,7 @@ def run_and_drop(
 
 
 def _drop_and_run(running, run, batched: PyTree, inputs, carry, sizes: Sequence[int]):
-    """Run those `sizes[0]` examples alone among which all are that are running."""
+    """Run `sizes[0]` examples alone, among them all that are still running."""
     remaining = jnp.argsort(~jax.vmap(running)(carry), stable=True)[: sizes[0]]
     taken = jax.tree.map(lambda x, has_axis: x[remaining] if has_axis else x, inputs, batched)
     results = run_and_drop(

@@ -45,7 +45,7 @@ def integrate(
     """
     solver, controller, first, share, max_steps = settings
     solver = _solver(solver)
-    dtype = tree_dtype(start)  # of time too: diffrax would promote the states to that of time
+    dtype = tree_dtype(start)  # of time too: otherwise diffrax would promote the states to the dtype of time
     recorded = dfx.SubSaveAt(steps=True, fn=lambda t, states, args: _observed(problem, trace, states))
     final = dfx.SubSaveAt(t1=True)
     solution = dfx.diffeqsolve(
@@ -81,7 +81,7 @@ def _steady(stopping: Stopping):
 
 
 def _not_finite(t, states, args, *, terms, **options) -> Bool[Array, ""]:
-    """Whether the flow is, rather than the states: diffrax rejects a step to a state that is not finite."""
+    """Whether the flow, rather than the states, is not finite: diffrax rejects a step to a state that is not finite."""
     return ~all_finite(terms.vf(t, states, args))
 
 

@@ -20,7 +20,7 @@ class AbstractGuardedSolver(optx.AbstractFixedPointSolver):
     """A fixed-point solver that evaluates the map once a step and rejects extrapolated points by its safeguard.
 
     After a rejection the solver goes to the plain image of the last accepted point, which is known already. Where plain
-    steps may raise the energy they are guarded too: after each rejection of one it is halved.
+    steps may raise the energy they are guarded too: a plain step is halved after each rejection.
     A subclass gives `init` and `advance`. Its state has, besides fields of its own, the last accepted `point`, its
     `StepInfo` `accepted`, the `fallback` to which the solver goes if the next point is rejected (see `fallback_of`),
     and whether the point to be evaluated next is `extrapolated`.
@@ -36,7 +36,7 @@ class AbstractGuardedSolver(optx.AbstractFixedPointSolver):
 
     @property
     def watches_slope(self) -> bool:
-        """Whether the slope of the energy serves the safeguard as well."""
+        """Whether the safeguard can use the slope of the energy in place of the energy."""
         return self.safeguard.watches_slope
 
     @abc.abstractmethod
@@ -88,7 +88,7 @@ def initial_info(aux: PyTree, like: Array) -> StepInfo:
 
     Args:
         aux: the structure of what the map returns besides the image; a `StepInfo` gives the types.
-        like: the start, which gives the types elsewhere.
+        like: the start, which gives the types otherwise.
     """
     struct = (
         aux if isinstance(aux, StepInfo) else jax.eval_shape(lambda: _without_energy(rms(like), rms(like)))
@@ -105,7 +105,7 @@ def initial_info(aux: PyTree, like: Array) -> StepInfo:
 
 
 def _step_info(aux: PyTree, image: PyTree, point: PyTree, safeguard: AbstractSafeguard) -> StepInfo:
-    """What the map says about a point. Outside `hopfax.relax` it need not say anything: then the residual only."""
+    """What the map says about a point; outside `hopfax.relax`, where the map may say nothing, its residual alone."""
     if isinstance(aux, StepInfo):
         return aux
     if safeguard.watches_energy:

@@ -20,9 +20,9 @@ from .batched_loop import batched_while_loop
 from .equilibrium import Statistics, Status, Trace, Trajectory
 
 RUNNING = -1
-ROUNDING = 16  # a residual below this many eps of `rms(f(z))` is at the level of rounding errors: they leave about one
-GROWTH = 1e6  # of `rms(f(z))` beyond its first value, or 1: the states grow without end
-PATIENCE = 30  # evaluations in a row that do not lower such a residual, after which the example has stalled
+ROUNDING = 16  # a residual below this many eps of `rms(f(z))` is at the rounding level; rounding errors leave about one
+GROWTH = 1e6  # where `rms(f(z))` exceeds its first value, or 1, by this factor, the states grow without end
+PATIENCE = 30  # evaluations in a row that do not lower a residual at rounding level: the example has stalled
 
 IterativeSolver = optx.AbstractFixedPointSolver | optx.AbstractRootFinder
 
@@ -113,7 +113,7 @@ class Progress(eqx.Module):
         )
 
     def _idle(self, info: StepInfo) -> Int[Array, ""]:
-        """One more, unless the residual is above the rounding level or fell by 1 %; rejected points are neither."""
+        """One more, or zero after an accepted point whose residual is above the rounding level or fell by 1 %."""
         rounding = ROUNDING * jnp.finfo(info.residual.dtype).eps * info.scale
         lowered = info.residual < 0.99 * self.best.residual
         active = info.accepted & (lowered | (info.residual > rounding))
@@ -163,8 +163,8 @@ def iterate(
 
     Args:
         trace: what to record at each evaluation.
-        unroll: make exactly that many evaluations in a `scan`, so that the whole solve can be differentiated. Those
-            after convergence have no effect.
+        unroll: make exactly that many evaluations in a `scan`, so that the whole solve can be differentiated.
+            Evaluations after convergence have no effect.
     Returns: the states of smallest residual, and the statistics.
     """
     fn = _solver_function(problem, solver, trace.energy)
@@ -239,9 +239,7 @@ def _solver_function(problem: AbstractMap, solver: IterativeSolver, energy: bool
 def fixed_point_function(problem: AbstractMap, solver: optx.AbstractFixedPointSolver, energy: bool = False):
     """`(states, args) -> (f(states), info)`; `info` has the energy or its slope if the solver watches them.
 
-    With `energy` it has it in any case.
-
-    Tracing and compiling the energy is expensive.
+    With `energy`, `info` has the energy in any case. Tracing and compiling the energy is expensive.
     """
     slope = problem.gives_slope and getattr(solver, "watches_slope", False)
     wanted = energy or (getattr(solver, "watches_energy", True) and not slope)

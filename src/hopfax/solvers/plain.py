@@ -75,7 +75,7 @@ def newton(rtol: float = 1e-4, restart: int = 30, max_products: int = 90) -> opt
     misses `rtol` within `max_products`, its best vector is used and nothing is raised.
 
     `hopfax.solvers.Newton(rtol, atol)` works in `hopfax.relax` too. It forms the Jacobian of the unknown layers and is
-    faster where these are small. So does `Chord`, with the Jacobian at the start, but only with a direct linear solver.
+    faster where these are small. `Chord`, with the Jacobian at the start, works with a direct linear solver only.
 
     Args:
         rtol: relative tolerance of each linear solve, in (0, 1).

@@ -1,4 +1,4 @@
-"""Where a solve starts, in layers for which no state is named."""
+"""Where a solve starts if it is given no states."""
 
 import abc
 

@@ -1,4 +1,4 @@
-"""Architectures: the neurons of a chain of layers, and the distribution of its first weights."""
+"""Architectures: the neurons of a chain of layers, and the distribution of its initial weights."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ class Architecture:
     Attributes:
         input, hidden, output: Lagrangians of the layers.
         weight_scale: factor of Xavier's uniform distribution.
-        bias_std: standard deviation of the first biases; with 0, Madam never changes them.
+        bias_std: standard deviation of the initial biases; with 0, Madam never changes them.
         feedback: strength of the input from the next layer, in (0, 1], see `hopfax.networks.with_feedback`.
 
     Raises:

@@ -20,7 +20,7 @@ def save_checkpoint(path: str | Path, tree: PyTree, metadata: Mapping[str, Any])
     The file is written under another name, flushed to disk and renamed, so a reader sees either the old file or the
     new one. Random keys are saved as their data. Raises: `OSError` if it cannot be written.
     """
-    from safetensors.numpy import save  # here, so that a machine without it can compute
+    from safetensors.numpy import save  # imported here, so that all else works without it
 
     content = save(arrays_of(tree), {_ENTRY: json.dumps(metadata, sort_keys=True)})
     write_atomic(as_path("path", path), content)
@@ -41,7 +41,7 @@ def load_checkpoint(path: str | Path, template: PyTree) -> tuple[PyTree, dict[st
 
 
 def read_metadata(path: str | Path) -> dict[str, Any]:
-    """The metadata of a checkpoint. Raises: `ValueError` for a file that is none."""
+    """The metadata of a checkpoint. Raises: `ValueError` for a file that is no checkpoint."""
     from safetensors import SafetensorError, safe_open
 
     try:

@@ -64,7 +64,7 @@ class Classification(AbstractTask):
         require_number("Classification.smoothing", self.smoothing, lambda x: 0 <= x < 1, "in [0, 1)")
 
     def zero(self) -> ClassificationSums:
-        counts = (jnp.zeros((), jnp.int32) for _ in range(4))  # not one array for all: each memory is reused
+        counts = (jnp.zeros((), jnp.int32) for _ in range(4))  # separate arrays: the memory of each is reused
         return ClassificationSums(jnp.zeros((), jnp.float32), *counts)
 
     def check(self, model: AbstractNetwork, images: Any, labels: Any) -> None:

@@ -160,7 +160,7 @@ def read_recipe(folder: str | Path) -> tuple[Recipe, str]:
 
 
 def make_trainer(recipe: Recipe, examples: int, image_shape: tuple[int, ...] | None = None) -> Trainer:
-    """The trainer of a recipe, for so many images of this shape. Raises: `ValueError` if they fill no batch."""
+    """The trainer of a recipe, for `examples` images of this shape. Raises: `ValueError` if they fill no batch."""
     batches = batches_per_epoch(examples, recipe.batch_size)
     task = Classification(
         recipe.method,
@@ -183,7 +183,7 @@ class TrainedClassifier:
     training_seconds: float  # of these, without compilation and evaluation
 
     def summary(self) -> dict[str, float | int]:
-        """The row of the papers' table; spread over the test examples, seconds of this machine."""
+        """The row of the papers' table, with the spread over the test examples, and the seconds on this machine."""
         numbers = self.evaluation.summary()
         seconds = {"seconds": self.seconds, "training_seconds": self.training_seconds}
         return {"test_accuracy": numbers.pop("accuracy"), **numbers, **seconds}

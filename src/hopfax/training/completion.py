@@ -24,7 +24,7 @@ from .classification import counted_gradient, what_is_nonfinite
 from .masks import AbstractGuess, AbstractMasks, Block, Half, Mixture, ScatteredPixels, UniformNoise
 from .task import AbstractTask, check_pixels
 
-# Few scattered pixels are easy, and a half is hard: its larger errors would outweigh theirs.
+# A few scattered pixels are easy, and a half is hard: with equal weights, the larger errors of halves would dominate.
 MASKS = Mixture((ScatteredPixels(0.1, 0.5), ScatteredPixels(), Half(), Block()), (6.0, 1.5, 1.5, 1.0))
 
 
@@ -104,7 +104,7 @@ class AbstractCompletion(AbstractTask):
 
     def zero(self) -> CompletionSums:
         means = (jnp.zeros((), jnp.float32) for _ in range(2))
-        counts = (jnp.zeros((), jnp.int32) for _ in range(3))  # not one array for all: each memory is reused
+        counts = (jnp.zeros((), jnp.int32) for _ in range(3))  # separate arrays: the memory of each is reused
         return CompletionSums(*means, *counts)
 
     def means(self, sums: CompletionSums, batches: int, batch_size: int) -> dict[str, float]:
@@ -180,7 +180,7 @@ class Completion(AbstractCompletion):
         return {self.layer: PartialClamp(image, known)} if self.clamp is None else self.clamp(image, known)
 
     def saturation(self, model: AbstractNetwork, images: Array, labels: Array) -> dict[str, Array]:
-        """Of the other layers only: most pixels of an image are rightly 0 or 1, the ends of their range."""
+        """Saturation of the other layers only: most pixels of an image are rightly 0 or 1, the ends of their range."""
         examples = self.draw(model, images, labels, jr.key(0))
         clamp = self._clamp(examples.images, examples.known)
         states = relax(model, clamp, start={self.layer: examples.filled}, method=self.method).state
@@ -197,7 +197,7 @@ class FeedForwardCompletion(AbstractCompletion):
     guess: AbstractGuess = UniformNoise()  # which `model` does not get
     image_shape: tuple[int, ...] | None = eqx.field(static=True, default=None)
     shape: tuple[int, ...] = eqx.field(static=True, kw_only=True)
-    """In which the model takes an image."""
+    """The shape in which the model takes an image."""
 
     def pixels(self, model: eqx.Module) -> tuple[int, ...]:
         return self.shape

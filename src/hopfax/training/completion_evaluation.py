@@ -42,7 +42,7 @@ class CompletionEvaluation(eqx.Module):
 
 
 def standard_error(values: Float[np.ndarray, " examples"]) -> float:
-    """That of their mean; 0 for one value."""
+    """The standard error of the mean of `values`; 0 for one value."""
     return float(np.std(values) / math.sqrt(max(len(values) - 1, 1)))
 
 
@@ -147,7 +147,7 @@ def _relaxed(
 def _as_arrays(
     model: AbstractNetwork, layer: str, images: ArrayLike, known: ArrayLike, guess: ArrayLike
 ) -> tuple[Array, Array, Array]:
-    """The three as arrays of one shape. Raises: `ValueError` for shapes that do not fit."""
+    """Images, masks and guesses as arrays of one shape. Raises: `ValueError` for shapes that do not fit."""
     images, known, guess = jnp.asarray(images), jnp.asarray(known), jnp.asarray(guess)
     floating = jnp.issubdtype(images.dtype, jnp.floating)
     images = images if floating else images.astype(jnp.float32)

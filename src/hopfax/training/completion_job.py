@@ -131,7 +131,7 @@ class CompletionRecipe:
         return with_hidden(model, hidden, gain=self.hidden_gain, std=self.hidden_std, key=key)
 
     def schedule(self, batches: int) -> Schedule:
-        """The learning rate at each step, for epochs of so many batches."""
+        """The learning rate at each step, for epochs of `batches` batches."""
         fraction = self.final_learning_rate_fraction
         return Schedule(self.learning_rate, fraction, self.epochs, batches, self.decay)
 
@@ -150,7 +150,7 @@ def _clipped(
 
 
 def completion_from_config(config: Mapping[str, Any]) -> CompletionRecipe:
-    """The recipe whose `config` it was. Raises: `ValueError` for settings that are none, or incomplete."""
+    """The recipe of this `config`. Raises: `ValueError` for settings that are no recipe, or incomplete."""
     fields = {"task", *(field.name for field in dataclasses.fields(CompletionRecipe))}
     if config.keys() != fields or config["task"] != TASK:
         missing, extra = sorted(fields - config.keys()), sorted(config.keys() - fields)

@@ -26,9 +26,9 @@ Labels = Int[Array, " batch"]
 
 
 def check_nudge(trainer: Trainer, model: AbstractNetwork, dataset: Dataset) -> float | None:
-    """The smallest cosine of an array of the gradient by equilibrium propagation with that of the implicit one.
+    """The smallest cosine, over arrays, of the gradient by equilibrium propagation with the implicit one.
 
-    On the first batch of the training data; None for gradients without a nudge.
+    It is that of the first batch of the training data; None for gradients without a nudge.
 
     Warns where the nudge is above a tenth of the smallest critical nudge of the batch, and where the cosine is below
     0.99.

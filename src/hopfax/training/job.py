@@ -99,16 +99,16 @@ def train(
 ) -> tuple[PyTree, list[Metrics]]:
     """Train in `folder`: the model and the metrics of each epoch, which are also in `metrics.jsonl`.
 
-    Of several processes each calls this with the same arguments, and the primary process alone reads and writes the
-    folder.
+    In a run of several processes, each of them calls this with the same arguments, and only the primary process reads
+    and writes the folder.
 
     Args:
         folder: made if it does not exist; empty unless `resume`.
         resume: continue from the checkpoint in the folder, if it has one; the result is the same to the last bit.
-        stop_after: end after so many epochs of the schedule, which stays as it is; the run can be resumed.
-        checkpoint_chunks: save after so many chunks (there are about 20 an epoch), and after each epoch.
-        callback: called with each chunk as it ends, see `hopfax.training.loggers`. What it raises ends the run, whose
-            state is saved.
+        stop_after: end after this many epochs of the schedule, which stays as it is; the run can be resumed.
+        checkpoint_chunks: save each time this many chunks have ended (an epoch has about 20), and after each epoch.
+        callback: called with each chunk as it ends, see `hopfax.training.loggers`. An exception that it raises ends the
+            run, whose state is saved.
         devices: how many share each batch; by default one, or in a run of several processes
             (`hopfax.parallel.join`) all of theirs. A checkpoint does not depend on it.
     Raises:

@@ -92,7 +92,7 @@ def fit(
 
 @eqx.filter_jit(donate="all-except-first")
 def advance(inputs, state: TrainState) -> tuple[TrainState, Bool[Array, ""]]:
-    """The batches from `start` to `stop`. The loop has any length, so one compilation serves all chunks.
+    """Train on the batches from `start` to `stop`. The loop has any length, so one compilation serves all chunks.
 
     `inputs` are the trainer, a mesh or None, the shardings of the state on it, the batches, `start` and `stop`.
     """

@@ -37,8 +37,8 @@ def madam(
         r = clip(g / sqrt(v / (1 - decay^t)), -gradient_bound, gradient_bound),   r = 0 where v = 0
         w = clip(w exp(-learning_rate r sign(w)), -b, b),   b = scale_bound * rms(w at init), one b for each leaf
 
-    Masked weights that are zero need no mask. Biases that start at zero never change; initialise them with small
-    random numbers.
+    Weights that a mask has set to zero need no mask here. Biases that start at zero never change; initialise them with
+    small random numbers.
 
     Args:
         learning_rate: nats per step, or an optax schedule of the number of steps taken so far.

@@ -33,7 +33,7 @@ class MetricsFile(Generic[Row]):
             os.fsync(stream.fileno())
 
     def read(self) -> list[Row]:
-        """All rows. Raises: `ValueError` for a line that is none, naming it."""
+        """All rows. Raises: `ValueError` for a line that is no row, naming it."""
         lines = self.path.read_bytes().splitlines()
         return [self._row(number, line) for number, line in enumerate(lines, start=1)]
 

@@ -56,7 +56,7 @@ class Recipe:
         layers: neurons in each layer, input first; in a convolutional network the shape of the input, then
             `ConvBlock`s (`hopfax.training.conv_layers`).
         model: HAM or CHN, with or without -DEQ, -EO and -EO-DEQ, as in the papers' tables.
-        architecture: the neurons, and the distribution of the first weights.
+        architecture: the neurons, and the distribution of the initial weights.
         cost: of one example.
         smoothing: of the target, `(1 - smoothing) one-hot + smoothing / classes`, in [0, 1).
         optimiser: without its learning rate.
@@ -144,7 +144,7 @@ class Recipe:
         method = dataclasses.replace(papers, gradient=gradient, rtol=self.rtol)
         if not any(isinstance(size, ConvBlock) for size in self.layers):
             return method
-        # The same as `EvenOdd()` unless a pool is not linear, where that is refused.
+        # `Coloured()` is the same as `EvenOdd()`, unless a pool is not linear, which `EvenOdd()` refuses.
         update = Coloured() if isinstance(papers.update, EvenOdd) else papers.update
         return dataclasses.replace(method, update=update, start=FeedForward())
 
@@ -154,11 +154,11 @@ class Recipe:
         return CHN.like(network) if self.model.startswith("CHN") else network
 
     def transformation(self, batches: int) -> optax.GradientTransformation:
-        """The optimiser on the schedule of this recipe, for epochs of so many batches."""
+        """The optimiser on the schedule of this recipe, for epochs of `batches` batches."""
         return self.optimiser.transformation(self.schedule(batches))
 
     def schedule(self, batches: int) -> Schedule:
-        """The learning rate at each step, for epochs of so many batches."""
+        """The learning rate at each step, for epochs of `batches` batches."""
         fraction = self.final_learning_rate_fraction
         return Schedule(self.learning_rate, fraction, self.epochs, batches, self.decay)
 
@@ -169,7 +169,7 @@ class Recipe:
 
 
 def from_config(config: Mapping[str, Any]) -> Recipe:
-    """The recipe whose `config` it was. Raises: `ValueError` for settings that are none, or incomplete."""
+    """The recipe of this `config`. Raises: `ValueError` for settings that are no recipe, or incomplete."""
     fields = {field.name for field in dataclasses.fields(Recipe)}
     config = {"augmentation": None, **config} if config else config  # earlier runs have no entry for it
     if config.keys() != fields:
@@ -266,8 +266,9 @@ def conv(layers: Sequence[LayerSize], model: str = "HAM-EO") -> Recipe:
 def standardised(recipe: Recipe, dataset: Dataset) -> Recipe:
     """The recipe with an input layer that standardises images, by mean and deviation of the training images.
 
-    They are those of each channel, if the input has the shape (height, width, channels), and else of all pixels. The
-    network itself standardises (`hopfax.lagrangians.StandardisedInput`): evaluation, saved models, resumed runs.
+    Mean and deviation are those of each channel, if the input has the shape (height, width, channels), and else of all
+    pixels. The network itself standardises (`hopfax.lagrangians.StandardisedInput`): in evaluation, as a saved model,
+    and in a resumed run too.
     Raises: `ValueError` if the input of the recipe is not as large as an image.
     """
     shape, images = recipe.layers[0], dataset.train_images

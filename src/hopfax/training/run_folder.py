@@ -14,10 +14,10 @@ LOCK = ".lock"
 def open_run_folder(folder: Path, *, resume: bool) -> Iterator[None]:
     """Lock the folder, and remove the partial files of a killed run.
 
-    The lock is one of the operating system, on the file `.lock`. It ends with the process that holds it, however the
+    It is a lock of the operating system, on the file `.lock`. It ends with the process that holds it, however the
     process ends, so no lock is ever stale. The file stays.
-    Raises: `ValueError` if another run holds the folder, or it is in use and not to be resumed; `OSError` if it cannot
-    be written.
+    Raises: `ValueError` if another run holds the folder, or it is not empty and `resume` is false; `OSError` if it
+    cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not resume and any(path.name != LOCK for path in folder.iterdir()):
@@ -38,6 +38,6 @@ def open_run_folder(folder: Path, *, resume: bool) -> Iterator[None]:
 
 
 def _remove_parts(folder: Path) -> None:
-    """Files under the temporary names of `checkpoint.write_atomic`, which a killed run leaves behind."""
+    """Remove the files with the temporary names of `write_atomic`, which a killed run leaves behind."""
     for path in folder.glob(f".*{PARTIAL_SUFFIX}"):
         path.unlink(missing_ok=True)

@@ -49,7 +49,7 @@ class AbstractTask(eqx.Module):
 
     @abc.abstractmethod
     def explain_failure(self, before: PyTree, after: PyTree, examples: PyTree, step: Int[Array, ""]) -> str:
-        """What was the first to be NaN or infinite in the step from model `before` to `after`, in words."""
+        """What first became NaN or infinite in the step from model `before` to `after`, in words."""
 
 
 def check_pixels(images: Any, size: int) -> None:

@@ -16,7 +16,7 @@ from .task import AbstractTask, Sums
 
 DRAWS = (
     2**31 - 1
-)  # folded into the key for what is drawn at each step; the order of an epoch has the epoch's number
+)  # folded into the key for what is drawn at each step; the order of an epoch folds in the epoch's number
 
 
 class Trainer(eqx.Module):

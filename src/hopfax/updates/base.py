@@ -38,7 +38,7 @@ class AbstractUpdate(eqx.Module):
         return False
 
     def gives_slope(self, model: AbstractNetwork) -> bool:
-        """Whether the image gives the slope of the energy: it is the response of the eliminated form of a HAM."""
+        """Whether the image gives the slope of the energy: where it is the response of the eliminated form of a HAM."""
         return False
 
     @abc.abstractmethod

@@ -64,8 +64,8 @@ class EvenOdd(AbstractBlockUpdate):
 class Coloured(AbstractBlockUpdate):
     """One colour of layers after the other, each at its drive given the newest activations of the others.
 
-    A layer in which all of its synapses are affine is minimised exactly by this, and a colour of such layers is
-    eliminated. If all layers are such, the energy never rises, and with two colours this is `EvenOdd()`.
+    A layer in which all of its synapses are affine is thereby minimised exactly, and a colour of such layers is
+    eliminated. If all layers are of this kind, the energy never rises, and with two colours this is `EvenOdd()`.
     A layer in which a synapse is concave takes a step that minimises an upper bound of the energy, as in a
     majorise-minimise algorithm; the energy does not rise either. If any layer is of a third kind, the layers that are
     not eliminated take their steps together, along minus the gradient of the energy. The energy may rise then, and

@@ -15,8 +15,8 @@ class ErrorOptimisation(AbstractBlockUpdate):
     """`e ← e - step ∂E/∂e`, where `s_k = f_k(s_{k-1}) + e_k`: gradient descent in the errors of the layers.
 
     `f_k` is the drive of layer k by the layers before it. One feed-forward pass computes the states from the errors,
-    and one backward pass the gradient, so a signal crosses the whole network in one step. Through gradient descent in
-    the states it fades from layer to layer. The equilibria are the same, as the change of coordinates is invertible.
+    and one backward pass the gradient, so a signal crosses the whole network in one step. With gradient descent in the
+    states, it fades from layer to layer. The equilibria are the same, as the change of coordinates is invertible.
     The last layer is eliminated where its synapses are affine in its activation.
 
     With a step of 1, a weak nudge of the output is followed in one step. With a clamped output, plain steps converge

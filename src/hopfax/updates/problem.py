@@ -95,8 +95,8 @@ class Problem(AbstractMap):
         update: the map `f`.
         deviations: whether the states are small deviations from an equilibrium. The relative residual is then the
             largest of those of the layers, rather than that of all neurons together: a layer of small states is solved
-            as well as one of large states. And the energy is judged by its slope in every HAM, because its change is
-            below its rounding.
+            as accurately as one of large states. And the energy is judged by its slope in every HAM, because the change
+            of the energy is below its rounding error.
     """
 
     model: AbstractNetwork
@@ -108,7 +108,7 @@ class Problem(AbstractMap):
         return self.update.image(self.model, states)
 
     def evaluate(self, states: States, energy: bool = True, slope: bool = False) -> tuple[States, StepInfo]:
-        """`f(z)`, with the residual and if asked for the energy or its slope at `z`.
+        """`f(z)`, with the residual and, if asked for, the energy or its slope at `z`.
 
         The `StepInfo` is not differentiated, since it only steers the solver.
         """

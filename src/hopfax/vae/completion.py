@@ -1,4 +1,4 @@
-"""Completion of corrupted images: the most probable latent for the known pixels, and two ways to compare it with."""
+"""Completion of corrupted images: the most probable latent for the known pixels, and two ways for comparison."""
 
 from typing import NamedTuple
 
@@ -78,7 +78,7 @@ def inpaint(
         known: the mask of known pixels, one for all images or one for each.
         guess: initial values of the unknown pixels, such as the mean training image.
         tolerance: an image has converged where a step predicts a decrease of `F` of at most this, in nats.
-        max_steps: the most evaluations of `F` and its gradient after that at the start.
+        max_steps: the most evaluations of `F` and its gradient after the one at the start.
     Raises: `ValueError` for shapes that do not fit, or settings out of range.
     Source: derived in this project; [vandermeersch2023] completes images by relaxing, see `relax_pixels`.
     """

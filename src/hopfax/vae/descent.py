@@ -59,14 +59,14 @@ def descend(function: Function, start: Point, *, tolerance: ScalarLike, max_step
 
     A step along the L-BFGS direction has length 1 at first. It is halved until it meets Armijo's condition.
 
-    Why not the solvers of our libraries: `optimistix.LBFGS` stops on the last change of the point and the value, and
-    here the tolerance is a decrease. A line search of optax is a loop in each step, and in a batch each step would take
-    as long as the longest search. Here one pass of the loop is one evaluation.
+    The solvers of optimistix and optax do not fit: `optimistix.LBFGS` stops on the last change of the point and the
+    value, and here the tolerance is a decrease. A line search of optax is a loop in each step, and in a batch each step
+    would take as long as the longest search. Here one pass of the loop is one evaluation.
 
     Args:
         function: returns its value, and whether the value is reliable. Points where it is not are rejected.
         tolerance: the descent has converged where the direction predicts a decrease of at most this, `-∇F·d`.
-        max_steps: the most evaluations after that at the start.
+        max_steps: the most evaluations after the one at the start.
     Source: Nocedal and Wright (2006), Numerical Optimization, algorithms 3.1 and 7.5.
     """
     lbfgs = optax.scale_by_lbfgs()

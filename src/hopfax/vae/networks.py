@@ -27,7 +27,7 @@ class AbstractNetworks(eqx.Module):
     @property
     @abc.abstractmethod
     def decoder(self) -> HAM:
-        """The network that is relaxed with the latents clamped, without the layers of the variance."""
+        """The network that is relaxed with the latents clamped, once the layers of the variance are removed."""
 
 
 class Tied(AbstractNetworks):

@@ -44,8 +44,8 @@ class Growth(eqx.Module):
 
     Args:
         neurons: the numbers of neurons.
-        holds: so many patterns are recalled.
-        fails: so many patterns are not; equal to `holds` if no more were tried.
+        holds: this many patterns are recalled.
+        fails: this many patterns are not; equal to `holds` if no more were tried.
     """
 
     neurons: Int[np.ndarray, " sizes"]

@@ -101,7 +101,7 @@ def recall_rate(store: Store, trial: Trial, count: int, key: PRNGKey) -> Proport
 
 
 def recall_against_load(store: Store, trial: Trial, counts: Sequence[int], key: PRNGKey) -> Curve:
-    """`recall_rate` for each number of patterns in `counts`. Raises: `ValueError` for none, or one below 1."""
+    """`recall_rate` for each number of patterns in `counts`. Raises: `ValueError` for no counts, or one below 1."""
     require(len(counts) > 0, "`counts` must hold at least one number of patterns.")
     keys = jr.split(key, len(counts))
     return _curve(counts, [recall_rate(store, trial, n, k) for n, k in zip(counts, keys, strict=True)])
@@ -129,10 +129,10 @@ def capacity(
     most: int = 1_000_000,
     rtol: float = 0.05,
 ) -> tuple[int, int]:
-    """Two numbers of patterns, `rtol` apart: of the first, at least `fraction` are recalled, of the second fewer.
+    """Two numbers of patterns, `rtol` apart: at least `fraction` of the first are recalled, and fewer of the second.
 
-    Doubles, then bisects, with the same random key throughout. (0, 1) if not even one pattern is recalled, and
-    (`most`, `most`) if `most` patterns are.
+    Doubles, then bisects, with the same random key throughout. The result is (0, 1) if not even one pattern is
+    recalled, and (`most`, `most`) if `most` patterns are.
 
     Raises: `ValueError` for a `fraction` outside (0, 1], `most < 1`, or an `rtol` that is not positive.
     """

@@ -1,4 +1,4 @@
-"""Random patterns to measure memories with, one a row, and corruptions that make queries of them."""
+"""Random patterns to measure memories with, one in each row, and corruptions that make queries of them."""
 
 import abc
 

@@ -44,7 +44,7 @@ def exponential(neurons: int) -> float:
 
 
 def modern_bound(dimension: int, beta: float = 1.0, radius: float = 1.0, failure: float = 1e-3) -> float:
-    """`sqrt(p) c^((d-1)/4)`: so many patterns at least a modern Hopfield network stores with probability `1 - p`.
+    """`sqrt(p) c^((d-1)/4)`: a modern Hopfield network stores at least this many patterns with probability `1 - p`.
 
     The patterns are random on the sphere of radius `K sqrt(d-1)`. `c = b / W_0(exp(a + ln b))` with
     `a = 2 (1 + ln(2 beta K² p (d-1))) / (d-1)` and `b = 2 K² beta / 5`. The bound is of use where it is above 1.

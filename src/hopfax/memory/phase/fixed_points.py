@@ -15,7 +15,7 @@ from ..._internal.optional import needed
 
 
 class Branches(eqx.Module):
-    """The types of fixed points, one an entry: `k` patterns with weight `a`, the others `b`, `m = a - b ≥ 0`.
+    """The types of fixed points, one for each entry: `k` patterns with weight `a`, the others `b`, `m = a - b ≥ 0`.
 
     Ordered by `k`, then `m`, so the centroid (`k = N`, `m = 0`) is the last entry. A type with `k` stands for
     `binomial(N, k)` states.

@@ -33,8 +33,8 @@ def largest_eigenvalue(network: ModernHopfield, state: _State) -> Float[Array, "
 
     `H` is the Hessian of the memory layer's Lagrangian, `Y` are the centred patterns, and `c` is the gain of the
     visible neurons. If there are fewer patterns than dimensions, it is computed from `c H^½ Y Yᵀ H^½`, which is smaller
-    and has the same eigenvalues but zeros. For large networks, `hopfax.diagnostics.spectral_radius` of `network.ham()`
-    finds it without forming a matrix.
+    and has the same eigenvalues except for zeros. For large networks, `hopfax.diagnostics.spectral_radius` of
+    `network.ham()` finds it without forming a matrix.
 
     Raises: `ValueError` for visible neurons that are not linear.
     """

@@ -139,7 +139,7 @@ class _Search(eqx.Module):
         return jnp.max(weights) - jnp.min(weights) > _UNEVEN * jnp.max(weights)
 
     def lowest(self, holds: Callable[[_Beta], _Truth]) -> _Beta:
-        """Doubles `beta` until `holds`, then bisects to `rtol`; the upper end of the bracket.
+        """Doubles `beta` until `holds`, then bisects to `rtol`, and returns the upper end of the bracket.
 
         One loop does both, with infinity for the unknown upper end, so that `holds` is compiled once.
         """

@@ -70,7 +70,7 @@ def _find_defect(neurons: AbstractLagrangian) -> tuple[float, float, str] | None
     falling = ~flat & (first - states * second < 0)
     if falling.any():
         return *_first_run(states, falling), "it falls"
-    # Where ρ is flat only to rounding, v exceeds any drive that matters before.
+    # Where ρ is flat only to rounding, v already exceeds any drive that matters.
     v = np.abs(states) / np.where(flat, 1, first)
     for side in (states < 0, states > 0):
         if (flat & side).any() and v[side & ~flat].max(initial=0) < LARGEST_DRIVE:

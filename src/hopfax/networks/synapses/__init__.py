@@ -1,8 +1,8 @@
 """Synapses: interaction energies of the activations that they join.
 
 The drive of a layer is minus the gradient of their sum with respect to its activation. A function of your own becomes a
-synapse through `Interaction`, which takes that gradient by autodiff. The others give it in closed form, which is traced
-many times faster.
+synapse through `Interaction`, which takes that gradient by autodiff. The other synapses give the gradient in closed
+form, which is traced many times faster.
 """
 
 from .attention import Attention as Attention

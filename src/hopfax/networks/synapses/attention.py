@@ -26,7 +26,7 @@ class Attention(AbstractSynapse):
         key: `W_K`, of the same shape.
         positions: `p`, of shape (tokens, dim); None for none.
         beta: `β`, positive; `1/√width` if None. A float is fixed, an array is trained.
-        attends_to_itself: whether `u = t` is one of the sum.
+        attends_to_itself: whether the sum over `u` includes `u = t`.
     Raises: `ValueError` for arrays that do not fit one another, or another `beta`.
     Source: [hoover2023], eq. 3 and 4; positions are added here.
     """

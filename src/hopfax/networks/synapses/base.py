@@ -43,7 +43,7 @@ class AbstractSynapse(eqx.Module):
         """
 
     def concave_in(self, name: str, nonnegative: Set[str]) -> bool:
-        """Whether `E` is concave in the activation of `name` where those of the layers in `nonnegative` are.
+        """Whether `E` is concave in the activation of `name`, if the activations of `nonnegative` are not negative.
 
         Then the step of the layer to its drive minimises an upper bound of the energy, so it cannot raise it.
         """
@@ -65,7 +65,7 @@ class AbstractSynapse(eqx.Module):
 
 
 class AbstractWrappedSynapse(AbstractSynapse):
-    """A synapse that is made of another one, of the same layers and as affine or concave in them."""
+    """A synapse that is made of another one, with the same layers, and affine or concave in the same ones."""
 
     synapse: eqx.AbstractVar[AbstractSynapse]
 

@@ -34,7 +34,7 @@ class AbstractPool(eqx.Module):
 
     @abc.abstractmethod
     def reduce(self, elements: Inexact[Array, "window ..."]) -> Inexact[Array, "..."]:
-        """The pooled value of the elements of a window, which are along the first axis; zero if all are."""
+        """The pooled value of the elements of a window, which are along the first axis; zero if all are zero."""
 
     def __check_init__(self):
         _require_sizes(f"{type(self).__name__}.window", self.window, 1)
@@ -58,7 +58,7 @@ class AbstractPool(eqx.Module):
         return self.reduce(jnp.stack(shifted))
 
     def sizes(self, dimensions: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Window and stride along each of so many axes."""
+        """Window and stride along each of `dimensions` axes."""
         stride = self.window if self.stride is None else self.stride
         return _spread(self.window, dimensions), _spread(stride, dimensions)
 
@@ -82,8 +82,8 @@ class AveragePool(AbstractPool):
 class MaxPool(AbstractPool):
     """The largest element of a window. It is convex; where several are largest they share the gradient.
 
-    Below a negative activation a minimum of the energy may lie where elements tie, and there no state equals its drive.
-    Use `SoftPool` with signed neurons.
+    If the neuron that gets the pooled value has a negative activation, a minimum of the energy may lie where elements
+    tie, and there no state equals its drive. Use `SoftPool` with signed neurons.
     """
 
     window: Sizes = eqx.field(static=True, default=2)
@@ -149,7 +149,7 @@ class AbstractConvolution(AbstractTransform):
 
     @property
     def strides(self) -> tuple[int, ...]:
-        """The stride along each of these axes."""
+        """The stride along each axis along which the kernel moves."""
         return _spread(self.stride, self.dimensions)
 
     def convolve(self, activation: Array, kernel: Array, strides: tuple[int, ...]) -> Array:
@@ -197,7 +197,7 @@ class Conv(AbstractConvolution):
             deep learning, it is not mirrored.
         stride: steps of the kernel, one number for all axes or one for each.
         padding: zeros at both ends, one number for all axes or one for each.
-        groups: the channels of a and b are divided into so many groups that do not mix.
+        groups: the number of groups into which the channels of a and b are divided; groups do not mix.
     Raises: `ValueError` for values out of range; a network raises it where the layers do not fit the kernel.
     Source: [goemaere2024], section 2, on convolutions as blocks of a sparse symmetric matrix.
     """

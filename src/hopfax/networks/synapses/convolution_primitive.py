@@ -1,9 +1,9 @@
 """The convolution `y = K * x` and its two transposes, each of them fast also inside a compiled loop.
 
 All three are partial gradients of one trilinear form `T(x, K, y) = ⟨y, K * x⟩`, so the derivative of each is another of
-them. They are a JAX primitive of their own because XLA brings a convolution into the order of axes for which it has a
-fast routine on CPUs only outside of loops. The gradient in the kernel that `jax.lax` writes is then tens of
-times slower inside a loop, and the one in the maps takes twice as long (`benchmarks/conv_loop.py`).
+them. They are a JAX primitive of their own because XLA has a fast routine on CPUs for one order of axes only, and
+brings convolutions into this order only outside of loops. The gradient in the kernel that `jax.lax` writes is then tens
+of times slower inside a loop, and the one in the maps takes twice as long (`benchmarks/conv_loop.py`).
 """
 
 import dataclasses
@@ -66,7 +66,7 @@ def _by_lax(*others: Array, role: Role, moves: Moves) -> Array:
 
 
 def _by_canonical_axes(*others: Array, role: Role, moves: Moves) -> Array:
-    """The same, as convolutions whose axes are (examples, space, channels) before XLA sees them."""
+    """The partial gradient as convolutions whose axes are (examples, space, channels) before XLA sees them."""
     if moves.groups > 1:
         return _by_lax(*others, role=role, moves=moves)
     if role == "y":
@@ -90,8 +90,8 @@ def _by_canonical_axes(*others: Array, role: Role, moves: Moves) -> Array:
 def _not_exchanged(maps: Array, kernel: Array, ends, *, lhs_dilation=None, **others) -> Array:
     """The convolution of maps that may be smaller than the kernel.
 
-    XLA exchanges the two then, and has no fast routine for the result. So the maps are extended by zeros to the size of
-    the kernel, and `ends` become shorter. Behind a barrier XLA does not see that these zeros are padding.
+    Where they are, XLA exchanges the two, and has no fast routine for the result. So the maps are extended by zeros to
+    the size of the kernel, and `ends` become shorter. Behind a barrier XLA does not see that these zeros are padding.
     """
     short = [max(0, width - size) for size, width in zip(maps.shape[1:-1], kernel.shape[:-2], strict=True)]
     if any(short):
@@ -135,7 +135,7 @@ def _transpose(place: int, cotangent, *others, role: Role, moves: Moves) -> Arra
 
 
 def _batch(operands, axes, *, role: Role, moves: Moves) -> tuple[Array, int]:
-    """Examples of the new axis join the others; where the kernel or both maps have it, each is done by itself."""
+    """Examples of the new axis join the others; if the kernel or both maps have it, each example is done by itself."""
     batched = {name for name, axis in zip(_other_roles(role), axes, strict=True) if axis is not None}
     if role == "kernel" or "kernel" in batched:
         alone = functools.partial(_by_lax, role=role, moves=moves)

@@ -20,7 +20,7 @@ class Prediction(AbstractSynapse):
     """`E = ½ |f(g_a)|² - ⟨g_b, f(g_a)⟩` with `f(g_a) = F(φ(g_a)) + b`: layer a predicts layer b.
 
     With the energy `½ |g_b|²` of an identity layer b it is half of the squared error, `½ |g_b - f(g_a)|²`. The drive
-    of b is the prediction `f(g_a)`. That of a is the error, sent back: `(∂f/∂g_a)ᵀ (g_b - f(g_a))`.
+    of b is the prediction `f(g_a)`. The drive of a is the error, sent back: `(∂f/∂g_a)ᵀ (g_b - f(g_a))`.
 
     Args:
         transform: `F`, a synapse of a and b such as `SharedDense((a, b), weight)` or `Conv((a, b), kernel)`.

@@ -1,4 +1,4 @@
-"""Synapses through which one layer gets a function of another, and that gets the transpose: `E = -⟨g_b, F(g_a)⟩`."""
+"""Synapses that drive layer b by a function of layer a, and a by the transpose of it: `E = -⟨g_b, F(g_a)⟩`."""
 
 import abc
 from collections.abc import Mapping, Set
