@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hopfax.solvers.batched_loop import MIN_BATCH, batched_while_loop
+from hopfax.solvers.batched_loop import LARGE_BATCH, MIN_BATCH, batched_while_loop
 
 
 def divide(inputs, carry):
@@ -36,7 +36,7 @@ def test_each_example_ends_where_it_would_alone(starts):
     assert (values < 1).all()
 
 
-@pytest.mark.parametrize("size", [1, MIN_BATCH - 1, MIN_BATCH, 2 * MIN_BATCH + 3])
+@pytest.mark.parametrize("size", [1, MIN_BATCH - 1, MIN_BATCH, 2 * MIN_BATCH + 3, LARGE_BATCH + 5])
 def test_any_size_of_batch(size):
     starts = jnp.exp(jnp.linspace(0.1, 9, size))
     np.testing.assert_array_equal(jax.vmap(divisions, (0, None))(starts, 3.0)[1], expected(starts, 3.0))
@@ -90,8 +90,9 @@ def test_a_carry_may_be_one_array(size):
     np.testing.assert_array_equal(jax.jit(jax.vmap(run))(starts), np.frexp(np.asarray(starts))[0])
 
 
-def test_dropping_converged_examples_saves_work():
-    """With one slow example of 64, far fewer steps are taken than 64 times its own."""
+@pytest.mark.parametrize(("size", "share"), [(64, 1 / 6), (LARGE_BATCH, 1 / 9)])
+def test_dropping_converged_examples_saves_work(size, share):
+    """With one slow example in a batch, only this share of its steps times the size of the batch is taken."""
     steps = []
 
     def counted(inputs, carry):
@@ -100,9 +101,9 @@ def test_dropping_converged_examples_saves_work():
 
     begin = lambda start: (start, jnp.zeros((), int))
     run = lambda start: batched_while_loop(lambda c: c[0] >= 1, counted, {"factor": 2.0}, begin(start))
-    jax.block_until_ready(jax.vmap(run)(jnp.full(64, 1.5).at[5].set(2.0**99)))
+    jax.block_until_ready(jax.vmap(run)(jnp.full(size, 1.5).at[5].set(2.0**99)))
     jax.effects_barrier()
-    assert len(steps) < 64 * 100 / 7
+    assert len(steps) < size * 100 * share
 
 
 @pytest.mark.parametrize("batched", [False, True])

@@ -11,8 +11,8 @@ from jaxtyping import Array, Bool, PyTree
 
 from .._internal.tree import select
 
-BATCH_FRACTIONS = 3, 12  # converged examples are dropped when 1/3 and 1/12 of the batch are left running
 MIN_BATCH = 32  # examples below which dropping some saves less than it costs to compile
+LARGE_BATCH = 256  # examples from which dropping some a second time saves more than it costs to compile
 
 Carry = TypeVar("Carry")
 
@@ -26,8 +26,9 @@ def batched_while_loop(
 ) -> Carry:
     """`lax.while_loop` of one example: `carry ← step(inputs, carry)` while `running(carry)`. Not differentiable.
 
-    Under `vmap` each example runs until it ends by itself. When a third and a twelfth of the examples are left, the
-    others are dropped from the batch. The loop is compiled once for each of these batch sizes.
+    Under `vmap` each example runs until it ends by itself. When a sixth of the examples are left, the others are
+    dropped from the batch; in large batches this is done twice, when a third and a twelfth are left. The loop is
+    compiled once for each of these batch sizes.
 
     Args:
         running: whether one example goes on.
@@ -85,7 +86,9 @@ def _batch_loop(running, step, batched: PyTree, check_every: int):
 
 def batch_sizes(size: int) -> list[int]:
     """The sizes to which a batch is cut, one after the other."""
-    return [size // fraction for fraction in BATCH_FRACTIONS] if size >= MIN_BATCH else []
+    if size < MIN_BATCH:
+        return []
+    return [size // 6] if size < LARGE_BATCH else [size // 3, size // 12]
 
 
 def run_and_drop(
