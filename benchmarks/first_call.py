@@ -4,10 +4,12 @@
 
 Each measurement is a process of its own, because what one compiles the next would find. "first call" is from the
 call of the compiled step to its result; importing, data and the making of the network come before. Training steps of
-the papers' networks by their recipes; "cold" with an empty cache, "warm" with what the cold one left there.
+the papers' networks by their recipes, and of two convolutional networks by equilibrium propagation; "cold" with an
+empty cache, "warm" with what the cold one left there. "CPU" seconds are those of all threads.
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import statistics
@@ -22,17 +24,24 @@ import jax
 import jax.random as jr
 from common import arguments, write
 
-from hopfax.training import TrainState, make_step
+from hopfax.gradients import EquilibriumPropagation
+from hopfax.training import TrainState, conv_layers, make_step
 from hopfax.training.classifier import make_trainer
-from hopfax.training.recipes import goemaere2023, goemaere2024
+from hopfax.training.recipes import Recipe, conv, goemaere2023, goemaere2024
 
 NETWORKS = {
     "goemaere2023": lambda: goemaere2023((784, 512, 10), "HAM-EO"),
     "goemaere2024, 3 layers": lambda: goemaere2024((784, 1990, 10), "HAM-EO"),
     "goemaere2024, 5 layers": lambda: goemaere2024((784, 1280, 510, 200, 10), "HAM-EO"),
     "goemaere2024, 7 layers": lambda: goemaere2024((784, 1024, 512, 256, 128, 70, 10), "HAM-EO"),
+    "conv, 28 x 28, equilibrium propagation": lambda: _by_nudging(conv_layers((28, 28), 10)),
+    "conv3, 32 x 32 x 3, equilibrium propagation": lambda: _by_nudging(conv_layers((32, 32, 3), 10, "conv3")),
 }
 EXAMPLES = 60_000
+
+
+def _by_nudging(layers) -> Recipe:
+    return dataclasses.replace(conv(layers), gradient=EquilibriumPropagation())
 
 
 def main() -> None:
@@ -57,6 +66,7 @@ def _of(name: str, rounds: int) -> dict[str, float]:
     median = lambda runs, what: statistics.median(run[what] for run in runs)
     return {
         "first call, cold": median(cold, "first"),
+        "first call, cold, CPU": median(cold, "CPU"),
         "first call, warm": median(warm, "first"),
         "second call": median(warm, "second"),
     }
@@ -72,12 +82,16 @@ def _in_a_process(name: str, cache: str) -> dict[str, float]:
 def first_call(name: str) -> dict[str, float]:
     """Seconds of the first step of a network of `NETWORKS`, and of the next."""
     recipe = NETWORKS[name]()
-    trainer = make_trainer(recipe, EXAMPLES)
+    shape = recipe.layers[0] if isinstance(recipe.layers[0], tuple) else (recipe.layers[0],)
+    trainer = make_trainer(recipe, EXAMPLES, shape)
     state = TrainState.begin(recipe.network(), trainer, key=jr.key(0))
-    images = jr.uniform(jr.key(1), (recipe.batch_size, recipe.layers[0]))
+    images = jr.uniform(jr.key(1), (recipe.batch_size, *shape))
     labels = jr.randint(jr.key(2), (recipe.batch_size,), 0, recipe.layers[-1])
     step = eqx.filter_jit(make_step(trainer))
-    return {call: _seconds(step, state, images, labels) for call in ("first", "second")}
+    began = time.process_time()
+    first = _seconds(step, state, images, labels)
+    processor = time.process_time() - began
+    return {"first": first, "CPU": processor, "second": _seconds(step, state, images, labels)}
 
 
 def _seconds(step, *arguments) -> float:

@@ -31,17 +31,19 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
 def pytest_configure(config):
-    """Compiled code is kept for the next run. `pytest --cache-clear` compiles anew.
+    """Compiled code is kept for the next run, in one folder for all workers. `pytest --cache-clear` compiles anew.
 
-    Each worker has its own folder, because JAX does not write its files atomically; a run starts with all files of
-    the run before it. The environment's own JAX_COMPILATION_CACHE_DIR is used where it is set.
+    JAX does not write its files atomically. A worker that reads a part of one compiles, with a warning. The
+    environment's own JAX_COMPILATION_CACHE_DIR is used where it is set.
     """
+    # By default the folder is a part of the key, so that code moved to another folder is not found there.
+    jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
-    folder, worker = config.cache.mkdir("compiled"), os.environ.get("PYTEST_XDIST_WORKER")
-    if worker is None:
-        _share_files(folder)
-    jax.config.update("jax_compilation_cache_dir", str(folder / (worker or "alone")))
+    folder = config.cache.mkdir("compiled")
+    if "PYTEST_XDIST_WORKER" not in os.environ and _bytes_of(folder) > MOST_BYTES:
+        shutil.rmtree(folder)
+    jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", LEAST_SECONDS)
 
 
@@ -50,15 +52,8 @@ def pytest_collection_finish():
     gc.freeze()
 
 
-def _share_files(folder):
-    """Every folder in `folder` has all files of the others then; all are deleted where they are too large."""
-    files = {file.name: file for file in folder.glob("*/*")}
-    if sum(file.stat().st_size for file in files.values()) > MOST_BYTES:
-        shutil.rmtree(folder)
-        return
-    for owner in folder.iterdir():
-        for name in files.keys() - {file.name for file in owner.iterdir()}:
-            os.link(files[name], owner / name)
+def _bytes_of(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
 
 
 @pytest.fixture

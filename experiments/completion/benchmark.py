@@ -21,7 +21,7 @@ from hopfax.data import load
 
 HERE = Path(__file__).parent
 STORED = HERE / "benchmark"
-NUMBERS = {"digits": (10, 100, 1000), "mnist": (10, 100, 1000, 10_000)}
+NUMBERS = {"digits": (10, 100, 1000), "mnist": (10, 100, 1000, 10_000, 60_000)}
 COUNTED = ("mean", "nearest", "gaussian", "softmax", "sparsemax")  # with fewer images stored
 
 

@@ -53,11 +53,12 @@ def draw_filters(results: Results) -> Figure:
         if (runs := of_setting(results, setting, "ep"))
     }
     _require(rows)
-    figure = new_figure(9.0, 1.6 * len(rows))
-    for axes, (title, result) in zip(
-        figure.subplots(len(rows), 1, squeeze=False).flat, rows.items(), strict=True
-    ):
-        axes.imshow(mosaic(np.asarray(result["filters"])), cmap="gray")
+    pictures = {title: mosaic(np.asarray(result["filters"])) for title, result in rows.items()}
+    heights = [len(picture) / picture.shape[1] for picture in pictures.values()]
+    figure = new_figure(9.0, 9.0 * sum(heights) + 0.5 * len(heights))
+    panels = figure.subplots(len(rows), 1, squeeze=False, gridspec_kw={"height_ratios": heights}).flat
+    for axes, (title, picture) in zip(panels, pictures.items(), strict=True):
+        axes.imshow(picture, cmap="gray")
         axes.set_title(title, loc="left")
         axes.set_axis_off()
     return figure
@@ -95,7 +96,8 @@ def draw_errors(results: Results) -> Figure:
         changes = ("augmented" if setting.augmentation else "as they are") + described(setting)
         title = f"{setting.data}, {setting.network}, {setting.epochs} epochs\nimages {changes}"
         axes.set(title=title, xlabel="seconds of training", ylabel="error, %", yscale="log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+        low, high = axes.get_ylim()
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5) if high < 100 * low else (1,)))
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter(NullFormatter())
         remove_box(axes)

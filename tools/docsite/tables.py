@@ -111,9 +111,9 @@ def _deep(result: Mapping[str, Any]) -> str:
 
 
 def _first(result: Mapping[str, Any]) -> str:
-    names = ["first call, cold", "first call, warm", "second call"]
+    names = ["first call, cold", "first call, cold, CPU", "first call, warm", "second call"]
     rows = [[step, *(f"{own[name]:.3g}" for name in names)] for step, own in result["seconds"].items()]
-    return _rows(["training step, HAM-EO", *(f"{name}, s" for name in names)], rows)
+    return _rows(["training step", *(f"{name}, s" for name in names)], rows)
 
 
 def _large(result: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 All three are partial gradients of one trilinear form `T(x, K, y) = ⟨y, K * x⟩`, so the derivative of each is another of
 them. They are a JAX primitive of their own because XLA has a fast routine on CPUs for one order of axes only, and
 brings convolutions into this order only outside of loops. The gradient in the kernel that `jax.lax` writes is then tens
-of times slower inside a loop, and the one in the maps takes twice as long (`benchmarks/conv_loop.py`).
+of times slower inside a loop, and the one in the maps takes four times as long (`benchmarks/conv_loop.py`).
 """
 
 import dataclasses
