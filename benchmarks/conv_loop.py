@@ -7,6 +7,8 @@ stride 2, from (7, 7, 64) to (4, 4, 128) has a kernel that is larger than the ma
 one convolution; a loop has ten.
 """
 
+import functools as ft
+
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -38,9 +40,7 @@ def _measured(moves: Moves, channels: int, rounds: int):
     kernel = jr.normal(jr.key(1), (*moves.window, channels, 2 * channels))
     y = by_lax(x, kernel, moves)
     functions = {"hopfax": convolve, "jax.lax": by_lax}
-    convolutions = {
-        label: lambda x, kernel, f=function: f(x, kernel, moves) for label, function in functions.items()
-    }
+    convolutions = {label: ft.partial(function, moves=moves) for label, function in functions.items()}
     times, ratios = {}, {}
     for name in ("forward", "transposed", "gradient in the kernel"):
         calls = {}

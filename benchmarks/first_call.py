@@ -82,9 +82,10 @@ def _in_a_process(name: str, cache: str) -> dict[str, float]:
 def first_call(name: str) -> dict[str, float]:
     """Seconds of the first step of a network of `NETWORKS`, and of the next."""
     recipe = NETWORKS[name]()
-    shape = recipe.layers[0] if isinstance(recipe.layers[0], tuple) else (recipe.layers[0],)
+    network = recipe.network()
+    shape = network.layers["input"].shape
     trainer = make_trainer(recipe, EXAMPLES, shape)
-    state = TrainState.begin(recipe.network(), trainer, key=jr.key(0))
+    state = TrainState.begin(network, trainer, key=jr.key(0))
     images = jr.uniform(jr.key(1), (recipe.batch_size, *shape))
     labels = jr.randint(jr.key(2), (recipe.batch_size,), 0, recipe.layers[-1])
     step = eqx.filter_jit(make_step(trainer))

@@ -11,7 +11,7 @@ from experiments.runs import Run, dataset_of
 from hopfax.gradients import EquilibriumPropagation, Implicit
 from hopfax.gradients.base import AbstractGradient
 from hopfax.networks import ConvBlock
-from hopfax.training import AbstractAugmentation, Compose, HorizontalFlip, RandomCrop
+from hopfax.training import AbstractAugmentation, Compose, HorizontalFlip, RandomCrop, conv_layers
 from hopfax.training.architecture import CONV_BLOCKS
 from hopfax.training.optimisers import Adam
 from hopfax.training.recipes import Recipe, conv, standardised
@@ -104,8 +104,8 @@ def described(setting: Setting) -> str:
 def recipe(setting: Setting, gradient: str, seed: int = 0) -> Recipe:
     """The recipe of one network. The data set is read, for its shape and where images are standardised."""
     dataset = dataset_of(setting.data)
-    image = (*dataset.image_shape, 1)[:3]  # grey images have one channel
-    plain = conv((image, *NETWORKS[setting.network], dataset.classes))
+    image, *_, classes = conv_layers(dataset.image_shape, dataset.classes)
+    plain = conv((image, *NETWORKS[setting.network], classes))
     architecture = dataclasses.replace(plain.architecture, feedback=setting.feedback)
     plain = dataclasses.replace(plain, architecture=architecture)
     how = {

@@ -80,8 +80,8 @@ def critical_nudge(
 ) -> Scalar:
     """The nudge `β` at which `E - β C` loses its minimum at an equilibrium: `1 / λ_max(C'' H⁻¹)`.
 
-    `H` is the Hessian of the energy in the activations, and `C''` that of the cost. The nudge is found by power
-    iteration, in which each product is an adjoint solve. Beyond a tenth of the critical nudge, the bias of centred
+    `H` is the Hessian of the energy in the activations, and `C''` that of the cost. The critical nudge is
+    computed by power iteration, in which each product is an adjoint solve. Beyond a tenth of it, the bias of centred
     equilibrium propagation grows fast.
 
     Args:

@@ -122,9 +122,9 @@ def margin_beta(
     """The lowest `beta` at which `fraction` of the patterns, as queries, get all of the weight: recall is then exact.
 
     With a sparse separation of margin `m`, a pattern that leads by `D` in similarity is alone where `beta D >= m`:
-    with `Euclidean()`, `D` is half the squared distance to the nearest other pattern. It is found from `probes`
-    patterns, each compared with all others, and is one per mille above the bound to allow for rounding. Equal patterns
-    do not count.
+    with `Euclidean()`, `D` is half the squared distance to the nearest other pattern. `beta` is computed from a
+    sample of `probes` patterns, each compared with all others. It is one per mille above the bound to allow for
+    rounding. Equal patterns do not count.
 
     Raises: `ValueError` for a separation without a margin, or where no pattern leads.
     Source: [santos2024] for the margins.
