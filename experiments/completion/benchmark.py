@@ -3,7 +3,10 @@
     python -m experiments.completion.benchmark --data mnist [--methods nearest,metric] [--tested 1000]
     python -m experiments.completion.benchmark --table
 
-A method that is stored is not measured again. The figure is drawn by `hopfax completion --out DIR`.
+    python -m experiments.completion.benchmark --data mnist --numbers [--tested 200]
+
+A method that is stored is not measured again. `hopfax completion --out DIR` draws completed images, and
+`python -m experiments.completion.figures` the error against the number of stored images.
 """
 
 import argparse
@@ -22,7 +25,7 @@ from hopfax.data import load
 HERE = Path(__file__).parent
 STORED = HERE / "benchmark"
 NUMBERS = {"digits": (10, 100, 1000), "mnist": (10, 100, 1000, 10_000, 60_000)}
-COUNTED = ("mean", "nearest", "gaussian", "softmax", "sparsemax")  # with fewer images stored
+COUNTED = ("mean", "nearest", "gaussian", "softmax", "sparsemax", "metric")  # with fewer images stored
 
 
 def measure(data: str, methods: Sequence[str], tested: int, runs: Path, path: Path) -> None:
@@ -44,8 +47,14 @@ def measure(data: str, methods: Sequence[str], tested: int, runs: Path, path: Pa
 def measure_numbers(data: str, tested: int, path: Path) -> None:
     """The same with only the first images stored, for the methods that are not trained, stored and unseen images."""
     dataset = load(data)
-    rows = [*by_number(dataset, COUNTED, NUMBERS[data], min(tested, len(dataset.test_images)))]
-    write_json(path, {"data": data, "by_number": rows, "circumstances": circumstances()})
+    result: dict[str, Any] = {"data": data, "by_number": [], "circumstances": {}}
+    if path.is_file():
+        result = json.loads(path.read_text(encoding="utf-8"))
+    for name in (name for name in COUNTED if name not in result["circumstances"]):
+        rows = by_number(dataset, [name], NUMBERS[data], min(tested, len(dataset.test_images)))
+        result["by_number"] += rows
+        result["circumstances"][name] = circumstances()
+        write_json(path, result)
 
 
 def table(path: Path) -> str:
@@ -65,13 +74,23 @@ def table(path: Path) -> str:
 
 def numbers_table(path: Path, kind: str = "30 %") -> str:
     """Error per missing pixel against the number of stored images: of stored, and of unseen ones."""
-    rows = json.loads(path.read_text(encoding="utf-8"))["by_number"]
-    errors = {(row["method"], row["stored"], row["images"]): row["masks"][kind] for row in rows}
-    numbers = sorted({row["stored"] for row in rows})
-    methods = list(dict.fromkeys(row["method"] for row in rows))
-    pair = lambda name, n: [errors[name, n, images]["error_per_pixel"] for images in ("stored", "unseen")]
-    cells = ([f"`{name}`", *("{:.4f}, {:.4f}".format(*pair(name, n)) for n in numbers)] for name in methods)
+    errors = errors_by_number(path, kind)
+    numbers = sorted({n for by_images in errors.values() for n in by_images["unseen"]})
+    pair = lambda by_images, n: (by_images["stored"][n], by_images["unseen"][n])
+    cells = (
+        [f"`{name}`", *("{:.4f}, {:.4f}".format(*pair(by_images, n)) for n in numbers)]
+        for name, by_images in errors.items()
+    )
     return markdown(["method", *(f"{n:,} stored" for n in numbers)], cells)
+
+
+def errors_by_number(path: Path, kind: str = "30 %") -> dict[str, dict[str, dict[int, float]]]:
+    """Error per missing pixel by method, by "stored" or "unseen" images, and by the number of stored images."""
+    errors: dict[str, dict[str, dict[int, float]]] = {}
+    for row in json.loads(path.read_text(encoding="utf-8"))["by_number"]:
+        error = row["masks"][kind]["error_per_pixel"]
+        errors.setdefault(row["method"], {}).setdefault(row["images"], {})[row["stored"]] = error
+    return errors
 
 
 def _cell(row: dict[str, float] | None, best: float) -> str:

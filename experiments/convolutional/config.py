@@ -98,7 +98,8 @@ FEEDBACKS = (0.1,)  # beside that of the recipe
 
 def described(setting: Setting) -> str:
     """What is not as in the recipe, in words that follow a name: `, rate 0.001, decay 0.05`."""
-    return "".join(f", {name} {value:g}" for name, value in setting.changed.items())
+    usual = {"rate": Setting.learning_rate, "decay": Setting.weight_decay}
+    return "".join(f", {name} {value:g}" for name, value in setting.changed.items() if value != usual[name])
 
 
 def recipe(setting: Setting, gradient: str, seed: int = 0) -> Recipe:

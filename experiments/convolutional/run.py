@@ -34,8 +34,8 @@ from .config import NETWORKS, Setting, described, names, runs, smoke, trials
 HERE = Path(__file__).parent
 TESTED = 1_000  # test images whose solves are counted
 HEAD = (
-    *("data", "network", "augmented", "epochs", "gradient", "seeds", "test error, %", "to reach, %"),
-    *("seconds an epoch", "converged, %", "sweeps", "worst cosine"),
+    *("data", "network", "epochs", "gradient", "error, %", "to reach", "seconds", "converged, %", "sweeps"),
+    "worst cosine",
 )
 
 
@@ -131,15 +131,14 @@ def table(results: Path) -> str:
 
 
 def _row(setting: Setting, gradient: str, group: Sequence[Mapping[str, Any]]) -> list[Any]:
-    augmented = "yes" if setting.augmentation else "no"
     goal = "" if setting.goal is None else f"{100 * setting.goal:.2f}"
-    network = setting.network + described(setting)
+    network = setting.network + (", augmented" if setting.augmentation else "") + described(setting)
     mean = lambda name: float(np.mean([result[name] for result in group]))
     errors = ", ".join(f"{100 * result['test_error']:.2f}" for result in group)
     error = f"{100 * mean('test_error'):.2f}" + (f" ({errors})" if len(group) > 1 else "")
     cosine = "" if gradient == "implicit" else f"{min(result['worst_cosine'] for result in group):.3f}"
     seconds, sweeps = f"{mean('seconds_per_epoch'):.0f}", f"{mean('sweeps'):.1f}"
-    what = [setting.data, network, augmented, setting.epochs, gradient, len(group)]
+    what = [setting.data, network, setting.epochs, gradient]
     return [*what, error, goal, seconds, f"{100 * mean('converged'):.1f}", sweeps, cosine]
 
 
