@@ -9,7 +9,7 @@ import pytest
 from jax.flatten_util import ravel_pytree
 from problems import close, costs_with_stats, double, scaled
 
-from hopfax import Method, chain, objective, relax
+from hopfax import Layer, Method, chain, objective, relax
 from hopfax.costs import SquaredError
 from hopfax.gradients import (
     AdjointStats,
@@ -22,7 +22,7 @@ from hopfax.gradients import (
     Positive,
     RandomSign,
 )
-from hopfax.lagrangians import Identity, Sigmoid, Tanh
+from hopfax.lagrangians import Identity, Linear, Sigmoid, Tanh
 from hopfax.solvers import Picard
 
 X, TARGET = jnp.array([0.4, -0.3]), jnp.array([0.9, 0.1])
@@ -93,6 +93,23 @@ def test_a_loose_tolerance_resolves_a_small_beta():
 
 def test_contrastive_learning_of_a_linear_network_is_the_gradient_of_that_error_with_its_weights():
     assert close(gradient(ContrastiveLearning(), LINEAR), weighted_error(fixed=False), 1e-9)
+
+
+@pytest.mark.parametrize("rule", [CoupledLearning(0.4, Positive()), ContrastiveLearning()])
+def test_an_output_with_a_gain_is_one_without_whose_weights_and_target_are_scaled(rule):
+    """`g = a s` has the energy `|g|² / 2a`: `g / √a` is a linear layer without a gain, with `√a` times the weights."""
+    root = np.sqrt(0.6)
+    times = lambda model, factor: eqx.tree_at(
+        lambda m: (m.synapses["hidden-output"].weight, m.synapses["output"].bias),
+        model,
+        replace_fn=lambda x: factor * x,
+    )
+    layers = {**MODEL.layers, "output": Layer(2, Linear(0.6))}
+    with_gain = eqx.tree_at(lambda m: m.layers, MODEL, layers)
+    expected = gradient(rule, times(MODEL, root), TARGET / root)
+    scales = jax.tree.map(jnp.ones_like, eqx.filter((MODEL, X), eqx.is_inexact_array))
+    scales = ravel_pytree((times(scales[0], root), scales[1]))[0]
+    assert close(gradient(rule, with_gain), scales * expected, 1e-9)
 
 
 @pytest.mark.slow

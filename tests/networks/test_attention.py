@@ -12,11 +12,17 @@ from problems import close
 from hopfax import HAM, Layer, relax
 from hopfax.lagrangians import AlongAxis, LayerNorm
 from hopfax.networks import Attention, PatchClamp, energy_transformer, image_transformer
-from hopfax.networks.image_transformer import NEIGHBOURS, PLACE, _code, _rotation
+from hopfax.networks.image_transformer import PLACE, _code, _rotation
 
 TOKENS, DIM, HEADS, WIDTH = 4, 3, 2, 5
 QUERY, KEY = (jr.normal(jr.key(i), (HEADS, DIM, WIDTH), jnp.float64) for i in (0, 1))
 POSITIONS = jr.normal(jr.key(2), (TOKENS, DIM), jnp.float64)
+NEIGHBOURS = [
+    (0, 1),
+    (1, 0),
+    (1, 1),
+    (1, -1),
+]  # rows and columns to the neighbour of each head, as documented
 G = jr.normal(jr.key(3), (TOKENS, DIM), jnp.float64)
 
 
@@ -97,6 +103,18 @@ def test_heads_of_a_new_image_transformer_attend_to_their_neighbour():
     )
     for head, (down, right) in enumerate(NEIGHBOURS):
         assert (np.argmax(weights[head, inner], axis=-1) == inner + down * columns + right).all()
+
+
+def test_weights_of_a_new_energy_transformer_keep_the_size_of_a_token():
+    """Queries, keys and memories of a token with entries of variance 1 have entries of variance about 1."""
+    tokens, dim, memories = 50, 40, 60
+    model = energy_transformer(tokens, dim, 5, memories, key=jr.key(0))
+    attention, shared = model.synapses["tokens"], model.synapses["tokens-memories"]
+    size = lambda x: float(np.std(np.asarray(x)))
+    assert size(attention.query) == pytest.approx(dim**-0.5, rel=0.1)
+    assert size(attention.key) == pytest.approx(dim**-0.5, rel=0.1)
+    assert size(attention.positions) == pytest.approx(0.1, rel=0.1)
+    assert size(shared.weight) == pytest.approx((dim + memories) ** -0.5, rel=0.1)
 
 
 def test_queries_and_keys_of_a_new_image_transformer_turn_what_they_read_differently():

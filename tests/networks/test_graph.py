@@ -95,3 +95,8 @@ def test_a_ring_of_odd_length_is_its_own_odd_cycle(length):
     cycle = Graph(names, (*itertools.pairwise(names), (names[-1], names[0]))).odd_cycle()
     assert cycle is not None
     assert set(cycle) == set(names)
+
+
+def test_an_edge_of_several_unknown_layers_is_refused_naming_the_first():
+    with pytest.raises(ValueError, match="unknown layer 'x'"):
+        Graph(("a", "b"), (("a", "x", "y"),))

@@ -42,6 +42,7 @@ from hopfax.lagrangians import (
     SphericalNorm,
     Tanh,
 )
+from hopfax.networks import AveragePool, MaxPool, SoftPool
 from hopfax.networks.synapses import Constant, Field
 from hopfax.solvers import (
     Absolute,
@@ -56,6 +57,7 @@ from hopfax.solvers import (
     newton,
 )
 from hopfax.solvers.batched_loop import batched_while_loop
+from hopfax.training import SpectralPenalty
 from hopfax.updates import Damped
 
 # Those of the pages and docstrings. Whoever changes one changes everybody's numbers, and should mean to.
@@ -93,6 +95,10 @@ DEFAULTS = {
     Entmax: {"alpha": 1.5, "beta": 1.0},
     Normmax: {"alpha": 2.0, "beta": 1.0},
     KSubsets: {"k": 2, "beta": 1.0},
+    AveragePool: {"window": 2, "stride": None},
+    MaxPool: {"window": 2, "stride": None},
+    SoftPool: {"window": 2, "stride": None, "beta": 4.0},
+    SpectralPenalty: {"weight": 1.0, "limit": 0.9, "products": 6},
     Method: {"rtol": 1e-4, "atol": None, "max_steps": 200, "check_every": 1},
     Interaction: {"affine": False, "clamped": False},
     Stopping: {"check_every": 1},

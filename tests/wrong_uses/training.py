@@ -29,6 +29,7 @@ from hopfax.training import (
     Mixture,
     RandomCrop,
     ScatteredPixels,
+    SpectralPenalty,
     Trainer,
     TrainState,
     evaluate,
@@ -314,6 +315,35 @@ ROWS = [
         ValueError,
         r"smoothing=2\.0",
     ),
+    Row(
+        "penalty by a number",
+        lambda _: Classification(penalty=0.1),
+        ValueError,
+        r"penalty=0\.1.*SpectralPenalty",
+    ),
+    Row(
+        "completion with a number as penalty", lambda _: Completion(penalty=0.1), ValueError, r"penalty=0\.1"
+    ),
+    Row(
+        "recipe with a number as penalty",
+        lambda _: Recipe(layers=(2, 2), penalty=1),
+        ValueError,
+        r"penalty=1",
+    ),
+    Row(
+        "recipe of a completion with a number as penalty",
+        lambda _: CompletionRecipe(penalty=1),
+        ValueError,
+        r"CompletionRecipe.*penalty=1",
+    ),
+    Row(
+        "penalty of a negative weight",
+        lambda _: SpectralPenalty(-1.0),
+        ValueError,
+        r"weight=-1\.0.*0 or more",
+    ),
+    Row("penalty above one", lambda _: SpectralPenalty(limit=1.0), ValueError, r"limit=1\.0.*\[0, 1\)"),
+    Row("penalty of no products", lambda _: SpectralPenalty(products=0), ValueError, r"products=0"),
     Row("trainer by a rate", lambda _: Trainer(0.1, Classification()), ValueError, r"optimiser=0\.1.*optax"),
     Row(
         "trainer by a named method",

@@ -37,6 +37,7 @@ from .masks import Mixture as Mixture
 from .masks import ScatteredPixels as ScatteredPixels
 from .masks import UniformNoise as UniformNoise
 from .recipes import Recipe as Recipe
+from .spectral_penalty import SpectralPenalty as SpectralPenalty
 from .task import AbstractTask as AbstractTask
 from .trainer import Trainer as Trainer
 from .trainer import TrainState as TrainState

@@ -22,6 +22,7 @@ from ..objective import cost_example
 from ..relax import all_states, relax
 from ..solvers.equilibrium import Status
 from .augmentation import AbstractAugmentation, augment_batch
+from .spectral_penalty import SpectralPenalty, penalty_of
 from .task import AbstractTask
 
 
@@ -45,6 +46,7 @@ class Classification(AbstractTask):
         smoothing: `ε` of the target `(1 - ε) one-hot + ε / classes`, in [0, 1).
         augmentation: of the images of each step, drawn from the key of the run; None leaves them as they are.
         image_shape: (height, width) or (height, width, channels) for the augmentation; by default that of the layer.
+        penalty: on the largest eigenvalue of the update at equilibrium, added to the cost; None for none.
     Raises: `ValueError` for an object of another kind, or another smoothing.
     """
 
@@ -54,6 +56,7 @@ class Classification(AbstractTask):
     smoothing: float = eqx.field(static=True, default=0.0)
     augmentation: AbstractAugmentation | None = None
     image_shape: tuple[int, ...] | None = eqx.field(static=True, default=None)
+    penalty: SpectralPenalty | None = None
 
     def __check_init__(self):
         require_kind("Classification.method", self.method, Method, 'hopfax.papers.paper_method("HAM-EO")')
@@ -61,6 +64,8 @@ class Classification(AbstractTask):
         if self.augmentation is not None:
             label = "Classification.augmentation"
             require_kind(label, self.augmentation, AbstractAugmentation, "RandomCrop(padding=4)")
+        if self.penalty is not None:
+            require_kind("Classification.penalty", self.penalty, SpectralPenalty, "SpectralPenalty()")
         require_number("Classification.smoothing", self.smoothing, lambda x: 0 <= x < 1, "in [0, 1)")
 
     def zero(self) -> ClassificationSums:
@@ -101,21 +106,24 @@ class Classification(AbstractTask):
         return counted_gradient(self._loss, model, len(examples[1]), *examples)
 
     def _loss(self, model_and_stats, images: Array, labels: Array) -> tuple[Array, ClassificationSums]:
-        """Mean cost of a batch, and its sums except for the count of flagged gradients."""
+        """Mean cost of a batch with the penalty, and its sums except for the count of flagged gradients."""
         model, stats = model_and_stats
 
         def example(image, target, stats):
             clamp = {self.clamp: image.reshape(model.layers[self.clamp].shape)}
             free = model.condition(clamp)
             value, states, statistics = cost_example(free, {}, self.cost, target, self.method, stats)
+            penalty = penalty_of(self.penalty, free, self.method, states)
             states = all_states(model, free, clamp, states)
-            return value, self.cost.scores(states, model.activations(states)), statistics
+            return value, penalty, self.cost.scores(states, model.activations(states)), statistics
 
-        values, scores, statistics = jax.vmap(example)(images, self.targets(model, labels), stats)
+        targets = self.targets(model, labels)
+        values, penalties, scores, statistics = jax.vmap(example)(images, targets, stats)
         loss, correct = jnp.mean(values), jnp.argmax(scores, axis=-1) == labels
         unfinished = statistics.status != Status.converged
         counts = jnp.sum(correct), jnp.sum(statistics.steps), jnp.sum(unfinished)
-        return loss, ClassificationSums(loss, *counts, jnp.zeros((), jnp.int32))
+        sums = ClassificationSums(loss, *counts, jnp.zeros((), jnp.int32))
+        return loss + jnp.mean(penalties), sums
 
     def targets(self, model: AbstractNetwork, labels: Int[Array, " batch"]) -> Float[Array, "batch classes"]:
         """One row for each label, one-hot or smoothed."""

@@ -167,6 +167,7 @@ def make_trainer(recipe: Recipe, examples: int, image_shape: tuple[int, ...] | N
         recipe.cost,
         smoothing=recipe.smoothing,
         augmentation=recipe.augmentation,
+        penalty=recipe.penalty,
         image_shape=image_shape,
     )
     return Trainer(recipe.transformation(batches), task, recipe.batch_size, recipe.shuffle)

@@ -22,6 +22,7 @@ from ..relax import relax
 from ..solvers.equilibrium import Status
 from .classification import counted_gradient, what_is_nonfinite
 from .masks import AbstractGuess, AbstractMasks, Block, Half, Mixture, ScatteredPixels, UniformNoise
+from .spectral_penalty import SpectralPenalty, penalty_of
 from .task import AbstractTask, check_pixels
 
 # A few scattered pixels are easy, and a half is hard: with equal weights, the larger errors of halves would dominate.
@@ -133,6 +134,7 @@ class Completion(AbstractCompletion):
         guess: from which missing pixels start.
         clamp: `(image, known) -> clamp` of one example for a network that gets the image elsewhere too, such as
             `hopfax.networks.PatchClamp`; by default only the known pixels of `layer` are clamped.
+        penalty: on the largest eigenvalue of the update at equilibrium, added to the cost; None for none.
     Raises: `ValueError` for an object of another kind.
     """
 
@@ -142,8 +144,11 @@ class Completion(AbstractCompletion):
     image_shape: tuple[int, ...] | None = eqx.field(static=True, default=None)
     guess: AbstractGuess = UniformNoise()
     clamp: Callable[[Array, Array], Clamp] | None = None
+    penalty: SpectralPenalty | None = None
 
     def __check_init__(self):
+        if self.penalty is not None:
+            require_kind("Completion.penalty", self.penalty, SpectralPenalty, "SpectralPenalty()")
         require_kind("Completion.method", self.method, Method, "Method(rtol=1e-3)")
         require_kind("Completion.masks", self.masks, AbstractMasks, "ScatteredPixels()")
         require_kind("Completion.guess", self.guess, AbstractGuess, "UniformNoise()")
@@ -160,21 +165,22 @@ class Completion(AbstractCompletion):
         return counted_gradient(self._loss, model, len(examples.images), examples)
 
     def _loss(self, model_and_stats, examples: Incomplete) -> tuple[Array, CompletionSums]:
-        """Mean cost of a batch, and its sums except for the count of flagged gradients."""
+        """Mean cost of a batch with the penalty, and its sums except for the count of flagged gradients."""
         model, stats = model_and_stats
         cost = SquaredError(self.layer)  # zero at the known pixels, whose activation is the target
 
         def example(image, known, filled, stats):
             free, start = model.condition(self._clamp(image, known)), {self.layer: filled}
-            value, _, statistics = cost_example(free, start, cost, image, self.method, stats)
-            return value, statistics
+            value, states, statistics = cost_example(free, start, cost, image, self.method, stats)
+            return value, penalty_of(self.penalty, free, self.method, states), statistics
 
-        values, statistics = jax.vmap(example)(examples.images, examples.known, examples.filled, stats)
+        inputs = (examples.images, examples.known, examples.filled, stats)
+        values, penalties, statistics = jax.vmap(example)(*inputs)
         unfinished = statistics.status != Status.converged
         # An image that did not converge is at no equilibrium, so it counts in the loss and not in its gradient.
         loss = jnp.mean(jnp.where(unfinished, jax.lax.stop_gradient(values), values))
         counts = jnp.sum(statistics.steps), jnp.sum(unfinished), jnp.zeros((), jnp.int32)
-        return loss, CompletionSums(loss, examples.missing, *counts)
+        return loss + jnp.mean(penalties), CompletionSums(loss, examples.missing, *counts)
 
     def _clamp(self, image: Array, known: Array) -> Clamp:
         return {self.layer: PartialClamp(image, known)} if self.clamp is None else self.clamp(image, known)

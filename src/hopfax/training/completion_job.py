@@ -29,6 +29,7 @@ from .job import AbstractJob, data_settings
 from .masks import AbstractMasks, Block, Half, Mixture, ScatteredPixels
 from .optimisers import AbstractDecay, AbstractOptimiser, Adam, CosineDecay, Schedule
 from .recipes import SETTINGS
+from .spectral_penalty import SpectralPenalty
 from .trainer import Trainer, TrainState, batches_per_epoch
 
 IMPLICIT = Implicit(
@@ -63,6 +64,7 @@ class CompletionRecipe:
         rtol: largest relative residual of an equilibrium in training.
         max_steps: the most updates of a solve in training.
         gradient: how the cost at the equilibrium is differentiated.
+        penalty: on the largest eigenvalue of the update at equilibrium, if not None.
         tested: how many test images are completed in the end.
     Raises: `ValueError` naming the value that is out of range.
     """
@@ -84,6 +86,7 @@ class CompletionRecipe:
     rtol: float = 1e-3
     max_steps: int = 100
     gradient: AbstractGradient = IMPLICIT
+    penalty: SpectralPenalty | None = None
     seed: int = 0
     tested: int = 1000
 
@@ -110,6 +113,8 @@ class CompletionRecipe:
         require_kind("CompletionRecipe.optimiser", self.optimiser, AbstractOptimiser, "Adam()")
         require_kind("CompletionRecipe.decay", self.decay, AbstractDecay, "CosineDecay()")
         require_kind("CompletionRecipe.gradient", self.gradient, AbstractGradient, "Implicit()")
+        if self.penalty is not None:
+            require_kind("CompletionRecipe.penalty", self.penalty, SpectralPenalty, "SpectralPenalty()")
 
     @property
     def method(self) -> Method:
@@ -152,6 +157,7 @@ def _clipped(
 def completion_from_config(config: Mapping[str, Any]) -> CompletionRecipe:
     """The recipe of this `config`. Raises: `ValueError` for settings that are no recipe, or incomplete."""
     fields = {"task", *(field.name for field in dataclasses.fields(CompletionRecipe))}
+    config = {"penalty": None, **config} if config else config  # earlier runs have no entry for it
     if config.keys() != fields or config["task"] != TASK:
         missing, extra = sorted(fields - config.keys()), sorted(config.keys() - fields)
         raise ValueError(
@@ -222,7 +228,7 @@ class CompletionJob(AbstractJob):
         recipe = self.recipe
         schedule = recipe.schedule(batches_per_epoch(len(self.dataset.train_images), recipe.batch_size))
         shape = self.dataset.image_shape
-        task = Completion(method=recipe.method, masks=recipe.masks, image_shape=shape)
+        task = Completion(method=recipe.method, masks=recipe.masks, image_shape=shape, penalty=recipe.penalty)
         optimiser = _clipped(recipe.optimiser, schedule, recipe.largest_gradient)
         return Trainer(optimiser, task, recipe.batch_size)
 

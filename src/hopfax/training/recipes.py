@@ -27,6 +27,7 @@ from ..updates.block import Coloured, Damped, EvenOdd
 from .architecture import Architecture, LayerSize
 from .augmentation import AbstractAugmentation, Compose, HorizontalFlip, RandomCrop
 from .optimisers import AbstractDecay, AbstractOptimiser, Adam, CosineDecay, LinearDecay, Madam, Schedule
+from .spectral_penalty import SpectralPenalty
 
 DEEPER_FROM = 4  # layers; the 2024 paper halves the learning rate of its deeper networks
 BETA = 0.02  # the nudge of `goemaere_ep`
@@ -38,7 +39,7 @@ SETTINGS = Registry(
         *(lagrangians.HardSigmoid, lagrangians.Softmax, lagrangians.LayerNorm, lagrangians.SphericalNorm),
         *(SquaredError, CrossEntropy, StateSquaredError),
         *(Architecture, Madam, Adam, LinearDecay, CosineDecay),
-        *(lagrangians.StandardisedInput, RandomCrop, HorizontalFlip, Compose),
+        *(lagrangians.StandardisedInput, RandomCrop, HorizontalFlip, Compose, SpectralPenalty),
         *(ConvBlock, AveragePool, MaxPool, SoftPool),
         *(gradients.Implicit, gradients.RecurrentBackprop, gradients.EquilibriumPropagation),
         *(gradients.ContrastiveLearning, gradients.CoupledLearning),
@@ -69,6 +70,7 @@ class Recipe:
         validation: training examples held out, and evaluated after each epoch.
         gradient: replaces the papers' recurrent backprop, if not None.
         augmentation: of the training images at each step, if not None.
+        penalty: on the largest eigenvalue of the update at equilibrium, if not None.
 
     Raises:
         ValueError: naming the value that is out of range.
@@ -93,6 +95,7 @@ class Recipe:
     validation: int = 0
     gradient: AbstractGradient | None = None
     augmentation: AbstractAugmentation | None = None
+    penalty: SpectralPenalty | None = None
 
     def __post_init__(self):
         for name, least in (("epochs", 1), ("batch_size", 1), ("forward_steps", 3), ("backward_steps", 1)):
@@ -131,6 +134,8 @@ class Recipe:
             require_kind(
                 "Recipe.augmentation", self.augmentation, AbstractAugmentation, "RandomCrop(padding=4)"
             )
+        if self.penalty is not None:
+            require_kind("Recipe.penalty", self.penalty, SpectralPenalty, "SpectralPenalty()")
 
     def _require(self, valid: bool, name: str, rule: str) -> None:
         if not valid:
@@ -171,7 +176,8 @@ class Recipe:
 def from_config(config: Mapping[str, Any]) -> Recipe:
     """The recipe of this `config`. Raises: `ValueError` for settings that are no recipe, or incomplete."""
     fields = {field.name for field in dataclasses.fields(Recipe)}
-    config = {"augmentation": None, **config} if config else config  # earlier runs have no entry for it
+    # Earlier runs have no entries for these.
+    config = {"augmentation": None, "penalty": None, **config} if config else config
     if config.keys() != fields:
         missing, extra = sorted(fields - config.keys()), sorted(config.keys() - fields)
         raise ValueError(f"these settings are no recipe: missing {missing}, unexpected {extra}.")
