@@ -36,7 +36,7 @@ from hopfax.data import Dataset, load
 from hopfax.gradients import ConjugateGradient, EquilibriumPropagation, Implicit
 from hopfax.gradients.base import AbstractGradient
 from hopfax.networks import HAM, PatchClamp, image_transformer
-from hopfax.training import Completion, FixedGuess, Trainer, TrainState, train_chunks
+from hopfax.training import Completion, FixedGuess, SpectralPenalty, Trainer, TrainState, train_chunks
 from hopfax.training.checkpoint import load_checkpoint, save_checkpoint
 from hopfax.training.completion import AbstractCompletion, FeedForwardCompletion
 from hopfax.training.masks import AbstractMasks
@@ -62,7 +62,10 @@ HEAD = ("data", "", "squared error", "epochs", "weights", "CPU seconds", "conver
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Sizes and training; the squared error is that of an unknown pixel."""
+    """Sizes and training; the squared error is that of an unknown pixel.
+
+    `penalty` is the weight of a `SpectralPenalty`, beside half of the squared error of all unknown pixels.
+    """
 
     dim: int = 64
     heads: int = 4
@@ -72,6 +75,7 @@ class Config:
     learning_rate: float = 0.0015
     rtol: float = 5e-3
     evaluations: int = 25
+    penalty: float = 1000.0
     tested: int = 10_000
     seed: int = 0
 
@@ -144,7 +148,8 @@ def energy_task(config: Config, data: Dataset, gradient: str = "implicit") -> Co
     """The missing patches at equilibrium."""
     method = Method(gradient=GRADIENTS[gradient], rtol=config.rtol, max_steps=config.evaluations)
     clamp, guess = PatchClamp(mean_patches(data)), FixedGuess(0.0)
-    return Completion(method=method, masks=KnownPatches(), layer="image", guess=guess, clamp=clamp)
+    task = Completion(method=method, masks=KnownPatches(), layer="image", guess=guess, clamp=clamp)
+    return dataclasses.replace(task, penalty=SpectralPenalty(config.penalty)) if config.penalty else task
 
 
 def plain_model(config: Config, data: Dataset) -> Plain:
@@ -309,12 +314,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE / "results")
     parser.add_argument("--runs", type=Path, default=Path("runs/energy_transformer"), help="of checkpoints")
     parser.add_argument("--epochs", type=int, default=Config.epochs)
+    parser.add_argument("--penalty", type=float, default=Config.penalty, help="0 for none")
     parser.add_argument("--tested", type=int, default=Config.tested)
     options = parser.parse_args()
     if options.table:
         fill_page(HERE / "README.md", table(options.out) + "\n")
         return
-    config, data = Config(epochs=options.epochs, tested=options.tested), load(options.data)
+    config, data = Config(epochs=options.epochs, penalty=options.penalty, tested=options.tested), load(options.data)
     options.runs.mkdir(parents=True, exist_ok=True)
     options.out.mkdir(parents=True, exist_ok=True)
     for name in (*GRADIENTS, PLAIN, SIMPLE):

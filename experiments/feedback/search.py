@@ -15,6 +15,7 @@ from experiments import classify
 from experiments.runs import Run
 
 from hopfax.lagrangians import Tanh
+from hopfax.training import SpectralPenalty
 from hopfax.training.optimisers import Adam
 from hopfax.training.recipes import Recipe
 
@@ -34,6 +35,11 @@ CHANGES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "first weights 0.25": {"architecture": dataclasses.replace(NEURONS, weight_scale=0.25)},
         "smoothing 0.3": {"smoothing": 0.3},
         "tanh": {"architecture": dataclasses.replace(NEURONS, hidden=Tanh())},
+        "penalty 10": {"penalty": SpectralPenalty(10.0)},
+        "penalty 100": {"penalty": SpectralPenalty(100.0)},
+        "penalty 1000": {"penalty": SpectralPenalty(1000.0)},
+        "penalty 100 smoothing 0.3": {"penalty": SpectralPenalty(100.0), "smoothing": 0.3},
+        "penalty 100 rate 0.003": {"penalty": SpectralPenalty(100.0), "learning_rate": 0.003},
     }
 )
 # The trial of least held-out error.
