@@ -320,7 +320,10 @@ def main() -> None:
     if options.table:
         fill_page(HERE / "README.md", table(options.out) + "\n")
         return
-    config, data = Config(epochs=options.epochs, penalty=options.penalty, tested=options.tested), load(options.data)
+    config, data = (
+        Config(epochs=options.epochs, penalty=options.penalty, tested=options.tested),
+        load(options.data),
+    )
     options.runs.mkdir(parents=True, exist_ok=True)
     options.out.mkdir(parents=True, exist_ok=True)
     for name in (*GRADIENTS, PLAIN, SIMPLE):

@@ -14,13 +14,20 @@ from problems import close, double, single
 
 from hopfax.lagrangians import (
     AlongAxis,
+    Entmax,
+    Exponential,
     HardSigmoid,
     Identity,
+    KSubsets,
     LayerNorm,
+    Linear,
+    Normmax,
+    Polynomial,
     ReLU,
     Sigmoid,
     Softmax,
     Softmax1,
+    Sparsemax,
     SphericalNorm,
     StandardisedInput,
     Tanh,
@@ -364,3 +371,13 @@ def test_a_small_change_of_the_activation_has_all_digits_in_float32(name):
     slope = jax.jvp(double(lagrangian).activation, (double(state),), (double(change),))[1]
     assert result.dtype == jnp.float32
     assert np.allclose(result, slope, rtol=1e-5, atol=2e-6 * np.max(np.abs(slope)))
+
+
+def test_what_is_called_nonnegative_has_no_negative_activation_and_everything_else_has():
+    """The update relies on it: under nonnegative neurons a maximum pool is minimised safely."""
+    states = jnp.linspace(-3.0, 2.0, 12)
+    plain = (Identity, Linear, Sigmoid, Tanh, ReLU, HardSigmoid, LayerNorm, SphericalNorm, Softmax, Softmax1)
+    made = [kind() for kind in (*plain, Sparsemax, Entmax, Normmax, KSubsets, Exponential)]
+    made += [Polynomial(2), Polynomial(3)]
+    wrong = [str(one) for one in made if one.nonnegative != bool(jnp.min(one.activation(states)) >= 0)]
+    assert not wrong
