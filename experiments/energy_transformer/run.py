@@ -75,7 +75,7 @@ class Config:
     learning_rate: float = 0.0015
     rtol: float = 5e-3
     evaluations: int = 25
-    penalty: float = 1000.0
+    penalty: float = 0.0
     tested: int = 10_000
     seed: int = 0
 

@@ -2,7 +2,8 @@
 
     python -m experiments.feedback.search [--only one] [--smoke] [--table]
 
-Each trial changes one thing of the recipe of `config.py`. What the JSON has is not done again.
+Each trial changes one thing of the recipe of `config.py`, or adds a spectral penalty to that. What the JSON has is not
+done again.
 """
 
 import dataclasses
@@ -38,12 +39,21 @@ CHANGES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "penalty 10": {"penalty": SpectralPenalty(10.0)},
         "penalty 100": {"penalty": SpectralPenalty(100.0)},
         "penalty 1000": {"penalty": SpectralPenalty(1000.0)},
-        "penalty 100 smoothing 0.3": {"penalty": SpectralPenalty(100.0), "smoothing": 0.3},
-        "penalty 100 rate 0.003": {"penalty": SpectralPenalty(100.0), "learning_rate": 0.003},
+        "penalty 10000": {"penalty": SpectralPenalty(1e4)},
+        "penalty 1000 limit 0.8": {"penalty": SpectralPenalty(1000.0, 0.8)},
+        "penalty 1000 limit 0.6": {"penalty": SpectralPenalty(1000.0, 0.6)},
+        "penalty 1000 smoothing 0.3": {"penalty": SpectralPenalty(1000.0), "smoothing": 0.3},
+        "penalty 1000 rate 0.003": {"penalty": SpectralPenalty(1000.0), "learning_rate": 0.003},
     }
 )
-# The trial of least held-out error.
-BEST: Mapping[str, str] = MappingProxyType({"one": "rate 0.003", "two": "smoothing 0.3"})
+# The trial of least held-out error, by depth; with two hidden layers that without a penalty, too.
+BEST: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "one-best": ("one", "rate 0.003"),
+        "two-best": ("two", "penalty 1000 smoothing 0.3"),
+        "two-without-penalty": ("two", "smoothing 0.3"),
+    }
+)
 
 
 def trials() -> list[Run[Recipe]]:
@@ -58,9 +68,9 @@ def trials() -> list[Run[Recipe]]:
 def runs() -> list[Run[Recipe]]:
     """The best settings of each depth, for more epochs."""
     return [
-        Run(f"{depth}-best-seed{seed}", changed(depth, name, epochs=EPOCHS, seed=seed))
+        Run(f"{name}-seed{seed}", changed(depth, change, epochs=EPOCHS, seed=seed))
         for seed in range(SEEDS)
-        for depth, name in BEST.items()
+        for name, (depth, change) in BEST.items()
     ]
 
 

@@ -78,7 +78,7 @@ def test_the_best_settings_at_full_feedback_are_those_of_least_held_out_error(de
         if trial in results
     }
     assert len(held_out) > 7
-    assert max(held_out, key=held_out.__getitem__) == search.BEST[depth]
+    assert max(held_out, key=held_out.__getitem__) == search.BEST[f"{depth}-best"][1]
 
 
 def test_all_depths_have_one_recipe():
