@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from hopfax import CHN, EvenOdd
 from hopfax.apps.reproduce.vae import reproduce_vae
 from hopfax.costs import SquaredError
 from hopfax.data import Dataset
@@ -341,6 +342,18 @@ ROWS = [
         lambda _: SpectralPenalty(-1.0),
         ValueError,
         r"weight=-1\.0.*0 or more",
+    ),
+    Row(
+        "penalty of a CHN",
+        lambda _: SpectralPenalty()(CHN.like(tiny()).condition({"input": jnp.zeros(2)}), EvenOdd(), {}),
+        ValueError,
+        r"SpectralPenalty.*HAM.*CHN.*to_ham",
+    ),
+    Row(
+        "recipe of a CHN with a penalty",
+        lambda _: small(model="CHN-EO", penalty=SpectralPenalty()),
+        ValueError,
+        r"CHN-EO.*penalty.*HAM",
     ),
     Row("penalty above one", lambda _: SpectralPenalty(limit=1.0), ValueError, r"limit=1\.0.*\[0, 1\)"),
     Row("penalty of no products", lambda _: SpectralPenalty(products=0), ValueError, r"products=0"),

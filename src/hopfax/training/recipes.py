@@ -121,6 +121,10 @@ class Recipe:
             raise ValueError(
                 f"`Recipe(model={self.model!r})` needs feedback 1, got {self.architecture.feedback}; use a HAM."
             )
+        if self.model.startswith("CHN") and self.penalty is not None:
+            raise ValueError(
+                f"`Recipe(model={self.model!r}, penalty={self.penalty})` needs a HAM for a penalty."
+            )
         _check_nudge(self.gradient, self.cost)
 
     def _check_parts(self) -> None:

@@ -27,7 +27,8 @@ class SpectralPenalty(eqx.Module):
 
     `λ` is estimated by the Lanczos method, which begins with the residual `f(z) - z` of the solve: what a solver has
     not removed lies along the eigenvectors of the largest eigenvalues. Equilibrium and eigenvector are held fixed in
-    the gradient, which is then that of the eigenvalue at these states.
+    the gradient, which is then that of the eigenvalue at these states. It is found by automatic differentiation, also
+    where the gradient of the cost is by equilibrium propagation.
 
     Args:
         weight: in units of the cost; 0 or more.
@@ -56,7 +57,13 @@ class SpectralPenalty(eqx.Module):
             free: a HAM without clamped layers (`AbstractNetwork.condition`).
             update: whose map is penalised.
             states: at equilibrium, of the unknown layers at least.
+        Raises: `ValueError` for a network that does not descend in its activations, such as a CHN.
         """
+        if not free.descends_in_activations:
+            raise ValueError(
+                f"`SpectralPenalty` needs a HAM; a `{type(free).__name__}` descends in its states. Use `to_ham()`, or "
+                "no penalty."
+            )
         eigenvalue = largest_eigenvalue(free, update, states, self.products)
         return self.weight * jnp.square(jax.nn.relu(jnp.abs(eigenvalue) - self.limit))
 
