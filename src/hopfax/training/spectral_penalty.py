@@ -18,12 +18,13 @@ from ..updates.problem import Problem
 
 
 class SpectralPenalty(eqx.Module):
-    """`weight max(|λ| - limit, 0)²`, with the largest eigenvalue `λ` of `J = ∂f/∂z` at the equilibrium of an example.
+    """`weight max(λ - limit, 0)²`, with the largest eigenvalue `λ` of `J = ∂f/∂z` at the equilibrium of an example.
 
-    `f` is the map of the unknown layers, after exact elimination where there is one. As weights grow, `|λ|` rises, and
+    `f` is the map of the unknown layers, after exact elimination where there is one. As weights grow, `λ` rises, and
     solves and adjoint solves take more steps. At 1 the equilibrium is no minimum any more, and near it the exact
     gradient of a single example can be larger than that of all others together. The penalty is zero below the limit,
-    so it changes nothing in a network that is far from this.
+    so it changes nothing in a network that is far from this. Negative eigenvalues, which attention has, are not
+    penalised: below -1 plain steps oscillate, but the equilibrium is a minimum, and guarded solvers find it.
 
     `λ` is estimated by the Lanczos method, which begins with the residual `f(z) - z` of the solve: what a solver has
     not removed lies along the eigenvectors of the largest eigenvalues. Equilibrium and eigenvector are held fixed in
@@ -32,7 +33,7 @@ class SpectralPenalty(eqx.Module):
 
     Args:
         weight: in units of the cost; 0 or more.
-        limit: up to which `|λ|` costs nothing, in [0, 1).
+        limit: up to which `λ` costs nothing, in [0, 1).
         products: Jacobian products of the estimate, as many as dimensions of the Krylov space. The penalty and its
             gradient take about three more.
     Raises: `ValueError` for a number out of range.
@@ -65,7 +66,7 @@ class SpectralPenalty(eqx.Module):
                 "no penalty."
             )
         eigenvalue = largest_eigenvalue(free, update, states, self.products)
-        return self.weight * jnp.square(jax.nn.relu(jnp.abs(eigenvalue) - self.limit))
+        return self.weight * jnp.square(jax.nn.relu(eigenvalue - self.limit))
 
 
 def penalty_of(
@@ -78,7 +79,7 @@ def penalty_of(
 def largest_eigenvalue(
     free: AbstractNetwork, update: AbstractUpdate, states: States, products: int
 ) -> Float[Array, ""]:
-    """The eigenvalue of `J` of largest magnitude, differentiable in `free`; zero where all neurons are saturated.
+    """The largest eigenvalue of `J`, differentiable in `free`; zero where all neurons are saturated.
 
     It is the Rayleigh quotient `v·D J v / v·D v` of a Ritz vector `v`, with `D = ∂g/∂s`: in a HAM `D J` is symmetric.
     """
@@ -125,4 +126,4 @@ def _ritz_vector(problem: Problem, point: States, products: int) -> States:
     (vectors, _), columns = jax.lax.scan(step, basis, jnp.arange(products))
     # A column has the products with the vectors before it, so the matrix is lower triangular.
     values, rotations = jnp.linalg.eigh(columns[:, :products], "L", symmetrize_input=False)
-    return unravel(rotations[:, jnp.argmax(jnp.abs(values))] @ vectors[:products])
+    return unravel(rotations[:, jnp.argmax(values)] @ vectors[:products])
