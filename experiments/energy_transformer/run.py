@@ -45,7 +45,7 @@ HERE = Path(__file__).parent
 SIDE = 4  # pixels of a patch in each direction
 IMPLICIT = Implicit(ConjugateGradient(rtol=1e-2, max_products=30))
 GRADIENTS: Mapping[str, AbstractGradient] = MappingProxyType(
-    {"implicit": IMPLICIT, "ep": EquilibriumPropagation(), "penalised": IMPLICIT}
+    {"implicit": IMPLICIT, "penalised": IMPLICIT, "ep": EquilibriumPropagation()}
 )
 # Beside half of the squared error of all unknown pixels, which is about 10.
 PENALTIES: Mapping[str, SpectralPenalty] = MappingProxyType({"penalised": SpectralPenalty(2e4, limit=0.97)})
