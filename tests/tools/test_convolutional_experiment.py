@@ -55,12 +55,11 @@ def test_table_and_figures_are_of_what_is_stored(results, tmp_path):
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
     *_, only, _, missing = run.table(tmp_path).splitlines()
     row = only.split(" | ")
-    assert row[:5] == ["| mnist", "conv", "no", "5", "ep"]
+    assert row[:6] == ["| mnist", "conv", "5", "ep", "1.50 (1.00, 2.00)", "1.00"]
     usual = [setting for setting in config.SETTINGS if not setting.changed]  # the others are not stored here
     assert missing.startswith("Not run: `mnist-conv-5-implicit`, ")
     assert missing.count("`") == 2 * (2 * len(usual) - 1)
-    assert row[5:8] == ["2", "1.50 (1.00, 2.00)", "1.00"]
-    assert row[11].startswith("0.900")
+    assert row[9].startswith("0.900")
     stored = run.stored(tmp_path)
     for draw in (figures.draw_filters, figures.draw_errors):
         draw(stored).savefig(tmp_path / "figure.png")
