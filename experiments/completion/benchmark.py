@@ -1,9 +1,8 @@
 """Which method completes damaged images best: `hopfax completion`, stored method by method.
 
     python -m experiments.completion.benchmark --data mnist [--methods nearest,metric] [--tested 1000]
-    python -m experiments.completion.benchmark --table
-
     python -m experiments.completion.benchmark --data mnist --numbers [--tested 200]
+    python -m experiments.completion.benchmark --table
 
 A method that is stored is not measured again. `hopfax completion --out DIR` draws completed images, and
 `python -m experiments.completion.figures` the error against the number of stored images.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from hopfax.figures.style import PALETTE, new_figure, remove_box
+from hopfax.figures.style import colours, new_figure, remove_box
 
 from .benchmark import HERE, STORED, errors_by_number
 
@@ -29,7 +29,8 @@ def draw_numbers(path: Path) -> Figure:
     figure = new_figure(9.0, 3.6)
     panels = figure.subplots(1, len(KINDS))
     for axes, kind in zip(panels, KINDS, strict=True):
-        for colour, (name, by_images) in zip(PALETTE, errors_by_number(path, kind).items(), strict=True):
+        errors = errors_by_number(path, kind)
+        for colour, (name, by_images) in zip(colours("errors", errors), errors.items(), strict=True):
             axes.plot(*zip(*sorted(by_images["unseen"].items()), strict=True), "o-", color=colour, label=name)
         axes.set(xscale="log", title=f"{kind} missing", xlabel="stored images")
         axes.set_ylim(bottom=0)

@@ -17,12 +17,8 @@ from hopfax.networks.image_transformer import PLACE, _code, _rotation
 TOKENS, DIM, HEADS, WIDTH = 4, 3, 2, 5
 QUERY, KEY = (jr.normal(jr.key(i), (HEADS, DIM, WIDTH), jnp.float64) for i in (0, 1))
 POSITIONS = jr.normal(jr.key(2), (TOKENS, DIM), jnp.float64)
-NEIGHBOURS = [
-    (0, 1),
-    (1, 0),
-    (1, 1),
-    (1, -1),
-]  # rows and columns to the neighbour of each head, as documented
+# Rows and columns to the neighbour of each head, as documented.
+NEIGHBOURS = [(0, 1), (1, 0), (1, 1), (1, -1)]
 G = jr.normal(jr.key(3), (TOKENS, DIM), jnp.float64)
 
 

@@ -175,7 +175,7 @@ def test_completion_is_trained_by_both_gradients_and_stored_once(tmp_path, capsy
 
 
 def test_the_benchmark_of_completion_measures_a_method_once_and_its_page_has_what_is_stored(tmp_path):
-    from experiments.completion import benchmark
+    from experiments.completion import benchmark, figures
 
     options = ["--results", str(tmp_path), "--methods"]
     benchmark.main([*options, "mean", "--tested", "20"])
@@ -188,6 +188,10 @@ def test_the_benchmark_of_completion_measures_a_method_once_and_its_page_has_wha
     for path in benchmark.STORED.glob("*.json"):
         made = benchmark.numbers_table if path.stem.endswith("numbers") else benchmark.table
         assert made(path) in page
+    assert (
+        figures.draw_numbers(benchmark.STORED / "mnist-numbers.json").get_axes()[1].get_title()
+        == "top half missing"
+    )
 
 
 def test_predictive_coding_is_trained_beside_backpropagation(tmp_path):

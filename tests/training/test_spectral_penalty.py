@@ -13,6 +13,7 @@ from problems import clamped, double, scaled
 
 import hopfax
 from hopfax import EvenOdd, Method, chain
+from hopfax.gradients import EquilibriumPropagation, Implicit
 from hopfax.lagrangians import HardSigmoid, Tanh
 from hopfax.networks import ConvBlock, convolutional, energy_transformer
 from hopfax.solvers.plain import Picard
@@ -103,13 +104,14 @@ def test_saturated_neurons_have_the_eigenvalue_zero_and_a_finite_gradient():
 def tasks():
     model = tanh_chain()
     images, labels = jr.uniform(jr.key(5), (6, 4)), jnp.array([0, 1, 2, 3, 4, 0], jnp.int32)
-    yield Classification(EXACT), model, (images, labels)
+    for gradient in (Implicit(), EquilibriumPropagation()):
+        yield Classification(dataclasses.replace(EXACT, gradient=gradient)), model, (images, labels)
     pixels = double(chain((4, 6), (HardSigmoid(), Tanh()), key=jr.key(6)))
     task = Completion(EXACT, ScatteredPixels(0.5), layer="input")
     yield task, pixels, task.draw(pixels, images, labels, jr.key(7))
 
 
-@pytest.mark.parametrize("case", range(2))
+@pytest.mark.parametrize("case", range(3))
 def test_a_task_adds_the_gradient_of_the_mean_penalty_and_nothing_below_the_limit(case):
     task, model, examples = [*tasks()][case]
     gradient = eqx.filter_jit(lambda t: t.gradient(model, examples, jnp.zeros((), jnp.int32))[0])

@@ -67,7 +67,10 @@ def as_floating(what: str, value: Any) -> jax.Array:
 
 
 def require_kind(label: str, value: Any, kind: Any, example: str) -> None:
-    """Raises: `ValueError` unless `value` is an instance of `kind` (and not the class or its name)."""
+    """Raises: `ValueError` unless `value` is an instance of `kind` (and not the class or its name).
+
+    `kind` may be a union, such as `AbstractGradient | None`.
+    """
     if not isinstance(value, kind):
         text = value.__name__ if isinstance(value, type) else f"{value!r:.80}"
         raise ValueError(f"{_argument(label, text)} is not allowed; pass an object, such as `{example}`.")

@@ -61,11 +61,9 @@ class Classification(AbstractTask):
     def __check_init__(self):
         require_kind("Classification.method", self.method, Method, 'hopfax.papers.paper_method("HAM-EO")')
         require_kind("Classification.cost", self.cost, AbstractCost, "SquaredError()")
-        if self.augmentation is not None:
-            label = "Classification.augmentation"
-            require_kind(label, self.augmentation, AbstractAugmentation, "RandomCrop(padding=4)")
-        if self.penalty is not None:
-            require_kind("Classification.penalty", self.penalty, SpectralPenalty, "SpectralPenalty()")
+        label = "Classification.augmentation"
+        require_kind(label, self.augmentation, AbstractAugmentation | None, "RandomCrop(padding=4)")
+        require_kind("Classification.penalty", self.penalty, SpectralPenalty | None, "SpectralPenalty()")
         require_number("Classification.smoothing", self.smoothing, lambda x: 0 <= x < 1, "in [0, 1)")
 
     def zero(self) -> ClassificationSums:

@@ -147,8 +147,7 @@ class Completion(AbstractCompletion):
     penalty: SpectralPenalty | None = None
 
     def __check_init__(self):
-        if self.penalty is not None:
-            require_kind("Completion.penalty", self.penalty, SpectralPenalty, "SpectralPenalty()")
+        require_kind("Completion.penalty", self.penalty, SpectralPenalty | None, "SpectralPenalty()")
         require_kind("Completion.method", self.method, Method, "Method(rtol=1e-3)")
         require_kind("Completion.masks", self.masks, AbstractMasks, "ScatteredPixels()")
         require_kind("Completion.guess", self.guess, AbstractGuess, "UniformNoise()")

@@ -113,8 +113,7 @@ class CompletionRecipe:
         require_kind("CompletionRecipe.optimiser", self.optimiser, AbstractOptimiser, "Adam()")
         require_kind("CompletionRecipe.decay", self.decay, AbstractDecay, "CosineDecay()")
         require_kind("CompletionRecipe.gradient", self.gradient, AbstractGradient, "Implicit()")
-        if self.penalty is not None:
-            require_kind("CompletionRecipe.penalty", self.penalty, SpectralPenalty, "SpectralPenalty()")
+        require_kind("CompletionRecipe.penalty", self.penalty, SpectralPenalty | None, "SpectralPenalty()")
 
     @property
     def method(self) -> Method:

@@ -132,14 +132,10 @@ class Recipe:
         require_kind("Recipe.cost", self.cost, AbstractCost, "SquaredError()")
         require_kind("Recipe.optimiser", self.optimiser, AbstractOptimiser, "Adam()")
         require_kind("Recipe.decay", self.decay, AbstractDecay, "CosineDecay()")
-        if self.gradient is not None:
-            require_kind("Recipe.gradient", self.gradient, AbstractGradient, "EquilibriumPropagation(0.02)")
-        if self.augmentation is not None:
-            require_kind(
-                "Recipe.augmentation", self.augmentation, AbstractAugmentation, "RandomCrop(padding=4)"
-            )
-        if self.penalty is not None:
-            require_kind("Recipe.penalty", self.penalty, SpectralPenalty, "SpectralPenalty()")
+        nudged, crop = "EquilibriumPropagation(0.02)", "RandomCrop(padding=4)"
+        require_kind("Recipe.gradient", self.gradient, AbstractGradient | None, nudged)
+        require_kind("Recipe.augmentation", self.augmentation, AbstractAugmentation | None, crop)
+        require_kind("Recipe.penalty", self.penalty, SpectralPenalty | None, "SpectralPenalty()")
 
     def _require(self, valid: bool, name: str, rule: str) -> None:
         if not valid:

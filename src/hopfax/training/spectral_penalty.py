@@ -27,9 +27,9 @@ class SpectralPenalty(eqx.Module):
     penalised: below -1 plain steps oscillate, but the equilibrium is a minimum, and guarded solvers find it.
 
     `λ` is estimated by the Lanczos method, which begins with the residual `f(z) - z` of the solve: what a solver has
-    not removed lies along the eigenvectors of the largest eigenvalues. Equilibrium and eigenvector are held fixed in
-    the gradient, which is then that of the eigenvalue at these states. It is found by automatic differentiation, also
-    where the gradient of the cost is by equilibrium propagation.
+    not removed lies mostly along the eigenvectors of the largest eigenvalues. The gradient of the penalty is computed
+    by automatic differentiation, also where that of the cost is computed by equilibrium propagation. It holds
+    equilibrium and eigenvector fixed, so it is that of the eigenvalue at these states.
 
     Args:
         weight: in units of the cost; 0 or more.
@@ -86,19 +86,19 @@ def largest_eigenvalue(
     fixed, states = stop_gradient((free, states))
     problem = Problem(fixed, update).eliminated()
     point = problem.restrict(states)
-    vector = stop_gradient(_ritz_vector(problem, point, products))
-    slopes = jax.jvp(fixed.activations, (point,), (vector,))[1]
+    vector, slopes = stop_gradient(_ritz_vector(problem, point, products))
     image = jax.jvp(Problem(free, problem.update).image, (point,), (vector,))[1]
     length = dot(slopes, vector)
     return dot(slopes, image) / jnp.where(length > 0, length, 1)
 
 
-def _ritz_vector(problem: Problem, point: States, products: int) -> States:
-    """The Ritz vector of `J` of the largest Ritz value, by Lanczos in the product `u·D v`, fully orthogonalised."""
-    start, unravel = ravel_pytree(subtract(problem.image(point), point))
+def _ritz_vector(problem: Problem, point: States, products: int) -> tuple[States, States]:
+    """`v` and `D v` of the largest Ritz value of `J`, by Lanczos in the product `u·D v`, fully orthogonalised."""
+    image, jacobian = jax.linearize(problem.image, point)
+    curvature = jax.linearize(problem.model.activations, point)[1]
+    start, unravel = ravel_pytree(subtract(image, point))
     eps, tiny = jnp.finfo(start.dtype).eps, jnp.finfo(start.dtype).tiny
     flat = lambda tree: ravel_pytree(tree)[0]
-    jacobian, curvature = (jax.linearize(f, point)[1] for f in (problem.image, problem.model.activations))
     product, slopes = (lambda v, f=f: flat(f(unravel(v))) for f in (jacobian, curvature))
 
     def unit(v, least):
@@ -123,7 +123,9 @@ def _ritz_vector(problem: Problem, point: States, products: int) -> States:
     begin = unit(product(start / jnp.maximum(jnp.linalg.norm(start), tiny)), tiny)
     empty = jnp.zeros((products + 1, *start.shape), start.dtype)
     basis = empty.at[0].set(begin[0]), empty.at[0].set(begin[1])
-    (vectors, _), columns = jax.lax.scan(step, basis, jnp.arange(products))
+    basis, columns = jax.lax.scan(step, basis, jnp.arange(products))
     # A column has the products with the vectors before it, so the matrix is lower triangular.
     values, rotations = jnp.linalg.eigh(columns[:, :products], "L", symmetrize_input=False)
-    return unravel(rotations[:, jnp.argmax(values)] @ vectors[:products])
+    coordinates = rotations[:, jnp.argmax(values)]
+    vector, weighted = (unravel(coordinates @ rows[:products]) for rows in basis)
+    return vector, weighted
