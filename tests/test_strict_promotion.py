@@ -32,6 +32,7 @@ from hopfax.lagrangians import (
     Identity,
     KSubsets,
     LayerNorm,
+    MixtureOfFactors,
     Normmax,
     ReLU,
     Sigmoid,
@@ -115,6 +116,7 @@ LAGRANGIANS = [
     Softmax(2.0),
     LayerNorm(),
     SphericalNorm(),
+    MixtureOfFactors(2.0),
     Softmax1(),
     Sparsemax(),
     Entmax(),
@@ -128,7 +130,8 @@ LAGRANGIANS = [
 @pytest.mark.parametrize("lagrangian", LAGRANGIANS, ids=lambda x: type(x).__name__)
 def test_every_lagrangian(lagrangian):
     functions = (lagrangian, lagrangian.activation, lagrangian.energy, jax.grad(lagrangian.energy))
-    assert dtypes([jax.eval_shape(function, IMAGES[0]) for function in functions]) == {"float32"}
+    state = IMAGES[0].reshape(2, -1) if isinstance(lagrangian, MixtureOfFactors) else IMAGES[0]
+    assert dtypes([jax.eval_shape(function, state) for function in functions]) == {"float32"}
 
 
 VARIANTS = [Centred(), Positive(), Negative(), RandomSign(jr.key(0)), Holomorphic()]

@@ -14,19 +14,27 @@ from typing import Any
 from experiments.runs import Run, command, dataset_of, markdown, stored, stored_result
 
 from hopfax.gradients.base import AbstractGradient
-from hopfax.training import Chunk, CompletionJob, CompletionRecipe, run_and_store
+from hopfax.training import Chunk, CompletionJob, CompletionRecipe, mixture_recipe, run_and_store
 from hopfax.training.completion_job import IMPLICIT, equilibrium_propagation
 
 HERE = Path(__file__).parent
 SEEDS = 3
 EPOCHS = (5, 20)
 GRADIENTS: dict[str, AbstractGradient] = {"ep": equilibrium_propagation(), "implicit": IMPLICIT}
+NETWORKS = {
+    "": CompletionRecipe(),
+    "mixture-": mixture_recipe(),
+}  # by what the names of their runs begin with
 
 
 def runs() -> list[Run[CompletionRecipe]]:
-    """Seed by seed, short runs first, so that an early end leaves both gradients with some."""
+    """Seed by seed, short runs first, so that an early end leaves both networks and gradients with some."""
     return [
-        _run(gradient, epochs, seed) for seed in range(SEEDS) for epochs in EPOCHS for gradient in GRADIENTS
+        _run(network, gradient, epochs, seed)
+        for seed in range(SEEDS)
+        for epochs in EPOCHS
+        for network in NETWORKS
+        for gradient in GRADIENTS
     ]
 
 
@@ -39,9 +47,10 @@ def smoke() -> list[Run[CompletionRecipe]]:
     ]
 
 
-def _run(gradient: str, epochs: int, seed: int) -> Run[CompletionRecipe]:
-    recipe = CompletionRecipe(epochs=epochs, seed=seed, gradient=GRADIENTS[gradient])
-    return Run(f"{gradient}-{epochs}-seed{seed}", recipe)
+def _run(network: str, gradient: str, epochs: int, seed: int) -> Run[CompletionRecipe]:
+    how = {"epochs": epochs, "seed": seed, "gradient": GRADIENTS[gradient]}
+    recipe = dataclasses.replace(NETWORKS[network], **how)
+    return Run(f"{network}{gradient}-{epochs}-seed{seed}", recipe)
 
 
 def carry_out(run: Run[CompletionRecipe], results: Path, folders: Path) -> dict[str, Any]:

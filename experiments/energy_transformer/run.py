@@ -45,10 +45,15 @@ HERE = Path(__file__).parent
 SIDE = 4  # pixels of a patch in each direction
 IMPLICIT = Implicit(ConjugateGradient(rtol=1e-2, max_products=30))
 GRADIENTS: Mapping[str, AbstractGradient] = MappingProxyType(
-    {"implicit": IMPLICIT, "penalised": IMPLICIT, "ep": EquilibriumPropagation()}
+    {
+        "implicit": IMPLICIT,
+        "penalised": IMPLICIT,
+        "ep": EquilibriumPropagation(),
+        "penalised-ep": EquilibriumPropagation(),
+    }
 )
-# Beside half of the squared error of all unknown pixels, which is about 10.
-PENALTIES: Mapping[str, SpectralPenalty] = MappingProxyType({"penalised": SpectralPenalty(2e4, limit=0.97)})
+PENALTY = SpectralPenalty(2e4, limit=0.97)  # beside half of the squared error of all unknown pixels, about 10
+PENALTIES: Mapping[str, SpectralPenalty] = MappingProxyType({"penalised": PENALTY, "penalised-ep": PENALTY})
 PLAIN, SIMPLE = "plain", "simple"  # names of the other results: the plain block, and what needs no training
 DATA = ("mnist", "cifar10")
 BY_GAUSSIAN = 1_000  # test images that the Gaussian completes
@@ -56,6 +61,7 @@ TITLES = {
     "implicit": "energy transformer, implicit gradient",
     "ep": "energy transformer, equilibrium propagation",
     "penalised": "energy transformer, implicit gradient, spectral penalty",
+    "penalised-ep": "energy transformer, equilibrium propagation, spectral penalty",
     PLAIN: "plain transformer block",
 }
 HEAD = ("data", "", "squared error", "epochs", "weights", "CPU seconds", "converged, %", "evaluations")

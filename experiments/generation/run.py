@@ -27,7 +27,7 @@ from hopfax import Method
 from hopfax.data import Dataset, load
 from hopfax.figures import images_figure
 from hopfax.networks import HAM, PartialClamp
-from hopfax.training import CompletionJob, CompletionRecipe, TrainState, fit
+from hopfax.training import CompletionJob, CompletionRecipe, FromGaussian, TrainState, fit
 from hopfax.training.job import read_result, stored_or_made
 from hopfax.training.masks import AbstractMasks, ScatteredPixels
 
@@ -117,7 +117,7 @@ def train(config: Config, data: Dataset) -> tuple[HAM, list[dict[str, float]]]:
     size = rows.shape[1]
     recipe = CompletionRecipe(
         layers=(size, config.hidden),
-        factors=min(config.factors, size),
+        initialisation=FromGaussian(min(config.factors, size)),
         masks=PixelsOrLabel(data.train_images.shape[1]),
         epochs=config.epochs,
         batch_size=config.batch,

@@ -23,6 +23,8 @@ from hopfax.training import (
     CompletionJob,
     CompletionRecipe,
     FixedGuess,
+    FromGaussian,
+    FromMixture,
     Half,
     Mixture,
     ScatteredPixels,
@@ -55,9 +57,7 @@ def dataset() -> Dataset:
 
 RECIPE = CompletionRecipe(
     layers=(PIXELS, 6),
-    factors=8,
-    ridge=0.02,
-    hidden_std=0.1,
+    initialisation=FromGaussian(factors=8, ridge=0.02, std=0.1),
     batch_size=16,
     epochs=60,
     learning_rate=3e-3,
@@ -65,11 +65,19 @@ RECIPE = CompletionRecipe(
 )
 
 
+def mixture():
+    initialisation = FromMixture(2, ridge=0.1, gain=0.5, temperature=3.0, shrinkage=10.0)
+    return double(initialisation(images(64, 0), 10, key=jr.key(2)))
+
+
 def network():
     train_images = images(64, 0)
     cov, mean = np.cov(train_images.T), train_images.mean(axis=0)
     model = gaussian(mean, cov, ridge=0.1, factors=6, visible=HardSigmoid())
     return double(with_hidden(model, 5, gain=0.5, std=0.4, key=jr.key(1)))
+
+
+NETWORKS = pytest.mark.parametrize("network", [network, mixture])
 
 
 def drawn(masks, shape=SHAPE):
@@ -144,7 +152,8 @@ def cost_at_equilibrium(model, drawn) -> jax.Array:
 
 
 @pytest.mark.slow
-def test_the_gradient_is_that_of_the_error_of_the_missing_pixels():
+@NETWORKS
+def test_the_gradient_is_that_of_the_error_of_the_missing_pixels(network):
     model = network()
     batch = examples(model)
     flat, unravel = ravel_pytree(eqx.filter(model, eqx.is_inexact_array))
@@ -161,7 +170,8 @@ def test_the_gradient_is_that_of_the_error_of_the_missing_pixels():
         np.testing.assert_allclose(slope @ direction, change, rtol=1e-4)
 
 
-def test_equilibrium_propagation_finds_the_implicit_gradient_of_every_array():
+@NETWORKS
+def test_equilibrium_propagation_finds_the_implicit_gradient_of_every_array(network):
     model = network()
     batch, step = examples(model), jnp.zeros((), jnp.int32)
     both = [
@@ -173,7 +183,8 @@ def test_equilibrium_propagation_finds_the_implicit_gradient_of_every_array():
         assert difference < 1e-4 * np.linalg.norm(exact)
 
 
-def test_the_energy_never_rises():
+@NETWORKS
+def test_the_energy_never_rises(network):
     model = network()
     batch = examples(model)
 
@@ -207,6 +218,19 @@ def test_a_run_that_goes_on_has_the_same_weights_and_completes_from_every_start(
         assert all(row["converged"] == 1 for row in starts.values())
 
 
+def test_a_mixture_completes_an_image_by_its_cluster():
+    """Two images and their noise: what is known of one decides the rest."""
+    rng = np.random.default_rng(0)
+    pair = np.stack([np.resize([0.2, 0.8], PIXELS), np.resize([0.9, 0.8, 0.1], PIXELS)])
+    clusters = np.clip(pair.repeat(50, axis=0) + 0.02 * rng.normal(size=(100, PIXELS)), 0, 1).astype(
+        np.float32
+    )
+    model = FromMixture(2, ridge=0.01, temperature=1.0, shrinkage=1.0)(clusters, 8, key=jr.key(0))
+    known = np.arange(PIXELS) < 6
+    result = evaluate_completion(model, pair.astype(np.float32), known, np.full(PIXELS, 0.5))
+    np.testing.assert_allclose(result.completed, pair, atol=0.02)
+
+
 @pytest.mark.slow
 def test_errors_are_those_of_the_missing_pixels_of_each_image():
     model, test_images = network(), images(7, 4)
@@ -228,5 +252,7 @@ def test_settings_are_written_and_read():
     masks = Mixture((ScatteredPixels(0.3, 0.3), Half(), Block(0.2, 0.4)), (1.0, 2.0, 1.0))
     recipe = dataclasses.replace(RECIPE, masks=masks, gradient=EquilibriumPropagation(0.1))
     assert completion_from_config(recipe.config()) == recipe
+    from_mixture = dataclasses.replace(recipe, initialisation=FromMixture(3, temperature=2.0))
+    assert completion_from_config(from_mixture.config()) == from_mixture
     guess = FixedGuess(np.arange(PIXELS) / PIXELS)
     assert guess.draw(jr.key(0), SHAPE).shape == SHAPE

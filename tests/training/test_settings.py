@@ -32,6 +32,7 @@ from hopfax.lagrangians import (
     KSubsets,
     LayerNorm,
     Linear,
+    MixtureOfFactors,
     Normmax,
     Polynomial,
     ReLU,
@@ -86,6 +87,7 @@ DEFAULTS = {
     Softmax: {"beta": 1.0},
     LayerNorm: {"gain": 1.0, "shift": 0.0, "eps": 1e-5},
     SphericalNorm: {"eps": 1e-5},
+    MixtureOfFactors: {"beta": 1.0, "gain": 1.0},
     AlongAxis: {"axis": -1},
     Linear: {"gain": 1.0},
     Polynomial: {"beta": 1.0},
@@ -188,6 +190,8 @@ RANGES = {
     "LayerNorm.shift": (lambda x: LayerNorm(1.0, x), [-1.0, 0.0], [math.inf]),
     "LayerNorm.eps": (lambda x: LayerNorm(eps=x), [LEAST], [0.0]),
     "SphericalNorm.eps": (lambda x: SphericalNorm(x), [LEAST], [0.0]),
+    "MixtureOfFactors.beta": (lambda x: MixtureOfFactors(x), [LEAST], [0.0]),
+    "MixtureOfFactors.gain": (lambda x: MixtureOfFactors(1.0, x), [LEAST], [0.0]),
     "bias_std": (lambda x: chain([2, 3], key=jr.key(0), bias_std=x), [0.0, 1.0], [-LEAST]),
     "sizes": (lambda x: chain(x, key=jr.key(0)), [[1, 1]], [[1], 3, "12"]),
     "lagrangian": (lambda x: chain([2, 3], x, key=jr.key(0)), [None, [Tanh()] * 2], [[Tanh()], Tanh, "tanh"]),
@@ -267,6 +271,6 @@ def test_which_synapses_are_affine_clamped_and_vanish():
 
 
 def test_which_neurons_are_holomorphic():
-    smooth = [Identity(), Sigmoid(), Tanh(), Softmax(), LayerNorm(), SphericalNorm()]
+    smooth = [Identity(), Sigmoid(), Tanh(), Softmax(), LayerNorm(), SphericalNorm(), MixtureOfFactors()]
     assert all(neurons.holomorphic for neurons in smooth)
     assert not any(neurons.holomorphic for neurons in (ReLU(), HardSigmoid()))

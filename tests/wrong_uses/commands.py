@@ -54,6 +54,10 @@ ROWS = [
     row("train --out DIR/r --data digits --recipe v9", r"'v9'.*'goemaere2023', 'goemaere2024'"),
     row("train --out DIR/r --data digits --gradient magic", r"'magic'.*'implicit'"),
     row("train --out DIR/r --data digits --beta 0.1", r"--beta 0\.1.*--gradient ep"),
+    row("train --out DIR/r --data digits --components 3", r"--components 3.*--task completion"),
+    row(
+        "train --out DIR/r --data digits --task completion --layers 64,8 --components 3", r"8 hidden neurons"
+    ),
     row("train --out DIR/r --data digits --gradient ep --beta 3", r"beta=3\.0.*\(0, 1\)"),
     row("train --out DIR/r --data digits --augment rotate", r"--augment 'rotate' must be crop:N"),
     row("train --out DIR/r --data digits --augment crop", r"--augment 'crop' must be crop:N"),

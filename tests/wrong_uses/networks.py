@@ -370,6 +370,18 @@ ROWS = [
     Row(
         "spherical norm of negative eps", lambda _: neurons.SphericalNorm(-1e-5), ValueError, r"eps.*positive"
     ),
+    Row(
+        "mixture of factors on one axis",
+        lambda _: Layer(6, neurons.MixtureOfFactors()),
+        ValueError,
+        r"\(6,\).*two axes",
+    ),
+    Row(
+        "mixture of factors without gain",
+        lambda _: neurons.MixtureOfFactors(1.0, 0.0),
+        ValueError,
+        r"MixtureOfFactors\(gain.*positive",
+    ),
     Row("entmax at alpha one", lambda _: Entmax(1.0), ValueError, r"alpha=1\.0.*above 1"),
     Row("entmax at alpha NaN", lambda _: Entmax(float("nan")), ValueError, r"alpha=nan.*finite"),
     Row("entmax at infinite alpha", lambda _: Entmax(float("inf")), ValueError, r"alpha=inf.*finite"),

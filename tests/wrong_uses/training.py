@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 
 import jax.numpy as jnp
+import jax.random as jr
 import numpy as np
 import optax
 
@@ -14,7 +15,7 @@ from hopfax.data import Dataset
 from hopfax.interop.hub import pull_model, push_model
 from hopfax.interop.pretrained import FILES, load_pretrained
 from hopfax.interop.sklearn import HAMClassifier, HopfieldMemory
-from hopfax.networks import gaussian
+from hopfax.networks import gaussian, gaussian_mixture
 from hopfax.papers import paper_method
 from hopfax.parallel.mesh import device_grid, device_mesh, shard_layers
 from hopfax.solvers import GradientFlow
@@ -26,6 +27,8 @@ from hopfax.training import (
     CompletionJob,
     CompletionRecipe,
     Compose,
+    FromGaussian,
+    FromMixture,
     Half,
     Mixture,
     RandomCrop,
@@ -662,6 +665,54 @@ ROWS = [
         lambda _: gaussian(np.zeros(3), np.eye(2), ridge=0.1),
         ValueError,
         r"`covariance` has shape \(2, 2\)",
+    ),
+    Row(
+        "a mixture of unequal numbers",
+        lambda _: gaussian_mixture(np.zeros((2, 3)), np.stack([np.eye(3)]), np.ones(2), ridge=0.1),
+        ValueError,
+        r"`covariances` \(1, 3, 3\)",
+    ),
+    Row(
+        "a mixture with an empty component",
+        lambda _: gaussian_mixture(np.zeros((1, 2)), np.eye(2)[None], np.zeros(1), ridge=0.1),
+        ValueError,
+        r"weights=\[0\.0\].*leave empty components out",
+    ),
+    Row(
+        "a mixture at no temperature",
+        lambda _: gaussian_mixture(np.zeros((1, 2)), np.eye(2)[None], np.ones(1), ridge=0.1, temperature=0.0),
+        ValueError,
+        r"temperature=0",
+    ),
+    Row(
+        "hidden neurons that the components cannot share",
+        lambda _: CompletionRecipe(layers=(784, 512), initialisation=FromMixture()),
+        ValueError,
+        r"512 hidden neurons.*10 \* \(1 \+ factors\)",
+    ),
+    Row(
+        "recipe of a completion with a word as initialisation",
+        lambda _: CompletionRecipe(initialisation="gaussian"),
+        ValueError,
+        r"initialisation='gaussian'",
+    ),
+    Row(
+        "mixture of no components",
+        lambda _: FromMixture(components=0),
+        ValueError,
+        r"FromMixture.*components=0",
+    ),
+    Row(
+        "a mixture of more components than images",
+        lambda _: FromMixture(3)(np.ones((5, 4), np.float32), 9, key=jr.key(0)),
+        ValueError,
+        r"1 different images.*components=3",
+    ),
+    Row(
+        "Gaussian of negative factor gain",
+        lambda _: FromGaussian(factor_gain=-1.0),
+        ValueError,
+        r"factor_gain=-1",
     ),
     Row(
         "a Gaussian of no covariance",

@@ -19,6 +19,7 @@ from .base import ScaledLagrangian as ScaledLagrangian
 from .base import SumLagrangian as SumLagrangian
 from .coupled import AlongAxis as AlongAxis
 from .coupled import LayerNorm as LayerNorm
+from .coupled import MixtureOfFactors as MixtureOfFactors
 from .coupled import Softmax as Softmax
 from .coupled import SphericalNorm as SphericalNorm
 from .elementwise import HardSigmoid as HardSigmoid

@@ -66,6 +66,71 @@ class Softmax(AbstractCoupled):
         return jnp.sum(jnp.exp(log_activation) * log_activation) / beta
 
 
+class MixtureOfFactors(AbstractCoupled):
+    """Competing groups of linear neurons, the hidden layer of a mixture of Gaussians.
+
+    The layer has the shape (groups, 1 + factors). With the `score` of a group, where the sum is over its factors,
+
+        L(s) = log Σ_k exp(beta score_k) / beta,   score_k = gain s_k0 + gain²/2 Σ_j s_kj²,
+        g_k0 = gain p_k,   g_kj = gain² p_k s_kj,   p = softmax(beta score),
+
+    so `p_k` is the probability of a group and `p_k s_kj` the mean of a factor, if the states come from Gaussians of
+    low rank (`hopfax.networks.gaussian_mixture`). `L* = gain²/2 Σ_k p_k Σ_j s_kj² + Σ_k p_k log p_k / beta`. With one
+    group the neurons are linear, and without factors they are `Softmax`.
+
+    Args:
+        beta: positive scalar, the inverse temperature; a float is fixed, an array is trained.
+        gain: positive scalar by which all states are multiplied; a float is fixed, an array is trained.
+    Raises: `ValueError` for other values.
+    Source: the expected factors of [ghahramani1996] and [tipping1999]; the Lagrangian is derived in this project.
+    """
+
+    beta: ArrayLike = 1.0
+    gain: ArrayLike = 1.0
+
+    holomorphic: ClassVar[bool] = True
+
+    def __check_init__(self):
+        require_positive("MixtureOfFactors.beta", self.beta)
+        require_positive("MixtureOfFactors.gain", self.gain)
+
+    def __call__(self, state: State) -> Scalar:
+        beta, scores = like(self.beta, state), self._scores(state)
+        peak = _peak(scores)
+        return peak + jax.nn.logsumexp(beta * (scores - peak)) / beta
+
+    def activation(self, state: State) -> State:
+        gain = like(self.gain, state)
+        probabilities = self._probabilities(state)[:, None]
+        factors = gain**2 * probabilities * state[:, 1:]
+        return jnp.concatenate([gain * probabilities, factors], axis=1)
+
+    def energy(self, state: State) -> Scalar:
+        beta, gain = like(self.beta, state), like(self.gain, state)
+        scores = self._scores(state)
+        scaled = beta * (scores - _peak(scores))
+        log_probabilities = scaled - jax.nn.logsumexp(scaled)
+        squares = gain**2 / 2 * jnp.sum(jnp.square(state[:, 1:]), axis=1)
+        return jnp.sum(jnp.exp(log_probabilities) * (squares + log_probabilities / beta))
+
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        """Raises: `ValueError` unless there are two axes: the groups, and in each the score and the factors."""
+        if len(shape) != 2:
+            raise ValueError(
+                f"`MixtureOfFactors` on a layer of shape {shape} needs two axes, (groups, 1 + factors), such as "
+                "(10, 21)."
+            )
+
+    def _scores(self, state: State) -> Inexact[Array, " groups"]:
+        gain = like(self.gain, state)
+        return gain * state[:, 0] + gain**2 / 2 * jnp.sum(jnp.square(state[:, 1:]), axis=1)
+
+    def _probabilities(self, state: State) -> Inexact[Array, " groups"]:
+        scores = self._scores(state)
+        weights = jnp.exp(like(self.beta, state) * (scores - _peak(scores)))
+        return weights / jnp.sum(weights)
+
+
 class LayerNorm(AbstractCoupled):
     """Layer normalisation: `g = gain (s - mean(s)) / sigma + shift`, with `sigma = sqrt(var(s) + eps)`.
 

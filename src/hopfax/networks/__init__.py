@@ -10,6 +10,7 @@ from .deviation import deviation_network as deviation_network
 from .files import load_model as load_model
 from .files import save_model as save_model
 from .gaussian import gaussian as gaussian
+from .gaussian import gaussian_mixture as gaussian_mixture
 from .gaussian import with_hidden as with_hidden
 from .graph import Graph as Graph
 from .ham import HAM as HAM

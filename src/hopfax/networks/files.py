@@ -30,7 +30,7 @@ LAGRANGIANS = Registry(
     (
         *(lagrangians.Identity, lagrangians.Linear, lagrangians.Sigmoid, lagrangians.Tanh, lagrangians.ReLU),
         *(lagrangians.StandardisedInput, lagrangians.HardSigmoid, lagrangians.Softmax, lagrangians.LayerNorm),
-        lagrangians.SphericalNorm,
+        *(lagrangians.SphericalNorm, lagrangians.MixtureOfFactors),
         *(lagrangians.Polynomial, lagrangians.Exponential, lagrangians.Sparsemax, lagrangians.Entmax),
         *(lagrangians.Softmax1, lagrangians.Normmax, lagrangians.KSubsets),
         *(lagrangians.ScaledLagrangian, lagrangians.SumLagrangian, lagrangians.AlongAxis),

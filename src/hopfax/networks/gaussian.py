@@ -1,4 +1,4 @@
-"""A Gaussian as a HAM, which fills in missing values by the conditional mean, and a hidden layer beside it."""
+"""Gaussians and their mixtures as HAMs, which fill in missing values, and a hidden layer beside them."""
 
 import jax.numpy as jnp
 import jax.random as jr
@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Key
 
 from .._internal.checks import require_integer, require_key, require_number
-from ..lagrangians import AbstractLagrangian, Identity, Linear, ReLU
+from ..lagrangians import AbstractLagrangian, Identity, Linear, MixtureOfFactors, ReLU
 from .ham import HAM
 from .layers import Layer
 from .synapses import AbstractSynapse, Bias, Dense
@@ -58,6 +58,68 @@ def gaussian(
         "factors": Layer(weight.shape[1], Linear(factor_gain)),
         "visible": Layer(len(mean), Identity() if visible is None else visible),
     }
+    return HAM(layers, synapses)
+
+
+def gaussian_mixture(
+    means: Float[ArrayLike, "components size"],
+    covariances: Float[ArrayLike, "components size size"],
+    weights: Float[ArrayLike, " components"],
+    *,
+    ridge: float,
+    factors: int | None = None,
+    gain: float = 1.0,
+    temperature: float = 1.0,
+    visible: AbstractLagrangian | None = None,
+) -> HAM:
+    """Layers "components" and "visible", whose energy is that of a mixture of Gaussians.
+
+    Minimised over the components at visible activations `g`, the energy is
+    `-ε T log Σ_k (w_k N(g; μ_k, C_k))^(1/T)` plus a constant, with `C_k = Σ_k + ε I`, the ridge `ε` and the temperature
+    `T`. So it has a valley for each component, and with some neurons clamped, the others go to the most probable
+    values. A low temperature has one equilibrium for each component that the known neurons allow; at a high one they
+    join, and each precision counts by its probability. With one component this is `gaussian`.
+
+    Args:
+        means, covariances, weights: `μ_k`, `Σ_k` and `w_k`, such as those of the clusters of images.
+        ridge: `ε`, positive; a small one is more exact, and takes more sweeps to relax.
+        factors: how many eigenvectors of each covariance, those of the largest eigenvalues; all, if None.
+        gain: of `hopfax.lagrangians.MixtureOfFactors`, positive, on which no equilibrium depends: synapses are larger
+            by `1 / gain`. A step of an optimiser then changes them less, relative to their size.
+        temperature: `T`, positive.
+        visible: the Lagrangian of the visible layer; `Identity()` if None.
+    Raises: `ValueError` for shapes that do not fit, weights that are not positive, a covariance that is not symmetric
+        and positive semidefinite, or numbers out of range.
+    Source: [tipping1999], a mixture of probabilistic PCA; the form as a HAM is derived in this project.
+    """
+    means, covariances, weights = (np.asarray(array, np.float64) for array in (means, covariances, weights))
+    for name, value in (("ridge", ridge), ("gain", gain), ("temperature", temperature)):
+        require_number(f"gaussian_mixture.{name}", value, lambda x: 0 < x < np.inf, "positive")
+    if factors is not None:
+        require_integer("gaussian_mixture.factors", factors, 1)
+    _require_mixture(means, covariances, weights)
+    rows, costs = [], []
+    for mean, covariance, weight in zip(means, covariances, weights, strict=True):
+        values, vectors = _spectrum(mean, covariance)
+        count = len(mean) if factors is None else min(factors, len(mean))
+        values, vectors = values[-count:], vectors[:, -count:]
+        factor = vectors * np.sqrt(values / (values + ridge))
+        bias = mean - factor @ (factor.T @ mean)
+        log_determinant = np.sum(np.log(values + ridge)) + (len(mean) - count) * np.log(ridge)
+        costs.append(mean @ bias / 2 + ridge * (log_determinant / 2 - np.log(weight)))
+        rows.append(np.vstack([bias, factor.T]))
+    shape = len(means), len(rows[0])
+    scores = np.zeros(shape)
+    scores[:, 0] = np.mean(costs) - np.asarray(costs)
+    layers = {
+        "components": Layer(shape, MixtureOfFactors(1 / (ridge * temperature), gain)),
+        "visible": Layer(means.shape[1], Identity() if visible is None else visible),
+    }
+    synapses: list[AbstractSynapse] = [
+        Dense(("components", "visible"), jnp.asarray(np.concatenate(rows) / gain, jnp.float32)),
+        Bias("components", jnp.asarray(scores / gain, jnp.float32)),
+        Bias("visible", jnp.zeros(means.shape[1], jnp.float32)),
+    ]
     return HAM(layers, synapses)
 
 
@@ -118,3 +180,17 @@ def _spectrum(mean: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.
             f"`covariance` has the negative eigenvalue {values[0]:.3g}; use that of samples, `np.cov(images.T)`."
         )
     return np.maximum(values, 0), vectors
+
+
+def _require_mixture(means: np.ndarray, covariances: np.ndarray, weights: np.ndarray) -> None:
+    """Raises: `ValueError` where the three do not describe as many Gaussians of one size."""
+    count, size = means.shape if means.ndim == 2 else (0, 0)
+    if not count or covariances.shape != (count, size, size) or weights.shape != (count,):
+        raise ValueError(
+            f"`means` have shape {means.shape}, `covariances` {covariances.shape} and `weights` {weights.shape}; give "
+            "k vectors of n numbers, k matrices of n by n, and k numbers."
+        )
+    if not (np.isfinite(weights) & (weights > 0)).all():
+        raise ValueError(
+            f"`weights={weights.tolist()}` must be positive and finite; leave empty components out."
+        )

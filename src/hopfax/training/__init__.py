@@ -20,8 +20,12 @@ from .completion_evaluation import evaluate_completion as evaluate_completion
 from .completion_job import CompletionJob as CompletionJob
 from .completion_job import CompletionMetrics as CompletionMetrics
 from .completion_job import CompletionRecipe as CompletionRecipe
+from .completion_job import mixture_recipe as mixture_recipe
 from .evaluation import Evaluation as Evaluation
 from .evaluation import evaluate as evaluate
+from .initialisation import AbstractInitialisation as AbstractInitialisation
+from .initialisation import FromGaussian as FromGaussian
+from .initialisation import FromMixture as FromMixture
 from .job import AbstractJob as AbstractJob
 from .job import Diverged as Diverged
 from .job import run_and_store as run_and_store

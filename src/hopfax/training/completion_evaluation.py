@@ -159,9 +159,9 @@ def _as_arrays(
     for name, array in (("known", known), ("guess", guess)):
         if array.shape not in (images.shape, images.shape[1:], ()):
             raise ValueError(f"`{name}` has shape {array.shape}; the images have {images.shape}.")
-    inside = np.asarray((images >= 0) & (images <= 1) | ~known)
+    same = lambda array: jnp.broadcast_to(array, images.shape)
+    inside = np.asarray((images >= 0) & (images <= 1) | ~same(known))
     if not inside.all():
         rows = np.flatnonzero(~inside.all(axis=1))[:5].tolist()
         raise ValueError(f"`images` has known pixels outside [0, 1] in the rows {rows}; scale them.")
-    same = lambda array: jnp.broadcast_to(array, images.shape)
     return images, same(known), same(guess).astype(images.dtype)

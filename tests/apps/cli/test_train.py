@@ -134,9 +134,10 @@ def test_a_run_that_is_killed_ends_with_the_same_bits(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_network_that_completes_images_is_trained_resumed_and_evaluated(tmp_path, capsys):
+@pytest.mark.parametrize("of_network", [["--layers", "64,8"], ["--layers", "64,12", "--components", "3"]])
+def test_a_network_that_completes_images_is_trained_resumed_and_evaluated(of_network, tmp_path, capsys):
     out, data = str(tmp_path / "run"), ["--data", "digits"]
-    settings = ["--task", "completion", *data, "--layers", "64,8", "--batch-size", "500", "--epochs", "1"]
+    settings = ["--task", "completion", *data, *of_network, "--batch-size", "500", "--epochs", "1"]
     assert run(["train", *settings, "--out", out, "--json", "-"]) == 0
     trained = json.loads(capsys.readouterr().out)["completion"]
     assert set(trained) == {"top half", "30 % of pixels"}

@@ -32,7 +32,7 @@ TASKS = """\
 classification: the label.
 
 completion: the pixels that are missing. --layers are the pixels and the hidden neurons, such as 784,512; --network,
---model, --recipe, --validation and --shuffle are for classification.
+--model, --recipe, --validation and --shuffle are for classification, and --components is for completion.
 """
 
 
@@ -114,5 +114,6 @@ class Choice(NamedTuple):
     gradient: GradientName | None
     beta: float | None
     standardise: bool
+    components: int | None
     changes: Mapping[str, Any]
     typed: set[str]

@@ -21,7 +21,11 @@ CHANGED = (  # by options
 
 
 def new_job(choice: Choice) -> JobFactory:
-    """The job of a new run."""
+    """The job of a new run. Raises: `ValueError` for an option of networks that complete images."""
+    if choice.components is not None:
+        raise ValueError(
+            f"--components {choice.components} is for networks that complete images; add --task completion."
+        )
     recipe = _recipe(choice.recipe, choice.layers, choice.model, choice.gradient)
     changes = {name: value for name, value in choice.changes.items() if value is not None}
     recipe = dataclasses.replace(_with_gradient(recipe, choice.gradient, choice.beta), **changes)

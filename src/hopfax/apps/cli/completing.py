@@ -1,5 +1,6 @@
 """`hopfax train --task completion`: the job that the options choose, and how its result is used and shown."""
 
+import dataclasses
 import functools as ft
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,6 +46,10 @@ def resumed_job(choice: Choice, data: str, stored: Mapping[str, Any], folder: Pa
             refuse_other_value(f"--{name.replace('_', '-')}", values[name], stored[name], folder)
     if "layers" in typed:
         refuse_other_value("--layers", choice.layers, recipe.layers, folder)
+    if "components" in typed:
+        refuse_other_value(
+            "--components", choice.components, stored["initialisation"].get("components"), folder
+        )
     if "gradient" in typed:
         refuse_other_value("--gradient", choice.gradient, of_run, folder)
     if "beta" in typed:
@@ -97,7 +102,7 @@ def show_completion(console: Console, result: Mapping[str, Any]) -> None:
 
 def _recipe(choice: Choice, gradient: GradientName | None) -> "CompletionRecipe":
     """The recipe with this gradient. Raises: `ValueError` for an option that is of classifiers only."""
-    from ...training import CompletionRecipe
+    from ...training import CompletionRecipe, mixture_recipe
 
     for name in OF_CLASSIFIERS:
         if name in choice.typed:
@@ -105,7 +110,11 @@ def _recipe(choice: Choice, gradient: GradientName | None) -> "CompletionRecipe"
     changes = {name: value for name, value in choice.changes.items() if name in CHANGES and value is not None}
     if "layers" in choice.typed:
         changes["layers"] = choice.layers
-    return CompletionRecipe(**changes, gradient=_gradient(gradient, choice.beta))
+    changes["gradient"] = _gradient(gradient, choice.beta)
+    if choice.components is None:
+        return CompletionRecipe(**changes)
+    recipe = mixture_recipe(components=choice.components)
+    return dataclasses.replace(recipe, **changes)
 
 
 def _gradient(name: GradientName | None, beta: float | None) -> "AbstractGradient":

@@ -102,6 +102,16 @@ def train(
             show_default=False,
         ),
     ] = None,
+    components: Annotated[
+        int | None,
+        typer.Option(
+            "--components",
+            metavar="N",
+            help="Start from a mixture of N Gaussians, not from one. With --task completion; the hidden neurons are N "
+            "times 1 and the factors of a Gaussian, such as 2010 for 10.",
+            show_default=False,
+        ),
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option("--epochs", help=f"Number of epochs. {AS_RECIPE}", show_default=False)
     ] = None,
@@ -202,7 +212,7 @@ def train(
         changes["augmentation"] = augmentation(augment)
     read, typed = ft.cache(lambda name: load(name, directory)), options_on_command_line(context)
     sizes = _sizes(network, layers, typed, lambda: read(data))
-    choice = Choice(recipe, sizes, model, gradient, beta, standardise, changes, typed)
+    choice = Choice(recipe, sizes, model, gradient, beta, standardise, components, changes, typed)
     make_job = None if resume else NEW_JOBS[task](choice)  # refuses wrong options before processes join
     join_processes(coordinator, processes, process_id, heartbeat)
     if is_primary():
