@@ -71,6 +71,10 @@ def test_a_loss_that_rises_and_stays_up_is_warned_of_once(losses):
     assert watch.warned
 
 
+def test_one_low_chunk_at_the_start_of_a_run_that_begins_trained_is_no_reason():
+    assert not watch_of([0.16, *np.full(60, 0.24)]).warned
+
+
 def test_a_short_excursion_is_not():
     assert not watch_of([*good(count=60), *np.full(CHUNKS - 1, 9.0), *good(count=60)[30:]]).warned
 

@@ -1,6 +1,7 @@
 """Networks from which training to complete images starts: a Gaussian of the images, or a mixture of Gaussians."""
 
 import abc
+import warnings
 
 import equinox as eqx
 import jax.random as jr
@@ -67,16 +68,15 @@ class FromGaussian(AbstractInitialisation):
 class FromMixture(AbstractInitialisation):
     """A mixture of Gaussians, one for each cluster of the images; all hidden neurons belong to it.
 
-    The clusters are those of k-means. A component has the covariance `(n S_k + shrinkage S) / (n + shrinkage)`, with
-    the covariances of its `n` images and of all images, and `hidden / components - 1` factors
-    (`hopfax.networks.gaussian_mixture`).
+    A component has the mean and covariance of a cluster of k-means, drawn towards the covariance of all images, and
+    `hidden / components - 1` factors (`hopfax.networks.gaussian_mixture`).
 
     Args:
         components: how many.
         ridge: of the covariances.
         gain: small, as the mixture is sensitive to small changes of its weights.
         temperature: above 1; at 1 a component wins by the smallest lead, and it is the start that decides which.
-        shrinkage: a number of images.
+        shrinkage: how many images the covariance of all images counts for, beside those of a cluster.
     Raises: `ValueError` for a number out of range.
     """
 
@@ -100,37 +100,49 @@ class FromMixture(AbstractInitialisation):
             )
 
     def __call__(self, images: Images, hidden: int, *, key: Key[Array, ""]) -> HAM:
-        from scipy.cluster.vq import kmeans2  # slow to import, and needed here only
-
         self.check(images.shape[1], hidden)
-        different = len({image.tobytes() for image in images})
-        if different < self.components:
-            raise ValueError(
-                f"{different} different images are too few for `FromMixture(components={self.components})`; take fewer "
-                "components, or more images."
-            )
-        images, count = images.astype(np.float64), self.components
-        centres, labels = kmeans2(images, count, iter=20, minit="++", rng=int(jr.bits(key, (), "uint32")))
-        members = [images[labels == index] for index in range(count)]
-        sizes = np.array([len(rows) for rows in members], np.float64)
-        shared = np.cov(images.T)
-        scatters = [
-            (rows - centre).T @ (rows - centre) for rows, centre in zip(members, centres, strict=True)
-        ]
-        covariances = [
-            (scatter + self.shrinkage * shared) / (size + self.shrinkage)
-            for scatter, size in zip(scatters, sizes, strict=True)
-        ]
+        means, covariances, sizes = clusters(images, self.components, self.shrinkage, key=key)
         return gaussian_mixture(
-            centres,
-            np.stack(covariances),
+            means,
+            covariances,
             sizes + 1,  # positive for an empty cluster too
             ridge=self.ridge,
-            factors=hidden // count - 1,
+            factors=hidden // self.components - 1,
             gain=self.gain,
             temperature=self.temperature,
             visible=HardSigmoid(),
         )
+
+
+def clusters(
+    images: Images, count: int, shrinkage: float, *, key: Key[Array, ""]
+) -> tuple[
+    Float[np.ndarray, "clusters pixels"],
+    Float[np.ndarray, "clusters pixels pixels"],
+    Float[np.ndarray, " clusters"],
+]:
+    """Mean, covariance and number of images of each cluster of k-means.
+
+    The covariance is `(n S_k + shrinkage S) / (n + shrinkage)`, with those of the `n` images of a cluster and of all.
+    Raises: `ValueError` where there are fewer different images than clusters.
+    """
+    from scipy.cluster.vq import kmeans2  # slow to import, and needed here only
+
+    different = len({image.tobytes() for image in images})
+    if different < count:
+        raise ValueError(
+            f"{different} different images are too few for {count} components; take fewer components, or more images."
+        )
+    images = images.astype(np.float64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of an empty cluster, which keeps its centre
+        means, labels = kmeans2(images, count, iter=20, minit="++", rng=int(jr.bits(key, (), "uint32")))
+    shared, sizes = np.cov(images.T), np.bincount(labels, minlength=count).astype(np.float64)
+    covariances = []
+    for index, (mean, size) in enumerate(zip(means, sizes, strict=True)):
+        centred = images[labels == index] - mean
+        covariances.append((centred.T @ centred + shrinkage * shared) / (size + shrinkage))
+    return means, np.stack(covariances), sizes
 
 
 def _require_positive(module: AbstractInitialisation, *names: str) -> None:

@@ -12,6 +12,7 @@ from .chunk import Chunk
 from .task import AbstractTask
 
 CHUNKS = 20  # about an epoch
+SMOOTHED = 4  # chunks whose mean loss is compared: a single one of small batches can be low by chance
 LEAST_RISE = 0.1  # relative to the lowest loss
 LEAST_FALL = 0.1  # relative to the first loss: a run whose loss fell by so much learns
 SATURATED = 0.99  # fraction of the neurons of each layer
@@ -30,7 +31,7 @@ class LossWatch:
     """The mean loss of each chunk of a run, at equilibrium.
 
     `update` warns once where all of the last 20 chunks, about an epoch, have a loss above the middle between the first
-    and the lowest loss, and above the lowest one by a tenth.
+    and the lowest loss, and above the lowest one by a tenth. The lowest is a mean of four chunks.
     """
 
     def __init__(self) -> None:
@@ -52,10 +53,15 @@ class LossWatch:
     def rises(self) -> bool:
         """Whether the last chunks lost at least half of what was learned before, or began to lose at once."""
         before, last = self.losses[:-CHUNKS], self.losses[-CHUNKS:]
-        if not before:
+        if len(before) < SMOOTHED:
             return False
-        lowest = min(before)
+        lowest = self._lowest(before)
         return min(last) > lowest + max((before[0] - lowest) / 2, LEAST_RISE * abs(lowest))
+
+    @staticmethod
+    def _lowest(losses: list[float]) -> float:
+        """The lowest mean of consecutive chunks."""
+        return min(sum(losses[i : i + SMOOTHED]) / SMOOTHED for i in range(len(losses) - SMOOTHED + 1))
 
     @property
     def falls(self) -> bool:
@@ -67,7 +73,7 @@ class LossWatch:
         self.warned = True
         last = self.losses[-CHUNKS:]
         warnings.warn(
-            f"the loss at equilibrium has risen: it was {min(self.losses):.4g} at its lowest, and its mean is "
+            f"the loss at equilibrium has risen: it was {self._lowest(self.losses):.4g} at its lowest, and its mean is "
             f"{sum(last) / len(last):.4g} over the last {len(last)} chunks of steps, up to epoch {chunk.epoch}, batch "
             f"{chunk.batch} of {chunk.batches}. {REMEDY}",
             TrainingWarning,

@@ -4,10 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy.stats import multivariate_normal
 
 from hopfax.apps.completion import UNTRAINED, MLPRecipe, Training, benchmark, by_number, damage
 from hopfax.apps.completion.benchmark import Damaged
-from hopfax.apps.completion.completers import LinearGaussian, NearestNeighbour
+from hopfax.apps.completion.completers import GaussianMixture, LinearGaussian, NearestNeighbour
 from hopfax.apps.completion.trained import (
     completion_recipe,
     trained_mlp,
@@ -34,6 +35,30 @@ def test_the_linear_gaussian_is_the_conditional_mean():
         residual = (query - completer.mean)[known]
         step = np.linalg.solve(precision[np.ix_(~known, ~known)], precision[np.ix_(~known, known)] @ residual)
         np.testing.assert_allclose(completed[~known], completer.mean[~known] - step, rtol=1e-4, atol=1e-5)
+
+
+def test_the_mixture_is_the_conditional_mean():
+    """The mean of a missing pixel is the ratio of two sums of the joint density over a fine grid."""
+    completer = GaussianMixture(STORED, components=3, shrinkage=5.0, temperature=1.0)
+    weights = np.exp(completer.logs)
+    grid = np.linspace(-4, 5, 20_001)
+    for query in QUERIES:
+        known = np.arange(6) != 2
+        points = np.tile(query, (len(grid), 1))
+        points[:, 2] = grid
+        density = sum(
+            weight * multivariate_normal(mean, covariance).pdf(points)
+            for weight, mean, covariance in zip(weights, completer.means, completer.covariances, strict=True)
+        )
+        completed = completer.complete(query[None], known[None])[0, 2]
+        np.testing.assert_allclose(completed, grid @ density / density.sum(), atol=1e-4)
+
+
+def test_a_mixture_of_one_is_the_linear_gaussian():
+    one = GaussianMixture(STORED, components=1, shrinkage=1e9, ridge=1e-3)
+    np.testing.assert_allclose(
+        one.complete(QUERIES, KNOWN), LinearGaussian(STORED).complete(QUERIES, KNOWN), atol=1e-5
+    )
 
 
 def test_denoising_by_the_gaussian_is_the_mean_given_a_noisy_observation():

@@ -65,11 +65,13 @@ pixels, which lie between 0 and 1 (0 is perfect).
   nearest  the training digit that agrees best with what is left
   memory   a modern Hopfield network, which stores the digits and is not trained
   metric   a memory that compares digits by the covariance of their pixels
-  trained  a Hopfield network, trained by equilibrium propagation to complete digits
+  trained  a Hopfield network, which begins as a mixture of Gaussians of the digits, \
+trained by equilibrium propagation to complete them
   MLP      a feed-forward network, trained on digits with erased pixels
 
 What to see: Hopfield networks complete digits that they have never seen better than the \
-nearest digit does. The metric memory is the best here, and it needs no training.
+nearest digit does. The trained network is the best here; the metric memory, which needs \
+no training, is close to it.
 """
 CONVERGENCE_TEXT = """\
 From left to right: updates (iterations). From top to bottom: how much the states still \

@@ -19,6 +19,7 @@ from ...vae.config import SMALL
 from . import trained
 from .completers import (
     AbstractCompleter,
+    GaussianMixture,
     Images,
     Known,
     LinearGaussian,
@@ -115,6 +116,7 @@ UNTRAINED: Mapping[str, Callable[[Images], AbstractCompleter]] = MappingProxyTyp
         "mean": MeanImage,
         "nearest": NearestNeighbour,
         "gaussian": LinearGaussian,
+        "mixture": GaussianMixture,
         "softmax": softmax_memory,
         "sparsemax": sparsemax_memory,
         "metric": metric_memory,

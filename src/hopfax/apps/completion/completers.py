@@ -6,12 +6,15 @@ Those here need no training. `trained` has the others.
 import abc
 import dataclasses
 
+import jax.random as jr
 import numpy as np
 import scipy.linalg
 from jaxtyping import Bool, Float
+from scipy.special import softmax
 
 from ...lagrangians import Sparsemax
 from ...memory import Mahalanobis, Memory
+from ...training.initialisation import clusters
 
 Images = Float[np.ndarray, "images pixels"]
 Known = Bool[np.ndarray, "images pixels"]
@@ -96,6 +99,55 @@ class LinearGaussian(AbstractCompleter):
         noisy = self.covariance + deviation**2 * np.eye(len(self.mean))
         weights = np.linalg.solve(noisy, self.covariance)
         return (self.mean + (images - self.mean) @ weights).astype(images.dtype)
+
+
+class GaussianMixture(AbstractCompleter):
+    """The mean of the missing pixels given the known ones, under a mixture of Gaussians of the stored images.
+
+    A Gaussian counts by the probability of the known pixels under it, to the power of `1 / temperature`: pixels are not
+    as independent as a Gaussian says.
+
+    Args:
+        components, shrinkage: clusters of the stored images, see `hopfax.training.initialisation.clusters`; at most as
+            many as images.
+        ridge: added to the variance of each pixel.
+        temperature: 1 for small images, and about one for every 80 pixels of larger ones, if None.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        components: int = 10,
+        shrinkage: float = 20.0,
+        ridge: float = 3e-3,
+        temperature: float | None = None,
+    ):
+        count = min(components, len(images))
+        self.means, covariances, sizes = clusters(images, count, shrinkage, key=jr.key(0))
+        self.covariances = covariances + ridge * np.eye(images.shape[1])
+        self.logs = np.log(sizes + 1)
+        self.temperature = max(1.0, images.shape[1] / 80) if temperature is None else temperature
+
+    def complete(self, images: Images, known: Known) -> Images:
+        completed = np.array(images, np.float64)
+        masks, which = np.unique(known, axis=0, return_inverse=True)
+        for index, mask in enumerate(masks):
+            rows = np.flatnonzero(which.reshape(-1) == index)
+            completed[np.ix_(rows, ~mask)] = self._missing(completed[np.ix_(rows, mask)], mask)
+        return completed.astype(images.dtype)
+
+    def _missing(
+        self, known: Float[np.ndarray, "images known"], mask: Bool[np.ndarray, " pixels"]
+    ) -> Float[np.ndarray, "images missing"]:
+        scores, means = [], []
+        for mean, covariance, log in zip(self.means, self.covariances, self.logs, strict=True):
+            factor = scipy.linalg.cholesky(covariance[np.ix_(mask, mask)], lower=True)
+            whitened = scipy.linalg.solve_triangular(factor, (known - mean[mask]).T, lower=True)
+            scores.append(log - np.sum(np.square(whitened), axis=0) / 2 - np.sum(np.log(np.diag(factor))))
+            solved = scipy.linalg.solve_triangular(factor, whitened, lower=True, trans="T")
+            means.append(mean[~mask] + (covariance[np.ix_(~mask, mask)] @ solved).T)
+        weights = softmax(np.stack(scores) / self.temperature, axis=0)
+        return np.einsum("ki,kip->ip", weights, np.stack(means))
 
 
 @dataclasses.dataclass(frozen=True)
