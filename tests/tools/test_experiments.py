@@ -170,7 +170,7 @@ def test_completion_is_trained_by_both_gradients_and_stored_once(tmp_path, capsy
     assert [path.read_bytes() for path in paths] == written
     assert "epoch" not in capsys.readouterr().out.replace("seconds an epoch", "")
     recipes = {run.name: run.recipe for run in train.runs()}
-    assert len(recipes) == 2 * len(train.EPOCHS) * train.SEEDS
+    assert len(recipes) == 4 * len(train.EPOCHS) * train.SEEDS
     assert train.table(train.HERE / "results") in (train.HERE / "README.md").read_text(encoding="utf-8")
 
 

@@ -90,7 +90,8 @@ def gaussian_mixture(
         visible: the Lagrangian of the visible layer; `Identity()` if None.
     Raises: `ValueError` for shapes that do not fit, weights that are not positive, a covariance that is not symmetric
         and positive semidefinite, or numbers out of range.
-    Source: [tipping1999], a mixture of probabilistic PCA; the form as a HAM is derived in this project.
+    Source: [ghahramani1996], with one variance for the noise as in [tipping1999]; the form as a HAM is derived in this
+        project.
     """
     means, covariances, weights = (np.asarray(array, np.float64) for array in (means, covariances, weights))
     for name, value in (("ridge", ridge), ("gain", gain), ("temperature", temperature)):
@@ -98,25 +99,21 @@ def gaussian_mixture(
     if factors is not None:
         require_integer("gaussian_mixture.factors", factors, 1)
     _require_mixture(means, covariances, weights)
-    rows, costs = [], []
-    for mean, covariance, weight in zip(means, covariances, weights, strict=True):
-        values, vectors = _spectrum(mean, covariance)
-        count = len(mean) if factors is None else min(factors, len(mean))
-        values, vectors = values[-count:], vectors[:, -count:]
-        factor = vectors * np.sqrt(values / (values + ridge))
-        bias = mean - factor @ (factor.T @ mean)
-        log_determinant = np.sum(np.log(values + ridge)) + (len(mean) - count) * np.log(ridge)
-        costs.append(mean @ bias / 2 + ridge * (log_determinant / 2 - np.log(weight)))
-        rows.append(np.vstack([bias, factor.T]))
-    shape = len(means), len(rows[0])
-    scores = np.zeros(shape)
-    scores[:, 0] = np.mean(costs) - np.asarray(costs)
+    count = means.shape[1] if factors is None else min(factors, means.shape[1])
+    components = [
+        _component(mean, covariance, ridge, count)
+        for mean, covariance in zip(means, covariances, strict=True)
+    ]
+    rows = np.concatenate([rows for rows, _ in components])
+    offsets = np.array([offset for _, offset in components]) - ridge * np.log(weights)
+    scores = np.zeros((len(means), 1 + count))
+    scores[:, 0] = np.mean(offsets) - offsets
     layers = {
-        "components": Layer(shape, MixtureOfFactors(1 / (ridge * temperature), gain)),
+        "components": Layer(scores.shape, MixtureOfFactors(1 / (ridge * temperature), gain)),
         "visible": Layer(means.shape[1], Identity() if visible is None else visible),
     }
     synapses: list[AbstractSynapse] = [
-        Dense(("components", "visible"), jnp.asarray(np.concatenate(rows) / gain, jnp.float32)),
+        Dense(("components", "visible"), jnp.asarray(rows / gain, jnp.float32)),
         Bias("components", jnp.asarray(scores / gain, jnp.float32)),
         Bias("visible", jnp.zeros(means.shape[1], jnp.float32)),
     ]
@@ -180,6 +177,22 @@ def _spectrum(mean: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.
             f"`covariance` has the negative eigenvalue {values[0]:.3g}; use that of samples, `np.cov(images.T)`."
         )
     return np.maximum(values, 0), vectors
+
+
+def _component(
+    mean: np.ndarray, covariance: np.ndarray, ridge: float, count: int
+) -> tuple[np.ndarray, float]:
+    """Rows `b, w_1, ..., w_count` and an offset `c` of a component.
+
+    The energy of `g` in it, `ε` times the negative logarithm of its density, is
+    `½ |g|² - b·g - ½ Σ_j (w_j·g)² + c` plus a constant that is the same for all components.
+    """
+    values, vectors = _spectrum(mean, covariance)
+    values, vectors = values[-count:], vectors[:, -count:]
+    factors = vectors * np.sqrt(values / (values + ridge))
+    bias = mean - factors @ (factors.T @ mean)
+    log_determinant = np.sum(np.log(values + ridge)) + (len(mean) - count) * np.log(ridge)
+    return np.vstack([bias, factors.T]), mean @ bias / 2 + ridge * log_determinant / 2
 
 
 def _require_mixture(means: np.ndarray, covariances: np.ndarray, weights: np.ndarray) -> None:

@@ -83,8 +83,8 @@ def test_networks_complete_unseen_digits_better_than_the_nearest_digit(dataset):
             name: np.square(one.complete(dataset.test_images, known) - dataset.test_images).sum()
             for name, one in methods.items()
         }
-        assert squares["metric_memory"] < squares["trained"] < squares["nearest"]
-        assert squares["feed_forward"] < squares["nearest"]
+        assert squares["trained"] == min(squares.values())
+        assert squares["nearest"] == max(squares.values())
 
 
 def test_a_folder_that_cannot_be_written_is_reported_in_one_line(tmp_path, capsys):

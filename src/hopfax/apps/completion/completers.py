@@ -144,7 +144,7 @@ class GaussianMixture(AbstractCompleter):
             factor = scipy.linalg.cholesky(covariance[np.ix_(mask, mask)], lower=True)
             whitened = scipy.linalg.solve_triangular(factor, (known - mean[mask]).T, lower=True)
             scores.append(log - np.sum(np.square(whitened), axis=0) / 2 - np.sum(np.log(np.diag(factor))))
-            solved = scipy.linalg.solve_triangular(factor, whitened, lower=True, trans="T")
+            solved = scipy.linalg.solve_triangular(factor, whitened, lower=True, trans=1)
             means.append(mean[~mask] + (covariance[np.ix_(~mask, mask)] @ solved).T)
         weights = softmax(np.stack(scores) / self.temperature, axis=0)
         return np.einsum("ki,kip->ip", weights, np.stack(means))
