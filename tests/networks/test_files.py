@@ -58,10 +58,14 @@ INSTANCES |= {
 }
 
 
+SHAPES = {"MixtureOfFactors": (3, 2)}
+
+
 @pytest.mark.parametrize("kind", list(LAGRANGIANS.classes))
 def test_every_lagrangian_comes_back_equal(kind, tmp_path):
     lagrangian = INSTANCES.get(kind, LAGRANGIANS.classes[kind])()
-    model = HAM({"a": Layer(3, lagrangian)}, [Bias("a", jnp.zeros(3))])
+    shape = SHAPES.get(kind, (3,))
+    model = HAM({"a": Layer(shape, lagrangian)}, [Bias("a", jnp.zeros(shape))])
     save_model(model, tmp_path)
     assert eqx.tree_equal(load_model(tmp_path), model)
 

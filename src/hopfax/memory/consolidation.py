@@ -12,7 +12,7 @@ from .._internal.numerics import bisect
 from .emergent import distinct_states
 from .memory import Memory
 
-_HALVINGS = 40  # of beta; where more states are still recalled, too many minima are equal to be merged
+_HALVINGS = 40  # of beta; if recall then still ends at more states, no lower beta merges them
 
 
 class Consolidation(eqx.Module):

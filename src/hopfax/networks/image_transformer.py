@@ -18,7 +18,7 @@ PLACE = (
     4 * FREQUENCIES
 )  # elements of a token that hold its place: a cosine and a sine for each frequency and axis
 NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))  # steps in rows and columns; the energy goes both ways
-SHARE = 0.1  # of a place that is passed on with what is attended to
+SHARE = 0.1  # fraction of its position that a token passes on, beside its content
 FOCUS = 2.5  # of the attention on one place
 TURN = 0.7  # size of what is passed on
 
