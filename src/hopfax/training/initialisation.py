@@ -75,7 +75,7 @@ class FromMixture(AbstractInitialisation):
         components: how many.
         ridge: of the covariances.
         gain: small, as the mixture is sensitive to small changes of its weights.
-        temperature: above 1; at 1 a component wins by the smallest lead, and it is the start that decides which.
+        temperature: at a low one a component wins by a small lead, and the start of the missing pixels decides which.
         shrinkage: how many images the covariance of all images counts for, beside those of a cluster.
     Raises: `ValueError` for a number out of range.
     """

@@ -5,6 +5,7 @@ Those here need no training. `trained` has the others.
 
 import abc
 import dataclasses
+from collections.abc import Callable
 
 import jax.random as jr
 import numpy as np
@@ -18,6 +19,8 @@ from ...training.initialisation import clusters
 
 Images = Float[np.ndarray, "images pixels"]
 Known = Bool[np.ndarray, "images pixels"]
+KnownPart = Float[np.ndarray, "images known"]
+MissingPart = Float[np.ndarray, "images missing"]
 CHUNK = 500  # images whose distances to all others are in memory at once
 
 
@@ -72,6 +75,18 @@ class NearestNeighbour(AbstractCompleter):
         return np.argmin(distances, axis=1)
 
 
+def _by_mask(
+    missing: Callable[[KnownPart, Bool[np.ndarray, " pixels"]], MissingPart], images: Images, known: Known
+) -> Images:
+    """The images completed by `missing(known pixels, mask)`, in double precision, all those of a mask together."""
+    completed = np.array(images, np.float64)
+    masks, which = np.unique(known, axis=0, return_inverse=True)
+    for index, mask in enumerate(masks):
+        rows = np.flatnonzero(which.reshape(-1) == index)
+        completed[np.ix_(rows, ~mask)] = missing(completed[np.ix_(rows, mask)], mask)
+    return completed.astype(images.dtype)
+
+
 class LinearGaussian(AbstractCompleter):
     """The mean of the missing pixels given the known ones, under the Gaussian of the stored images.
 
@@ -85,15 +100,13 @@ class LinearGaussian(AbstractCompleter):
         self.covariance = np.cov(doubles.T) + ridge * np.eye(images.shape[1])
 
     def complete(self, images: Images, known: Known) -> Images:
-        completed = np.array(images, np.float64)
-        masks, which = np.unique(known, axis=0, return_inverse=True)
-        for index, mask in enumerate(masks):
-            rows = np.flatnonzero(which.reshape(-1) == index)
-            known_part = completed[np.ix_(rows, mask)] - self.mean[mask]
-            solved = scipy.linalg.solve(self.covariance[np.ix_(mask, mask)], known_part.T, assume_a="pos")
-            missing_part = self.covariance[np.ix_(~mask, mask)] @ solved
-            completed[np.ix_(rows, ~mask)] = self.mean[~mask] + missing_part.T
-        return completed.astype(images.dtype)
+        return _by_mask(self._missing, images, known)
+
+    def _missing(self, known: KnownPart, mask: Bool[np.ndarray, " pixels"]) -> MissingPart:
+        solved = scipy.linalg.solve(
+            self.covariance[np.ix_(mask, mask)], (known - self.mean[mask]).T, assume_a="pos"
+        )
+        return self.mean[~mask] + (self.covariance[np.ix_(~mask, mask)] @ solved).T
 
     def denoise(self, images: Images, deviation: float) -> Images:
         noisy = self.covariance + deviation**2 * np.eye(len(self.mean))
@@ -104,8 +117,8 @@ class LinearGaussian(AbstractCompleter):
 class GaussianMixture(AbstractCompleter):
     """The mean of the missing pixels given the known ones, under a mixture of Gaussians of the stored images.
 
-    A Gaussian counts by the probability of the known pixels under it, to the power of `1 / temperature`: pixels are not
-    as independent as a Gaussian says.
+    The weight of a Gaussian is the probability of the known pixels under it, to the power of `1 / temperature`. In many
+    dimensions these probabilities are too sure, so a temperature above 1 is more accurate.
 
     Args:
         components, shrinkage: clusters of the stored images, see `hopfax.training.initialisation.clusters`; at most as
@@ -129,16 +142,9 @@ class GaussianMixture(AbstractCompleter):
         self.temperature = max(1.0, images.shape[1] / 80) if temperature is None else temperature
 
     def complete(self, images: Images, known: Known) -> Images:
-        completed = np.array(images, np.float64)
-        masks, which = np.unique(known, axis=0, return_inverse=True)
-        for index, mask in enumerate(masks):
-            rows = np.flatnonzero(which.reshape(-1) == index)
-            completed[np.ix_(rows, ~mask)] = self._missing(completed[np.ix_(rows, mask)], mask)
-        return completed.astype(images.dtype)
+        return _by_mask(self._missing, images, known)
 
-    def _missing(
-        self, known: Float[np.ndarray, "images known"], mask: Bool[np.ndarray, " pixels"]
-    ) -> Float[np.ndarray, "images missing"]:
+    def _missing(self, known: KnownPart, mask: Bool[np.ndarray, " pixels"]) -> MissingPart:
         scores, means = [], []
         for mean, covariance, log in zip(self.means, self.covariances, self.logs, strict=True):
             factor = scipy.linalg.cholesky(covariance[np.ix_(mask, mask)], lower=True)
