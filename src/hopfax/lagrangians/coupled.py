@@ -95,23 +95,17 @@ class MixtureOfFactors(AbstractCoupled):
         require_positive("MixtureOfFactors.gain", self.gain)
 
     def __call__(self, state: State) -> Scalar:
-        beta, scores = like(self.beta, state), self._scores(state)
-        peak = _peak(scores)
-        return peak + jax.nn.logsumexp(beta * (scores - peak)) / beta
+        return Softmax(self.beta)(self._scores(state))
 
     def activation(self, state: State) -> State:
         gain = like(self.gain, state)
-        probabilities = self._probabilities(state)[:, None]
+        probabilities = Softmax(self.beta).activation(self._scores(state))[:, None]
         factors = gain**2 * probabilities * state[:, 1:]
         return jnp.concatenate([gain * probabilities, factors], axis=1)
 
     def energy(self, state: State) -> Scalar:
-        beta, gain = like(self.beta, state), like(self.gain, state)
-        scores = self._scores(state)
-        scaled = beta * (scores - _peak(scores))
-        log_probabilities = scaled - jax.nn.logsumexp(scaled)
-        squares = gain**2 / 2 * jnp.sum(jnp.square(state[:, 1:]), axis=1)
-        return jnp.sum(jnp.exp(log_probabilities) * (squares + log_probabilities / beta))
+        groups, scores = Softmax(self.beta), self._scores(state)
+        return groups.activation(scores) @ self._halved_squares(state) + groups.energy(scores)
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
         """Raises: `ValueError` unless there are two axes: the groups, and in each the score and the factors."""
@@ -122,13 +116,10 @@ class MixtureOfFactors(AbstractCoupled):
             )
 
     def _scores(self, state: State) -> Inexact[Array, " groups"]:
-        gain = like(self.gain, state)
-        return gain * state[:, 0] + gain**2 / 2 * jnp.sum(jnp.square(state[:, 1:]), axis=1)
+        return like(self.gain, state) * state[:, 0] + self._halved_squares(state)
 
-    def _probabilities(self, state: State) -> Inexact[Array, " groups"]:
-        scores = self._scores(state)
-        weights = jnp.exp(like(self.beta, state) * (scores - _peak(scores)))
-        return weights / jnp.sum(weights)
+    def _halved_squares(self, state: State) -> Inexact[Array, " groups"]:
+        return like(self.gain, state) ** 2 / 2 * jnp.sum(jnp.square(state[:, 1:]), axis=1)
 
 
 class LayerNorm(AbstractCoupled):

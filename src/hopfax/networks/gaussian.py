@@ -45,17 +45,13 @@ def gaussian(
     require_number("gaussian.factor_gain", factor_gain, lambda x: 0 < x < np.inf, "positive")
     if factors is not None:
         require_integer("gaussian.factors", factors, 1)
-    values, vectors = _spectrum(mean, covariance)
-    count = len(mean) if factors is None else factors
-    values, vectors = values[-count:], vectors[:, -count:]
-    weight = vectors * np.sqrt(values / (values + ridge))
-    bias = mean - weight @ (weight.T @ mean)
+    (bias, *weight), _ = _component(mean, covariance, ridge, factors)
     synapses: list[AbstractSynapse] = [
-        Dense(("factors", "visible"), jnp.asarray(weight.T / np.sqrt(factor_gain), jnp.float32)),
+        Dense(("factors", "visible"), jnp.asarray(np.stack(weight) / np.sqrt(factor_gain), jnp.float32)),
         Bias("visible", jnp.asarray(bias, jnp.float32)),
     ]
     layers = {
-        "factors": Layer(weight.shape[1], Linear(factor_gain)),
+        "factors": Layer(len(weight), Linear(factor_gain)),
         "visible": Layer(len(mean), Identity() if visible is None else visible),
     }
     return HAM(layers, synapses)
@@ -99,21 +95,20 @@ def gaussian_mixture(
     if factors is not None:
         require_integer("gaussian_mixture.factors", factors, 1)
     _require_mixture(means, covariances, weights)
-    count = means.shape[1] if factors is None else min(factors, means.shape[1])
     components = [
-        _component(mean, covariance, ridge, count)
+        _component(mean, covariance, ridge, factors)
         for mean, covariance in zip(means, covariances, strict=True)
     ]
-    rows = np.concatenate([rows for rows, _ in components])
+    rows = np.stack([rows for rows, _ in components])
     offsets = np.array([offset for _, offset in components]) - ridge * np.log(weights)
-    scores = np.zeros((len(means), 1 + count))
+    scores = np.zeros(rows.shape[:2])
     scores[:, 0] = np.mean(offsets) - offsets
     layers = {
         "components": Layer(scores.shape, MixtureOfFactors(1 / (ridge * temperature), gain)),
         "visible": Layer(means.shape[1], Identity() if visible is None else visible),
     }
     synapses: list[AbstractSynapse] = [
-        Dense(("components", "visible"), jnp.asarray(rows / gain, jnp.float32)),
+        Dense(("components", "visible"), jnp.asarray(np.concatenate(rows) / gain, jnp.float32)),
         Bias("components", jnp.asarray(scores / gain, jnp.float32)),
         Bias("visible", jnp.zeros(means.shape[1], jnp.float32)),
     ]
@@ -180,19 +175,20 @@ def _spectrum(mean: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def _component(
-    mean: np.ndarray, covariance: np.ndarray, ridge: float, count: int
+    mean: np.ndarray, covariance: np.ndarray, ridge: float, factors: int | None
 ) -> tuple[np.ndarray, float]:
-    """Rows `b, w_1, ..., w_count` and an offset `c` of a component.
+    """Rows `b, w_1, w_2, ...` and an offset `c` of a Gaussian, with a row for each factor.
 
     The energy of `g` in it, `ε` times the negative logarithm of its density, is
     `½ |g|² - b·g - ½ Σ_j (w_j·g)² + c` plus a constant that is the same for all components.
     """
     values, vectors = _spectrum(mean, covariance)
+    count = len(mean) if factors is None else min(factors, len(mean))
     values, vectors = values[-count:], vectors[:, -count:]
-    factors = vectors * np.sqrt(values / (values + ridge))
-    bias = mean - factors @ (factors.T @ mean)
+    weight = vectors * np.sqrt(values / (values + ridge))
+    bias = mean - weight @ (weight.T @ mean)
     log_determinant = np.sum(np.log(values + ridge)) + (len(mean) - count) * np.log(ridge)
-    return np.vstack([bias, factors.T]), mean @ bias / 2 + ridge * log_determinant / 2
+    return np.vstack([bias, weight.T]), mean @ bias / 2 + ridge * log_determinant / 2
 
 
 def _require_mixture(means: np.ndarray, covariances: np.ndarray, weights: np.ndarray) -> None:

@@ -101,11 +101,8 @@ class FromMixture(AbstractInitialisation):
 
     def __call__(self, images: Images, hidden: int, *, key: Key[Array, ""]) -> HAM:
         self.check(images.shape[1], hidden)
-        means, covariances, sizes = clusters(images, self.components, self.shrinkage, key=key)
         return gaussian_mixture(
-            means,
-            covariances,
-            sizes + 1,  # positive for an empty cluster too
+            *clusters(images, self.components, self.shrinkage, key=key),
             ridge=self.ridge,
             factors=hidden // self.components - 1,
             gain=self.gain,
@@ -121,9 +118,10 @@ def clusters(
     Float[np.ndarray, "clusters pixels pixels"],
     Float[np.ndarray, " clusters"],
 ]:
-    """Mean, covariance and number of images of each cluster of k-means.
+    """Mean, covariance and weight of each cluster of k-means.
 
     The covariance is `(n S_k + shrinkage S) / (n + shrinkage)`, with those of the `n` images of a cluster and of all.
+    The weight is `n + 1`, positive for an empty cluster too.
     Raises: `ValueError` where there are fewer different images than clusters.
     """
     from scipy.cluster.vq import kmeans2  # slow to import, and needed here only
@@ -142,7 +140,7 @@ def clusters(
     for index, (mean, size) in enumerate(zip(means, sizes, strict=True)):
         centred = images[labels == index] - mean
         covariances.append((centred.T @ centred + shrinkage * shared) / (size + shrinkage))
-    return means, np.stack(covariances), sizes
+    return means, np.stack(covariances), sizes + 1
 
 
 def _require_positive(module: AbstractInitialisation, *names: str) -> None:

@@ -111,9 +111,8 @@ def _recipe(choice: Choice, gradient: GradientName | None) -> "CompletionRecipe"
     if "layers" in choice.typed:
         changes["layers"] = choice.layers
     changes["gradient"] = _gradient(gradient, choice.beta)
-    if choice.components is None:
-        return CompletionRecipe(**changes)
-    recipe = mixture_recipe(components=choice.components)
+    number = choice.components
+    recipe = CompletionRecipe() if number is None else mixture_recipe(components=number)
     return dataclasses.replace(recipe, **changes)
 
 

@@ -136,9 +136,9 @@ class GaussianMixture(AbstractCompleter):
         temperature: float | None = None,
     ):
         count = min(components, len(images))
-        self.means, covariances, sizes = clusters(images, count, shrinkage, key=jr.key(0))
+        self.means, covariances, weights = clusters(images, count, shrinkage, key=jr.key(0))
         self.covariances = covariances + ridge * np.eye(images.shape[1])
-        self.logs = np.log(sizes + 1)
+        self.logs = np.log(weights)
         self.temperature = max(1.0, images.shape[1] / 80) if temperature is None else temperature
 
     def complete(self, images: Images, known: Known) -> Images:
