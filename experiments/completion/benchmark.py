@@ -24,7 +24,15 @@ from hopfax.data import load
 HERE = Path(__file__).parent
 STORED = HERE / "benchmark"
 NUMBERS = {"digits": (10, 100, 1000), "mnist": (10, 100, 1000, 10_000, 60_000)}
-COUNTED = ("mean", "nearest", "gaussian", "softmax", "sparsemax", "metric")  # with fewer images stored
+COUNTED = (
+    "mean",
+    "nearest",
+    "gaussian",
+    "mixture",
+    "softmax",
+    "sparsemax",
+    "metric",
+)  # with fewer images stored
 
 
 def measure(data: str, methods: Sequence[str], tested: int, runs: Path, path: Path) -> None:
@@ -86,7 +94,8 @@ def numbers_table(path: Path, kind: str = "30 %") -> str:
 def errors_by_number(path: Path, kind: str = "30 %") -> dict[str, dict[str, dict[int, float]]]:
     """Error per missing pixel by method, by "stored" or "unseen" images, and by the number of stored images."""
     errors: dict[str, dict[str, dict[int, float]]] = {}
-    for row in json.loads(path.read_text(encoding="utf-8"))["by_number"]:
+    rows = json.loads(path.read_text(encoding="utf-8"))["by_number"]
+    for row in sorted(rows, key=lambda row: METHODS.index(row["method"])):
         error = row["masks"][kind]["error_per_pixel"]
         errors.setdefault(row["method"], {}).setdefault(row["images"], {})[row["stored"]] = error
     return errors
@@ -97,7 +106,7 @@ def _cell(row: dict[str, float] | None, best: float) -> str:
         return ""
     number = f"{row['error_per_pixel']:.4f}"
     shown = f"**{number}**" if row["error_per_pixel"] == best else number
-    return f"{shown} ± {row['standard_error']:.4f}"
+    return f"{shown}\u00a0±\u00a0{row['standard_error']:.4f}"  # in one line of a narrow column
 
 
 def main(arguments: list[str] | None = None) -> None:

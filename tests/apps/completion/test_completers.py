@@ -61,6 +61,12 @@ def test_a_mixture_of_one_is_the_linear_gaussian():
     )
 
 
+@pytest.mark.parametrize(("images", "components"), [(7, 7), (40, 10), (30_000, 20)])
+def test_there_is_a_component_for_every_1500_images_and_at_least_ten(images, components):
+    stored = np.random.default_rng(3).random((images, 3)).astype(np.float32)
+    assert len(GaussianMixture(stored).means) == components
+
+
 def test_denoising_by_the_gaussian_is_the_mean_given_a_noisy_observation():
     completer, deviation = LinearGaussian(STORED), 0.3
     precision = np.linalg.inv(completer.covariance)

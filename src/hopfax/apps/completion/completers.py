@@ -22,6 +22,7 @@ Known = Bool[np.ndarray, "images pixels"]
 KnownPart = Float[np.ndarray, "images known"]
 MissingPart = Float[np.ndarray, "images missing"]
 CHUNK = 500  # images whose distances to all others are in memory at once
+IMAGES_PER_COMPONENT = 1500  # about as many as a covariance of 784 pixels needs
 
 
 class AbstractCompleter(abc.ABC):
@@ -121,8 +122,9 @@ class GaussianMixture(AbstractCompleter):
     dimensions these probabilities are too sure, so a temperature above 1 is more accurate.
 
     Args:
-        components, shrinkage: clusters of the stored images, see `hopfax.training.initialisation.clusters`; at most as
-            many as images.
+        components: clusters of the stored images; one for every 1,500, but at least ten, if None. At most as many as
+            images.
+        shrinkage: how many images the covariance of all images counts for, beside those of a cluster.
         ridge: added to the variance of each pixel.
         temperature: 1 for small images, and about one for every 80 pixels of larger ones, if None.
     """
@@ -130,12 +132,13 @@ class GaussianMixture(AbstractCompleter):
     def __init__(
         self,
         images: Images,
-        components: int = 10,
+        components: int | None = None,
         shrinkage: float = 20.0,
-        ridge: float = 3e-3,
+        ridge: float = 5e-3,
         temperature: float | None = None,
     ):
-        count = min(components, len(images))
+        count = max(10, len(images) // IMAGES_PER_COMPONENT) if components is None else components
+        count = min(count, len(images))
         self.means, covariances, weights = clusters(images, count, shrinkage, key=jr.key(0))
         self.covariances = covariances + ridge * np.eye(images.shape[1])
         self.logs = np.log(weights)
