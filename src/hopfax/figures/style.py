@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-PALETTE = ("#4053d3", "#b51d14", "#00a06b", "#e08a00", "#7a3db8", "#5a5a5a")
+PALETTE = ("#4053d3", "#b51d14", "#00a06b", "#e08a00", "#7a3db8", "#5a5a5a", "#d94f9e", "#2aa5c7")
 DASHES = ("--", ":", "-.")  # of the lines of theory beside a measured curve
 
 
