@@ -18,21 +18,12 @@ from experiments.runs import markdown
 
 from hopfax._internal.files import write_json
 from hopfax._internal.provenance import circumstances
-from hopfax.apps.completion import METHODS, Training, benchmark, by_number
+from hopfax.apps.completion import METHODS, UNTRAINED, Training, benchmark, by_number
 from hopfax.data import load
 
 HERE = Path(__file__).parent
 STORED = HERE / "benchmark"
 NUMBERS = {"digits": (10, 100, 1000), "mnist": (10, 100, 1000, 10_000, 60_000)}
-COUNTED = (
-    "mean",
-    "nearest",
-    "gaussian",
-    "mixture",
-    "softmax",
-    "sparsemax",
-    "metric",
-)  # with fewer images stored
 
 
 def measure(data: str, methods: Sequence[str], tested: int, runs: Path, path: Path) -> None:
@@ -57,7 +48,7 @@ def measure_numbers(data: str, tested: int, path: Path) -> None:
     result: dict[str, Any] = {"data": data, "by_number": [], "circumstances": {}}
     if path.is_file():
         result = json.loads(path.read_text(encoding="utf-8"))
-    for name in (name for name in COUNTED if name not in result["circumstances"]):
+    for name in (name for name in UNTRAINED if name not in result["circumstances"]):
         rows = by_number(dataset, [name], NUMBERS[data], min(tested, len(dataset.test_images)))
         result["by_number"] += rows
         result["circumstances"][name] = circumstances()
