@@ -1,5 +1,7 @@
 """The metric memory is the conditional mean of a mixture of Gaussians, computed here by NumPy and SciPy."""
 
+import re
+
 import jax.random as jr
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from scipy.spatial.distance import cdist
 from scipy.stats import multivariate_normal
 
 from hopfax.memory import Mahalanobis, Memory
+from hopfax.memory.recall import recall_batch
 
 COUNT, WIDTH, RIDGE = 23, 5, 0.2
 MIXING = np.asarray(jr.normal(jr.key(0), (WIDTH, WIDTH)))
@@ -112,3 +115,12 @@ def test_equal_patterns_are_recalled():
     memory = Memory.store(np.ones((4, 3)), 1.0, metric=Mahalanobis())
     recalled = memory.recall(np.array([1.0, np.nan, 1.0]), np.array([True, False, True]))
     np.testing.assert_allclose(recalled.state, np.ones(3))
+
+
+def test_lapack_is_called_for_one_matrix_at_a_time():
+    """In JAX 0.10, two calls for batches at the same time can wait for ever for each other's threads."""
+    memory = Memory.store(PATTERNS, 0.7, metric=Mahalanobis())
+    arguments = memory.stored, memory.beta, None, memory.metric, QUERIES, KNOWN
+    code = recall_batch.lower(*arguments, limits=(1e-5, 10), candidates=3).as_text()
+    batches = re.findall(r'lapack_.*num_batch_dims = "(\d)"', code)
+    assert set(batches) == {"0"}

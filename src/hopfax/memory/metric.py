@@ -17,7 +17,6 @@ from .streams import TopK
 
 BETAS = tuple(2.0**i for i in range(-10, 5))  # candidates of `Mahalanobis.calibrate`
 PROBES = 128  # patterns that it leaves out, one at a time
-TOGETHER = 8  # queries whose neighbours are compared at a time
 
 Element = Float[Array, " dimension"]
 Rows = Float[Array, "rows dimension"]
@@ -81,7 +80,8 @@ class Mahalanobis(eqx.Module):
             return state, top, None if values is None else weights @ values[index]
 
         _, nearest = most_similar(stored, queries, self.neighbours, known)
-        state, top, value = lax.map(example, (queries, known, nearest), batch_size=TOGETHER)
+        # Not in batches: on CPUs, JAX 0.10 may wait for ever in LAPACK calls of batches.
+        state, top, value = lax.map(example, (queries, known, nearest))
         return state, TopK(*top), value
 
     def calibrate(self, stored: ShardedPatterns) -> Float[Array, ""]:
@@ -159,4 +159,4 @@ def _errors_left_out(
 
         return lax.map(error, jnp.asarray(BETAS, query.dtype))
 
-    return jnp.sum(lax.map(example, (patterns, known, index, nearest), batch_size=TOGETHER), axis=0)
+    return jnp.sum(lax.map(example, (patterns, known, index, nearest)), axis=0)
