@@ -223,10 +223,11 @@ def test_unknown_elements_have_no_influence(network):
         slope = jax.grad(network.energy)(x, known)
         return network.weights(x, known), network.read(x, known), network.energy(x, known), retrieved, slope
 
-    results = jax.tree.map(np.asarray, over(functions, states))
-    for leaf in jax.tree.leaves(results):
-        np.testing.assert_array_equal(leaf, np.broadcast_to(leaf[:1], leaf.shape))
-    np.testing.assert_array_equal(results[-1][:, 2:], 0)
+    alone = jax.jit(functions)  # rows of a batch may be rounded differently
+    first, *others = [alone(x) for x in states]
+    for result in others:
+        jax.tree.map(np.testing.assert_array_equal, result, first)
+    np.testing.assert_array_equal(first[-1][2:], 0)
 
 
 def test_a_mask_that_is_true_everywhere_changes_nothing():
