@@ -16,6 +16,7 @@ from hopfax.costs import CrossEntropy, SquaredError
 from hopfax.diagnostics import worst_array
 from hopfax.gradients import ConjugateGradient, EquilibriumPropagation, Implicit
 from hopfax.gradients.base import Solve
+from hopfax.gradients.contrast import weighted_differences, weighted_energies
 from hopfax.gradients.nudged import Nudge, solve_deviations
 from hopfax.gradients.nudging import Centred, Positive
 from hopfax.lagrangians import Identity, ReLU, Tanh
@@ -132,3 +133,14 @@ def test_where_deviations_leave_the_equilibrium_there_is_no_derivative_and_the_p
     assert list(result.adjoint.flagged) == [weight > 1, False]
     slope = 0.0 if weight > 1 else -0.3 / (1 - weight**2) / 2  # of the mean cost in the bias
     assert close(result.gradient.synapses["b"].bias, jnp.array([slope]), 1e-6)
+
+
+def test_weighted_differences_of_energies_are_weighted_energies_where_weights_sum_to_zero():
+    """Of four points; exact for linear neurons, whose Lagrangian is quadratic."""
+    layers = {"a": Layer(2, Identity()), "b": Layer(3, Identity())}
+    model = HAM(layers, [Dense(("a", "b"), jr.normal(jr.key(0), (2, 3), jnp.float64))])
+    draw = lambda key: {"a": jr.normal(key, (4, 2), jnp.float64), "b": jr.normal(key, (4, 3), jnp.float64)}
+    points = draw(jr.key(1)), draw(jr.key(2))
+    weights = jnp.array([0.5, -2.0, 1.2, 0.3])
+    expected = weighted_energies(model, weights, points)
+    assert close(weighted_differences(model, weights, points, points), expected)

@@ -59,6 +59,13 @@ def test_attention_sums_to_one_and_leaves_out_the_token_itself():
     assert close(jnp.trace(weights, axis1=1, axis2=2), jnp.zeros(HEADS))
 
 
+def test_without_activation_all_keys_count_alike():
+    """So the energy does not vanish there, and updates do not leave it out."""
+    synapse = Attention("tokens", QUERY, KEY, beta=0.3)
+    assert close(synapse(0 * G), -HEADS * TOKENS * np.log(TOKENS - 1) / 0.3)
+    assert not synapse.vanishes
+
+
 def test_large_scores_do_not_overflow():
     synapse = Attention("tokens", 1e3 * QUERY, 1e3 * KEY)
     assert jnp.isfinite(synapse(G))
