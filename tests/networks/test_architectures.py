@@ -283,6 +283,12 @@ def test_weak_feedback_keeps_the_energy_of_a_convolutional_chain():
     assert close(slope, jnp.zeros_like(slope), 1e-9)
 
 
+@pytest.mark.parametrize("size", [1, 3, 5, 7])
+def test_without_stride_maps_keep_their_size(size):
+    network = convolutional((7, 8, 2), [ConvBlock(3, size)], 2, key=jr.key(0))
+    assert network.layers["hidden"].shape == (7, 8, 3)
+
+
 def test_tokens_are_clamped_as_a_whole():
     layers = {"tokens": Layer((4, 3), AlongAxis(LayerNorm(), -1))}
     query, key = (jr.normal(jr.key(i), (2, 3, 2)) for i in (0, 1))
