@@ -20,6 +20,7 @@ from hopfax.papers import paper_method
 from hopfax.parallel.mesh import device_grid, device_mesh, shard_layers
 from hopfax.solvers import GradientFlow
 from hopfax.training import (
+    Architecture,
     Block,
     Classification,
     ClassifierJob,
@@ -191,6 +192,12 @@ ROWS = [
         lambda _: small(architecture="deep"),
         ValueError,
         r"architecture='deep'.*Architecture\(\)",
+    ),
+    Row(
+        "network of one layer",
+        lambda _: Architecture().network((3,), key=KEY),
+        ValueError,
+        r"`\[3\]` needs at least two layers",
     ),
     Row("recipe of the papers with one layer", lambda _: goemaere2023([3]), ValueError, r"layers=\(3,\)"),
     Row(

@@ -187,8 +187,8 @@ def _component(
     values, vectors = values[-count:], vectors[:, -count:]
     weight = vectors * np.sqrt(values / (values + ridge))
     bias = mean - weight @ (weight.T @ mean)
-    log_determinant = np.sum(np.log(values + ridge)) + (len(mean) - count) * np.log(ridge)
-    return np.vstack([bias, weight.T]), mean @ bias / 2 + ridge * log_determinant / 2
+    # Of the determinant, the part beside the factors is the same for all components.
+    return np.vstack([bias, weight.T]), mean @ bias / 2 + ridge * np.sum(np.log(values + ridge)) / 2
 
 
 def _require_mixture(means: np.ndarray, covariances: np.ndarray, weights: np.ndarray) -> None:
