@@ -2,6 +2,7 @@
 
 import itertools
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -43,6 +44,13 @@ def test_a_synapse_that_vanishes_is_zero_where_one_activation_is_zero(synapse):
     assert synapse.vanishes == (not isinstance(synapse, Interaction))
     for zero in synapse.layers if synapse.vanishes else ():
         assert synapse(*(0 * G[name] if name == zero else G[name] for name in synapse.layers)) == 0
+
+
+@pytest.mark.parametrize("synapse", [*SYNAPSES, *SCALED], ids=label)
+def test_all_numbers_among_the_leaves_of_a_synapse_are_floating(synapse):
+    """Sizes are static, so that `jax.grad` and `jax.jit` take a synapse as an argument."""
+    leaves = [leaf for leaf in jax.tree.leaves(synapse) if not callable(leaf)]
+    assert all(map(eqx.is_inexact_array_like, leaves))
 
 
 def test_dense_is_minus_the_bilinear_form_of_the_flattened_layers():
