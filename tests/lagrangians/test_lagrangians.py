@@ -84,6 +84,11 @@ CASES = {
         lambda s: s.size * GAIN * np.sqrt(s.var() + EPS) + SHIFT * s.sum(),
         lambda s: GAIN * standardised(s) + SHIFT,
     ),
+    "sum": (
+        Tanh() + 0.5 * Identity(),
+        lambda s: np.sum(np.log(np.cosh(s)) + s**2 / 4),
+        lambda s: np.tanh(s) + s / 2,
+    ),
     "spherical_norm": (
         SphericalNorm(parameter(EPS)),
         lambda s: np.sqrt(np.sum(s**2) + EPS),
@@ -125,7 +130,7 @@ def gradients(lagrangian, state):
 
 
 def in_dtype(lagrangian, dtype):
-    return jax.tree.map(lambda leaf: leaf.astype(dtype), lagrangian)
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), lagrangian)
 
 
 @pytest.mark.parametrize(("lagrangian", "value", "activation"), CASES.values(), ids=CASES.keys())
