@@ -24,7 +24,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PREDICTIVE = "tests/networks/test_predictive_coding.py"
-LAWS = ["tests/training/test_settings.py", "tests/test_laws.py"]
+LAWS = ["tests/training/test_settings.py", "tests/test_laws.py", "tests/test_wrong_uses.py"]
 TESTS = {  # of each package of the core
     # Separations have their laws in the tests of memories, nudged Lagrangians in those of equilibrium propagation.
     "lagrangians": ["tests/lagrangians", "tests/memory/test_modern.py", "tests/gradients/test_ep.py", *LAWS],

@@ -77,9 +77,12 @@ def test_carry_and_inputs_may_be_of_any_shape(size):
     step = lambda inputs, carry: (carry[0] / inputs["by"][None], carry[1] + 1)
     running = lambda carry: jnp.sum(carry[0]) >= 4
     run = lambda start, by: batched_while_loop(running, step, {"by": by}, (start, jnp.zeros((), int)))
-    counts = jax.vmap(jax.vmap(run, (0, None)), (0, 0))(matrices, factors)[1]
-    for i in range(3):
-        np.testing.assert_array_equal(counts[i], expected(starts[i], float(factors[i, 0])))
+    inner = jax.vmap(run, (0, None))
+    counts = jax.vmap(inner)(matrices, factors)[1]
+    of_first = jax.vmap(inner, (None, 0))(matrices[0], factors)[1]
+    for i, factor in enumerate((2.0, 3.0, 5.0)):
+        np.testing.assert_array_equal(counts[i], expected(starts[i], factor))
+        np.testing.assert_array_equal(of_first[i], expected(starts[0], factor))
 
 
 @pytest.mark.parametrize("size", [5, 40])
