@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from jax.test_util import check_grads
 from problems import close, double, single
 
+from hopfax.costs import SquaredError
 from hopfax.lagrangians import (
     AlongAxis,
     Entmax,
@@ -32,6 +33,8 @@ from hopfax.lagrangians import (
     StandardisedInput,
     Tanh,
 )
+from hopfax.lagrangians.base import ClampedLagrangian
+from hopfax.lagrangians.nudged import NudgedLagrangian
 
 SLOPE, CENTRE, GAIN, SHIFT, EPS = 1.7, 0.3, 1.3, -0.4, 0.01
 
@@ -145,6 +148,37 @@ def test_closed_forms(lagrangian, value, activation):
 def test_activation_is_the_gradient(lagrangian):
     both = jax.jit(lambda s: (lagrangian.activation(s), jax.grad(lambda s: lagrangian(s))(s)))
     np.testing.assert_allclose(*both(jr.normal(jr.key(0), (3, 4))), rtol=1e-12, atol=1e-14)
+
+
+MASK, KNOWN = np.array([1, 0, 0, 1, 0], bool), np.array([0.5, 9.0, 9.0, -1.2, 9.0])
+MADE_OF_OTHERS = {
+    "linear": Linear(0.3),
+    "scaled": 2.5 * Tanh(),
+    "clamped": ClampedLagrangian(Tanh(), jnp.asarray(KNOWN), jnp.asarray(MASK)),
+    "nudged": NudgedLagrangian(Tanh(), SquaredError(), jnp.asarray(KNOWN / 10), 0.2),
+    "nudged in closed form": NudgedLagrangian(Linear(0.3), SquaredError(), jnp.asarray(KNOWN), 0.2),
+}
+
+
+@over(MADE_OF_OTHERS)
+def test_those_made_of_others_are_legendre_pairs_too(lagrangian):
+    value, activation, energy = everything(lagrangian, jnp.asarray(STATE))
+    np.testing.assert_allclose(jax.grad(lagrangian)(jnp.asarray(STATE)), activation, rtol=1e-9)
+    np.testing.assert_allclose(energy, STATE @ np.asarray(activation) - value, rtol=1e-12)
+
+
+def test_activations_of_those_made_of_others():
+    g = {name: np.asarray(one.activation(jnp.asarray(STATE))) for name, one in MADE_OF_OTHERS.items()}
+    nudged = lambda name, target: STATE - 0.2 * (g[name] - target)
+    expected = {
+        "linear": 0.3 * STATE,
+        "scaled": 2.5 * np.tanh(STATE),
+        "clamped": np.tanh(np.where(MASK, KNOWN, STATE)),
+        "nudged": np.tanh(nudged("nudged", KNOWN / 10)),
+        "nudged in closed form": 0.3 * nudged("nudged in closed form", KNOWN),
+    }
+    for name, activation in expected.items():
+        np.testing.assert_allclose(g[name], activation, err_msg=name)
 
 
 @over(LAGRANGIANS)
