@@ -144,6 +144,16 @@ def test_on_a_graph_that_is_not_bipartite_gradients_agree_with_the_unrolled_one(
     assert close(recurrent, unrolled, 1e-8)
 
 
+@pytest.mark.parametrize("steps", [2, Anderson().delay, Anderson().delay + 2])
+def test_as_many_steps_are_unrolled_as_asked_for(steps):
+    """Also with a solver whose first steps are plain ones."""
+    model, clamp = ZOO["triangle"]
+    few = relax(model, clamp, method=Method(gradient=Unrolled(steps), rtol=1e-15, atol=0.0))
+    stopped = relax(model, clamp, method=Method(rtol=1e-15, atol=0.0, max_steps=steps - 1))
+    assert few.statistics.evaluations == stopped.statistics.evaluations == steps
+    assert close(few.state["c"], stopped.state["c"])
+
+
 @pytest.mark.parametrize("make", [RecurrentBackprop, Phantom], ids=["recurrent", "phantom"])
 def test_truncated_gradients_are_geometric_sums(make):
     """Of a scalar: `Σ_{k<n} qᵏ = (1 - qⁿ) / (1 - q)` for `q = f'`, so the error falls by `q` a step."""
