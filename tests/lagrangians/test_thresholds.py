@@ -16,6 +16,7 @@ from scipy.optimize import minimize
 
 from hopfax import Layer
 from hopfax.lagrangians import Entmax, KSubsets, Normmax, Sparsemax
+from hopfax.lagrangians.thresholds import Power
 
 STATES = np.asarray(1.5 * jr.normal(jr.key(0), (6, 5)))
 BETA = 1.3
@@ -140,6 +141,16 @@ def test_derivatives_in_state_and_beta_are_finite_and_right(separation):
     slope, difference, extreme = eqx.filter_jit(jax.vmap(derivatives))(jnp.asarray(STATES))
     np.testing.assert_allclose(slope, difference, atol=1e-7)
     assert np.isfinite(extreme).all()
+
+
+@pytest.mark.parametrize("power", [1 / 3, 0.5, 1.0, 10 / 7, 2.0, 5.0])
+def test_two_derivatives_of_a_power_are_those_of_calculus_above_zero_and_zero_elsewhere(power):
+    x = jnp.array([-1.0, 0.0, 0.3, 2.0])
+    mass = Power(power)
+    rates = jax.vmap(jax.grad(lambda x: mass.derivative(x)))(x)
+    above = np.asarray(x)[2:]
+    np.testing.assert_allclose(mass.derivative(x), [0, 0, *(power * above ** (power - 1))])
+    np.testing.assert_allclose(rates, [0, 0, *(power * (power - 1) * above ** (power - 2))])
 
 
 def test_a_layer_must_hold_a_subset():

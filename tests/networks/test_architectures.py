@@ -283,6 +283,13 @@ def test_weak_feedback_keeps_the_energy_of_a_convolutional_chain():
     assert close(slope, jnp.zeros_like(slope), 1e-9)
 
 
+def test_kernels_are_xavier_uniform_by_their_fan():
+    network = convolutional((9, 9, 20), [ConvBlock(40, 3, groups=2)], 2, key=jr.key(0))
+    kernel, bound = np.asarray(network.synapses["input-hidden"].kernel), np.sqrt(6 / (9 * 10 + 9 * 20))
+    assert 0.999 * bound < np.abs(kernel).max() <= bound
+    assert abs(kernel.std() - bound / np.sqrt(3)) < 0.01 * bound
+
+
 @pytest.mark.parametrize("size", [1, 3, 5, 7])
 def test_without_stride_maps_keep_their_size(size):
     network = convolutional((7, 8, 2), [ConvBlock(3, size)], 2, key=jr.key(0))
