@@ -33,6 +33,7 @@ TESTS = {  # of each package of the core
         "tests/updates",
         "tests/test_relax.py",
         "tests/solvers/test_safeguards.py",
+        "tests/gradients/test_nudged.py",
         PREDICTIVE,
         *LAWS,
     ],

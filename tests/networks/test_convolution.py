@@ -204,6 +204,7 @@ def synapse_of(shape_a, shape_b, synapse: AbstractConvolution) -> HAM:
         (lambda: Conv(("a", "b"), KERNEL.astype(int)), "floating"),
         (lambda: MaxPool(0), "MaxPool.window.*at least 1"),
         (lambda: SoftPool(2, beta=-1.0), "SoftPool.beta"),
+        (lambda: SoftPool(2, beta=0.0), "SoftPool.beta"),
         (
             lambda: synapse_of((7, 6, 3), (5, 5, 6), Conv(("a", "b"), KERNEL)),
             r"needs a layer \(height, width, 2\)",
