@@ -97,6 +97,16 @@ def test_a_rotated_code_is_that_of_the_place_a_step_further(step):
     )
 
 
+def test_codes_of_places_have_frequencies_that_double():
+    """So the inner product of two codes is `Σ_f cos(f Δrow) + cos(f Δcolumn)`, of half a turn over the grid and more."""
+    rows, columns = 5, 6
+    model = image_transformer(jnp.zeros((rows, columns, 4)), 32, 4, 8, key=jr.key(0))
+    code = np.asarray(model.synapses["tokens 2"].bias)[:, :PLACE] * 6**0.5 / 4
+    places = np.stack(np.divmod(np.arange(rows * columns), columns), axis=1)
+    turns = np.einsum("nma,f->nmaf", places[:, None] - places[None], np.pi / columns * np.array([1, 2, 4]))
+    np.testing.assert_allclose(code @ code.T, np.cos(turns).sum(axis=(2, 3)), atol=1e-5)
+
+
 def test_heads_of_a_new_image_transformer_attend_to_their_neighbour():
     rows, columns = 5, 6
     model = image_transformer(jnp.zeros((rows, columns, 4)), 32, 4, 8, key=jr.key(0))
