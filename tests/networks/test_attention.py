@@ -98,7 +98,7 @@ def test_a_rotated_code_is_that_of_the_place_a_step_further(step):
 
 
 def test_codes_of_places_have_frequencies_that_double():
-    """So the inner product of two codes is `Σ_f cos(f Δrow) + cos(f Δcolumn)`, of half a turn over the grid and more."""
+    """So the inner product of two codes is `Σ_f cos(f Δrow) + cos(f Δcolumn)`; the lowest makes half a turn."""
     rows, columns = 5, 6
     model = image_transformer(jnp.zeros((rows, columns, 4)), 32, 4, 8, key=jr.key(0))
     code = np.asarray(model.synapses["tokens 2"].bias)[:, :PLACE] * 6**0.5 / 4
