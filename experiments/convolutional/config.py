@@ -72,6 +72,7 @@ SETTINGS = (
     Setting("mnist", "conv3", 20, SHIFTS, True, goal=0.0045),
     Setting("mnist", "conv3_5x5", 20, standardise=True, weight_decay=0.1, goal=0.0060),
     Setting("mnist", "conv3_5x5", 20, standardise=True, weight_decay=0.4, goal=0.0060),
+    Setting("mnist", "conv3_5x5", 20, standardise=True, weight_decay=1.0, goal=0.0060),
     Setting("mnist", "conv3_5x5", 20, SHIFTS, True, goal=0.0045),
     Setting("fashion-mnist", "conv", 20, SHIFTS_FLIP, feedback=GREY, goal=0.075),
     Setting("fashion-mnist", "conv", 20, SHIFTS_FLIP, feedback=GREY, weight_decay=0.03, goal=0.075),
