@@ -70,9 +70,10 @@ SETTINGS = (
     Setting("mnist", "conv", 20, SHIFTS, feedback=GREY, learning_rate=0.001, weight_decay=0.05, goal=0.0045),
     Setting("mnist", "conv3", 20, standardise=True, goal=0.0060),
     Setting("mnist", "conv3", 20, SHIFTS, True, goal=0.0045),
-    Setting("mnist", "conv3_5x5", 20, standardise=True, weight_decay=0.1, goal=0.0060),
-    Setting("mnist", "conv3_5x5", 20, standardise=True, weight_decay=0.4, goal=0.0060),
-    Setting("mnist", "conv3_5x5", 20, standardise=True, weight_decay=1.0, goal=0.0060),
+    *(
+        Setting("mnist", "conv3_5x5", 20, standardise=True, weight_decay=decay, goal=0.0060)
+        for decay in (0.1, 0.4, 1.0)
+    ),
     Setting("mnist", "conv3_5x5", 20, SHIFTS, True, goal=0.0045),
     Setting("fashion-mnist", "conv", 20, SHIFTS_FLIP, feedback=GREY, goal=0.075),
     Setting("fashion-mnist", "conv", 20, SHIFTS_FLIP, feedback=GREY, weight_decay=0.03, goal=0.075),

@@ -157,12 +157,6 @@ ROWS = [
         ValueError,
         r"AlongAxis.axis.*0\.5.*try -1",
     ),
-    Row(
-        "axis that a layer does not have",
-        lambda _: Layer((4, 3), neurons.AlongAxis(neurons.Softmax(), 2)),
-        ValueError,
-        r"AlongAxis\(axis=2\).*shape \(4, 3\); its axes are 0 to 1\.",
-    ),
     Row("layer of True neurons", lambda _: Layer(True, neurons.Tanh()), ValueError, r"True.*whole"),
     Row("layer of a float", lambda _: Layer(3.0, neurons.Tanh()), ValueError, r"3\.0.*whole"),
     Row("layer of a text", lambda _: Layer("3", neurons.Tanh()), ValueError, r"'3'.*whole"),
