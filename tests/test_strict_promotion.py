@@ -140,7 +140,7 @@ GRADIENTS = [
     Implicit(Krylov()),
     Implicit(Iterated()),
     RecurrentBackprop(8),
-    Phantom(5, 0.9),
+    Phantom(5, 0.1),
     Unrolled(20),
     *(EquilibriumPropagation(0.05, variant) for variant in VARIANTS),
     EquilibriumPropagation(jnp.float32(0.05)),

@@ -161,6 +161,45 @@ def test_conjugate_gradients_end_at_once_where_the_curvature_is_negative():
     assert (stats.products, stats.flagged) == (2, 1)
 
 
+@pytest.mark.parametrize("damping", [0.1, 0.5, 0.9])
+def test_damping_shrinks_the_jacobian(damping):
+    u, stats = solve(ConjugateGradient(1e-12, damping=damping), WEIGHT, V)
+    assert close(u, np.linalg.solve(np.eye(4) - (1 - damping) * jacobian(WEIGHT).T, np.asarray(V)), 1e-9)
+    assert stats.flagged == 0
+
+
+def test_damping_bounds_the_solution_by_the_cotangent():
+    """Near a saddle `1 / (1 - λ)` is large; with damping no direction grows by more than `1 / damping`."""
+    weight = jnp.diag(jnp.array([1 - 1e-6, 0.7, 0.5, 0.2])) @ ROTATION
+    exact, _ = solve(ConjugateGradient(1e-12), weight, V)
+    damped, stats = solve(ConjugateGradient(1e-12, damping=0.2), weight, V)
+    assert np.linalg.norm(exact) > 1e3 * np.linalg.norm(V)
+    assert np.linalg.norm(damped) <= np.linalg.norm(V) / 0.2
+    assert stats.flagged == 0
+
+
+@pytest.mark.parametrize("damping", [0.0, 0.3])
+def test_forward_and_reverse_mode_are_transposes(damping):
+    at, adjoint = problem(WEIGHT), ConjugateGradient(1e-12, damping=damping)
+    (name,) = at.update.unknowns(at.model)
+    tangent, zero = jnp.array([0.3, 1.0, -0.5, 2.0]), {name: jnp.zeros(4)}
+    forward, reverse = eqx.filter_jit(
+        lambda: (
+            adjoint.solve_tangent(at, zero, {name: tangent})[name],
+            adjoint.solve(at, zero, {name: V})[0][name],
+        )
+    )()
+    assert close(forward @ V, tangent @ reverse, 1e-10)
+
+
+def test_damping_leaves_a_positive_equation_just_beyond_a_saddle():
+    """There the exact equation has negative curvature, and its solve ends with the one-step gradient."""
+    weight = jnp.sqrt(1.2) * jnp.diag(jnp.array([1.0, 0.8, 0.5, 0.2])) @ ROTATION
+    u, stats = solve(ConjugateGradient(1e-9, damping=0.2), weight, V)
+    assert close(u, np.linalg.solve(np.eye(4) - 0.8 * jacobian(weight).T, np.asarray(V)), 1e-6)
+    assert (stats.flagged, solve(ConjugateGradient(1e-9), weight, V)[1].flagged) == (0, 1)
+
+
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
 def test_tolerances_below_the_precision_are_raised_to_ten_eps(dtype):
     adjoint = ConjugateGradient(1e-30, 50)

@@ -415,7 +415,7 @@ ROWS = [
     Row("backprop of no steps", lambda _: g.RecurrentBackprop(0), ValueError, r"steps=0.*at least 1"),
     Row("backprop of half steps", lambda _: g.RecurrentBackprop(2.5), ValueError, r"steps=2\.5"),
     Row("phantom of no steps", lambda _: g.Phantom(0), ValueError, r"steps=0"),
-    Row("phantom without steps of the map", lambda _: g.Phantom(5, 0.0), ValueError, r"damping=0\.0"),
+    Row("phantom without steps of the map", lambda _: g.Phantom(5, 1.0), ValueError, r"damping=1\.0"),
     Row("unrolling no steps", lambda _: g.Unrolled(0), ValueError, r"steps=0"),
     Row("Neumann series of no terms", lambda _: g.Neumann(0), ValueError, r"terms=0"),
     Row(

@@ -40,24 +40,24 @@ class Unrolled(AbstractGradient):
 
 
 class Phantom(AbstractGradient):
-    """Backpropagation through `steps` steps `z ← (1 - damping) z + damping f(z)` at the equilibrium.
+    """Backpropagation through `steps` steps `z ← damping z + (1 - damping) f(z)` at the equilibrium.
 
     One undamped step is Jacobian-free backpropagation. It is cheap and biased: its error falls like the spectral
     radius to the power `steps`.
 
     Args:
         steps: at least 1.
-        damping: in (0, 1]; 1 is no damping.
+        damping: in [0, 1); 0 is no damping.
     Raises: `ValueError` for other values.
     Source: [geng2021] (phantom gradient), [fung2022] (Jacobian-free).
     """
 
     steps: int = 5
-    damping: ScalarLike = 1.0
+    damping: ScalarLike = 0.0
 
     def __check_init__(self):
         require_integer("Phantom.steps", self.steps, 1)
-        require_number("Phantom.damping", self.damping, lambda x: 0 < x <= 1, "in (0, 1]; 1 is no damping")
+        require_number("Phantom.damping", self.damping, lambda x: 0 <= x < 1, "in [0, 1); 0 is no damping")
 
     def connect(
         self, problem: Problem, solve: Solve, stats: AdjointStats | None
@@ -75,4 +75,4 @@ class Phantom(AbstractGradient):
 
     def _mix(self, old: Array, new: Array) -> Array:
         damping = jnp.asarray(self.damping, old.dtype)
-        return (1 - damping) * old + damping * new
+        return damping * old + (1 - damping) * new
