@@ -43,26 +43,27 @@ def images_of(patches, data: Dataset) -> np.ndarray:
 
 
 def draw(config: run.Config, data: Dataset, folder: Path) -> None:
-    """`completed-DATA.png`, and `attention-DATA.png` of the last network, that of equilibrium propagation."""
+    """`completed-DATA.png`, and `attention-DATA.png` of the first network in the folder."""
     tested, known = run.tested_patches(dataclasses.replace(config, tested=DRAWN), data)
     file = lambda name: folder / f"{data.name}-{name}"
     rows = [("image", tested), ("known", jnp.where(known, tested, jnp.nan))]
+    weights = []
     for gradient in filter(lambda name: file(name).exists(), run.GRADIENTS):
         task = run.energy_task(config, data, gradient)
         network = trained(run.energy_model(config, data), task, config, file(gradient))
         clamp = PatchClamp(run.mean_patches(data))(tested, known)
         result = relax(network, clamp, method=Method(rtol=1e-3, max_steps=30))
-        rows.append((f"completed, {gradient}", result.activation["image"]))
-    if file(run.PLAIN).exists():
-        plain = trained(run.plain_model(config, data), run.plain_task(data), config, file(run.PLAIN))
-        rows.append(("plain block", jnp.where(known, tested, jax.vmap(plain)(tested, known))))
+        rows.append((run.TITLES[gradient].removeprefix("energy transformer, "), result.activation["image"]))
+        weights.append(network.synapses["tokens"].weights(result.activation["tokens"][0]))
+    for name in filter(lambda name: file(name).exists(), (run.PLAIN, run.TUNED)):
+        plain = trained(run.plain_model(config, data), run.plain_task(data), config, file(name))
+        rows.append((run.TITLES[name], jnp.where(known, tested, jax.vmap(plain)(tested, known))))
     images_figure([(title, images_of(row, data)) for title, row in rows]).savefig(
         HERE / f"completed-{data.name}.png"
     )
-    weights = network.synapses["tokens"].weights(result.activation["tokens"][0])
     height, width = run.grid_of(data.image_shape)
     middle = height // 2 * width + width // 2
-    maps = np.asarray(weights[:, middle]).reshape(-1, height, width)
+    maps = np.asarray(weights[0][:, middle]).reshape(-1, height, width)
     images_figure([("attention of the token in the middle, by head", maps / maps.max())]).savefig(
         HERE / f"attention-{data.name}.png"
     )

@@ -133,7 +133,7 @@ def test_the_energy_transformer_goes_on_from_its_checkpoint(tmp_path, monkeypatc
         "noise", images, np.zeros(16, np.int32), images, np.zeros(16, np.int32), image_shape=(28, 28)
     )
     config = run.Config(dim=16, heads=2, memories=3, epochs=2, batch=8, evaluations=4)
-    for name in (*run.GRADIENTS, run.PLAIN, run.SIMPLE):
+    for name in (*run.GRADIENTS, run.PLAIN, run.TUNED, run.SIMPLE):
         whole = run.measure(name, config, data, tmp_path)
         assert run.measure(name, config, data, tmp_path)["error"] == whole["error"]
 

@@ -425,6 +425,9 @@ ROWS = [
         r"max_products=0",
     ),
     Row("conjugate gradient to NaN", lambda _: g.ConjugateGradient(rtol=NAN), ValueError, r"rtol=nan"),
+    Row(
+        "adjoint without a Jacobian", lambda _: g.ConjugateGradient(damping=1.0), ValueError, r"damping=1\.0"
+    ),
     Row("adjoint by name", lambda _: g.Implicit("cg"), ValueError, r"adjoint='cg'.*ConjugateGradient\(\)"),
     Row("Anderson of half a step", lambda _: s.Anderson(delay=0.5), ValueError, r"delay=0\.5.*at least 0"),
     Row("Anderson of no window", lambda _: s.Anderson(window=0), ValueError, r"window=0.*at least 2"),

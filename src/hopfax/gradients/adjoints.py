@@ -82,9 +82,9 @@ class ConjugateGradient(AbstractAdjoint):
 
     With `damping` the equation is `u = v + (1 - damping) Jᵀ u`. An eigenvalue `λ < 1` of `J` makes the exact solution
     `1 / (1 - λ)` times as long as the cotangent, the damped one at most `1 / damping` times. So an image near a saddle
-    does not outweigh all others of its batch, and solves take fewer products. The gradient is that of an energy with
-    the Lagrangians' Bregman divergence from the equilibrium added, as in proximal and Levenberg-Marquardt methods;
-    it is not exact. 1 would be the one-step gradient.
+    does not outweigh all others of its batch, and solves take fewer products. As in the methods of Levenberg and
+    Marquardt, a multiple of a distance from the equilibrium is added to the energy: the Bregman divergence of the
+    Lagrangians. The gradient is then not exact; with 1 it would be the one-step gradient.
 
     Args:
         rtol: of the rms of the residual, relative to that of the cotangent, in (0, 1). It is raised to the rounding
