@@ -39,7 +39,7 @@ def test_a_nudged_equilibrium_is_the_free_one_and_its_deviation():
     deviations = solve_deviations(
         problem,
         Solve(TIGHT.solver, problem.restrict(free.state), TIGHT.stopping()),
-        problem.restrict(free.state),
+        free.state,
         Nudge((shifted.with_target(target),), {"output": free.activation["output"] - target}),
         0.2,
         Centred(),

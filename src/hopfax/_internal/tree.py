@@ -54,7 +54,8 @@ def dot(a: PyTree, b: PyTree) -> Scalar:
 
 def squares(tree: PyTree) -> Scalar:
     """`Σ |x|²`, real."""
-    return jnp.real(dot(tree, tree))
+    product = dot(tree, tree)
+    return jnp.real(product) if jnp.iscomplexobj(product) else product
 
 
 def size(tree: PyTree) -> int:
@@ -95,7 +96,7 @@ def all_finite(tree: PyTree) -> Bool[Array, ""]:
 
 def select(condition: Array, yes: PyTree, no: PyTree) -> PyTree:
     """`yes` where the scalar `condition` holds, else `no`, leaf by leaf."""
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
+    return jax.tree.map(lambda a, b: jax.lax.select(condition, a, b), yes, no)
 
 
 def with_batch_axis_of(example: PyTree, tree: PyTree) -> PyTree:

@@ -137,22 +137,26 @@ def _replace_gradient_jvp(primals, tangents):
 
 
 @eqx.filter_custom_jvp
-def at_fixed_point(function: Callable[[PyTree, PyTree], PyTree], parameters: PyTree, point: PyTree) -> PyTree:
-    """`function(parameters, point)`, whose derivative is that in the parameters, with the point held fixed.
+def replace_gradient_at(
+    value: PyTree, function: Callable[[PyTree, PyTree], PyTree], parameters: PyTree, point: PyTree
+) -> PyTree:
+    """`value`, with the gradient of `function(parameters, point)` in the parameters, the point held fixed.
 
-    The derivative may depend on the point, so a second derivative takes the point's own derivative into account.
+    The gradient may depend on the point, so a second derivative takes the point's own derivative into account. The
+    function is not evaluated for its value.
     """
-    return function(parameters, point)
+    return value
 
 
-@at_fixed_point.def_jvp
-def _at_fixed_point_jvp(primals, tangents):
-    function, parameters, point = primals
-    value = at_fixed_point(*primals)
-    if not jax.tree.leaves(tangents[1]):
-        return value, None
+@replace_gradient_at.def_jvp
+def _replace_gradient_at_jvp(primals, tangents):
+    value, function, parameters, point = primals
+    kept = replace_gradient_at(*primals)
+    if not jax.tree.leaves(tangents[2]):
+        return kept, None
     at_point = lambda parameters: function(parameters, point)
-    return value, eqx.filter_jvp(at_point, (parameters,), (tangents[1],))[1]
+    slope = eqx.filter_jvp(at_point, (parameters,), (tangents[2],))[1]
+    return kept, jax.tree.map(lambda x, t: None if t is None else t.astype(x.dtype), value, slope)
 
 
 @jax.custom_vjp

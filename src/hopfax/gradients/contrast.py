@@ -35,26 +35,27 @@ def energy_change(
     Simpson's rule, of error `O(|change|⁵)`, serves for the others.
     """
 
-    def slope(function: Callable[..., Scalar], t: float, first: list[Array], change: list[Array]) -> Scalar:
-        at = [x + t * d for x, d in zip(first, change, strict=True)]
-        return jax.jvp(function, tuple(at), tuple(change))[1]
-
-    def integral(function: Callable[..., Scalar], first: list[Array], change: list[Array]) -> Scalar:
-        nodes = ((0.0, 1 / 6), (0.5, 4 / 6), (1.0, 1 / 6))
-        return tree_sum([weight * slope(function, t, first, change) for t, weight in nodes])
-
     def synapse_change(synapse: AbstractSynapse) -> Scalar:
-        first, difference = ([side[name] for name in synapse.layers] for side in (start[1], change[1]))
-        if len(synapse.layers) <= 2 and all(map(synapse.affine_in, synapse.layers)):
-            return slope(synapse, 0.5, first, difference)
-        return integral(synapse, first, difference)
+        first, difference = (tuple(side[n] for n in synapse.layers) for side in (start[1], change[1]))
+        at = lambda t: tuple(x + t * d for x, d in zip(first, difference, strict=True))
+        slope = lambda t: jax.jvp(synapse, at(t), difference)[1]
+        bilinear = len(synapse.layers) <= 2 and all(map(synapse.affine_in, synapse.layers))
+        return slope(0.5) if bilinear else _integral(slope, first[0].dtype)
 
     def neuron_change(name: str) -> Scalar:
-        product = jnp.sum(end[0][name] * end[1][name]) - jnp.sum(start[0][name] * start[1][name])
-        return product - integral(model.layers[name].lagrangian, [start[0][name]], [change[0][name]])
+        state, difference, lagrangian = start[0][name], change[0][name], model.layers[name].lagrangian
+        slope = lambda t: jnp.sum(lagrangian.activation(state + t * difference) * difference)
+        product = jnp.sum(end[0][name] * end[1][name]) - jnp.sum(state * start[1][name])
+        return product - _integral(slope, state.dtype)
 
     synapses = [synapse_change(synapse) for synapse in model.synapses.values() if synapse.layers]
     return tree_sum([neuron_change(name) for name in start[0]]) + tree_sum(synapses)
+
+
+def _integral(slope: Callable[[Scalar], Scalar], dtype) -> Scalar:
+    """From 0 to 1, by Simpson's rule."""
+    nodes, weights = jnp.array([0, 0.5, 1], dtype), jnp.array([1 / 6, 4 / 6, 1 / 6], dtype)
+    return jnp.sum(weights * jax.vmap(slope)(nodes))
 
 
 def _neuron_energy(model: AbstractNetwork, name: str, state: Array, activation: Array) -> Scalar:

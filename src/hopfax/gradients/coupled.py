@@ -11,10 +11,10 @@ from ..networks.network import AbstractNetwork, States
 from ..solvers.equilibrium import Statistics
 from ..solvers.loop import Stopping
 from ..updates.problem import Problem
-from .base import AbstractGradient, AdjointStats, Solve, at_fixed_point, stop_gradient
+from .base import AbstractGradient, AdjointStats, Solve, replace_gradient_at, stop_gradient
 from .contrast import weighted_differences
 from .nudging import AbstractVariant, Centred, Positive
-from .phases import connection, estimated_cost, only_read, phase_point, require_descent
+from .phases import connection, only_read, phase_point, reported, require_descent
 
 PHASE_TOLERANCE = (
     1e-4  # of a nudged phase, times `β`: the difference of two phases is about `β` times their size
@@ -103,9 +103,9 @@ def _clamped_value(
         return _with_output(free, hidden, {name: output / gain}, {name: output}), statistics
 
     points, phases = jax.vmap(phase)(betas)
-    estimate = at_fixed_point(_contrast, (problem.model, weights), points)
-    value = estimated_cost(cost(states, activations, target), estimate, stats, phases)
-    return value, stop_gradient(states), statistics
+    value = cost(states, activations, target)
+    value = replace_gradient_at(value, _contrast, (problem.model, weights), points)
+    return reported(value, stats, phases), stop_gradient(states), statistics
 
 
 def _phase_solve(solve: Solve, unknowns: States, beta: ScalarLike) -> Solve:

@@ -7,16 +7,19 @@ from jaxtyping import Array, Scalar, ScalarLike
 
 from .._internal.checks import require_kind, require_number
 from .._internal.tree import add, subtract
-from ..costs import AbstractCost
+from ..costs import AbstractCost, TargetedCost
 from ..networks.network import AbstractNetwork, States
 from ..solvers.equilibrium import Statistics
 from ..updates.problem import Problem
-from .base import AbstractGradient, AdjointStats, Solve, at_fixed_point, replace_gradient, stop_gradient
+from .base import AbstractGradient, AdjointStats, Solve, replace_gradient, replace_gradient_at, stop_gradient
 from .contrast import weighted_differences, weighted_energies
 from .linear_nudge import LinearNudge
-from .nudged import Nudge, solve_deviations, typed_for
+from .nudged import Deviations, Nudge, solve_deviations, typed_for
 from .nudging import AbstractVariant, Centred
-from .phases import Connect, connection, estimated_cost, phase_point, require_descent, states_at
+from .phases import connection, phase_point, reported, require_descent, states_at
+
+Point = tuple[States, States]
+"""States and activations of all free layers."""
 
 
 class EquilibriumPropagation(AbstractGradient):
@@ -69,43 +72,44 @@ class EquilibriumPropagation(AbstractGradient):
     def value(
         self, problem: Problem, solve: Solve, stats: AdjointStats | None, cost: AbstractCost, target: Array
     ) -> tuple[Scalar, States, Statistics]:
+        _check_holomorphic(problem.model, self.variant)
         unknowns, statistics = solve(problem)
         states, activations = problem.point(unknowns)
-        connect = connection(stats, self.variant.holomorphic)
-        estimate, phases = self._estimate(problem, solve, unknowns, cost, target, connect)
-        value = estimated_cost(cost(states, activations, target), estimate, stats, phases)
-        return value, stop_gradient(states), statistics
-
-    def _estimate(
-        self,
-        problem: Problem,
-        solve: Solve,
-        unknowns: States,
-        cost: AbstractCost,
-        target: Array,
-        connect: Connect,
-    ) -> tuple[Scalar, Statistics]:
-        """A scalar whose gradient is the estimate, and the statistics of all nudged phases."""
-        _check_holomorphic(problem.model, self.variant)
-        unknowns = typed_for(self.variant, unknowns)
-        drives, activations = problem.point(unknowns)
-        nudge = _nudge(cost, drives, activations, target)
-        deviations = solve_deviations(problem, solve, unknowns, nudge, self.beta, self.variant)
-        free = states_at(problem.model, drives), activations
-        connected = phase_point(*connect(problem, unknowns))
-
-        def phase(beta, deviation, change):
-            nudged = Problem(problem.model + beta * cost.with_target(target), problem.update)
-            # The value is that of the deviations, the derivative that of the nudged equilibrium.
-            point = phase_point(*connect(nudged, add(unknowns, deviation)))
-            return replace_gradient((add(free, change), change), (point, subtract(point, connected)))
-
-        betas, weights = deviations.betas, deviations.weights
-        changes = deviations.states, deviations.activations
-        phases = jax.vmap(phase)(betas, deviations.unknowns, changes)
+        free = typed_for(self.variant, states), typed_for(self.variant, activations)
+        nudge = _nudge(cost, *free, target)
+        deviations = solve_deviations(problem, solve, free[0], nudge, self.beta, self.variant)
+        phases = _phases(problem, free, deviations)
+        if stats is None:
+            differentiable = self._differentiable_phases(
+                problem, unknowns, cost.with_target(target), deviations
+            )
+            phases = replace_gradient(phases, differentiable)
+        parameters = problem.model, cost, target, deviations.betas, deviations.weights
         total = _holomorphic_total if self.variant.holomorphic else _total
-        estimate = at_fixed_point(total, (problem.model, cost, target, betas, weights), phases)
-        return estimate, deviations.statistics
+        value = replace_gradient_at(cost(states, activations, target), total, parameters, phases)
+        return reported(value, stats, deviations.statistics), stop_gradient(states), statistics
+
+    def _differentiable_phases(
+        self, problem: Problem, unknowns: States, cost: TargetedCost, deviations: Deviations
+    ) -> tuple[Point, Point]:
+        """The phases as functions of the problem, for second derivatives."""
+        connect = connection(None, self.variant.holomorphic)
+        unknowns = typed_for(self.variant, unknowns)
+        free = phase_point(*connect(problem, unknowns))
+
+        def phase(beta, deviation):
+            nudged = Problem(problem.model + beta * cost, problem.update)
+            point = phase_point(*connect(nudged, add(unknowns, deviation)))
+            return point, subtract(point, free)
+
+        return jax.vmap(phase)(deviations.betas, deviations.unknowns)
+
+
+def _phases(problem: Problem, free: Point, deviations: Deviations) -> tuple[Point, Point]:
+    """The points of the nudged phases and their deviations, from drives and activations of the free equilibrium."""
+    free = states_at(problem.model, free[0]), free[1]
+    changes = deviations.states, deviations.activations
+    return jax.vmap(lambda change: add(free, change))(changes), changes
 
 
 def _nudge(cost: AbstractCost, states: States, activations: States, target: Array) -> Nudge:

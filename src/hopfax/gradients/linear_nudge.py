@@ -13,8 +13,8 @@ from ..costs import LinearCost
 from ..networks.network import AbstractNetwork, States
 from ..solvers.equilibrium import Statistics
 from ..updates.problem import Problem
-from .base import AdjointStats, Solve, at_fixed_point, replace_gradient, stop_gradient
-from .nudged import Nudge, solve_deviations, typed_for
+from .base import AdjointStats, Solve, replace_gradient, replace_gradient_at, stop_gradient
+from .nudged import Deviations, Nudge, solve_deviations, typed_for
 from .nudging import AbstractVariant
 from .phases import connection, phase_stats
 
@@ -47,7 +47,7 @@ class LinearNudge(eqx.Module):
         """States and activations of all free layers, differentiable with respect to the problem."""
         model, (states, activations) = self.problem.model, self._connect(self.problem, self.unknowns)
         dynamic, static = eqx.partition(self, eqx.is_array)
-        image = replace_gradient(activations, at_fixed_point(_image, model, activations))
+        image = replace_gradient_at(activations, _image, model, activations)
         activations: States = cast(Any, _nudged)(static, (image, self.stats), dynamic)
         # A state is its drive, so its cotangent goes on to the activations of the neighbours.
         return replace_gradient(states, _drives(model, activations)), activations
@@ -61,20 +61,26 @@ class LinearNudge(eqx.Module):
         size = stop_gradient(jnp.sqrt(squares(slope)))
         unit = jax.tree.map(lambda v: v / jnp.where(size > 0, size, 1).astype(v.dtype), slope)
         nudge = Nudge(tuple(LinearCost(name).with_target(v) for name, v in unit.items()), unit)
-        unknowns = typed_for(self.variant, self.unknowns)
-        deviations = solve_deviations(self.problem, self.solve, unknowns, nudge, self.beta, self.variant)
-        free = self._connect(self.problem, unknowns)[0]
-
-        def phase(beta, deviation, change):
-            problem = Problem(nudge.added_to(self.problem.model, beta), self.problem.update)
-            states = self._connect(problem, add(unknowns, deviation))[0]
-            return replace_gradient(change, subtract(states, free))
-
-        changes = jax.vmap(phase)(deviations.betas, deviations.unknowns, deviations.drives)
+        drives = typed_for(self.variant, self.problem.reconstruct(self.unknowns))
+        deviations = solve_deviations(self.problem, self.solve, drives, nudge, self.beta, self.variant)
+        changes = deviations.drives
+        if self.stats is None:
+            changes = replace_gradient(changes, self._differentiable_changes(nudge, deviations))
         # The weights of real nudges sum to zero, so a constant has no effect; it has none with complex nudges either.
         slope = jax.tree.map(lambda change: jnp.tensordot(deviations.weights, change, 1), changes)
         response = jax.tree.map(lambda y: (size * jnp.real(y)).astype(jnp.real(y).dtype), slope)
         return select(size > 0, response, jax.tree.map(jnp.zeros_like, response)), deviations.statistics
+
+    def _differentiable_changes(self, nudge: Nudge, deviations: Deviations) -> States:
+        """The deviations of the drives as functions of the problem, for second derivatives."""
+        unknowns = typed_for(self.variant, self.unknowns)
+        free = self._connect(self.problem, unknowns)[0]
+
+        def change(beta, deviation):
+            problem = Problem(nudge.added_to(self.problem.model, beta), self.problem.update)
+            return subtract(self._connect(problem, add(unknowns, deviation))[0], free)
+
+        return jax.vmap(change)(deviations.betas, deviations.unknowns)
 
     def _connect(self, problem: Problem, unknowns: States) -> tuple[States, States]:
         """States and activations, which depend on the problem in second derivatives."""

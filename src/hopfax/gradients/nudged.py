@@ -93,7 +93,7 @@ def typed_for(variant: AbstractVariant, states: States) -> States:
 def solve_deviations(
     problem: Problem,
     solve: Solve,
-    unknowns: States,
+    drives: States,
     nudge: Nudge,
     beta: ScalarLike | None,
     variant: AbstractVariant,
@@ -107,14 +107,14 @@ def solve_deviations(
     Args:
         problem: of the free equilibrium.
         solve: how it was solved.
-        unknowns: its unknown states, `typed_for` the variant.
+        drives: of all layers at that equilibrium, `typed_for` the variant.
         nudge: of the deviation network.
         beta: as in `EquilibriumPropagation`.
         variant: the nudges.
     """
-    problem, unknowns, nudge = stop_gradient((problem, unknowns, nudge))
-    network = deviation_network(problem.model, problem.reconstruct(unknowns), small=beta is None)
-    free, dtype = solve.stopping, tree_dtype(unknowns)
+    problem, drives, nudge = stop_gradient((problem, drives, nudge))
+    network = deviation_network(problem.model, drives, small=beta is None)
+    free, dtype = solve.stopping, tree_dtype(drives)
     first = _first_nudge(dtype) if beta is None else jnp.asarray(beta)
     rtol, atol = jnp.minimum(free.rtol, DEVIATION_TOLERANCE), DEVIATION_TOLERANCE * first * free.atol
     solver = Picard() if variant.holomorphic else solve.solver

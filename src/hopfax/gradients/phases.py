@@ -13,7 +13,7 @@ from ..networks.network import AbstractNetwork, States
 from ..solvers.equilibrium import Statistics, Status
 from ..updates.problem import Problem
 from .adjoints import ConjugateGradient
-from .base import AdjointStats, Solve, replace_gradient, report_stats, stop_gradient
+from .base import AdjointStats, Solve, report_stats, stop_gradient
 from .implicit import implicit_point
 
 Connect = Callable[[Problem, States], tuple[Problem, States]]
@@ -36,9 +36,8 @@ def phase_stats(phases: Statistics) -> AdjointStats:
     return AdjointStats(residual, sweeps, jnp.any(phases.status != Status.converged).astype(jnp.float32))
 
 
-def estimated_cost(value: Scalar, estimate: Scalar, stats: AdjointStats | None, phases: Statistics) -> Scalar:
-    """The cost with the gradient of `estimate`. With `stats`, the phases are reported as the gradient of `stats`."""
-    value = replace_gradient(stop_gradient(value), estimate.astype(value.dtype))
+def reported(value: Scalar, stats: AdjointStats | None, phases: Statistics) -> Scalar:
+    """`value`. With `stats`, the phases are reported as the gradient of `stats`."""
     return value if stats is None else report_stats(value, stats, phase_stats(phases))
 
 

@@ -8,9 +8,9 @@ from ..networks.network import AbstractNetwork, States
 from ..solvers.equilibrium import Statistics
 from ..updates.errors import require_linear
 from ..updates.problem import Problem
-from .base import AbstractGradient, AdjointStats, Solve, at_fixed_point, stop_gradient
+from .base import AbstractGradient, AdjointStats, Solve, replace_gradient_at, stop_gradient
 from .contrast import energy_at
-from .phases import Connect, connection, estimated_cost, only_read
+from .phases import connection, only_read, reported
 
 
 class PredictiveCoding(AbstractGradient):
@@ -40,23 +40,14 @@ class PredictiveCoding(AbstractGradient):
     ) -> tuple[Scalar, States, Statistics]:
         unknowns, statistics = solve(problem)
         free = problem.reconstruct(unknowns)
-        energy, clamped_statistics = _clamped_energy(problem, solve, free, cost, target, connection(stats))
+        clamp = {n: s.astype(tree_dtype(free)) for n, s in cost.clamp(problem.model, target).items()}
+        clamped = Problem(problem.model.condition(clamp), problem.update)
+        _check_predictions(clamped.model)
+        hidden, clamped_statistics = Solve(solve.solver, clamped.restrict(free), solve.stopping)(clamped)
+        clamped, hidden = connection(stats)(clamped, hidden)
         value = cost(free, problem.model.activations(free), target)
-        value = estimated_cost(value, energy, stats, clamped_statistics)
-        return value, stop_gradient(free), statistics
-
-
-def _clamped_energy(
-    problem: Problem, solve: Solve, free: States, cost: AbstractCost, target: Array, connect: Connect
-) -> tuple[Scalar, Statistics]:
-    """The energy with the output clamped at the target, to be differentiated, and how that solve went."""
-    dtype = tree_dtype(free)
-    clamp = {name: state.astype(dtype) for name, state in cost.clamp(problem.model, target).items()}
-    clamped = Problem(problem.model.condition(clamp), problem.update)
-    _check_predictions(clamped.model)
-    unknowns, statistics = Solve(solve.solver, clamped.restrict(free), solve.stopping)(clamped)
-    clamped, unknowns = connect(clamped, unknowns)
-    return at_fixed_point(_energy, (problem.model, clamp), clamped.reconstruct(unknowns)), statistics
+        value = replace_gradient_at(value, _energy, (problem.model, clamp), clamped.reconstruct(hidden))
+        return reported(value, stats, clamped_statistics), stop_gradient(free), statistics
 
 
 def _energy(parameters: tuple[AbstractNetwork, States], hidden: States) -> Scalar:

@@ -167,16 +167,22 @@ def iterate(
             Evaluations after convergence have no effect.
     Returns: the states of smallest residual, and the statistics.
     """
-    fn = _solver_function(problem, solver, trace.energy)
-    image, info = jax.eval_shape(fn, start, None)
-    state = solver.init(fn, start, None, {}, image, info, frozenset())
+    arrays, constants = eqx.partition((problem, solver), eqx.is_array)
+    # Traced once, for its shapes and for the loop.
+    evaluate = jax.jit(
+        lambda arrays, states: _solver_function(*eqx.combine(arrays, constants), trace.energy)(states, None),
+        inline=True,
+    )
+    function = lambda arrays: lambda states, args: evaluate(arrays, states)
+    image, info = jax.eval_shape(evaluate, arrays, start)
+    state = solver.init(function(arrays), start, None, {}, image, info, frozenset())
     dynamic, static = eqx.partition(state, eqx.is_array)
 
     def step(inputs, carry):
-        problem, solver, stopping = inputs
+        solver, stopping = inputs[1:]
         point, dynamic, progress = carry
         state = eqx.combine(dynamic, static)
-        fn = _solver_function(problem, solver, trace.energy)
+        fn = function(eqx.filter(inputs[:2], eqx.is_array))
         new, state, info = solver.step(fn, point, None, {}, state, frozenset())
         return new, eqx.filter(state, eqx.is_array), progress.update(point, info, stopping)
 

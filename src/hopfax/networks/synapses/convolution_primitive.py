@@ -150,8 +150,16 @@ def _batch(operands, axes, *, role: Role, moves: Moves) -> tuple[Array, int]:
 
 
 def _shape(*others: ShapedArray, role: Role, moves: Moves) -> ShapedArray:
-    like = jax.eval_shape(functools.partial(_by_lax, role=role, moves=moves), *others)
-    return ShapedArray(like.shape, like.dtype)
+    first, second = others
+    if role == "x":
+        shape = (second.shape[0], *moves.maps, first.shape[-2] * moves.groups)
+    elif role == "kernel":
+        shape = (*moves.window, first.shape[-1] // moves.groups, second.shape[-1])
+    else:
+        sizes = zip(moves.maps, moves.window, moves.padding, moves.strides, strict=True)
+        counts = ((size + 2 * pad - width) // stride + 1 for size, width, pad, stride in sizes)
+        shape = (first.shape[0], *counts, second.shape[-1])
+    return ShapedArray(shape, first.dtype)
 
 
 partial_gradient_p = jex.core.Primitive("convolution_partial_gradient")
