@@ -20,7 +20,7 @@ import jax.random as jr
 import matplotlib
 import pytest
 
-MAPS = 20_000  # from which compiled code is let go
+MAPS = 40_000  # from which compiled code is let go
 LEAST_SECONDS = 0.03  # of compiling what is kept for the next run; writing the many small ones takes longer
 MOST_BYTES = 500_000_000  # of compiled code kept for the next run
 

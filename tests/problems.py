@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+import pytest
 from jax.flatten_util import ravel_pytree
 
 from hopfax import HAM, Bias, Dense, Layer, chain, connect
@@ -12,6 +13,11 @@ from hopfax.lagrangians import Identity, LayerNorm, Sigmoid, Softmax, Tanh
 from hopfax.objective import objective_example
 from hopfax.updates import Coloured
 from hopfax.updates.problem import AbstractMap, Problem
+
+
+def slow_except(table, quick) -> list:
+    """The names of a table as rows of a test; those that are not in `quick` are slow."""
+    return [pytest.param(name, marks=() if name in quick else pytest.mark.slow) for name in table]
 
 
 def double(tree):

@@ -7,7 +7,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
-from problems import ZOO, close, double, scaled
+from problems import ZOO, close, double, scaled, slow_except
 
 from hopfax import HAM, EvenOdd, Layer, Method, Synchronous, connect, relax
 from hopfax.gradients import ConjugateGradient, Implicit
@@ -123,7 +123,7 @@ def test_three_colours_find_the_synchronous_equilibrium():
     assert coloured.steps < synchronous.steps
 
 
-@pytest.mark.parametrize("name", list(PAIRS))
+@pytest.mark.parametrize("name", slow_except(PAIRS, ["complete"]))
 def test_the_order_of_layers_and_synapses_has_no_meaning(name):
     """States, activations, energies and gradients of weights are the same by name, in any order."""
     model = scaled(double(connect(LAYERS, PAIRS[name], key=jr.key(4), bias_std=0.5)), 0.4)

@@ -75,7 +75,14 @@ def test_nudged_phases_converge_with_an_absolute_tolerance_alone():
 
 
 @pytest.mark.parametrize(
-    ("variant", "order"), [(Centred(), 2), (Positive(), 1), (Negative(), 1), (Holomorphic(4), 4)], ids=str
+    ("variant", "order"),
+    [
+        (Centred(), 2),
+        (Positive(), 1),
+        pytest.param(Negative(), 1, marks=pytest.mark.slow),
+        (Holomorphic(4), 4),
+    ],
+    ids=str,
 )
 def test_the_error_falls_with_its_order_in_beta(variant, order, exact):
     coarse, fine = (np.linalg.norm(ep(beta, variant) - exact) for beta in (0.1, 0.05))
@@ -199,9 +206,9 @@ def test_each_variant_is_a_finite_difference_exact_for_polynomials(variant, degr
     "gradient",
     [
         EquilibriumPropagation(0.05, Positive()),
-        EquilibriumPropagation(0.05, Negative()),
+        pytest.param(EquilibriumPropagation(0.05, Negative()), marks=pytest.mark.slow),
         CoupledLearning(0.1, Positive()),
-        ContrastiveLearning(),
+        pytest.param(ContrastiveLearning(), marks=pytest.mark.slow),
     ],
     ids=str,
 )

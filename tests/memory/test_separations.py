@@ -33,7 +33,7 @@ sparse = pytest.mark.parametrize("separation", SPARSE.values(), ids=SPARSE)
 
 
 @sparse
-@pytest.mark.parametrize(("chunk", "kept"), [(4, 3), (4, 64), (4096, 64)])
+@pytest.mark.parametrize(("chunk", "kept"), [(4, 3), pytest.param(4, 64, marks=pytest.mark.slow), (4096, 64)])
 def test_streams_have_the_weights_of_the_model(separation, chunk, kept, monkeypatch):
     """With 3 scores kept, more patterns have weight than are kept, and the threshold is refined."""
     monkeypatch.setattr(sparse_streams, "LARGEST", kept)
@@ -195,7 +195,9 @@ def assert_same_recall(actual, expected, queries=QUERIES):
             np.testing.assert_allclose(left, right, atol=1e-12, err_msg=name)
 
 
-@pytest.mark.parametrize("separation", [Softmax, Sparsemax, Epanechnikov])
+@pytest.mark.parametrize(
+    "separation", [Sparsemax, *(pytest.param(s, marks=pytest.mark.slow) for s in (Softmax, Epanechnikov))]
+)
 def test_a_memory_that_grew_and_shrank_is_one_of_the_patterns_it_has(separation):
     values = np.arange(22.0).reshape(11, 2)
     make = lambda rows: Memory.store(PATTERNS[rows], 4.0, values=values[rows], separation=separation, chunk=4)

@@ -120,8 +120,8 @@ def test_what_prevents_an_exact_step_is_named():
     [
         (AveragePool(2), Tanh()),
         (MaxPool(2), ReLU()),
-        (MaxPool(2), Sigmoid()),
-        (SoftPool(2), HardSigmoid()),
+        pytest.param(MaxPool(2), Sigmoid(), marks=pytest.mark.slow),
+        pytest.param(SoftPool(2), HardSigmoid(), marks=pytest.mark.slow),
     ],
     ids=str,
 )

@@ -139,8 +139,10 @@ def trajectory(model: HAM, solver, start, **settings):
     return equilibrium.trace.state["b"], equilibrium
 
 
-@pytest.mark.parametrize("batch", [3, 40])
-@pytest.mark.parametrize("check_every", [1, 4])
+@pytest.mark.parametrize(
+    ("check_every", "batch"),
+    [(1, 40), (4, 3), *(pytest.param(*row, marks=pytest.mark.slow) for row in ((1, 3), (4, 40)))],
+)
 def test_the_steps_before_the_acceleration_are_plain(check_every, batch):
     """Also where a batch is cut, and where it is checked rarely. The step after them may be accelerated."""
     model = HAM({"a": Layer(3, Tanh()), "b": Layer(3, Tanh())}, [Dense(("a", "b"), 0.8 * jnp.eye(3))])

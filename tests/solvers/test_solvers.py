@@ -7,7 +7,7 @@ import numpy as np
 import optimistix as optx
 import pytest
 from jax.flatten_util import ravel_pytree
-from problems import ZOO, Family, blocks, close
+from problems import ZOO, Family, blocks, close, slow_except
 from scipy.optimize import root
 
 from hopfax import HAM, Bias, Dense, EvenOdd, Layer, Method, Status, relax
@@ -74,7 +74,7 @@ def solve(start):
     return lambda solver, starts=zeros: solved(solver, starts, stopping)
 
 
-@pytest.mark.parametrize("name", list(SOLVERS))
+@pytest.mark.parametrize("name", slow_except(SOLVERS, ["anderson", "broyden", "newton"]))
 def test_every_solver_finds_the_equilibrium_of_the_whole_zoo(name, solve, reference):
     states, statistics = solve(SOLVERS[name])
     assert statistics.status.tolist() == [Status.converged] * len(NAMES)

@@ -9,7 +9,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
-from problems import double
+from problems import double, slow_except
 
 from hopfax import Method, load_model
 from hopfax.data import Dataset, corruption_masks
@@ -78,6 +78,7 @@ def network():
 
 
 NETWORKS = pytest.mark.parametrize("network", [network, mixture])
+WITH_SLOW_MIXTURE = pytest.mark.parametrize("network", slow_except([network, mixture], [network]))
 
 
 def drawn(masks, shape=SHAPE):
@@ -170,7 +171,7 @@ def test_the_gradient_is_that_of_the_error_of_the_missing_pixels(network):
         np.testing.assert_allclose(slope @ direction, change, rtol=1e-4)
 
 
-@NETWORKS
+@WITH_SLOW_MIXTURE
 def test_equilibrium_propagation_finds_the_implicit_gradient_of_every_array(network):
     model = network()
     batch, step = examples(model), jnp.zeros((), jnp.int32)

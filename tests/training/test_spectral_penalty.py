@@ -9,7 +9,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
-from problems import clamped, double, scaled
+from problems import clamped, double, scaled, slow_except
 
 import hopfax
 from hopfax import EvenOdd, Method, chain
@@ -111,7 +111,7 @@ def tasks():
     yield task, pixels, task.draw(pixels, images, labels, jr.key(7))
 
 
-@pytest.mark.parametrize("case", range(3))
+@pytest.mark.parametrize("case", slow_except(range(3), [1]))
 def test_a_task_adds_the_gradient_of_the_mean_penalty_and_nothing_below_the_limit(case):
     task, model, examples = [*tasks()][case]
     gradient = eqx.filter_jit(lambda t: t.gradient(model, examples, jnp.zeros((), jnp.int32))[0])
