@@ -36,11 +36,11 @@ def energy_change(
     """
 
     def synapse_change(synapse: AbstractSynapse) -> Scalar:
-        first, difference = (tuple(side[n] for n in synapse.layers) for side in (start[1], change[1]))
-        at = lambda t: tuple(x + t * d for x, d in zip(first, difference, strict=True))
-        slope = lambda t: jax.jvp(synapse, at(t), difference)[1]
-        bilinear = len(synapse.layers) <= 2 and all(map(synapse.affine_in, synapse.layers))
-        return slope(0.5) if bilinear else _integral(slope, first[0].dtype)
+        names = synapse.layers
+        at = lambda t: [start[1][n] + t * change[1][n] for n in names]
+        slope = lambda t: -tree_sum([jnp.sum(change[1][n] * synapse.drive(n, *at(t))) for n in names])
+        bilinear = len(names) <= 2 and all(map(synapse.affine_in, names))
+        return slope(0.5) if bilinear else _integral(slope, start[1][names[0]].dtype)
 
     def neuron_change(name: str) -> Scalar:
         state, difference, lagrangian = start[0][name], change[0][name], model.layers[name].lagrangian

@@ -140,9 +140,8 @@ def _batch(operands, axes, *, role: Role, moves: Moves) -> tuple[Array, int]:
     if role == "kernel" or "kernel" in batched:
         alone = functools.partial(_by_lax, role=role, moves=moves)
         return jax.vmap(alone, in_axes=tuple(axes))(*operands), 0
-    examples = next(
-        jnp.moveaxis(value, axis, 0) for value, axis in zip(operands, axes, strict=True) if axis is not None
-    )
+    value, axis = next((v, axis) for v, axis in zip(operands, axes, strict=True) if axis is not None)
+    examples = jnp.moveaxis(value, axis, 0) if axis else value
     joined = examples.reshape(-1, *examples.shape[2:])
     operands = (joined if axis is not None else value for value, axis in zip(operands, axes, strict=True))
     result = partial_gradient_p.bind(*operands, role=role, moves=moves)
