@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Scalar
 
-from .._internal.tree import tree_sum
+from .._internal.tree import tree_dtype, tree_sum
 from ..networks.network import AbstractNetwork, States
 from ..networks.synapses.base import AbstractSynapse
 
@@ -40,7 +40,7 @@ def energy_change(
         at = lambda t: [start[1][n] + t * change[1][n] for n in names]
         slope = lambda t: -tree_sum([jnp.sum(change[1][n] * synapse.drive(n, *at(t))) for n in names])
         bilinear = len(names) <= 2 and all(map(synapse.affine_in, names))
-        return slope(0.5) if bilinear else _integral(slope, start[1][names[0]].dtype)
+        return slope(0.5) if bilinear else _integral(slope, tree_dtype(change[1]))
 
     def neuron_change(name: str) -> Scalar:
         state, difference, lagrangian = start[0][name], change[0][name], model.layers[name].lagrangian

@@ -5,6 +5,7 @@ smallest residual, counts, and records how the solve ended. Under `vmap` each ex
 """
 
 import abc
+import functools as ft
 
 import equinox as eqx
 import jax
@@ -167,22 +168,17 @@ def iterate(
             Evaluations after convergence have no effect.
     Returns: the states of smallest residual, and the statistics.
     """
-    arrays, constants = eqx.partition((problem, solver), eqx.is_array)
-    # Traced once, for its shapes and for the loop.
-    evaluate = jax.jit(
-        lambda arrays, states: _solver_function(*eqx.combine(arrays, constants), trace.energy)(states, None),
-        inline=True,
-    )
-    function = lambda arrays: lambda states, args: evaluate(arrays, states)
-    image, info = jax.eval_shape(evaluate, arrays, start)
-    state = solver.init(function(arrays), start, None, {}, image, info, frozenset())
+    function_of = _traced_once(problem, solver, trace.energy)
+    fn = function_of(problem, solver)
+    image, info = jax.eval_shape(fn, start, None)
+    state = solver.init(fn, start, None, {}, image, info, frozenset())
     dynamic, static = eqx.partition(state, eqx.is_array)
 
     def step(inputs, carry):
-        solver, stopping = inputs[1:]
+        problem, solver, stopping = inputs
         point, dynamic, progress = carry
         state = eqx.combine(dynamic, static)
-        fn = function(eqx.filter(inputs[:2], eqx.is_array))
+        fn = function_of(problem, solver)
         new, state, info = solver.step(fn, point, None, {}, state, frozenset())
         return new, eqx.filter(state, eqx.is_array), progress.update(point, info, stopping)
 
@@ -225,6 +221,25 @@ def _plain_steps(
     # A batch is not cut here: to do so costs more than these few steps.
     carry = with_batch_axis_of(carry[0], carry)
     return jax.lax.while_loop(lambda carry: _running(carry) & (carry[-1].evaluations < count), step, carry)
+
+
+def _traced_once(problem: AbstractMap, solver: IterativeSolver, energy: bool):
+    """`(problem, solver) -> function`, as `_solver_function`, for other arrays in the same problem and solver.
+
+    All its functions share one trace: that of the shapes serves in the loop too.
+    """
+    constants = eqx.filter((problem, solver), eqx.is_array, inverse=True)
+
+    @ft.partial(jax.jit, inline=True)
+    def evaluate(arrays, states):
+        problem, solver = eqx.combine(arrays, constants)
+        return _solver_function(problem, solver, energy)(states, None)
+
+    def function_of(problem, solver):
+        arrays = eqx.filter((problem, solver), eqx.is_array)
+        return lambda states, args: evaluate(arrays, states)
+
+    return function_of
 
 
 def _solver_function(problem: AbstractMap, solver: IterativeSolver, energy: bool):
