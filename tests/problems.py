@@ -9,10 +9,23 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from hopfax import HAM, Bias, Dense, Layer, chain, connect
+from hopfax.gradients import Centred, Holomorphic, Negative, Positive
 from hopfax.lagrangians import Identity, LayerNorm, Sigmoid, Softmax, Tanh
 from hopfax.objective import objective_example
 from hopfax.updates import Coloured
 from hopfax.updates.problem import AbstractMap, Problem
+
+variants_with_order = pytest.mark.parametrize(
+    ("variant", "order"),
+    [
+        (Centred(), 2),
+        (Positive(), 1),
+        pytest.param(Negative(), 1, marks=pytest.mark.slow),
+        (Holomorphic(4), 4),
+    ],
+    ids=str,
+)
+"""The order of the error of equilibrium propagation in the nudge."""
 
 
 def slow_except(table, quick) -> list:

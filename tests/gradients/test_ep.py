@@ -7,7 +7,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
-from problems import close, costs_with_stats, double, scaled
+from problems import close, costs_with_stats, double, scaled, variants_with_order
 
 from hopfax import Method, chain, objective, relax
 from hopfax.costs import CrossEntropy, SquaredError, StateSquaredError
@@ -74,16 +74,7 @@ def test_nudged_phases_converge_with_an_absolute_tolerance_alone():
     assert flagged(AdjointStats.blank()) == 0
 
 
-@pytest.mark.parametrize(
-    ("variant", "order"),
-    [
-        (Centred(), 2),
-        (Positive(), 1),
-        pytest.param(Negative(), 1, marks=pytest.mark.slow),
-        (Holomorphic(4), 4),
-    ],
-    ids=str,
-)
+@variants_with_order
 def test_the_error_falls_with_its_order_in_beta(variant, order, exact):
     coarse, fine = (np.linalg.norm(ep(beta, variant) - exact) for beta in (0.1, 0.05))
     assert np.log2(coarse / fine) == pytest.approx(order, abs=0.25)

@@ -142,10 +142,10 @@ def test_jacobians_of_a_batch_agree_forward_and_backward():
 
 
 VALUES = {
-    **{name: gradient for name, (gradient, _) in EXACT_GRADIENTS.items()},
-    "truncated": RecurrentBackprop(3),
-    "phantom": Phantom(2),
-    "nudged, positive": EquilibriumPropagation(0.1, Positive()),
+    **EXACT_GRADIENTS,
+    "truncated": (RecurrentBackprop(3), Coloured()),
+    "phantom": (Phantom(2), Coloured()),
+    "nudged, positive": (EquilibriumPropagation(0.1, Positive()), Coloured()),
 }
 
 
@@ -153,7 +153,8 @@ VALUES = {
     "name", slow_except(VALUES, ["conjugate gradients", "truncated", "nudged, positive"])
 )
 def test_the_value_beside_a_gradient_keeps_its_own_gradient(name):
-    method = Method(Coloured(), gradient=VALUES[name], **TIGHT)
+    gradient, update = VALUES[name]
+    method = Method(update, gradient=gradient, **TIGHT)
     cost = lambda model: objective(model, {"input": X}, COST, TARGET, method=method)[0]
     again = jax.grad(lambda model: jax.value_and_grad(cost)(model)[0])
     assert_each_array_close(*jax.jit(lambda model: (again(model), jax.grad(cost)(model)))(SMALL), 1e-9)

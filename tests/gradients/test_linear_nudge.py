@@ -7,7 +7,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
-from problems import ZOO, close, double, scaled, single, slow_except
+from problems import ZOO, close, double, scaled, single, slow_except, variants_with_order
 
 from hopfax import Layer, Method, PartialClamp, chain, connect, objective, relax
 from hopfax.costs import LinearCost
@@ -103,16 +103,7 @@ def test_it_is_the_slope_of_finite_differences():
     np.testing.assert_allclose(estimate, slope, rtol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("variant", "order"),
-    [
-        (Centred(), 2),
-        (Positive(), 1),
-        pytest.param(Negative(), 1, marks=pytest.mark.slow),
-        (Holomorphic(4), 4),
-    ],
-    ids=str,
-)
+@variants_with_order
 def test_the_error_falls_with_the_order_of_the_variant(variant, order):
     reference = gradient(EXACT, SMOOTH)
     error = lambda beta: distance(gradient(nudged(beta, variant), SMOOTH), reference)

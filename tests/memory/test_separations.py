@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+from problems import slow_except
 
 import hopfax
 from hopfax import Memory, memory
@@ -195,9 +196,7 @@ def assert_same_recall(actual, expected, queries=QUERIES):
             np.testing.assert_allclose(left, right, atol=1e-12, err_msg=name)
 
 
-@pytest.mark.parametrize(
-    "separation", [Sparsemax, *(pytest.param(s, marks=pytest.mark.slow) for s in (Softmax, Epanechnikov))]
-)
+@pytest.mark.parametrize("separation", slow_except([Softmax, Sparsemax, Epanechnikov], [Sparsemax]))
 def test_a_memory_that_grew_and_shrank_is_one_of_the_patterns_it_has(separation):
     values = np.arange(22.0).reshape(11, 2)
     make = lambda rows: Memory.store(PATTERNS[rows], 4.0, values=values[rows], separation=separation, chunk=4)

@@ -6,20 +6,17 @@ import jax.numpy as jnp
 from jaxtyping import Array, Scalar, ScalarLike
 
 from .._internal.checks import require_kind, require_number
-from .._internal.tree import add, subtract
-from ..costs import AbstractCost, TargetedCost
+from .._internal.tree import add
+from ..costs import AbstractCost
 from ..networks.network import AbstractNetwork, States
 from ..solvers.equilibrium import Statistics
 from ..updates.problem import Problem
 from .base import AbstractGradient, AdjointStats, Solve, replace_gradient, replace_gradient_at, stop_gradient
 from .contrast import weighted_differences, weighted_energies
 from .linear_nudge import LinearNudge
-from .nudged import Deviations, Nudge, solve_deviations, typed_for
+from .nudged import Deviations, Nudge, differentiable_phases, solve_deviations, typed_for
 from .nudging import AbstractVariant, Centred
-from .phases import connection, phase_point, reported, require_descent, states_at
-
-Point = tuple[States, States]
-"""States and activations of all free layers."""
+from .phases import Point, phase_point, reported, require_descent, states_at
 
 
 class EquilibriumPropagation(AbstractGradient):
@@ -80,29 +77,13 @@ class EquilibriumPropagation(AbstractGradient):
         deviations = solve_deviations(problem, solve, free[0], nudge, self.beta, self.variant)
         phases = _phases(problem, free, deviations)
         if stats is None:
-            differentiable = self._differentiable_phases(
-                problem, unknowns, cost.with_target(target), deviations
-            )
-            phases = replace_gradient(phases, differentiable)
+            nudged = lambda beta: problem.model + beta * cost.with_target(target)
+            inputs = problem, unknowns, nudged, deviations, self.variant
+            phases = replace_gradient(phases, differentiable_phases(phase_point, *inputs))
         parameters = problem.model, cost, target, deviations.betas, deviations.weights
         total = _holomorphic_total if self.variant.holomorphic else _total
         value = replace_gradient_at(cost(states, activations, target), total, parameters, phases)
         return reported(value, stats, deviations.statistics), stop_gradient(states), statistics
-
-    def _differentiable_phases(
-        self, problem: Problem, unknowns: States, cost: TargetedCost, deviations: Deviations
-    ) -> tuple[Point, Point]:
-        """The phases as functions of the problem, for second derivatives."""
-        connect = connection(None, self.variant.holomorphic)
-        unknowns = typed_for(self.variant, unknowns)
-        free = phase_point(*connect(problem, unknowns))
-
-        def phase(beta, deviation):
-            nudged = Problem(problem.model + beta * cost, problem.update)
-            point = phase_point(*connect(nudged, add(unknowns, deviation)))
-            return point, subtract(point, free)
-
-        return jax.vmap(phase)(deviations.betas, deviations.unknowns)
 
 
 def _phases(problem: Problem, free: Point, deviations: Deviations) -> tuple[Point, Point]:

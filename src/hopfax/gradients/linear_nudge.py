@@ -8,13 +8,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import ScalarLike
 
-from .._internal.tree import add, select, squares, subtract
+from .._internal.tree import select, squares
 from ..costs import LinearCost
 from ..networks.network import AbstractNetwork, States
 from ..solvers.equilibrium import Statistics
 from ..updates.problem import Problem
 from .base import AdjointStats, Solve, replace_gradient, replace_gradient_at, stop_gradient
-from .nudged import Deviations, Nudge, solve_deviations, typed_for
+from .nudged import Nudge, differentiable_phases, solve_deviations, typed_for
 from .nudging import AbstractVariant
 from .phases import connection, phase_stats
 
@@ -45,7 +45,9 @@ class LinearNudge(eqx.Module):
 
     def point(self) -> tuple[States, States]:
         """States and activations of all free layers, differentiable with respect to the problem."""
-        model, (states, activations) = self.problem.model, self._connect(self.problem, self.unknowns)
+        model, connect = self.problem.model, connection(self.stats, self.variant.holomorphic)
+        problem, unknowns = connect(self.problem, self.unknowns)  # for second derivatives
+        states, activations = problem.point(unknowns)
         dynamic, static = eqx.partition(self, eqx.is_array)
         image = replace_gradient_at(activations, _image, model, activations)
         activations: States = cast(Any, _nudged)(static, (image, self.stats), dynamic)
@@ -65,27 +67,13 @@ class LinearNudge(eqx.Module):
         deviations = solve_deviations(self.problem, self.solve, drives, nudge, self.beta, self.variant)
         changes = deviations.drives
         if self.stats is None:
-            changes = replace_gradient(changes, self._differentiable_changes(nudge, deviations))
+            nudged = lambda beta: nudge.added_to(self.problem.model, beta)
+            inputs = self.problem, self.unknowns, nudged, deviations, self.variant
+            changes = replace_gradient(changes, differentiable_phases(Problem.reconstruct, *inputs)[1])
         # The weights of real nudges sum to zero, so a constant has no effect; it has none with complex nudges either.
         slope = jax.tree.map(lambda change: jnp.tensordot(deviations.weights, change, 1), changes)
         response = jax.tree.map(lambda y: (size * jnp.real(y)).astype(jnp.real(y).dtype), slope)
         return select(size > 0, response, jax.tree.map(jnp.zeros_like, response)), deviations.statistics
-
-    def _differentiable_changes(self, nudge: Nudge, deviations: Deviations) -> States:
-        """The deviations of the drives as functions of the problem, for second derivatives."""
-        unknowns = typed_for(self.variant, self.unknowns)
-        free = self._connect(self.problem, unknowns)[0]
-
-        def change(beta, deviation):
-            problem = Problem(nudge.added_to(self.problem.model, beta), self.problem.update)
-            return subtract(self._connect(problem, add(unknowns, deviation))[0], free)
-
-        return jax.vmap(change)(deviations.betas, deviations.unknowns)
-
-    def _connect(self, problem: Problem, unknowns: States) -> tuple[States, States]:
-        """States and activations, which depend on the problem in second derivatives."""
-        problem, unknowns = connection(self.stats, self.variant.holomorphic)(problem, unknowns)
-        return problem.point(unknowns)
 
 
 def _drives(model: AbstractNetwork, activations: States) -> States:

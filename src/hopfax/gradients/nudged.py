@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, PyTree, Scalar, ScalarLike
 
-from .._internal.tree import rms, select, subtract, tree_dtype, widest_dtype, with_batch_axis_of
+from .._internal.tree import add, rms, select, subtract, tree_dtype, widest_dtype, with_batch_axis_of
 from ..costs import TargetedCost
 from ..networks.deviation import deviation_network
 from ..networks.network import AbstractNetwork, States
@@ -20,7 +20,7 @@ from ..solvers.starts import FeedForward
 from ..updates.problem import Problem
 from .base import Solve, stop_gradient
 from .nudging import AbstractVariant
-from .phases import states_at
+from .phases import connection, states_at
 
 DEVIATION_TOLERANCE = 1e-3  # the largest relative tolerance of a layer
 FEEDBACK = 3.0  # to the nudged layers, in units of the nudge, above which smaller nudges are tried
@@ -141,6 +141,28 @@ def solve_deviations(
     if beta is not None:
         return phases(first, free.max_steps)
     return _with_smaller_nudges(phases, first, free.max_steps, nudge.slope)
+
+
+def differentiable_phases(
+    read: Callable[[Problem, States], PyTree],
+    problem: Problem,
+    unknowns: States,
+    nudged: Callable[[Scalar], AbstractNetwork],
+    deviations: Deviations,
+    variant: AbstractVariant,
+) -> tuple[PyTree, PyTree]:
+    """What `read` gives of each nudged phase, and its deviation from the free one, as functions of the problem.
+
+    For second derivatives; `nudged` gives the network at a nudge.
+    """
+    connect, unknowns = connection(None, variant.holomorphic), typed_for(variant, unknowns)
+    free = read(*connect(problem, unknowns))
+
+    def phase(beta, deviation):
+        point = read(*connect(Problem(nudged(beta), problem.update), add(unknowns, deviation)))
+        return point, subtract(point, free)
+
+    return jax.vmap(phase)(deviations.betas, deviations.unknowns)
 
 
 def _with_zero(results: PyTree) -> PyTree:

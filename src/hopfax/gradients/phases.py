@@ -19,6 +19,9 @@ from .implicit import implicit_point
 Connect = Callable[[Problem, States], tuple[Problem, States]]
 """`(problem, unknowns) -> (problem, unknowns)`, which makes the unknown states a function of the problem."""
 
+Point = tuple[States, States]
+"""States and activations of all free layers."""
+
 
 def require_descent(owner: str, model: AbstractNetwork) -> None:
     """Raises: `ValueError` where the network does not descend in its activations, on which nudges act."""
@@ -41,8 +44,8 @@ def reported(value: Scalar, stats: AdjointStats | None, phases: Statistics) -> S
     return value if stats is None else report_stats(value, stats, phase_stats(phases))
 
 
-def phase_point(problem: Problem, unknowns: States) -> tuple[States, States]:
-    """States and activations of all free layers; states are those of the neurons, not their drives."""
+def phase_point(problem: Problem, unknowns: States) -> Point:
+    """The point of a phase; its states are those of the neurons, not their drives."""
     drives = problem.reconstruct(unknowns)
     return states_at(problem.model, drives), problem.model.activations(drives)
 

@@ -119,9 +119,8 @@ def run_and_drop(
 def _drop_and_run(running, run, batched: PyTree, inputs, carry, sizes: Sequence[int]):
     """Run `sizes[0]` examples alone, among them all that are still running."""
     remaining = jnp.argsort(~jax.vmap(running)(carry), stable=True)[: sizes[0]]
-    remaining = remaining.astype(
-        jnp.uint32
-    )  # for signed indices JAX traces what negative ones mean, in each array
+    # Of signed indices, JAX traces for each array what negative ones mean.
+    remaining = remaining.astype(jnp.uint32)
     taken = jax.tree.map(lambda x, has_axis: x[remaining] if has_axis else x, inputs, batched)
     results = run_and_drop(
         running, run, batched, taken, jax.tree.map(lambda x: x[remaining], carry), sizes[1:]

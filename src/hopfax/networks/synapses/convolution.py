@@ -177,9 +177,7 @@ class AbstractConvolution(AbstractTransform):
                 f"`{type(self).__name__}` has a kernel of shape {self.kernel.shape} in {self.groups} groups, which "
                 f"needs a layer ({', '.join(axes)}, {needed}), but layer {self.layers[0]!r} has shape {shape}."
             )
-        paddings = _spread(self.padding, self.dimensions)
-        sizes = zip(shape[:-1], self.kernel.shape[:-2], paddings, self.strides, strict=True)
-        counts = [(size + 2 * padding - length) // stride + 1 for size, length, padding, stride in sizes]
+        counts = self._moves(self.kernel, self.strides, shape).counts
         if min(counts) < 1:
             raise ValueError(
                 f"a kernel of shape {self.kernel.shape} is larger than layer {self.layers[0]!r} of shape {shape} "

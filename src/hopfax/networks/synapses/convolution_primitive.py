@@ -31,6 +31,12 @@ class Moves:
     maps: tuple[int, ...]
     window: tuple[int, ...]
 
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many places the kernel has along each axis; less than 1 where it does not fit."""
+        sizes = zip(self.maps, self.window, self.padding, self.strides, strict=True)
+        return tuple((size + 2 * pad - width) // stride + 1 for size, width, pad, stride in sizes)
+
 
 def convolve(x: Array, kernel: Array, moves: Moves) -> Array:
     """`K * x` for `x` of shape (examples, height, width, channels), or without the width, in the shape of `y`.
@@ -155,9 +161,7 @@ def _shape(*others: ShapedArray, role: Role, moves: Moves) -> ShapedArray:
     elif role == "kernel":
         shape = (*moves.window, first.shape[-1] // moves.groups, second.shape[-1])
     else:
-        sizes = zip(moves.maps, moves.window, moves.padding, moves.strides, strict=True)
-        counts = ((size + 2 * pad - width) // stride + 1 for size, width, pad, stride in sizes)
-        shape = (first.shape[0], *counts, second.shape[-1])
+        shape = (first.shape[0], *moves.counts, second.shape[-1])
     return ShapedArray(shape, first.dtype)
 
 
